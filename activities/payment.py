@@ -1,0 +1,49 @@
+"""Payment operations: the provider is asked outside any transaction, and what it answered is recorded in one."""
+
+from temporalio import activity
+
+from activities.taking import patient
+from domain.errors import Malformed, NotFound
+from domain.messages import Situation, Step
+from ledger import payments, situations
+from ledger.engine import Database
+from ports.payment import PaymentPort, PaymentRequest
+
+PENDING = frozenset({"requested", "unknown"})
+
+
+class PaymentActivities:
+    """One attempt at a time; the pause between attempts belongs to the journey, which goes on meanwhile."""
+
+    def __init__(self, database: Database, provider: PaymentPort) -> None:
+        self._database = database
+        self._provider = provider
+
+    @activity.defn(name="payment.carry_out")
+    @patient
+    async def carry_out(self, step: Step) -> Situation:
+        """Ask the provider for the operation `step.operation_id` under its own key, and record the outcome.
+
+        The operation was written before this call, so a worker that dies here leaves it pending and it is asked again.
+        `step.occurrence` names the attempt: an unknown outcome must not be the recorded answer to the next attempt.
+        """
+        if step.operation_id is None:
+            raise Malformed("A payment step names its operation.")
+        async with self._database.read() as conn:
+            operation = await payments.operation(conn, step.operation_id)
+            if operation.state not in PENDING:
+                found = await situations.situation_of_target(conn, step.subject)
+                if found is None:
+                    raise NotFound(f"There is no journey {step.subject}.")
+                return found[1]
+        outcome = await self._provider.carry_out(
+            PaymentRequest(
+                operation_id=operation.id,
+                kind=operation.kind,
+                payment_reference=operation.reference,
+                tender=operation.tender,
+                amount_minor=operation.amount_minor,
+                currency=operation.currency,
+            )
+        )
+        return await payments.record_outcome(self._database, step, outcome)

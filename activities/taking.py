@@ -1,0 +1,42 @@
+"""How a step ends when it cannot be taken: refused, put off, or given up. It takes no step itself."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.errors import DomainError
+
+# A failure that is neither a refusal nor an outage is most likely a mistake of ours; a few attempts rule out the rest.
+UNEXPECTED_ATTEMPTS = 4
+
+
+def is_outage(error: BaseException) -> bool:
+    """True when PostgreSQL (or the way to it) is away or busy: the same step will succeed later."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, PoolTimeout | OSError | TimeoutError)
+
+
+def patient[**P, T](method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Wait out an outage for as long as it lasts; give an unexpected failure up, so that a person hears of it.
+
+    Refusals (`DomainError`) go through as they are; the workflow lists them as not to be tried again.
+    """
+
+    @wraps(method)
+    async def taken(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except (DomainError, ApplicationError):
+            raise
+        except Exception as error:
+            if is_outage(error) or activity.info().attempt < UNEXPECTED_ATTEMPTS:
+                raise
+            name = type(error).__name__
+            raise ApplicationError(f"{name}, {UNEXPECTED_ATTEMPTS} times", type=name, non_retryable=True) from error
+
+    return taken

@@ -1,0 +1,195 @@
+"""`endcap`: the commands of an operator and of a newcomer. Each one wires settings to a room and reports its result.
+
+Rooms are imported inside the commands: `endcap up` must not wait for what it does not use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+import settings as configuration
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+def _refuse(reason: str) -> NoReturn:
+    typer.echo(f"endcap: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+def _local_settings() -> configuration.LocalSettings:
+    try:
+        return configuration.LocalSettings()
+    except ValidationError as error:
+        _refuse(_sentences(error))
+
+
+def _sentences(error: ValidationError) -> str:
+    """One line for each setting that is out of bounds; never its value."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+        for problem in error.errors()
+    )
+
+
+def _database_url() -> str:
+    """DATABASE_URL, else the database of the stack that runs, or ran last, on ENDCAP_HOME."""
+    local = _local_settings()
+    if local.database_url is not None:
+        return local.database_url
+    from embedded.access import read_access  # servers that are given their database need no embedded stack
+
+    home = local.home.expanduser().absolute()
+    try:
+        return str(read_access(home)["database_url"])
+    except FileNotFoundError:
+        _refuse(f"DATABASE_URL is not set, and no stack was ever started on {home}")
+
+
+def _run(outcome: Any) -> Any:
+    """The result of a function of another room, whether it is a coroutine or not."""
+    return asyncio.run(outcome) if inspect.iscoroutine(outcome) else outcome
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: the Temporal library sometimes crashes an interpreter that exits normally."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@app.command()
+def up() -> None:
+    """Run the whole stack on this machine: PostgreSQL, Temporal, worker, console, mailbox, demo. Ctrl-C stops it."""
+    from embedded.process import StackError
+    from embedded.progress import Progress
+    from embedded.supervisor import Supervisor
+
+    try:
+        asyncio.run(Supervisor(configuration.read_home(), Progress()).run())
+    except StackError as error:
+        typer.echo(f"endcap: {error}", err=True)
+        _leave(1)
+    except ValidationError as error:
+        typer.echo(f"endcap: {_sentences(error)}", err=True)
+        _leave(1)
+    _leave(0)
+
+
+@app.command()
+def reset() -> None:
+    """Delete all state of the stack in ENDCAP_HOME: embedded database, running workflows, mails, secrets, logs."""
+    from embedded.home import empty
+    from embedded.process import StackError
+
+    try:
+        deleted = empty(configuration.read_home())
+    except StackError as error:
+        _refuse(str(error))
+    for folder in deleted:
+        typer.echo(f"deleted {folder}")
+    if not deleted:
+        typer.echo(f"nothing to delete: {configuration.read_home()} does not exist")
+
+
+@app.command()
+def access() -> None:
+    """Print where the running stack can be reached, with demo accounts and keys (JSON)."""
+    from embedded.access import read_access
+
+    try:
+        content = read_access(configuration.read_home())
+    except FileNotFoundError:
+        _refuse(f"no stack was ever started on {configuration.read_home()}: `make up` starts one")
+    typer.echo(json.dumps(content, indent=2))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to the newest schema."""
+    from ledger.migrate import upgrade
+
+    _run(upgrade(_database_url()))
+    typer.echo("the database is at the newest schema")
+
+
+@app.command()
+def load(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of CSV files")]) -> None:
+    """Import master data and opening stock; rejected rows are listed in FOLDER/rejects.csv and make the exit code 1."""
+    from ledger.load import load as load_folder
+
+    result = _run(load_folder(_database_url(), folder))
+    typer.echo(str(result))
+    if result.rejects:
+        _refuse(f"{len(result.rejects)} rows were rejected: see {folder / 'rejects.csv'}")
+
+
+@app.command("slice")
+def slice_(folder: Annotated[Path, typer.Argument(file_okay=False, help="folder to write CSV files into")]) -> None:
+    """Write a slice of real retail data (stores, items, prices, opening stock) as files that `endcap load` imports."""
+    from demo.slice import write_folder
+
+    for name, rows in write_folder(folder).items():
+        typer.echo(f"{rows:7d}  {name}")
+
+
+@app.command()
+def demo(
+    day: Annotated[int, typer.Option(min=1, max=365, help="day of the year of data to begin with")] = 36,
+    days: Annotated[int, typer.Option(min=1, max=365, help="how many days follow each other")] = 30,
+    speed: Annotated[float | None, typer.Option(min=0.01, help="seconds of trading in one second")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="the same seed makes the same orders and faults")] = None,
+    base_url: Annotated[str | None, typer.Option(help="where Endcap runs; the demo stack when left out")] = None,
+    api_key: Annotated[str | None, typer.Option(help="a key for everything; the demo's own when left out")] = None,
+    data: Annotated[Path | None, typer.Option(file_okay=False, help="folder that was loaded")] = None,
+) -> None:
+    """Replay days of real sales and orders against a running Endcap by its public API; resumes where it stopped."""
+    import logging
+
+    from demo.run import Options, replay
+    from embedded.access import read_access
+
+    local = _local_settings()
+    home = local.home.expanduser().absolute()
+    try:
+        known = read_access(home) if base_url is None or api_key is None else {}
+    except FileNotFoundError:
+        _refuse(f"no stack was ever started on {home}: `make up` starts one, or give --base-url and --api-key")
+    options = Options(
+        base_url=base_url or known["base_url"],
+        data=data or home / "demo-data",
+        position_file=home / "demo.json",
+        keys=known.get("api_keys", {}) if api_key is None else {},
+        api_key=api_key,
+        day=day,
+        days=days,
+        speed=speed or local.demo_speed,
+        seed=local.demo_seed if seed is None else seed,
+        database_url=known.get("database_url"),
+    )
+    if not options.data.is_dir():
+        _refuse(f"{options.data} is not there: `endcap slice FOLDER` writes it, `endcap load FOLDER` imports it")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    try:
+        asyncio.run(replay(options))
+    except KeyboardInterrupt:
+        typer.echo("stopped; it goes on from here next time")
+
+
+def main() -> None:
+    """Entry point of the `endcap` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

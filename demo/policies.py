@@ -1,0 +1,26 @@
+"""The demo's policy: the shipped bands scaled to grocery prices, so that a thirty-dollar refund needs a signature.
+
+What is not named here stays as shipped.
+"""
+
+from typing import Any
+
+from demo import places
+
+POLICIES: list[dict[str, Any]] = [
+    {
+        "version": "demo-1",
+        "scope": {"entity": places.ENTITY},
+        "effective_from": "2026-01-01T00:00:00-05:00",
+        "reason": "Baskets of this retailer are worth about 35 dollars; limits follow.",
+        "values": {
+            "bands": {
+                "refund_approval_minor": 2_500,
+                "appeasement_minor": 1_000,
+                "sign_in_minor": 20_000,
+                "write_off_minor": 2_500,
+            },
+            "stock": {"adjustment_review_minor": 5_000},
+        },
+    }
+]

@@ -1,0 +1,81 @@
+"""Store hours as arithmetic: an instant so many open hours, or open days, after another.
+
+Called by intake and steps, never inside a workflow: zone data changes, and the instant belongs into the history.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+HORIZON_DAYS = 400
+
+
+class OpeningHours(NamedTuple):
+    """A location's calendar. `weekdays` maps 0 (Monday) … 6 to local opening and closing time; a missing day is closed."""
+
+    time_zone: str
+    weekdays: Mapping[int, tuple[time, time]]
+    closed_days: frozenset[date] = frozenset()
+
+    def spans(self, day: date) -> tuple[datetime, datetime] | None:
+        """The open span of a local day, in UTC; None when closed. A closing time at or before opening runs past midnight."""
+        if day in self.closed_days or day.weekday() not in self.weekdays:
+            return None
+        opens, closes = self.weekdays[day.weekday()]
+        zone = ZoneInfo(self.time_zone)
+        start = datetime.combine(day, opens, zone)
+        end = datetime.combine(day if closes > opens else day + timedelta(days=1), closes, zone)
+        return start.astimezone(UTC), end.astimezone(UTC)
+
+    def local_date(self, instant: datetime) -> date:
+        return instant.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+ALWAYS_OPEN = OpeningHours("UTC", {day: (time(0), time(0)) for day in range(7)})
+
+
+def add_open_time(start: datetime, duration: timedelta, hours: OpeningHours) -> datetime:
+    """The instant at which `duration` of open time has passed since `start`, in UTC.
+
+    Reckoned in UTC between local opening bounds, so a day that loses or gains an hour counts what it has.
+    A location that never opens within the horizon gets the duration as clock time: a clock must end.
+    """
+    rest = duration
+    day = hours.local_date(start) - timedelta(days=1)
+    for _ in range(HORIZON_DAYS):
+        span = hours.spans(day)
+        day += timedelta(days=1)
+        if span is None or span[1] <= start:
+            continue
+        begin = max(span[0], start)
+        if span[1] - begin >= rest:
+            return begin + rest
+        rest -= span[1] - begin
+    return start.astimezone(UTC) + duration
+
+
+def end_of_open_day(start: datetime, days: int, hours: OpeningHours) -> datetime:
+    """Closing time of the `days`-th open day counted from the day after `start`; 0 means the day of `start` itself."""
+    day = hours.local_date(start)
+    seen = 0
+    closing = start.astimezone(UTC)
+    for offset in range(HORIZON_DAYS):
+        span = hours.spans(day + timedelta(days=offset))
+        if span is None:
+            continue
+        if offset > 0:
+            seen += 1
+        closing = span[1]
+        if seen >= days and closing > start:
+            return closing
+    return start.astimezone(UTC) + timedelta(days=max(days, 1))
+
+
+def next_opening(start: datetime, hours: OpeningHours) -> datetime:
+    """The next instant at or after `start` at which the location is open."""
+    return add_open_time(start, timedelta(0), hours)
+
+
+def is_open(instant: datetime, hours: OpeningHours) -> bool:
+    return next_opening(instant, hours) == instant.astimezone(UTC)

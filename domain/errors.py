@@ -1,0 +1,174 @@
+"""Every refusal of Endcap by name. Each leaf has a stable `code`; the web maps its `family` to a status, activities let it escape as non-retryable."""
+
+from typing import ClassVar, Literal
+
+Family = Literal["malformed", "forbidden", "missing", "conflict", "busy"]
+
+
+class DomainError(Exception):
+    """A refusal that a person or a system can act on; the text says what is wrong and what to do."""
+
+    code: ClassVar[str]
+    family: ClassVar[Family]
+
+    def __init__(self, detail: str, *, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+
+
+class Malformed(DomainError):
+    """The request cannot be understood as it stands; sending it again changes nothing."""
+
+    code = "malformed"
+    family = "malformed"
+
+
+class UnknownSku(DomainError):
+    code = "unknown_sku"
+    family = "malformed"
+
+
+class UnknownLocation(DomainError):
+    code = "unknown_location"
+    family = "malformed"
+
+
+class UnsupportedItem(DomainError):
+    code = "unsupported_item"
+    family = "malformed"
+
+
+class WrongCurrency(DomainError):
+    code = "wrong_currency"
+    family = "malformed"
+
+
+class SumsDisagree(DomainError):
+    code = "sums_disagree"
+    family = "malformed"
+
+
+class UnknownLine(DomainError):
+    code = "unknown_line"
+    family = "malformed"
+
+
+class IdempotencyMismatch(DomainError):
+    code = "idempotency_mismatch"
+    family = "malformed"
+
+
+class StepMismatch(DomainError):
+    """A step was taken before under the same key with another input: a programming error, never retried."""
+
+    code = "step_mismatch"
+    family = "conflict"
+
+
+class UnknownOption(DomainError):
+    code = "unknown_option"
+    family = "malformed"
+
+
+class OptionNotAllowed(DomainError):
+    code = "option_not_allowed"
+    family = "forbidden"
+
+
+class NotAllowed(DomainError):
+    code = "not_allowed"
+    family = "forbidden"
+
+
+class OwnRequest(DomainError):
+    code = "own_request"
+    family = "forbidden"
+
+
+class SignInNeeded(DomainError):
+    """The amount is above what a link alone may decide."""
+
+    code = "sign_in_needed"
+    family = "forbidden"
+
+
+class NotFound(DomainError):
+    code = "not_found"
+    family = "missing"
+
+
+class StateConflict(DomainError):
+    """The recorded state does not allow this request."""
+
+    code = "state_conflict"
+    family = "conflict"
+
+
+class AlreadyClaimed(DomainError):
+    code = "already_claimed"
+    family = "conflict"
+
+
+class AlreadyDecided(DomainError):
+    code = "already_decided"
+    family = "conflict"
+
+
+class SelfHealed(DomainError):
+    """The cause went away before the decision was recorded."""
+
+    code = "self_healed"
+    family = "conflict"
+
+
+class StaleVersion(DomainError):
+    code = "stale_version"
+    family = "conflict"
+
+
+class ApprovalExpired(DomainError):
+    code = "approval_expired"
+    family = "conflict"
+
+
+class ApprovalSuperseded(DomainError):
+    code = "approval_superseded"
+    family = "conflict"
+
+
+class HoldEnded(DomainError):
+    """The part of a hold that was asked for is not open; the text says what became of it."""
+
+    code = "hold_ended"
+    family = "conflict"
+
+
+class NothingOffered(DomainError):
+    """The way out that was chosen is not there any more."""
+
+    code = "option_gone"
+    family = "conflict"
+
+
+class AmbiguousReference(DomainError):
+    code = "ambiguous_reference"
+    family = "conflict"
+
+
+class Busy(DomainError):
+    """Too much at once; the same request may be sent again after a while."""
+
+    code = "busy"
+    family = "busy"
+
+
+def leaves() -> dict[str, type[DomainError]]:
+    """Every refusal by class name; what activities list as non-retryable and tests prove complete."""
+    found: dict[str, type[DomainError]] = {}
+    pending = list(DomainError.__subclasses__())
+    while pending:
+        leaf = pending.pop()
+        found[leaf.__name__] = leaf
+        pending.extend(leaf.__subclasses__())
+    return dict(sorted(found.items()))

@@ -1,0 +1,163 @@
+"""Facts and requests that systems report, each with the shape of its data; the canonical envelope around them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from domain.orders import Body, Code, Minor, Name, Quantity
+
+PICK_REASONS = ("not_in_stock", "mismatch", "damaged", "worn_display", "wrong_item_on_shelf", "reserved_for_other", "no_variance")
+SignedQuantity = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+NotNegative = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+
+
+class Override(Body):
+    reason: Name
+    actor: Code
+
+
+class SaleLineIn(Body):
+    line: Code
+    sku: Code
+    quantity: Quantity
+    unit_price_minor: Minor
+    regular_price_minor: Minor | None = None
+    discount_minor: Minor = 0
+    vendor_funded_minor: Minor = 0
+    coupon_minor: Minor = 0
+    tax_minor: Minor = 0
+    promotion_id: Code | None = None
+    override: Override | None = None
+    order_id: Code | None = None
+    order_source: Code | None = None
+    line_id: Code | None = None
+
+
+class TenderIn(Body):
+    tender: Code
+    amount_minor: Minor
+
+
+class PosSale(Body):
+    location: Code
+    receipt: Code
+    lines: Annotated[tuple[SaleLineIn, ...], Field(min_length=1, max_length=1000)]
+    tenders: tuple[TenderIn, ...] = ()
+
+
+class ReceivedLine(Body):
+    sku: Code
+    quantity: Quantity
+    unit_cost_minor: Minor | None = None
+
+
+class StockReceived(Body):
+    location: Code
+    document: Code
+    lines: Annotated[tuple[ReceivedLine, ...], Field(min_length=1, max_length=1000)]
+
+
+class StockAdjusted(Body):
+    location: Code
+    sku: Code
+    quantity: SignedQuantity
+    reason: Code
+    actor: Code
+
+
+class OrderReference(Body):
+    """An order is named by its journey, or by its id in a source (the key's own when left out)."""
+
+    journey_id: Annotated[str, Field(max_length=200)] | None = None
+    order_source: Code | None = None
+    order_id: Code | None = None
+
+
+class PickedLine(Body):
+    line_id: Code
+    quantity: NotNegative
+    reason: Literal[PICK_REASONS] | None = None  # type: ignore[valid-type]  # a tuple of literals, spelt once
+
+
+class BopisPicked(OrderReference):
+    picker: Code
+    lines: Annotated[tuple[PickedLine, ...], Field(min_length=1, max_length=500)]
+
+
+class Proof(Body):
+    kind: Literal["code", "id", "pin"]
+    code: Name | None = None
+    name: Name | None = None
+    relation: Name | None = None
+
+
+class HandedLine(Body):
+    line_id: Code
+    quantity: NotNegative
+    refused_quantity: NotNegative = 0
+    reason: Name | None = None
+
+
+class BopisHandedOver(OrderReference):
+    lines: Annotated[tuple[HandedLine, ...], Field(min_length=1, max_length=500)] | None = None
+    proof: Proof | None = None
+    actor: Code
+
+
+class PutAwayLine(Body):
+    line_id: Code
+    quantity: Quantity
+
+
+class BopisPutAway(OrderReference):
+    lines: Annotated[tuple[PutAwayLine, ...], Field(min_length=1, max_length=500)] | None = None
+    condition: Literal["good", "damaged"] = "good"
+    actor: Code | None = None
+
+
+class BopisCancelled(OrderReference):
+    lines: Annotated[tuple[Code, ...], Field(min_length=1, max_length=500)] | None = None
+    reason: Name = "customer_request"
+    actor: Code | None = None
+
+
+class BopisExtended(OrderReference):
+    until: AwareDatetime
+    actor: Code | None = None
+
+
+class BopisHoldReleased(OrderReference):
+    actor: Code | None = None
+
+
+FACTS: dict[str, type[Body]] = {
+    "pos.sale": PosSale,
+    "stock.received": StockReceived,
+    "stock.adjusted": StockAdjusted,
+    "bopis.picked": BopisPicked,
+    "bopis.handed_over": BopisHandedOver,
+    "bopis.put_away": BopisPutAway,
+}
+REQUESTS: dict[str, type[Body]] = {
+    "bopis.cancelled": BopisCancelled,
+    "bopis.extended": BopisExtended,
+    "bopis.hold_released": BopisHoldReleased,
+}
+EVENT_TYPES: dict[str, type[Body]] = FACTS | REQUESTS
+
+
+class Event(Body):
+    """The canonical envelope. `id` is unique per source; the same id again is a duplicate and does nothing."""
+
+    id: Code
+    type: Code
+    occurred_at: AwareDatetime
+    sequence: Annotated[int, Field(strict=True, ge=0, le=2**62)] | None = None
+    data: dict[str, Any]
+
+
+class EventOutcome(BaseModel):
+    id: str
+    outcome: Literal["accepted", "duplicate", "parked", "quarantined", "refused"]
+    problem: dict[str, Any] | None = None
+    case_id: int | None = None

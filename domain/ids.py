@@ -1,0 +1,44 @@
+"""Builds and parses the ids that workflows, outbox targets and pages share; nowhere else is an id put together."""
+
+from typing import NamedTuple
+
+TASK_QUEUE = "endcap"
+
+
+class JourneyId(NamedTuple):
+    kind: str
+    source: str
+    key: str
+
+
+def journey_id(kind: str, source: str, key: str) -> str:
+    """`bopis:web:W-1001`; the key may hold colons, kind and source never do."""
+    return f"{kind}:{source}:{key}"
+
+
+def parse_journey_id(text: str) -> JourneyId:
+    kind, source, key = text.split(":", 2)
+    return JourneyId(kind, source, key)
+
+
+def case_target(case_id: int, episode: int) -> str:
+    """The workflow of one episode of a case; a reopened case is a new one."""
+    return f"case:{case_id}:{episode}"
+
+
+def approval_target(approval_id: int) -> str:
+    return f"approval:{approval_id}"
+
+
+def hold_id(journey: str, line_id: str, location: str) -> str:
+    """One hold per line, place and journey: moving a line to another store makes a second one."""
+    return f"{journey}/{line_id}/{location}"
+
+
+def payment_id(journey: str, reference: str) -> str:
+    return f"{journey}/{reference}"
+
+
+def receipt_document(source: str, location: str, receipt: str) -> str:
+    """The key of a till receipt's sale lines."""
+    return f"receipt:{source}:{location}:{receipt}"

@@ -1,0 +1,139 @@
+"""A BOPIS order as systems send it, with the checks that need no database: sums agree, lines are told apart, numbers are numbers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MAX_QUANTITY = 1_000_000
+MAX_MINOR = 10**12
+
+Code = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f|/]+$")]
+Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
+Minor = Annotated[int, Field(strict=True, ge=0, le=MAX_MINOR)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Customer(Body):
+    name: Name | None = None
+    email: Name | None = None
+    phone: Name | None = None
+    address: dict[str, Any] | None = None
+    pickup_person: Name | None = None
+
+
+class TaxPart(Body):
+    code: Code
+    jurisdiction: Name = ""
+    rate_ppm: Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
+    amount_minor: Minor
+
+
+class OrderLine(Body):
+    line_id: Code
+    sku: Code
+    quantity: Quantity
+    unit_price_minor: Minor
+    discount_minor: Minor = 0
+    tax_minor: Minor = 0
+    tax: tuple[TaxPart, ...] | None = None
+    substitution: Literal["ask", "never", "auto"] = "never"
+    fallback: Literal["refund_line", "cancel_order"] = "refund_line"
+
+    @property
+    def gross_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
+
+    def total_minor(self, prices_include_tax: bool) -> int:
+        """What the customer pays for the line."""
+        return self.gross_minor - self.discount_minor + (0 if prices_include_tax else self.tax_minor)
+
+
+class Charge(Body):
+    kind: Code
+    amount_minor: Minor
+    tax_minor: Minor = 0
+
+
+class PaymentIn(Body):
+    reference: Code
+    tender: Literal["card", "wallet", "gift_card", "store_credit", "loyalty", "cash"]
+    amount_minor: Minor
+    state: Literal["captured", "authorized"]
+    authorized_until: AwareDatetime | None = None
+
+
+class OrderHold(Body):
+    """The source keeps the order back: nothing is picked until it says so."""
+
+    reason: Literal["payment", "fraud", "service"]
+    until: AwareDatetime | None = None
+
+
+class BopisOrder(Body):
+    order_id: Code
+    channel: Code
+    pickup_location: Code
+    currency: Currency
+    placed_at: AwareDatetime | None = None
+    promised_at: AwareDatetime | None = None
+    prices_include_tax: bool = False
+    customer: Customer = Customer()
+    hold_id: Code | None = None
+    hold: OrderHold | None = None
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=500)]
+    charges: Annotated[tuple[Charge, ...], Field(max_length=20)] = ()
+    payments: Annotated[tuple[PaymentIn, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _lines_and_sums(self) -> "BopisOrder":
+        ids = [line.line_id for line in self.lines]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two lines have the same line_id; give each line its own")
+        references = [payment.reference for payment in self.payments]
+        if len(set(references)) != len(references):
+            raise ValueError("two payments have the same reference; give each payment its own")
+        for line in self.lines:
+            if line.discount_minor > line.gross_minor:
+                raise ValueError(f"line {line.line_id}: the discount is larger than quantity × unit price")
+            if line.tax is not None and sum(part.amount_minor for part in line.tax) != line.tax_minor:
+                raise ValueError(f"line {line.line_id}: tax[] does not sum to tax_minor")
+        paid = sum(payment.amount_minor for payment in self.payments)
+        if paid != self.total_minor:
+            raise ValueError(
+                f"payments sum to {paid}, lines and charges to {self.total_minor} minor units; they must agree"
+            )
+        return self
+
+    @property
+    def total_minor(self) -> int:
+        lines = sum(line.total_minor(self.prices_include_tax) for line in self.lines)
+        charges = sum(
+            charge.amount_minor + (0 if self.prices_include_tax else charge.tax_minor) for charge in self.charges
+        )
+        return lines + charges
+
+
+class PlacedLine(BaseModel):
+    line_id: str
+    sku: str
+    quantity: int
+    reserved: int
+    short: int
+
+
+class PlacedOrder(BaseModel):
+    """The answer to an order: what is promised now."""
+
+    journey_id: str
+    state: str
+    promised_at: datetime | None
+    lines: tuple[PlacedLine, ...]
+    links: dict[str, str]

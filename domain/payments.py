@@ -1,0 +1,50 @@
+"""Tenders, operations at a payment provider, and how a refund is shared among what was paid."""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from domain.errors import SumsDisagree
+
+TENDERS = ("card", "wallet", "gift_card", "store_credit", "loyalty", "cash")
+OPERATION_KINDS = ("capture", "void", "refund")
+OPERATION_STATES = ("requested", "succeeded", "declined", "unknown", "withdrawn")
+
+
+class Refundable(NamedTuple):
+    """What of one payment can still go back, in minor units."""
+
+    payment_id: str
+    open_minor: int
+
+
+def share_refund(amount_minor: int, payments: Iterable[Refundable]) -> list[tuple[str, int]]:
+    """Each tender goes back where it came from, in the order in which it was paid.
+
+    Returns (payment id, minor units) pairs. Raises `SumsDisagree` when more is asked than was paid.
+    """
+    shares: list[tuple[str, int]] = []
+    rest = amount_minor
+    for payment in payments:
+        part = min(rest, payment.open_minor)
+        if part > 0:
+            shares.append((payment.payment_id, part))
+            rest -= part
+    if rest:
+        raise SumsDisagree(f"{amount_minor} minor units are to be refunded, {rest} more than is left of the payments")
+    return shares
+
+
+def part_of(total_minor: int, whole: int, before: int, quantity: int) -> int:
+    """The money that belongs to `quantity` of `whole` units when `before` units are gone already.
+
+    A cumulative rounded difference: whatever the order of the parts, all parts together are exactly the total.
+    """
+    return total_minor * (before + quantity) // whole - total_minor * before // whole
+
+
+class PaymentOutcome(NamedTuple):
+    """What the provider said. `unknown` means that it did not say: the same call is made again under the same key."""
+
+    state: Literal["succeeded", "declined", "unknown"]
+    reference: str | None = None
+    error: str | None = None

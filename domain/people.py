@@ -1,0 +1,76 @@
+"""Roles, scopes and the question who may see and do what, where."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+ROLES = (
+    "store_associate",
+    "store_manager",
+    "regional_ops",
+    "customer_service",
+    "planner",
+    "merchandiser",
+    "returns_agent",
+    "warehouse_lead",
+    "finance",
+    "vendor_manager",
+    "integration_owner",
+    "auditor",
+    "admin",
+)
+
+# Who may take a case and decide it; the others may look at what their scope shows.
+DECIDING_ROLES = frozenset(
+    {
+        "store_manager",
+        "regional_ops",
+        "customer_service",
+        "planner",
+        "merchandiser",
+        "returns_agent",
+        "warehouse_lead",
+        "finance",
+        "integration_owner",
+        "admin",
+    }
+)
+
+
+class Grant(NamedTuple):
+    """A role within a scope; an empty word means everywhere."""
+
+    role: str
+    entity: str = ""
+    region: str = ""
+    location: str = ""
+
+    def covers(self, entity: str, region: str, location: str) -> bool:
+        return (
+            self.entity in ("", entity) and self.region in ("", region) and self.location in ("", location)
+        )
+
+
+class Person(NamedTuple):
+    """Somebody who is signed in or stands behind a key."""
+
+    id: str
+    name: str
+    email: str
+    grants: tuple[Grant, ...]
+
+    def roles_at(self, entity: str, region: str, location: str) -> frozenset[str]:
+        return frozenset(grant.role for grant in self.grants if grant.covers(entity, region, location))
+
+    def may_see(self, entity: str, region: str, location: str) -> bool:
+        return bool(self.roles_at(entity, region, location))
+
+    def may_decide(self, entity: str, region: str, location: str) -> bool:
+        return bool(self.roles_at(entity, region, location) & DECIDING_ROLES)
+
+    def has_role(self, role: str) -> bool:
+        return any(grant.role == role for grant in self.grants)
+
+
+def initials(names: Iterable[str]) -> str:
+    """`Ana Ruiz` → `AR`, for a small badge beside a case."""
+    return "".join(name[0].upper() for name in names if name)[:2]

@@ -1,0 +1,144 @@
+"""Policy as data: every window, limit, band and ladder, with the shipped defaults.
+
+Intake resolves the documents in force for a place, merges them over these defaults and puts the copy into the journey;
+a running journey keeps it. Durations are in seconds, money in minor units of the entity's currency. The copy names
+roles, never people.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+HOUR_S = 3600
+DAY_S = 86_400
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BopisPolicy(Part):
+    """Windows marked "open" run on the store's opening hours."""
+
+    allocation: Literal["by_line", "whole_order"] = "by_line"
+    pick_open_s: int = Field(2 * HOUR_S, gt=0)
+    pick_before_promise_s: int = Field(900, ge=0)
+    cutoff_before_close_s: int = Field(HOUR_S, ge=0)
+    nag_permille: tuple[int, ...] = (500, 1000, 1500)  # of the pick window: the picker, the store manager, the region
+    verify_open_s: int = Field(1800, gt=0)
+    window_open_days: int = Field(5, ge=0)
+    window_frozen_open_days: int = Field(0, ge=0)
+    reminder_open_days: tuple[int, ...] = (2, 5)
+    put_away_s: int = Field(DAY_S, gt=0)
+
+
+class SourcingPolicy(Part):
+    ways: tuple[Literal["other_store", "substitute", "part", "wait", "cancel_refund"], ...] = (
+        "other_store",
+        "substitute",
+        "part",
+        "wait",
+        "cancel_refund",
+    )
+    radius_km: int = Field(60, ge=0)
+    other_stores: int = Field(3, ge=1)
+    across_entities: bool = False
+    wait_s: int = Field(DAY_S, gt=0)  # how long an order waits for stock before somebody looks again
+    substitute_price_band_permille: int = Field(300, ge=0)
+
+
+class StockPolicy(Part):
+    channel_threshold: dict[str, int] = {}
+    adjustment_review_minor: int = Field(5_000, ge=0)
+    negative_after_s: int = Field(HOUR_S, gt=0)
+
+
+class Bands(Part):
+    """At or above a limit somebody must approve; an amount of 0 asks always."""
+
+    refund_approval_minor: int = Field(20_000, ge=0)
+    appeasement_minor: int = Field(1_000, ge=0)
+    sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
+    write_off_minor: int = Field(5_000, ge=0)
+
+
+class AuthorityPolicy(Part):
+    """Who posts, refunds and writes to the customer, because other systems do part of it already."""
+
+    posting: dict[str, Literal["books", "memo"]] = {"pos": "memo", "stock.received": "memo"}
+    refund: Literal["endcap"] = "endcap"
+    notice: Literal["endcap", "source"] = "endcap"
+
+    def of_posting(self, event: str) -> Literal["books", "memo"]:
+        """The longest prefix of the event's name that is listed wins; what is not listed goes to the books."""
+        parts = event.split(".")
+        for length in range(len(parts), 0, -1):
+            found = self.posting.get(".".join(parts[:length]))
+            if found is not None:
+                return found
+        return "books"
+
+
+class CaseClocks(Part):
+    """Open time of the owner's calendar, from opening."""
+
+    unclaimed_s: int = Field(gt=0)
+    unstarted_s: int = Field(gt=0)
+    unresolved_s: int = Field(gt=0)
+
+
+class CasePolicy(Part):
+    clocks: dict[str, CaseClocks] = {
+        "critical": CaseClocks(unclaimed_s=900, unstarted_s=1800, unresolved_s=2 * HOUR_S),
+        "high": CaseClocks(unclaimed_s=1800, unstarted_s=HOUR_S, unresolved_s=4 * HOUR_S),
+        "medium": CaseClocks(unclaimed_s=2 * HOUR_S, unstarted_s=4 * HOUR_S, unresolved_s=12 * HOUR_S),
+        "low": CaseClocks(unclaimed_s=8 * HOUR_S, unstarted_s=16 * HOUR_S, unresolved_s=40 * HOUR_S),
+    }
+    level_s: int = Field(HOUR_S, gt=0)  # from one step of the ladder to the next
+
+
+class ApprovalPolicy(Part):
+    level_s: int = Field(8 * HOUR_S, gt=0)
+    reminder_permille: tuple[int, ...] = (500, 800)
+    ladders: dict[str, tuple[str, ...]] = {
+        "refund": ("store_manager", "finance", "admin"),
+        "write_off": ("finance", "admin"),
+        "adjustment": ("store_manager", "finance", "admin"),
+    }
+    quorum: int = Field(1, ge=1)
+    mails_per_person_hour: int = Field(5, ge=1)
+
+
+class Policy(Part):
+    """Everything a journey may need, resolved for its place. `version` names the documents it was merged from."""
+
+    version: str = "shipped"
+    bopis: BopisPolicy = BopisPolicy()
+    sourcing: SourcingPolicy = SourcingPolicy()
+    stock: StockPolicy = StockPolicy()
+    bands: Bands = Bands()
+    authority: AuthorityPolicy = AuthorityPolicy()
+    cases: CasePolicy = CasePolicy()
+    approvals: ApprovalPolicy = ApprovalPolicy()
+
+
+def merge(overrides: Iterable[tuple[str, Mapping[str, Any]]]) -> Policy:
+    """Merge (version, partial document) pairs, least specific first, over the shipped policy.
+
+    Raises pydantic's `ValidationError` for a name or a value that no policy has.
+    """
+    body: dict[str, Any] = Policy().model_dump(mode="json", exclude={"version"})
+    versions = []
+    for version, document in overrides:
+        body = _over(body, document)
+        versions.append(version)
+    return Policy.model_validate({**body, "version": "+".join(versions) or "shipped"})
+
+
+def _over(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in change.items():
+        below = merged.get(name)
+        merged[name] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,53 @@
+"""How amounts, instants and words are written for people: the same on pages and in mails. Pure text, no markup."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from domain.case import KINDS
+
+WITHOUT_MINOR = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})
+WITH_THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+ACRONYMS = {"dc": "DC", "atp": "ATP", "sku": "SKU", "pos": "POS", "cogs": "COGS"}
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """`12.90 USD` from 1290; the sign stands before the figure."""
+    sign = "\N{MINUS SIGN}" if amount_minor < 0 else ""
+    amount = abs(amount_minor)
+    if currency in WITHOUT_MINOR:
+        return f"{sign}{amount:,} {currency}"
+    digits = 3 if currency in WITH_THOUSANDTHS else 2
+    whole, part = divmod(amount, 10**digits)
+    return f"{sign}{whole:,}.{part:0{digits}d} {currency}"
+
+
+def local(instant: datetime, zone: str = "UTC") -> str:
+    """`Sat 21 Nov, 20:40 EST`: the zone is always written."""
+    there = instant.astimezone(ZoneInfo(zone))
+    return f"{there:%a} {there.day} {there:%b, %H:%M %Z}"
+
+
+def span(length: timedelta) -> str:
+    """`2 d 3 h`, `3 h 05 min`, `12 min`, without a sign."""
+    minutes = int(abs(length).total_seconds() // 60)
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def until(due: datetime, now: datetime) -> str:
+    """`42 min left` or `1 h 10 min over`."""
+    return f"{span(due - now)} left" if due >= now else f"{span(now - due)} over"
+
+
+def words(text: str) -> str:
+    """`ship_to_store` → `Ship to store`."""
+    joined = " ".join(ACRONYMS.get(part, part) for part in text.split("_"))
+    return joined[:1].upper() + joined[1:]
+
+
+def kind_title(kind: str) -> str:
+    """The title of a kind of case as people read it."""
+    return KINDS[kind].title if kind in KINDS else words(kind)

@@ -1,0 +1,65 @@
+"""What the person who started the stack sees: one line per step with its time, a spinner only on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+
+
+class Progress:
+    """Reports steps as they end. Several may run at once; on a terminal the spinner names those still running."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.began = time.monotonic()
+        self._running: list[str] = []
+        self._status: Status | None = None
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; a failure is shown with its name and raised on."""
+        began = time.monotonic()
+        self._running.append(name)
+        self._spin()
+        try:
+            yield
+        except BaseException:
+            self._running.remove(name)
+            self._spin()
+            self.console.print(f"[red]failed[/red]  {name}")
+            raise
+        self._running.remove(name)
+        self._spin()
+        self.console.print(f"[green]{time.monotonic() - began:5.1f} s[/green]  {name}")
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self.console.print(f"         {text}", markup=False)
+
+    def warn(self, text: str) -> None:
+        """A line that asks for attention."""
+        self.console.print(f"[yellow]notice[/yellow]   {text}")
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    def _spin(self) -> None:
+        if not self.console.is_terminal:
+            return
+        if not self._running:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            return
+        text = ", ".join(self._running)
+        if self._status is None:
+            self._status = self.console.status(text)
+            self._status.start()
+        else:
+            self._status.update(text)

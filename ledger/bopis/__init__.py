@@ -1,0 +1,1 @@
+"""The BOPIS journey in the ledger: facts, requests, ways out and steps, each one transaction under the journey's lock."""

@@ -1,0 +1,239 @@
+"""Applies the way out that somebody chose. Each is checked against what is true now before anything is changed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+
+from domain.bopis import BopisState
+from domain.errors import NothingOffered
+from domain.stock import atp
+from ledger import found, reference
+from ledger.bopis import money
+from ledger.bopis.facts import made_ready, wait_for
+from ledger.bopis.order import Order
+from ledger.shelf import Cause
+from ledger.tables import journey_line, sale_line
+
+Parameters = Mapping[str, Any]
+Apply = Callable[[Order, Parameters, str, datetime], Awaitable[str]]
+
+
+def promisable(order: Order, location: str, sku: str) -> int:
+    """Units that may be promised now, from the locked row."""
+    row = order.tx.shelf.rows[location, sku]
+    return atp(
+        row["available"],
+        safety_stock=row["safety_stock"],
+        channel_threshold=order.policy.stock.channel_threshold.get(order.row["channel"], 0),
+        confidence_permille=row["confidence_permille"],
+    )
+
+
+def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[str, str]]:
+    """The stock rows that an option touches beyond the order's own."""
+    if option_id.startswith("other_store"):
+        return [(str(parameters["location"]), line["sku"]) for line in order.lines.values()]
+    if option_id == "substitute":
+        return [(order.location, str(sku)) for name, sku in parameters.items() if name.startswith("line:")]
+    return []
+
+
+async def apply(order: Order, option_id: str, parameters: Parameters, cause: str, at: datetime) -> str:
+    """Apply an option to the locked order; returns what was done, as a sentence. Raises `NothingOffered`."""
+    return await APPLY[option_id.split(":")[0]](order, parameters, cause, at)
+
+
+async def _other_store(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    target = await reference.place(order.tx.conn, str(parameters["location"]))
+    why = order.cause(cause, at)
+    wanted: dict[str, int] = {}
+    for line in order.lines.values():
+        wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
+    for sku, quantity in wanted.items():
+        there = promisable(order, target.code, sku)
+        if there < quantity:
+            raise NothingOffered(f"{target.name} can promise only {there} of {quantity} units of {sku} now.")
+    if any(line["staged"] or line["collected"] for line in order.lines.values()):
+        raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
+    freed = _release_reserved(order, why)
+    order.row["detail"].setdefault("moved_from", []).append(order.location)
+    order.row["location"], order.row["region"], order.place = target.code, target.region, target
+    for line in order.lines.values():
+        _reserve(order, line, order.open_quantity(line), why)
+    await found.assign(order.tx, freed, why)
+    await order.settle(at)
+    await order.mail_customer("order_moved", cause, at)
+    return f"The order moved to {target.name}; all units are reserved there."
+
+
+def _release_reserved(order: Order, why: Cause, line_ids: list[str] | None = None) -> list[tuple[str, str]]:
+    """Let go of what is promised and not picked; returns the places that have it available again."""
+    freed = []
+    for line in (order.lines[line_id] for line_id in line_ids or order.lines):
+        for held, part in order.shift(line["line_id"], "reserved", "released", line["reserved"]):
+            place = held["location"]
+            order.tx.shelf.move(
+                "released", held["sku"], part, (place, "reserved"), (place, "available"), why, hold_id=held["id"]
+            )
+            freed.append((place, str(held["sku"])))
+        line["reserved"] = 0
+    return freed
+
+
+def _reserve(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
+    if quantity:
+        key = order.hold_more(line, quantity, part="reserved", at=why.at)
+        place = order.location
+        order.tx.shelf.move(
+            "reserved", line["sku"], quantity, (place, "available"), (place, "reserved"), why, hold_id=key
+        )
+        line["reserved"] += quantity
+
+
+async def _substitute(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    why = order.cause(cause, at)
+    swaps = {line["line_id"]: str(parameters[f"line:{line['line_id']}"]) for line in order.shorts()}
+    items = await reference.items(order.tx.conn, swaps.values())
+    for line_id, sku in swaps.items():
+        quantity = order.missing(order.lines[line_id])
+        if promisable(order, order.location, sku) < quantity:
+            raise NothingOffered(f"{items[sku]['name']} is not on the shelf any more in {quantity} units.")
+    owed = 0
+    for line_id, sku in swaps.items():
+        line = order.lines[line_id]
+        quantity = order.missing(line)
+        paid = money.give_up(order, {line_id: quantity})
+        line["cancelled"] += quantity
+        line["substituted_by"] = sku
+        owed += await _add_line(order, line, sku, quantity, items[sku]["price_minor"], paid, why)
+    await money.owe(order, owed, cause, at, reason="substitute is cheaper")
+    await order.settle(at)
+    return f"Replaced by {', '.join(str(items[sku]['name']) for sku in swaps.values())}."
+
+
+async def _add_line(
+    order: Order, old: dict[str, Any], sku: str, quantity: int, price_minor: int, paid_minor: int, why: Cause
+) -> int:
+    """Add the substitute's line; the customer pays what was paid, or less. Returns what is owed back, in minor units."""
+    line_id = f"{old['line_id']}~{sku}"
+    sold = order.sales[old["line_id"]]
+    tax = min(money.part_of_tax(sold, quantity), paid_minor)
+    gross = quantity * price_minor
+    net = paid_minor - (0 if sold["tax_included"] else tax)
+    discount = max(gross - net, 0)
+    owed = max(net - gross, 0)
+    row = dict.fromkeys(("picked", "staged", "collected", "cancelled", "short", "refunded_minor", "reserved"), 0) | {
+        "journey_id": order.id,
+        "line_id": line_id,
+        "sku": sku,
+        "ordered": quantity,
+        "substitution": "never",
+        "fallback": old["fallback"],
+        "substituted_by": None,
+        "state": "reserved",
+    }
+    sale = {
+        "document": order.id,
+        "line_id": line_id,
+        "sku": sku,
+        "entity": sold["entity"],
+        "location": order.location,
+        "currency": sold["currency"],
+        "quantity": quantity,
+        "unit_price_minor": price_minor,
+        "gross_minor": gross,
+        "discount_minor": discount,
+        "tax_minor": tax,
+        "tax_included": sold["tax_included"],
+    }
+    await order.tx.conn.execute(insert(journey_line).values(**row))
+    await order.tx.conn.execute(insert(sale_line).values(**sale))
+    order.lines[line_id] = row
+    _reserve(order, row, quantity, why)
+    return owed
+
+
+async def _part(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
+    owed = await give_up_units(order, missing, cause, at, reason="not there")
+    await order.settle(at)
+    if order.row["state"] == BopisState.READY_FOR_PICKUP:
+        await made_ready(order, cause, at)
+    await order.mail_customer("line_refunded", cause, at, amount_minor=owed)
+    return f"{sum(missing.values())} missing units were taken off the order; {_money(order, owed)} goes back."
+
+
+async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: datetime, *, reason: str) -> int:
+    """Take units off the order and owe the customer what they cost. Returns the amount in minor units."""
+    for line_id, quantity in units.items():
+        order.lines[line_id]["cancelled"] += quantity
+    owed = money.give_up(order, dict(units))
+    await money.owe(order, owed, cause, at, reason=reason)
+    return owed
+
+
+async def _wait(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    for line in order.shorts():
+        await wait_for(order, line, order.missing(line), at)
+    order.row["promised_at"] = None
+    order.due("wait", at + timedelta(seconds=order.policy.sourcing.wait_s))
+    return "The order waits for stock that turns up."
+
+
+async def _cancel_refund(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    owed = await cancel_everything(order, cause, at, reason="could not be fulfilled")
+    await order.mail_customer("order_cancelled", cause, at, amount_minor=owed)
+    return f"The order was cancelled; {_money(order, owed)} goes back."
+
+
+async def let_go(order: Order, line_ids: list[str], cause: str, at: datetime, *, part: str = "released") -> None:
+    """End the holds of some lines: what is promised is available again at once, what is staged waits to be put away."""
+    why = order.cause(cause, at)
+    freed = _release_reserved(order, why, line_ids)
+    for line_id in line_ids:
+        line = order.lines[line_id]
+        if line["staged"]:
+            order.shift(line_id, "staged", part, line["staged"])
+            order.leave_on_hold_shelf(line_id, line["staged"])
+            line["staged"] = 0
+    if any(order.on_hold_shelf(line_id) for line_id in order.lines):
+        order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
+    await found.assign(order.tx, freed, why)
+
+
+async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: str) -> int:
+    """Let go of every open unit and owe what was paid for it; staged goods wait to be put away. Returns minor units."""
+    nothing_sold = not any(line["collected"] for line in order.lines.values())
+    await let_go(order, list(order.lines), cause, at, part="expired" if reason == "no_show" else "released")
+    units = {line_id: order.open_quantity(line) for line_id, line in order.lines.items()}
+    for line_id, quantity in units.items():
+        order.lines[line_id]["cancelled"] += quantity
+    owed = money.give_up(order, {line_id: quantity for line_id, quantity in units.items() if quantity})
+    if nothing_sold:
+        owed += money.give_up(order, money.charges_left(order))
+    await money.owe(order, owed, cause, at, reason=reason)
+    await order.end_waiting()
+    order.drop_dues("pick", "window", "verify", "wait")
+    if nothing_sold:
+        order.go(BopisState.EXPIRED if reason == "no_show" else BopisState.CANCELLED)
+    else:
+        order.go(BopisState.COLLECTED)
+    for line in order.lines.values():
+        line["short"] = 0
+        line["state"] = "collected" if line["collected"] else "cancelled"
+    return owed
+
+
+def _money(order: Order, amount_minor: int) -> str:
+    return f"{amount_minor / 100:.2f} {order.row['currency']}"
+
+
+APPLY: dict[str, Apply] = {
+    "other_store": _other_store,
+    "substitute": _substitute,
+    "part": _part,
+    "wait": _wait,
+    "cancel_refund": _cancel_refund,
+}

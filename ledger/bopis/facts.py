@@ -1,0 +1,327 @@
+"""What stores report of an order: picked, handed over, put away. A fact takes its whole effect here and is never refused for a state."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+
+from domain import postings
+from domain.bopis import BopisState
+from domain.errors import Malformed
+from domain.events import BopisHandedOver, BopisPicked, BopisPutAway, PickedLine
+from domain.messages import Message
+from ledger import case, found, reference, steps
+from ledger.bopis import money
+from ledger.bopis.order import Order
+from ledger.shelf import Cause
+from ledger.tables import person_note, waiting_demand
+
+# What a reason for a short pick does to the units that were promised, and to the rest of the shelf.
+_SHELF_IS_EMPTY = frozenset({"not_in_stock"})
+_DAMAGED = frozenset({"damaged", "worn_display"})
+_STILL_THERE = frozenset({"no_variance", "reserved_for_other"})
+
+
+async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> str:
+    """Put picked units on the hold shelf, line by line; a reason ends the search for the rest of a line.
+
+    Raises `UnknownLine`, and `Malformed` for more units than the order has left.
+    """
+    await order.lock_cases()
+    await order.lock_goods()
+    why = order.cause(cause, at)
+    for wanted in data.lines:
+        line = order.line(wanted.line_id)
+        if order.is_final:
+            _pick_without_promise(order, line, wanted.quantity, why)
+            order.leave_on_hold_shelf(wanted.line_id, wanted.quantity)
+            continue
+        still = order.open_quantity(line) - line["staged"]
+        if wanted.quantity > still:
+            raise Malformed(
+                f"Line {wanted.line_id}: {wanted.quantity} picked, but only {still} units are left to pick.",
+                pointer="/data/lines",
+            )
+        _pick(order, line, wanted.quantity, why)
+        if wanted.reason is not None:
+            await _short(order, line, wanted, why)
+    order.drop_dues("verify")
+    detail = _pick_sentence(order, data)
+    if order.is_final:
+        order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
+        await case.open_fact_after_close(order, detail, cause, at)
+    else:
+        await _after_pick(order, cause, at)
+    await steps.note(order.tx, order.id, "picked", cause, detail, at, actor=data.picker)
+    await order.save(at)
+    order.tx.tell(order.id, Message.PICK_RECORDED)
+    return detail
+
+
+def _pick(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
+    """Promised units first; what the picker found beyond them is taken from the shelf, promised or not."""
+    promised = min(quantity, line["reserved"])
+    for held, part in order.shift(str(line["line_id"]), "reserved", "staged", promised):
+        place = held["location"]
+        order.tx.shelf.move(
+            "picked", held["sku"], part, (place, "reserved"), (place, "staged"), why, hold_id=held["id"]
+        )
+    line["reserved"] -= promised
+    extra = quantity - promised
+    if extra:
+        _pick_without_promise(order, line, extra, why)
+        order.hold_more(line, extra, part="staged", at=why.at)
+    line["picked"] += quantity
+    line["staged"] += quantity
+
+
+def _pick_without_promise(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
+    if quantity:
+        place = order.location
+        order.tx.shelf.move("picked", str(line["sku"]), quantity, (place, "available"), (place, "staged"), why)
+
+
+async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Cause) -> None:
+    """The picker gives up on the rest of the line: its reason decides what becomes of the book."""
+    short = line["reserved"]
+    place, sku = order.location, str(line["sku"])
+    reason = wanted.reason or ""
+    target = "available" if reason in _STILL_THERE else "damaged" if reason in _DAMAGED else "count_pending"
+    unit_cost = (await reference.unit_costs(order.tx.conn, why.entity, [sku])).get(sku, 0) if target == "damaged" else 0
+    for held, part in order.shift(str(line["line_id"]), "reserved", "lost", short):
+        cost = reference.cost_of(unit_cost, part)
+        order.tx.shelf.move(
+            "lost",
+            sku,
+            part,
+            (held["location"], "reserved"),
+            (held["location"], target),
+            why,
+            reason=reason,
+            unit_cost_e4=unit_cost,
+            cost_minor=cost,
+            hold_id=held["id"],
+        )
+        lines = postings.damage(cost, location=held["location"], sku=sku)
+        order.tx.post(money.entry(order, f"bopis.damaged.{held['id']}", why.cause, lines, why.at))
+    line["reserved"] = 0
+    left = order.tx.shelf.quantity(place, sku, "available")
+    if reason in _SHELF_IS_EMPTY and left > 0:
+        order.tx.shelf.move("suspected", sku, left, (place, "available"), (place, "count_pending"), why, reason=reason)
+    if short:
+        await wait_for(order, line, short, why.at)
+
+
+async def wait_for(order: Order, line: dict[str, Any], quantity: int, at: datetime) -> None:
+    """Have units that turn up given to this order."""
+    await order.tx.conn.execute(
+        insert(waiting_demand).values(
+            location=order.location,
+            sku=line["sku"],
+            journey_id=order.id,
+            line_id=line["line_id"],
+            quantity=quantity,
+            promised_at=order.row["promised_at"],
+            at=at,
+        )
+    )
+
+
+async def _after_pick(order: Order, cause: str, at: datetime) -> None:
+    await order.settle(at)
+    state = order.row["state"]
+    if state == BopisState.RESERVATION_FAILED and not order.row["asks"].get("case_id"):
+        order.row["detail"]["failure"] = "pick_short"
+    if state == BopisState.READY_FOR_PICKUP:
+        await made_ready(order, cause, at)
+    elif state != BopisState.RESERVATION_FAILED:
+        order.row["detail"]["failure"] = None
+
+
+async def made_ready(order: Order, cause: str, at: datetime) -> None:
+    """The goods stand on the hold shelf: the customer is told, and authorised money is captured."""
+    order.row["detail"].setdefault("pickup_code", f"{secrets.randbelow(10**6):06d}")
+    order.row["detail"]["failure"] = None
+    await money.capture_what_is_staged(order, cause, at)
+    await order.mail_customer("ready_for_pickup", "1", at, window_until=order.row["dues"].get("window"))
+
+
+def _pick_sentence(order: Order, data: BopisPicked) -> str:
+    total = sum(line.quantity for line in data.lines)
+    short = [f"line {line.line_id} {line.reason.replace('_', ' ')}" for line in data.lines if line.reason]
+    return f"{total} units picked" + (f"; short: {', '.join(short)}." if short else ".")
+
+
+async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datetime) -> str:
+    """Give units to the customer: exactly what was handed over is committed, earned and taken out of stock.
+
+    `lines: null` means everything on the hold shelf. Refused units go back to the shelf and are refunded.
+    Raises `UnknownLine`, and `Malformed` for more units than were ordered.
+    """
+    await order.lock_cases()
+    await order.lock_goods()
+    why = order.cause(cause, at)
+    after_close = order.is_final
+    handed: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    if data.lines is None:
+        handed = {line_id: line["staged"] for line_id, line in order.lines.items() if line["staged"]}
+        if not handed:
+            handed = {line_id: order.open_quantity(line) for line_id, line in order.lines.items()}
+    else:
+        for given in data.lines:
+            handed[given.line_id] = handed.get(given.line_id, 0) + given.quantity
+            refused[given.line_id] = refused.get(given.line_id, 0) + given.refused_quantity
+    for line_id, quantity in handed.items():
+        line = order.line(line_id)
+        limit = line["ordered"] - line["collected"] if after_close else order.open_quantity(line)
+        if quantity + refused.get(line_id, 0) > limit:
+            raise Malformed(
+                f"Line {line_id}: {quantity + refused.get(line_id, 0)} handed over or refused, only {limit} are left.",
+                pointer="/data/lines",
+            )
+    handed = {line_id: quantity for line_id, quantity in handed.items() if quantity}
+    if after_close:
+        await _hand_over_after_close(order, handed, cause, why)
+    else:
+        await _hand_over(order, handed, refused, cause, why)
+    total = sum(handed.values())
+    detail = f"{total} units handed over to the customer" + (
+        f" against {data.proof.kind}." if data.proof is not None else "."
+    )
+    if after_close:
+        await case.open_fact_after_close(order, detail, cause, at)
+    if data.proof is not None and data.proof.name:
+        who = f"{data.proof.name}{f' ({data.proof.relation})' if data.proof.relation else ''}"
+        await order.tx.conn.execute(insert(person_note).values(subject=order.id, author=data.actor, text=who))
+    await steps.note(order.tx, order.id, "handed_over", cause, detail, at, actor=data.actor)
+    await order.save(at)
+    order.tx.tell(order.id, Message.HAND_OVER_RECORDED)
+    return detail
+
+
+async def _hand_over(
+    order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause
+) -> None:
+    costs = await reference.unit_costs(
+        order.tx.conn, order.row["entity"], (str(order.lines[line_id]["sku"]) for line_id in handed)
+    )
+    for line_id, quantity in handed.items():
+        _draw(order, order.lines[line_id], quantity, costs, why)
+    await money.earn(order, handed, cause, why.at)
+    sent_back = {line_id: quantity for line_id, quantity in refused.items() if quantity}
+    for line_id, quantity in sent_back.items():
+        line = order.lines[line_id]
+        from_shelf = min(quantity, line["staged"])
+        order.shift(line_id, "staged", "released", from_shelf)
+        line["staged"] -= from_shelf
+        line["cancelled"] += quantity
+        order.leave_on_hold_shelf(line_id, from_shelf)
+    if sent_back:
+        order.due("put_away", why.at + timedelta(seconds=order.policy.bopis.put_away_s))
+        await money.owe(order, money.give_up(order, sent_back), cause, why.at, reason="refused at hand-over")
+    await order.settle(why.at)
+    if order.is_final:
+        await order.end_waiting()
+        await order.end_asks("the order was collected", why.at)
+
+
+def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, int], why: Cause) -> None:
+    """Take units from the hold shelf, then from what is promised, then from the shelf: they have left, wherever they stood."""
+    left, sku = quantity, str(line["sku"])
+    cost = costs.get(sku, 0)
+    for part_name in ("staged", "reserved"):
+        part_wanted = min(left, line[part_name])
+        for held, part in order.shift(str(line["line_id"]), part_name, "committed", part_wanted):
+            order.tx.shelf.move(
+                "handed_over",
+                sku,
+                part,
+                (held["location"], part_name),
+                (held["location"], "customer"),
+                why,
+                unit_cost_e4=cost,
+                cost_minor=reference.cost_of(cost, part),
+                hold_id=held["id"],
+            )
+        line[part_name] -= part_wanted
+        left -= part_wanted
+    if left:
+        place = order.location
+        order.tx.shelf.move(
+            "handed_over",
+            sku,
+            left,
+            (place, "available"),
+            (place, "customer"),
+            why,
+            unit_cost_e4=cost,
+            cost_minor=reference.cost_of(cost, left),
+        )
+    line["collected"] += quantity
+
+
+async def _hand_over_after_close(order: Order, handed: dict[str, int], cause: str, why: Cause) -> None:
+    """The order had ended and its money went back: the goods left all the same, at our cost until somebody decides."""
+    skus = [str(order.lines[line_id]["sku"]) for line_id in handed]
+    costs = await reference.unit_costs(order.tx.conn, order.row["entity"], skus)
+    lines: list[postings.Line] = []
+    for line_id, quantity in handed.items():
+        sku, place = str(order.lines[line_id]["sku"]), order.location
+        on_shelf = min(quantity, order.on_hold_shelf(line_id))
+        order.leave_on_hold_shelf(line_id, -on_shelf)
+        for bucket, part in (("staged", on_shelf), ("available", quantity - on_shelf)):
+            if part:
+                cost = reference.cost_of(costs.get(sku, 0), part)
+                order.tx.shelf.move(
+                    "handed_over",
+                    sku,
+                    part,
+                    (place, bucket),
+                    (place, "customer"),
+                    why,
+                    unit_cost_e4=costs.get(sku, 0),
+                    cost_minor=cost,
+                )
+                lines += postings.adjustment(-cost, "lost", location=place, sku=sku)
+    order.tx.post(money.entry(order, "bopis.handed_over_after_close", cause, lines, why.at))
+    order.nothing_left_on_hold_shelf()
+
+
+async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -> str:
+    """Goods of a cancelled, expired or refused pickup go back from the hold shelf to the shelf, or are damaged."""
+    await order.lock_cases()
+    await order.lock_goods()
+    why = order.cause(cause, at)
+    target = "available" if data.condition == "good" else "damaged"
+    wanted = (
+        {line.line_id: line.quantity for line in data.lines}
+        if data.lines is not None
+        else {line_id: order.on_hold_shelf(line_id) for line_id in order.lines}
+    )
+    costs = await reference.unit_costs(order.tx.conn, order.row["entity"], (x["sku"] for x in order.lines.values()))
+    lines: list[postings.Line] = []
+    for line_id, quantity in wanted.items():
+        line, limit = order.line(line_id), order.on_hold_shelf(line_id)
+        if quantity > limit:
+            raise Malformed(
+                f"Line {line_id}: {quantity} put away, but {limit} units wait to be put away.", pointer="/data/lines"
+            )
+        if not quantity:
+            continue
+        sku, place = str(line["sku"]), order.location
+        cost = reference.cost_of(costs.get(sku, 0), quantity) if target == "damaged" else 0
+        order.tx.shelf.move("put_away", sku, quantity, (place, "staged"), (place, target), why, cost_minor=cost)
+        lines += postings.damage(cost, location=place, sku=sku)
+        order.leave_on_hold_shelf(line_id, -quantity)
+    order.tx.post(money.entry(order, "bopis.put_away", cause, lines, at))
+    if order.nothing_left_on_hold_shelf():
+        await case.heal_kind(order.tx, order.id, "put_away_overdue", "the goods were put away", at)
+    await found.assign(order.tx, [(order.location, str(line["sku"])) for line in order.lines.values()], why)
+    detail = f"{sum(wanted.values())} units put away, {data.condition}."
+    await steps.note(order.tx, order.id, "put_away", cause, detail, at, actor=data.actor)
+    await order.save(at)
+    order.tx.tell(order.id, Message.PUT_AWAY_RECORDED)
+    return detail
+

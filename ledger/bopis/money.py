@@ -1,0 +1,194 @@
+"""The money of an order: what a hand-over earns, what is owed back, and which operations at the provider that takes."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from domain import payments, postings
+from domain.payments import Refundable, part_of
+from ledger import reference
+from ledger.bopis.order import Order
+from ledger.journal import Entry
+from ledger.tables import payment, payment_operation
+from ledger.transaction import Rank
+
+
+def _share(sale: dict[str, Any], column: str, quantity: int) -> int:
+    before = sale["handed_over"] + sale["refunded_quantity"]
+    return part_of(sale[column], sale["quantity"], before, quantity)
+
+
+def paid_share(sale: dict[str, Any], quantity: int) -> int:
+    """What the customer paid for the next `quantity` units of a line, in minor units."""
+    tax = 0 if sale["tax_included"] else _share(sale, "tax_minor", quantity)
+    return (
+        _share(sale, "gross_minor", quantity)
+        - _share(sale, "discount_minor", quantity)
+        - _share(sale, "coupon_minor", quantity)
+        + tax
+    )
+
+
+def part_of_tax(sale: dict[str, Any], quantity: int) -> int:
+    """The tax of the last `quantity` units that were given up."""
+    before = sale["handed_over"] + sale["refunded_quantity"] - quantity
+    return part_of(sale["tax_minor"], sale["quantity"], before, quantity)
+
+
+async def earn(order: Order, handed: dict[str, int], cause: str, at: datetime) -> dict[str, int]:
+    """Post revenue, tax and cost of units that were handed over; returns the cost of each line in minor units.
+
+    Charges are earned with the first hand-over.
+    """
+    costs = await reference.unit_costs(
+        order.tx.conn, order.row["entity"], (order.sales[line_id]["sku"] for line_id in handed)
+    )
+    lines, cost_by_line = [], {}
+    parts = dict(handed)
+    for line_id, sale in order.sales.items():
+        if line_id.startswith("charge:") and sale["handed_over"] + sale["refunded_quantity"] < sale["quantity"]:
+            parts[line_id] = 1
+    for line_id, quantity in parts.items():
+        sale = order.sales[line_id]
+        cost = reference.cost_of(costs.get(sale["sku"], 0), quantity)
+        lines += postings.sale(
+            postings.Sale(
+                gross_minor=_share(sale, "gross_minor", quantity),
+                discount_minor=_share(sale, "discount_minor", quantity),
+                coupon_minor=_share(sale, "coupon_minor", quantity),
+                tax_minor=_share(sale, "tax_minor", quantity),
+                tax_included=sale["tax_included"],
+                cost_minor=cost,
+            ),
+            paid_from="customer_deposits",
+            location=order.location,
+            sku=sale["sku"],
+        )
+        sale["handed_over"] += quantity
+        sale["cost_minor"] += cost
+        cost_by_line[line_id] = cost
+    order.tx.post(entry(order, "bopis.handed_over", cause, lines, at))
+    return cost_by_line
+
+
+def entry(order: Order, event: str, cause: str, lines: list[postings.Line], at: datetime) -> Entry:
+    """A journal entry of this order."""
+    return Entry(
+        order.row["entity"],
+        event,
+        order.row["currency"],
+        cause,
+        lines,
+        at,
+        order.id,
+        order.policy.authority.of_posting(event),
+    )
+
+
+def give_up(order: Order, quantities: dict[str, int]) -> int:
+    """Mark units as refunded instead of handed over; returns what the customer paid for them, in minor units."""
+    owed = 0
+    for line_id, quantity in quantities.items():
+        sale = order.sales[line_id]
+        share = paid_share(sale, quantity)
+        sale["refunded_quantity"] += quantity
+        sale["refunded_minor"] += share
+        if line_id in order.lines:
+            order.lines[line_id]["refunded_minor"] += share
+        owed += share
+    return owed
+
+
+def charges_left(order: Order) -> dict[str, int]:
+    """Charges that were not earned, refunded when nothing at all will be handed over."""
+    return {
+        line_id: 1
+        for line_id, sale in order.sales.items()
+        if line_id.startswith("charge:") and sale["handed_over"] + sale["refunded_quantity"] < sale["quantity"]
+    }
+
+
+async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reason: str) -> int:
+    """Record what the customer is owed: authorised money is let go, captured money is refunded to where it came from.
+
+    Writes the operations as requested; the journey carries them out. Returns what is refunded (not merely let go).
+    """
+    order.tx.enter(Rank.MONEY)
+    rows = [
+        dict(row)
+        for row in (
+            await order.tx.conn.execute(
+                select(payment).where(payment.c.journey_id == order.id).order_by(payment.c.id).with_for_update()
+            )
+        ).mappings()
+    ]
+    rest = amount_minor
+    for row in rows:
+        loose = row["amount_minor"] - row["captured_minor"] - row["voided_minor"]
+        part = min(rest, loose)
+        if part > 0:
+            rest -= part
+            await _request(order, row["id"], "void", part, cause, at, reason)
+            await order.tx.conn.execute(
+                update(payment).where(payment.c.id == row["id"]).values(voided_minor=row["voided_minor"] + part)
+            )
+    shares = payments.share_refund(
+        rest, (Refundable(row["id"], row["captured_minor"] - row["refund_requested_minor"]) for row in rows)
+    )
+    by_id = {row["id"]: row for row in rows}
+    for payment_id, part in shares:
+        await _request(order, payment_id, "refund", part, cause, at, reason)
+        await order.tx.conn.execute(
+            update(payment)
+            .where(payment.c.id == payment_id)
+            .values(refund_requested_minor=by_id[payment_id]["refund_requested_minor"] + part)
+        )
+    order.tx.post(entry(order, "bopis.refund_owed", cause, postings.refund_owed(rest), at))
+    return rest
+
+
+async def capture_what_is_staged(order: Order, cause: str, at: datetime) -> None:
+    """Ask the provider for authorised money, up to what the goods on the hold shelf and the charges cost."""
+    due = sum(paid_share(order.sales[line["line_id"]], line["staged"]) for line in order.lines.values())
+    due += sum(paid_share(order.sales[line_id], 1) for line_id in charges_left(order))
+    order.tx.enter(Rank.MONEY)
+    rows = await order.tx.conn.execute(
+        select(payment)
+        .where(payment.c.journey_id == order.id, payment.c.authorized_minor > 0)
+        .order_by(payment.c.id)
+        .with_for_update()
+    )
+    asked = await order.tx.conn.execute(
+        select(payment_operation.c.payment_id, payment_operation.c.amount_minor).where(
+            payment_operation.c.journey_id == order.id,
+            payment_operation.c.kind == "capture",
+            payment_operation.c.state.in_(("requested", "unknown", "succeeded")),
+        )
+    )
+    requested: dict[str, int] = {}
+    for operation in asked:
+        requested[operation.payment_id] = requested.get(operation.payment_id, 0) + operation.amount_minor
+    for row in rows.mappings():
+        loose = row["amount_minor"] - row["voided_minor"] - requested.get(row["id"], 0)
+        part = min(due, loose)
+        if part > 0:
+            due -= part
+            await _request(order, row["id"], "capture", part, cause, at, "ready for pickup")
+
+
+async def _request(
+    order: Order, payment_id: str, kind: str, amount_minor: int, cause: str, at: datetime, reason: str
+) -> None:
+    await order.tx.conn.execute(
+        insert(payment_operation).values(
+            id=f"{kind}:{payment_id}:{cause}",
+            payment_id=payment_id,
+            journey_id=order.id,
+            kind=kind,
+            amount_minor=amount_minor,
+            currency=order.row["currency"],
+            reason=reason,
+            at=at,
+        )
+    )

@@ -1,0 +1,94 @@
+"""What systems and customers ask of an order: cancel, extend, let go on. A request is refused by name where the recorded state does not allow it."""
+
+from datetime import datetime
+
+from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
+from domain.errors import Malformed, StateConflict
+from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
+from domain.messages import Message
+from ledger import case, steps
+from ledger.bopis import decisions
+from ledger.bopis.order import Order
+
+
+async def cancelled(order: Order, data: BopisCancelled, cause: str, at: datetime) -> str:
+    """Undo what was done and pay back at once. `lines: null` is the whole order.
+
+    Raises `StateConflict` when the order has ended, `UnknownLine`, `Malformed` for a line with nothing open.
+    """
+    if BopisState(order.row["state"]) in FINAL:
+        raise StateConflict(
+            f"The order is {order.row['state']} already; goods that the customer has come back as a return."
+        )
+    await order.lock_cases()
+    await order.end_asks("the order was cancelled by the customer", at)
+    await order.lock_goods()
+    if data.lines is None:
+        owed = await decisions.cancel_everything(order, cause, at, reason=data.reason)
+        detail = f"Cancelled ({data.reason.replace('_', ' ')}); {owed / 100:.2f} {order.row['currency']} goes back."
+    else:
+        owed = await _cancel_lines(order, data.lines, cause, at, data.reason)
+        detail = f"Lines {', '.join(data.lines)} cancelled; {owed / 100:.2f} {order.row['currency']} goes back."
+    order.row["detail"]["failure"] = order.row["detail"].get("failure") if order.shorts() else None
+    await _review_large_refund(order, owed, cause, at)
+    await order.mail_customer("order_cancelled", cause, at, amount_minor=owed)
+    await steps.note(order.tx, order.id, "cancelled", cause, detail, at, actor=data.actor)
+    await order.save(at)
+    order.tx.tell(order.id, Message.CANCEL_RECORDED)
+    return detail
+
+
+async def _cancel_lines(order: Order, line_ids: tuple[str, ...], cause: str, at: datetime, reason: str) -> int:
+    wanted = {}
+    for line_id in dict.fromkeys(line_ids):
+        line = order.line(line_id)
+        if not order.open_quantity(line):
+            raise Malformed(f"Line {line_id} has nothing left to cancel.", pointer="/data/lines")
+        wanted[line_id] = order.open_quantity(line)
+    if sum(wanted.values()) == sum(order.open_quantity(line) for line in order.lines.values()):
+        return await decisions.cancel_everything(order, cause, at, reason=reason)
+    await decisions.let_go(order, list(wanted), cause, at)
+    owed = await decisions.give_up_units(order, wanted, cause, at, reason=reason)
+    await order.settle(at)
+    return owed
+
+
+async def _review_large_refund(order: Order, owed_minor: int, cause: str, at: datetime) -> None:
+    """What is owed is paid at once; a large one is looked at afterwards."""
+    if owed_minor >= order.policy.bands.refund_approval_minor:
+        await case.open_refund_review(order, owed_minor, cause, at)
+
+
+async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) -> str:
+    """Give the customer until a later instant. Raises `StateConflict` unless the goods stand ready, `Malformed` for an earlier time."""
+    if BopisState(order.row["state"]) not in ON_THE_HOLD_SHELF:
+        raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; only a ready pickup is extended.")
+    window = order.row["dues"].get("window")
+    if data.until <= at or (window and data.until <= datetime.fromisoformat(window)):
+        raise Malformed("The new end of the pickup window is not later than the present one.", pointer="/data/until")
+    await order.lock_cases()
+    await order.lock_goods()
+    order.due("window", data.until)
+    detail = f"The pickup window was extended until {data.until:%d %b %H:%M %Z}."
+    await steps.note(order.tx, order.id, "extended", cause, detail, at, actor=data.actor)
+    await order.save(at)
+    order.tx.tell(order.id, Message.WINDOW_EXTENDED)
+    return detail
+
+
+async def hold_released(order: Order, data: BopisHoldReleased, cause: str, at: datetime) -> str:
+    """The source lets a kept-back order go on. Raises `StateConflict` when it was not kept back."""
+    if order.row["state"] != BopisState.PLACED:
+        raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; nothing keeps it back.")
+    await order.lock_cases()
+    await order.lock_goods()
+    order.row["detail"]["kept_back"] = None
+    if order.shorts():
+        order.row["detail"]["failure"] = "reservation_failure"
+    await order.settle(at)
+    detail = "The source let the order go on."
+    await steps.note(order.tx, order.id, "hold_released", cause, detail, at)
+    await order.save(at)
+    order.tx.tell(order.id, Message.RESUMED)
+    return detail
+

@@ -1,0 +1,431 @@
+"""The steps of the BOPIS workflow. Each yields to what was recorded first: then it changes nothing and answers with what is true."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, select, text, update
+
+from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
+from domain.calendars import add_open_time
+from domain.case import CaseOption, Consequence
+from domain.errors import DomainError
+from domain.messages import Situation, Step
+from ledger import approval, case, people
+from ledger.bopis import decisions
+from ledger.bopis.facts import wait_for
+from ledger.bopis.order import Order
+from ledger.bopis.ways_out import case_facts, ways_out
+from ledger.engine import Database
+from ledger.steps import take_journey_step
+from ledger.tables import approval as approvals
+from ledger.tables import case_decision, waiting_demand
+from ledger.transaction import Transaction
+
+
+async def open_case(database: Database, step: Step) -> Situation:
+    """The order cannot be kept as it is: ask, with ranked and priced ways out. Does nothing when it healed meanwhile."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        if row["state"] != BopisState.RESERVATION_FAILED or row["asks"].get("case_id"):
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        ref = await _ask(order, step.at)
+        await order.load_money()
+        await order.save(step.at)
+        return f"Case {ref.id} opened: somebody has to choose a way out."
+
+    return await take_journey_step(database, "open_case", step, work)
+
+
+async def _ask(order: Order, at: datetime) -> case.CaseRef:
+    await order.read_money()
+    kind = order.row["detail"].get("failure") or "reservation_failure"
+    missing = order.shorts()
+    value = sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values())
+    first = missing[0]["sku"] if missing else ""
+    ref = await case.open_case(
+        order.tx,
+        case.Opening(
+            kind=kind,
+            subject=order.id,
+            place=order.place,
+            policy=order.policy,
+            at=at,
+            journey_id=order.id,
+            channel=order.row["channel"],
+            sku=first,
+            facts=await case_facts(order, at),
+            options=await ways_out(order),
+            value_at_risk_minor=value,
+            promised_at=order.row["promised_at"],
+            clock_offset_s=order.row["clock_offset_s"],
+            text=f"{sum(order.missing(line) for line in missing)} units of order {order.row['key']}"
+            f" are not there at {order.place.name}.",
+        ),
+    )
+    order.row["asks"] = {"case_id": ref.id}
+    return ref
+
+
+async def _pending(tx: Transaction, row: RowMapping, decision_id: int | None) -> RowMapping | None:
+    """The decision, if it is the one that the journey still has to act on."""
+    if decision_id is None or row["asks"].get("decision_id") != decision_id:
+        return None
+    found = await tx.conn.execute(select(case_decision).where(case_decision.c.id == decision_id))
+    decision = found.mappings().one()
+    return decision if decision["state"] in ("applying", "awaiting_approval") else None
+
+
+async def open_approval(database: Database, step: Step) -> Situation:
+    """A decision needs somebody's approval before it is applied; the order stands as it is until then."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        decision = await _pending(tx, row, step.decision_id)
+        if decision is None or row["asks"].get("approval_id"):
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        option = CaseOption.model_validate(decision["option"])
+        amount = sum(abs(effect.amount_minor) for effect in option.consequence.money)
+        approval_id = await approval.open_approval(
+            tx,
+            approval.Request(
+                kind="refund",
+                subject=f"{option.label}: order {order.row['key']}",
+                place=order.place,
+                policy=order.policy,
+                at=step.at,
+                requester=decision["decided_by"],
+                barred=[],
+                amount_minor=amount,
+                facts={
+                    "order": order.row["key"],
+                    "option": option.model_dump(mode="json"),
+                    "store": order.place.name,
+                    "note_id": decision["note_id"],
+                },
+                journey_id=order.id,
+                case_id=decision["case_id"],
+                decision_id=decision["id"],
+                clock_offset_s=order.row["clock_offset_s"],
+            ),
+        )
+        await tx.conn.execute(
+            update(case_decision)
+            .where(case_decision.c.id == decision["id"])
+            .values(state="awaiting_approval", approval_id=approval_id)
+        )
+        order.row["asks"] |= {"approval_id": approval_id}
+        await order.load_money()
+        await order.save(step.at)
+        return f"Approval {approval_id} asked for {amount / 100:.2f} {order.row['currency']}."
+
+    return await take_journey_step(database, "open_approval", step, work)
+
+
+async def give_back(database: Database, step: Step) -> Situation:
+    """A decision was not approved: the case goes back to its owner with its other options."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        decision = await _pending(tx, row, step.decision_id)
+        if decision is None:
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        because = await _not_approved(tx, row)
+        await order.read_money()
+        options = [
+            option.model_copy(update={"allowed": False, "why_not": because})
+            if option.id == decision["option_id"]
+            else option
+            for option in await ways_out(order)
+        ]
+        await _refuse(order, decision, because, options, step.at)
+        return because
+
+    return await take_journey_step(database, "give_back", step, work)
+
+
+async def _not_approved(tx: Transaction, row: RowMapping) -> str:
+    found = await tx.conn.execute(select(approvals).where(approvals.c.id == row["asks"].get("approval_id")))
+    asked = found.mappings().first()
+    if asked is None or asked["state"] == "expired":
+        return "Nobody approved it in time."
+    known = await people.names(tx.conn, [asked["decided_by"]])
+    return f"Rejected by {known.get(asked['decided_by'], 'the approver')}."
+
+
+async def _refuse(
+    order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime
+) -> None:
+    await order.tx.conn.execute(
+        update(case_decision).where(case_decision.c.id == decision["id"]).values(state="refused", reason=because)
+    )
+    await case.give_back(order.tx, decision["case_id"], because, at, options=options)
+    order.row["asks"] = {"case_id": decision["case_id"]}
+    await _wait_again(order)
+    await order.load_money()
+    await order.save(at)
+
+
+async def _wait_again(order: Order) -> None:
+    """Stock that turns up is given to this order again."""
+    await order.tx.conn.execute(
+        update(waiting_demand)
+        .where(waiting_demand.c.journey_id == order.id, waiting_demand.c.quantity > 0)
+        .values(ended_at=None)
+    )
+
+
+async def apply_decision(database: Database, step: Step) -> Situation:
+    """Apply the way out that was chosen and approved; where it is not there any more, the case goes back, saying why."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        decision = await _pending(tx, row, step.decision_id)
+        if decision is None:
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        option, parameters = decision["option_id"], decision["parameters"]
+        await order.lock_goods(decisions.places(order, option, parameters))
+        cause = f"decision:{decision['id']}"
+        try:
+            done = await decisions.apply(order, option, parameters, cause, step.at)
+        except DomainError as refusal:
+            await _refuse(order, decision, refusal.detail, await ways_out(order), step.at)
+            return f"Not applied: {refusal.detail}"
+        await tx.conn.execute(
+            update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied")
+        )
+        await case.resolve(tx, decision["case_id"], option, done, step.at, by=decision["decided_by"])
+        if option != "wait":
+            await order.end_waiting()
+        order.row["asks"] = {}
+        order.row["detail"]["failure"] = None
+        await order.save(step.at)
+        return done
+
+    return await take_journey_step(database, "apply_decision", step, work)
+
+
+async def attend(database: Database, step: Step) -> Situation:
+    """Take up what others left for this order: units that turned up are its own now, a doubted one is to be verified."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        await order.lock_goods()
+        told = await _take_found(order, step.at)
+        told += await _doubt(order, step.at)
+        await order.save(step.at)
+        return " ".join(told)
+
+    return await take_journey_step(database, "attend", step, work)
+
+
+async def _take_found(order: Order, at: datetime) -> list[str]:
+    rows = await order.tx.conn.execute(
+        select(waiting_demand)
+        .where(waiting_demand.c.journey_id == order.id, waiting_demand.c.found > 0)
+        .order_by(waiting_demand.c.id)
+        .with_for_update()
+    )
+    total = 0
+    for row in rows.mappings().all():
+        line = order.lines[row["line_id"]]
+        usable = min(row["found"], max(order.missing(line), 0)) if not order.is_final else 0
+        line["reserved"] += usable
+        total += usable
+        if row["found"] > usable:
+            _hand_back(order, row, row["found"] - usable, at)
+        await order.tx.conn.execute(
+            update(waiting_demand)
+            .where(waiting_demand.c.id == row["id"])
+            .values(found=0, ended_at=text("CASE WHEN quantity = 0 THEN now() ELSE ended_at END"))
+        )
+    if not total:
+        return []
+    order.drop_dues("wait")
+    if not order.shorts():
+        await order.end_asks("the missing units turned up and are held for the order", at)
+        order.row["detail"]["failure"] = None
+    await order.settle(at)
+    return [f"{total} missing units turned up and are reserved."]
+
+
+def _hand_back(order: Order, row: RowMapping, quantity: int, at: datetime) -> None:
+    why = order.cause(f"attend:{row['id']}", at)
+    for held, part in order.shift(row["line_id"], "reserved", "released", quantity):
+        place = held["location"]
+        order.tx.shelf.move(
+            "released", held["sku"], part, (place, "reserved"), (place, "available"), why, hold_id=held["id"]
+        )
+
+
+async def _doubt(order: Order, at: datetime) -> list[str]:
+    doubted = [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]
+    if not doubted or "verify" in order.row["dues"] or order.is_final:
+        return []
+    span = timedelta(seconds=order.policy.bopis.verify_open_s)
+    order.due("verify", add_open_time(at, span, order.place.hours))
+    return ["The till sold a promised unit: the store is asked to look whether the promised one is still there."]
+
+
+async def on_due(database: Database, step: Step) -> Situation:
+    """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a wait."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        due = step.due or ""
+        at = row["dues"].get(due)
+        if at is None or datetime.fromisoformat(at) > step.at:
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        await order.lock_goods()
+        order.row["dues"].pop(due)
+        told = await _due(order, due, f"step:{order.id}:{due}:{step.occurrence}", step.at)
+        await order.save(step.at)
+        return told
+
+    return await take_journey_step(database, "on_due", step, work)
+
+
+async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
+    state = BopisState(order.row["state"])
+    if due.startswith("pick_nag") and state in TO_BE_PICKED:
+        return await _nag(order, int(due.rsplit("_", 1)[1]), at)
+    if due.startswith("window_reminder") and state in ON_THE_HOLD_SHELF:
+        await order.mail_customer("pickup_reminder", due, at, window_until=order.row["dues"].get("window"))
+        return "The customer was reminded to collect."
+    if due == "window" and state in ON_THE_HOLD_SHELF:
+        return await _no_show(order, cause, at)
+    if due == "verify":
+        return await _lose_doubted(order, cause, at)
+    if due == "put_away":
+        return await _put_away_overdue(order, at)
+    if due == "wait" and state is BopisState.RESERVATION_FAILED:
+        ref = await _ask(order, at)
+        return f"Nothing turned up; case {ref.id} asks again."
+    return ""
+
+
+async def _nag(order: Order, number: int, at: datetime) -> str:
+    permille = order.policy.bopis.nag_permille[number - 1]
+    if permille < 1000:
+        return "The store was reminded that the pick is due."
+    await case.open_case(
+        order.tx,
+        case.Opening(
+            kind="pick_overdue",
+            subject=order.id,
+            place=order.place,
+            policy=order.policy,
+            at=at,
+            journey_id=order.id,
+            channel=order.row["channel"],
+            facts={"order": order.row["key"], "units": sum(line["reserved"] for line in order.lines.values())},
+            options=(
+                CaseOption(
+                    id="more_time",
+                    label="Give the store another hour",
+                    rank=1,
+                    because="the units are reserved and nobody has looked yet",
+                    consequence=Consequence(customer="Hears nothing yet."),
+                ),
+                CaseOption(id="acknowledge", label="The store was called", rank=2),
+            ),
+            value_at_risk_minor=sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values()),
+            promised_at=order.row["promised_at"],
+            clock_offset_s=order.row["clock_offset_s"],
+            text=f"Order {order.row['key']} is not picked at {order.place.name}.",
+        ),
+    )
+    return "The pick is overdue; the store manager is asked." if permille == 1000 else "The pick is long overdue."
+
+
+async def _no_show(order: Order, cause: str, at: datetime) -> str:
+    owed = await decisions.cancel_everything(order, cause, at, reason="no_show")
+    await order.mail_customer("pickup_expired", cause, at, amount_minor=owed)
+    return f"Nobody came in time: released, {owed / 100:.2f} {order.row['currency']} goes back."
+
+
+async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
+    """Nobody found the doubted units: the hold is lost, and the book says so."""
+    why = order.cause(cause, at)
+    lost = 0
+    for row in [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]:
+        line = order.lines[row["line_id"]]
+        place, sku = row["location"], row["sku"]
+        gone = min(row["reserved"], max(-order.tx.shelf.quantity(place, sku, "available"), 0))
+        row["doubted_at"] = None
+        if not gone:
+            continue
+        row["reserved"] -= gone
+        row["lost"] += gone
+        line["reserved"] -= gone
+        order.tx.shelf.move(
+            "lost", sku, gone, (place, "reserved"), (place, "available"), why, reason="sold", hold_id=row["id"]
+        )
+        await wait_for(order, line, gone, at)
+        lost += gone
+    if not lost:
+        return "The book covers the promise again."
+    order.row["detail"]["failure"] = "reservation_lost"
+    await order.settle(at)
+    return f"{lost} promised units are gone: the till sold them."
+
+
+async def _put_away_overdue(order: Order, at: datetime) -> str:
+    await case.open_case(
+        order.tx,
+        case.Opening(
+            kind="put_away_overdue",
+            subject=order.id,
+            place=order.place,
+            policy=order.policy,
+            at=at,
+            journey_id=order.id,
+            channel=order.row["channel"],
+            facts={"order": order.row["key"], "units": order.row["detail"].get("unclaimed", {})},
+            options=(CaseOption(id="acknowledge", label="The store was called", rank=1),),
+            clock_offset_s=order.row["clock_offset_s"],
+            text=f"Goods of order {order.row['key']} still stand on the hold shelf.",
+        ),
+    )
+    # Until it is reported, the goods cannot be sold: look again after the same time.
+    order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
+    return "Goods were not put away in time; the store manager is asked."
+
+
+async def suspend(database: Database, step: Step) -> Situation:
+    """An unexpected failure: the journey stops where it is, nothing is lost, and an admin is asked."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        if row["suspended_from"] is not None or row["closed_at"] is not None:
+            return ""
+        order = await Order.load(tx, row)
+        await order.lock_cases()
+        order.row["suspended_from"] = row["state"]
+        ref = await case.open_case(
+            tx,
+            case.Opening(
+                kind="journey_stuck",
+                subject=order.id,
+                place=order.place,
+                policy=order.policy,
+                at=step.at,
+                journey_id=order.id,
+                channel=order.row["channel"],
+                facts={"order": order.row["key"], "state": row["state"], "reason": step.reason},
+                options=(
+                    CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
+                ),
+                clock_offset_s=order.row["clock_offset_s"],
+                text=f"The journey stopped: {step.reason}",
+            ),
+        )
+        await order.load_money()
+        await order.save(step.at)
+        return f"Suspended after an unexpected failure; case {ref.id}."
+
+    return await take_journey_step(database, "suspend", step, work)

@@ -1,0 +1,298 @@
+"""The ways out of an order that cannot be kept as it is: which there are now, what each costs, and which is best."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import asin, cos, radians, sin, sqrt
+from typing import Any, NamedTuple
+
+from sqlalchemy import RowMapping, select, text
+
+from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
+from domain.stock import atp
+from ledger import reference
+from ledger.bopis.money import charges_left, paid_share
+from ledger.bopis.order import Order
+from ledger.tables import item, location, stock, substitute
+
+
+class NearStore(NamedTuple):
+    code: str
+    name: str
+    distance_km: float
+
+
+async def ways_out(order: Order) -> list[CaseOption]:
+    """Ranked, priced options for an order with missing units. Its money must be loaded. Rank 1 says why it is best."""
+    finders = {
+        "other_store": _other_stores,
+        "substitute": _substitutes,
+        "part": _part,
+        "wait": _wait,
+        "cancel_refund": _cancel,
+    }
+    options: list[tuple[float, CaseOption]] = []
+    for way in order.policy.sourcing.ways:
+        options += await finders[way](order)
+    options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
+    return [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
+
+
+def _km(a: RowMapping | reference.Place, b: Mapping[str, Any]) -> float | None:
+    here = (a.latitude, a.longitude)
+    there = (b["latitude"], b["longitude"])
+    if None in here or None in there:
+        return None
+    lat1, lon1, lat2, lon2 = (radians(float(x)) for x in (*here, *there))
+    chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371 * asin(sqrt(chord))
+
+
+_COVERED = text(
+    """
+    SELECT s.location FROM stock s
+    JOIN unnest(CAST(:skus AS text[]), CAST(:wanted AS int[])) AS w(sku, wanted) USING (sku)
+    WHERE s.location = ANY(CAST(:locations AS text[]))
+      AND s.available - s.safety_stock - :threshold
+          - ceil(greatest(s.available, 0) * (1000 - s.confidence_permille) / 1000.0) >= w.wanted
+    GROUP BY s.location HAVING count(*) = :lines
+    """
+)
+
+
+async def _other_stores(order: Order) -> list[tuple[float, CaseOption]]:
+    """Stores near by that can promise every open unit; not once something was handed over or stands ready here."""
+    if any(line["collected"] or line["staged"] for line in order.lines.values()):
+        return []
+    wanted: dict[str, int] = {}
+    for line in order.lines.values():
+        if order.open_quantity(line):
+            wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
+    sourcing = order.policy.sourcing
+    rows = await order.tx.conn.execute(
+        select(location).where(
+            location.c.kind == "store",
+            location.c.pickup,
+            location.c.status == "open",
+            location.c.code != order.location,
+            location.c.entity == order.row["entity"] if not sourcing.across_entities else location.c.code != "",
+        )
+    )
+    near = []
+    for row in rows.mappings():
+        km = _km(order.place, row)
+        same_region = row["region"] == order.row["region"]
+        if (km is not None and km <= sourcing.radius_km) or (km is None and same_region):
+            near.append(NearStore(row["code"], row["name"], km if km is not None else float(sourcing.radius_km)))
+    covered = await order.tx.conn.execute(
+        _COVERED,
+        {
+            "skus": list(wanted),
+            "wanted": list(wanted.values()),
+            "locations": [store.code for store in near],
+            "threshold": order.policy.stock.channel_threshold.get(order.row["channel"], 0),
+            "lines": len(wanted),
+        },
+    )
+    able = set(covered.scalars().all())
+    best = sorted((store for store in near if store.code in able), key=lambda store: (store.distance_km, store.code))
+    return [(store.distance_km, _move_to(order, store, wanted)) for store in best[: sourcing.other_stores]]
+
+
+def _move_to(order: Order, store: NearStore, wanted: Mapping[str, int]) -> CaseOption:
+    effects = [StockEffect(location=store.code, sku=sku, quantity=n, effect="reserved") for sku, n in wanted.items()]
+    effects += [
+        StockEffect(location=order.location, sku=line["sku"], quantity=line["reserved"], effect="released")
+        for line in order.lines.values()
+        if line["reserved"]
+    ]
+    return CaseOption(
+        id=f"other_store:{store.code}",
+        label=f"Pick up at {store.name} ({store.distance_km:.0f} km)",
+        parameters={"location": store.code},
+        consequence=Consequence(
+            stock=tuple(effects),
+            money=(),
+            customer=f"Collects at {store.name}, {store.distance_km:.0f} km from {order.place.name}, at the same price.",
+        ),
+        because="keeps the whole order and costs nothing but the way",
+        confirms=("agreed_by_phone",),
+    )
+
+
+async def _substitutes(order: Order) -> list[tuple[float, CaseOption]]:
+    """One option that replaces every missing line by the nearest substitute on the shelf, where each has one."""
+    chosen: dict[str, tuple[str, str, int, int]] = {}
+    for line in order.shorts():
+        missing = order.missing(line)
+        found = await _substitute_for(order, line, missing)
+        if found is None:
+            return []
+        chosen[line["line_id"]] = found
+    if not chosen:
+        return []
+    currency = order.row["currency"]
+    difference = sum(entry[2] for entry in chosen.values())
+    limit = order.policy.bands.appeasement_minor
+    money = []
+    if difference < 0:
+        money.append(MoneyEffect(label="Refund of the difference", amount_minor=difference, currency=currency))
+    if difference > 0:
+        money.append(MoneyEffect(label="Difference that we carry", amount_minor=-difference, currency=currency))
+    names = ", ".join(entry[1] for entry in chosen.values())
+    option = CaseOption(
+        id="substitute",
+        label=f"Substitute: {names}",
+        parameters={f"line:{line_id}": entry[0] for line_id, entry in chosen.items()},
+        consequence=Consequence(
+            stock=tuple(
+                StockEffect(location=order.location, sku=entry[0], quantity=entry[3], effect="reserved")
+                for entry in chosen.values()
+            ),
+            money=tuple(money),
+            customer=f"Gets {names} instead and never pays more.",
+        ),
+        because="keeps place and time",
+        needs_approval=difference > limit,
+        confirms=("agreed_by_phone",),
+    )
+    return [(5 + abs(difference) / 50, option)]
+
+
+async def _substitute_for(order: Order, line: Mapping[str, Any], missing: int) -> tuple[str, str, int, int] | None:
+    """(sku, name, price difference for all units, units) of the best substitute that can be promised here."""
+    rows = await order.tx.conn.execute(
+        select(item, stock.c.available, stock.c.safety_stock, stock.c.confidence_permille)
+        .join(substitute, substitute.c.substitute_sku == item.c.sku)
+        .join(stock, (stock.c.sku == item.c.sku) & (stock.c.location == order.location))
+        .where(substitute.c.sku == line["sku"])
+        .order_by(substitute.c.rank)
+    )
+    unit_paid = order.sales[line["line_id"]]["unit_price_minor"]
+    band = order.policy.sourcing.substitute_price_band_permille
+    for row in rows.mappings():
+        there = atp(
+            row["available"],
+            safety_stock=row["safety_stock"],
+            channel_threshold=order.policy.stock.channel_threshold.get(order.row["channel"], 0),
+            confidence_permille=row["confidence_permille"],
+        )
+        difference = row["price_minor"] - unit_paid
+        if there >= missing and not row["stop_sale"] and abs(difference) * 1000 <= unit_paid * band:
+            return row["sku"], row["name"], difference * missing, missing
+    return None
+
+
+async def _part(order: Order) -> list[tuple[float, CaseOption]]:
+    """Go on with what there is and refund the rest, where anything is there at all."""
+    if not any(line["reserved"] or line["staged"] or line["collected"] for line in order.lines.values()):
+        return []
+    missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
+    owed = sum(paid_share(order.sales[line_id], quantity) for line_id, quantity in missing.items())
+    units = sum(missing.values())
+    return [
+        (
+            20 + owed / 100,
+            CaseOption(
+                id="part",
+                label="Go on with the rest, refund what is missing",
+                consequence=Consequence(
+                    money=(MoneyEffect(label="Refund", amount_minor=-owed, currency=order.row["currency"]),),
+                    customer=f"Gets the order without {units} units and the money for them back.",
+                ),
+                because="keeps what there is",
+                needs_approval=owed >= order.policy.bands.refund_approval_minor,
+            ),
+        )
+    ]
+
+
+async def _wait(order: Order) -> list[tuple[float, CaseOption]]:
+    """Keep the order waiting for stock that turns up: a count, a delivery, a release."""
+    return [
+        (
+            40.0,
+            CaseOption(
+                id="wait",
+                label="Wait until it turns up",
+                consequence=Consequence(
+                    customer="Waits without a promise; gets the goods as soon as a count or a delivery brings them."
+                ),
+                because="the customer would rather wait",
+                confirms=("agreed_by_phone",),
+                reversible=True,
+            ),
+        )
+    ]
+
+
+async def _cancel(order: Order) -> list[tuple[float, CaseOption]]:
+    """Cancel everything that is not collected and refund it."""
+    owed = sum(
+        paid_share(order.sales[line["line_id"]], order.open_quantity(line)) for line in order.lines.values()
+    ) + refundable_charges(order)
+    released = tuple(
+        StockEffect(location=order.location, sku=line["sku"], quantity=line["reserved"], effect="released")
+        for line in order.lines.values()
+        if line["reserved"]
+    )
+    return [
+        (
+            60 + owed / 100,
+            CaseOption(
+                id="cancel_refund",
+                label="Cancel and refund",
+                consequence=Consequence(
+                    stock=released,
+                    money=(MoneyEffect(label="Refund", amount_minor=-owed, currency=order.row["currency"]),),
+                    customer="Gets no goods and the whole amount back, where it came from.",
+                ),
+                because="nothing else keeps the order",
+                needs_approval=owed >= order.policy.bands.refund_approval_minor,
+            ),
+        )
+    ]
+
+
+def refundable_charges(order: Order) -> int:
+    """What a full cancel pays back of charges: all that were not earned, when nothing was handed over."""
+    if any(line["collected"] for line in order.lines.values()):
+        return 0
+    return sum(paid_share(order.sales[line_id], 1) for line_id in charges_left(order))
+
+
+async def case_facts(order: Order, at: datetime) -> dict[str, Any]:
+    """The frozen snapshot for the person who decides: what is missing, and what is near by."""
+    skus = [line["sku"] for line in order.shorts()]
+    names = await reference.items(order.tx.conn, skus)
+    rows = await order.tx.conn.execute(
+        select(
+            stock.c.location,
+            location.c.name,
+            stock.c.sku,
+            stock.c.available,
+            stock.c.confidence_permille,
+        )
+        .join(location, location.c.code == stock.c.location)
+        .where(stock.c.sku.in_(skus), location.c.entity == order.row["entity"], location.c.region == order.row["region"])
+        .order_by(stock.c.sku, stock.c.available.desc(), stock.c.location)
+        .limit(40)
+    )
+    return {
+        "order": order.row["key"],
+        "channel": order.row["channel"],
+        "failure": order.row["detail"].get("failure"),
+        "promised_at": order.row["promised_at"].isoformat() if order.row["promised_at"] else None,
+        "seen_at": at.isoformat(),
+        "missing": [
+            {
+                "line_id": line["line_id"],
+                "sku": line["sku"],
+                "name": names[line["sku"]]["name"],
+                "ordered": line["ordered"],
+                "missing": order.missing(line),
+                "unit_price_minor": order.sales[line["line_id"]]["unit_price_minor"],
+            }
+            for line in order.shorts()
+        ],
+        "near_by": [dict(row) for row in rows.mappings()],
+    }

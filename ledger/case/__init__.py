@@ -1,0 +1,39 @@
+"""Cases: opened when something breaks, worked on and decided by people, closed by a decision or because the cause went away."""
+
+from ledger.case.acts import DecisionAnswer, claim, comment, decide, decision, release, wait
+from ledger.case.life import (
+    CaseRef,
+    Opening,
+    give_back,
+    heal,
+    heal_kind,
+    open_case,
+    open_delivery_stuck,
+    open_fact_after_close,
+    open_refund_review,
+    resolve,
+    tell_case,
+)
+from ledger.case.ladder import on_due
+
+__all__ = [
+    "CaseRef",
+    "DecisionAnswer",
+    "Opening",
+    "claim",
+    "comment",
+    "decide",
+    "decision",
+    "give_back",
+    "heal",
+    "heal_kind",
+    "on_due",
+    "open_case",
+    "open_delivery_stuck",
+    "open_fact_after_close",
+    "open_refund_review",
+    "release",
+    "resolve",
+    "tell_case",
+    "wait",
+]

@@ -1,0 +1,78 @@
+"""Decisions that no journey waits for: they are applied in the transaction that records them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, select, update
+
+from domain.case import CaseOption
+from domain.messages import Message
+from domain.people import Person
+from ledger import payments
+from ledger.case.life import resolve
+from ledger.tables import case_decision, journey
+from ledger.transaction import Transaction
+
+Effect = Callable[[Transaction, RowMapping, RowMapping | None, datetime], Awaitable[str]]
+
+
+async def apply(
+    tx: Transaction,
+    case_row: RowMapping,
+    journey_row: RowMapping | None,
+    option: CaseOption,
+    decision_id: int,
+    person: Person,
+    at: datetime,
+) -> None:
+    """Take the option's effect, close the case, and say what was done."""
+    effect = EFFECTS.get((case_row["kind"], option.id))
+    done = await effect(tx, case_row, journey_row, at) if effect is not None else f"{option.label}."
+    await tx.conn.execute(update(case_decision).where(case_decision.c.id == decision_id).values(state="applied"))
+    await resolve(tx, case_row["id"], option.id, done, at, by=person.id)
+
+
+async def _resume(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """A suspended journey goes on in the state it was in."""
+    assert journey_row is not None
+    await tx.conn.execute(
+        update(journey)
+        .where(journey.c.id == journey_row["id"])
+        .values(suspended_from=None, version=journey_row["version"] + 1)
+    )
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "The journey was resumed."
+
+
+async def _retry_payment(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    assert journey_row is not None
+    await payments.request_again(tx, case_row["facts"]["operation_id"], at)
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "The provider is asked again."
+
+
+async def _paid_by_hand(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    assert journey_row is not None
+    await payments.settle_by_hand(tx, case_row["facts"]["operation_id"], at)
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "Recorded as paid out by hand."
+
+
+async def _more_time(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """An overdue pick gets another hour before the next reminder."""
+    assert journey_row is not None
+    row = (await tx.conn.execute(select(journey.c.dues).where(journey.c.id == journey_row["id"]))).scalar_one()
+    dues = {name: when for name, when in row.items() if not name.startswith("pick")}
+    dues["pick_nag_2"] = (at + timedelta(hours=1)).isoformat()
+    await tx.conn.execute(update(journey).where(journey.c.id == journey_row["id"]).values(dues=dues))
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "The store was given another hour."
+
+
+EFFECTS: dict[tuple[str, str], Effect] = {
+    ("journey_stuck", "resume"): _resume,
+    ("refund_failed", "retry"): _retry_payment,
+    ("capture_failed", "retry"): _retry_payment,
+    ("refund_failed", "manual_payout"): _paid_by_hand,
+    ("pick_overdue", "more_time"): _more_time,
+}

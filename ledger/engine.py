@@ -1,0 +1,110 @@
+"""Connections and transactions: where one begins, when it is tried again, and that nothing outside is called within it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ledger.sealing import Seal
+from ledger.transaction import Transaction
+
+logger = logging.getLogger("endcap.ledger")
+
+# The whole transaction is run again on these: two transactions met in a way that only one can win.
+RETRYABLE = frozenset({"40001", "40P01"})
+ATTEMPTS = 6
+
+
+def asyncpg_url(url: str) -> URL:
+    """Any PostgreSQL URL (`postgres://`, `postgresql://`, with a driver or without) for SQLAlchemy with asyncpg."""
+    text_url = "postgresql://" + url.split("://", 1)[1] if url.startswith("postgres://") else url
+    return make_url(text_url).set(drivername="postgresql+asyncpg")
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """The five characters by which PostgreSQL names what went wrong."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+class Database:
+    """One per process: a pool of connections, and the two ways to use one.
+
+    `url` is any PostgreSQL URL; `pool_size` connections are kept, twice as many opened under load. `sealing_keys`
+    (name → 32 bytes, the first one encrypts) seal events that must be set aside.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        application: str = "endcap",
+        sealing_keys: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.url = url
+        self._relays_to_tell = False
+        self._telling: asyncio.Task[None] | None = None
+        self.seal = Seal(sealing_keys)
+        self.engine: AsyncEngine = create_async_engine(
+            asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
+        )
+
+    async def write[T](self, work: Callable[[Transaction], Awaitable[T]], *, actor: str, via: str) -> T:
+        """Run `work` in one transaction and commit it; serialization failures and deadlocks run the whole again.
+
+        `work` may run more than once, so it must take everything it needs from its arguments and the database.
+        `actor` and `via` go into every audit row that it writes.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.engine.begin() as conn:
+                    tx = Transaction(conn, actor=actor, via=via, seal=self.seal)
+                    result = await work(tx)
+                    await tx.flush()
+                if tx.has_messages:
+                    self._tell_relays()
+                return result
+            except DBAPIError as error:
+                if sqlstate(error) not in RETRYABLE or attempt == ATTEMPTS:
+                    raise
+                await asyncio.sleep(0.005 * 2**attempt)
+        raise AssertionError("the loop returns or raises")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a read-only transaction that sees one state of the database throughout."""
+        async with self.engine.connect() as conn:
+            await conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield conn
+
+    def _tell_relays(self) -> None:
+        """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.
+
+        What commits while one is under way shares the next. Relays poll, so a lost one costs a moment and nothing else.
+        """
+        self._relays_to_tell = True
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._notify())
+
+    async def _notify(self) -> None:
+        try:
+            while self._relays_to_tell:
+                self._relays_to_tell = False
+                async with self.engine.begin() as conn:
+                    await conn.execute(text("NOTIFY endcap_outbox"))
+        except (DBAPIError, OSError) as error:
+            logger.info("relays were not woken: %s", type(error).__name__)
+
+    async def dispose(self) -> None:
+        if self._telling is not None:
+            await self._telling
+        await self.engine.dispose()

@@ -1,0 +1,58 @@
+"""The same request twice gives one effect and one answer; another body under a key that was used is refused."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from domain.errors import IdempotencyMismatch
+from ledger.tables import idempotency
+from ledger.transaction import Rank, Transaction
+
+
+class Answer(NamedTuple):
+    status: int
+    body: dict[str, Any]
+
+
+def body_hash(body: str) -> bytes:
+    return hashlib.sha256(body.encode()).digest()
+
+
+async def claim_keys(tx: Transaction, source: str, keys: Sequence[str], digest: bytes) -> Answer | None:
+    """Take the keys for this transaction, or return the answer that was given under one of them.
+
+    A concurrent request with the same key waits here until the first has committed. Raises `IdempotencyMismatch`.
+    """
+    tx.enter(Rank.KEYS)
+    for key in sorted(keys):
+        taken = await tx.conn.execute(
+            insert(idempotency)
+            .values(source=source, key=key, body_hash=digest, status=0)
+            .on_conflict_do_nothing()
+            .returning(idempotency.c.key)
+        )
+        if taken.first() is not None:
+            continue
+        row = (
+            await tx.conn.execute(
+                select(idempotency).where(idempotency.c.source == source, idempotency.c.key == key)
+            )
+        ).mappings().one()
+        if row["body_hash"] != digest:
+            raise IdempotencyMismatch(
+                f"{key.split(':', 1)[1]} was used before with another body; send the same body again, or use a new id."
+            )
+        return Answer(row["status"], row["answer"])
+    return None
+
+
+async def keep_answer(tx: Transaction, source: str, keys: Sequence[str], answer: Answer) -> None:
+    """Store the answer under every key of the request."""
+    await tx.conn.execute(
+        update(idempotency)
+        .where(idempotency.c.source == source, idempotency.c.key.in_(keys))
+        .values(status=answer.status, answer=answer.body)
+    )

@@ -1,0 +1,216 @@
+"""Messages for Temporal: written last in the transaction that causes them, claimed by relays in the order of each target.
+
+A target is a workflow's id. Its messages are numbered from a counter row; 1 starts it, every later one is a signal.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.messages import Message, Situation
+from ledger import situations
+from ledger.tables import outbox, outbox_counter, temporal_home as home
+
+if TYPE_CHECKING:
+    from ledger.engine import Database
+
+CHANNEL = "endcap_outbox"
+
+
+class Start(NamedTuple):
+    target: str
+    workflow: str
+    situation: Situation
+    search: dict[str, str]
+
+
+class Claimed(NamedTuple):
+    """A message leased to one relay."""
+
+    id: int
+    target: str
+    seq: int
+    kind: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+_COUNT_STARTS = text(
+    "INSERT INTO outbox_counter (target, last_seq) SELECT target, 1 FROM unnest(CAST(:targets AS text[])) AS t(target)"
+    " ORDER BY target"
+)
+
+
+async def write(conn: AsyncConnection, starts: Sequence[Start], tells: Sequence[tuple[str, Message]]) -> None:
+    """Number and insert messages, targets in sorted order.
+
+    A situation is read after its counter row is locked: of two transactions that concern one target, the later one sees
+    what the earlier one did, and its number is higher.
+    """
+    if starts:
+        ordered = sorted(starts, key=lambda start: start.target)
+        await conn.execute(_COUNT_STARTS, {"targets": [start.target for start in ordered]})
+        await conn.execute(
+            insert(outbox),
+            [
+                {
+                    "target": start.target,
+                    "seq": 1,
+                    "kind": "start",
+                    "payload": {
+                        "workflow": start.workflow,
+                        "situation": start.situation.model_dump(mode="json"),
+                        "search": start.search,
+                    },
+                }
+                for start in ordered
+            ],
+        )
+    for target, message in sorted(tells):
+        seq = await _next_seq(conn, target)
+        found = await situations.of_target(conn, target, seq)
+        await conn.execute(
+            insert(outbox).values(
+                target=target,
+                seq=seq,
+                kind="tell",
+                payload={"message": message.value, "situation": found[1].model_dump(mode="json")},
+            )
+        )
+
+
+async def _next_seq(conn: AsyncConnection, target: str) -> int:
+    counted = await conn.execute(
+        update(outbox_counter)
+        .where(outbox_counter.c.target == target)
+        .values(last_seq=outbox_counter.c.last_seq + 1)
+        .returning(outbox_counter.c.last_seq)
+    )
+    return int(counted.scalar_one())
+
+
+async def last_seq(conn: AsyncConnection, target: str) -> int:
+    """The number of the target's last message, with its counter locked: nothing is told until this transaction ends."""
+    found = await conn.execute(
+        select(outbox_counter.c.last_seq).where(outbox_counter.c.target == target).with_for_update()
+    )
+    return int(found.scalar_one())
+
+
+_CLAIM = text(
+    """
+    WITH next AS (
+        SELECT o.id FROM outbox o
+        WHERE o.done_at IS NULL
+          AND (o.not_before IS NULL OR o.not_before <= now())
+          AND (o.leased_until IS NULL OR o.leased_until < now())
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.target = o.target AND p.seq < o.seq AND p.done_at IS NULL)
+        ORDER BY o.id LIMIT :limit FOR UPDATE OF o SKIP LOCKED
+    )
+    UPDATE outbox SET leased_until = now() + make_interval(secs => :lease_s), leased_by = :by, attempts = attempts + 1
+    FROM next WHERE outbox.id = next.id
+    RETURNING outbox.id, outbox.target, outbox.seq, outbox.kind, outbox.payload, outbox.attempts
+    """
+)
+
+
+async def claim(database: "Database", *, by: str, limit: int, lease_s: float) -> list[Claimed]:
+    """Lease up to `limit` messages to the relay `by` for `lease_s` seconds, each the lowest unfinished of its target."""
+    async with database.engine.begin() as conn:
+        rows = await conn.execute(_CLAIM, {"by": by, "limit": limit, "lease_s": float(lease_s)})
+        return sorted((Claimed(*row) for row in rows), key=lambda row: row.id)
+
+
+async def done(database: "Database", outcomes: Sequence[tuple[int, str]]) -> None:
+    """Record messages as ended: `delivered`, `target_closed` or `rebuilt`."""
+    if not outcomes:
+        return
+    async with database.engine.begin() as conn:
+        await conn.execute(
+            text(
+                "UPDATE outbox SET done_at = now(), outcome = d.outcome, last_error = NULL"
+                " FROM unnest(CAST(:ids AS bigint[]), CAST(:outcomes AS text[])) AS d(id, outcome)"
+                " WHERE outbox.id = d.id AND outbox.done_at IS NULL"
+            ),
+            {"ids": [row[0] for row in outcomes], "outcomes": [row[1] for row in outcomes]},
+        )
+
+
+async def done_up_to(database: "Database", target: str, seq: int, outcome: str) -> None:
+    """Record all of a target's messages up to `seq` as ended: a rebuilt workflow knows them."""
+    async with database.engine.begin() as conn:
+        await conn.execute(
+            update(outbox)
+            .where(outbox.c.target == target, outbox.c.seq <= seq, outbox.c.done_at.is_(None))
+            .values(done_at=text("now()"), outcome=outcome)
+        )
+
+
+async def failed(database: "Database", outbox_id: int, *, error: str, not_before: datetime) -> None:
+    """Give a message back to be tried again; no answer is not "not delivered"."""
+    async with database.engine.begin() as conn:
+        await conn.execute(
+            update(outbox)
+            .where(outbox.c.id == bindparam("row"))
+            .values(last_error=error[:500], not_before=not_before, leased_until=None, leased_by=None),
+            {"row": outbox_id},
+        )
+
+
+async def depth(conn: AsyncConnection) -> tuple[int, float]:
+    """How many messages wait, and the age of the oldest in seconds."""
+    row = (
+        await conn.execute(
+            text(
+                "SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)"
+                " FROM outbox WHERE done_at IS NULL"
+            )
+        )
+    ).one()
+    return int(row[0]), float(row[1])
+
+
+_OPEN_TARGETS = text(
+    """
+    SELECT target FROM (
+        SELECT id AS target FROM journey WHERE closed_at IS NULL
+        UNION ALL SELECT 'case:' || id || ':' || episode FROM case_file WHERE closed_at IS NULL
+        UNION ALL SELECT 'approval:' || id FROM approval WHERE state = 'pending'
+    ) open
+    WHERE target > :after
+      AND EXISTS (SELECT 1 FROM outbox o WHERE o.target = open.target AND o.seq = 1 AND o.done_at IS NOT NULL)
+    ORDER BY target LIMIT :limit
+    """
+)
+
+
+async def open_targets(database: "Database", *, after: str = "", limit: int = 500) -> list[str]:
+    """Workflows that must exist: open in PostgreSQL and started once; sorted, those behind `after`."""
+    async with database.read() as conn:
+        return [row.target for row in await conn.execute(_OPEN_TARGETS, {"after": after, "limit": limit})]
+
+
+async def temporal_home(database: "Database") -> str | None:
+    """The id of the Temporal namespace that was spoken to last; another one means that its database was lost."""
+    async with database.read() as conn:
+        found: str | None = (await conn.execute(select(home.c.namespace_id))).scalar()
+        return found
+
+
+async def set_temporal_home(database: "Database", namespace_id: str) -> None:
+    """Remember the namespace, after every open target was rebuilt in it."""
+    async with database.engine.begin() as conn:
+        await conn.execute(
+            upsert(home)
+            .values(only=True, namespace_id=namespace_id)
+            .on_conflict_do_update(index_elements=["only"], set_={"namespace_id": namespace_id})
+        )
+
+
+def search_attributes(row: Mapping[str, Any]) -> dict[str, str]:
+    """What the Temporal UI can be searched by; never a source for a page or a decision."""
+    return {name: str(row[name]) for name in ("kind", "location", "region")}

@@ -1,0 +1,215 @@
+"""Operations at a payment provider: written as requested before the call, and what became of them after it."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain import postings
+from domain.case import CaseOption, Consequence, MoneyEffect
+from domain.errors import NotFound, StateConflict
+from domain.messages import Situation, Step
+from domain.payments import PaymentOutcome
+from domain.policy import Policy
+from ledger import case, reference
+from ledger.engine import Database
+from ledger.journal import Entry
+from ledger.steps import take_journey_step
+from ledger.tables import journey, payment, payment_operation
+from ledger.transaction import Rank, Transaction
+
+
+class OperationRow(NamedTuple):
+    """What a provider is asked to do. `id` is also its idempotency key; the amount is in minor units."""
+
+    id: str
+    journey_id: str
+    kind: str
+    amount_minor: int
+    currency: str
+    tender: str
+    reference: str
+    state: str
+
+
+async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
+    """An operation with the tender that it concerns. Raises `NotFound`."""
+    row = (
+        await conn.execute(
+            select(payment_operation, payment.c.tender, payment.c.reference)
+            .join(payment, payment.c.id == payment_operation.c.payment_id)
+            .where(payment_operation.c.id == operation_id)
+        )
+    ).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no payment operation {operation_id}.")
+    return OperationRow(
+        row["id"],
+        row["journey_id"],
+        row["kind"],
+        row["amount_minor"],
+        row["currency"],
+        row["tender"],
+        row["reference"],
+        row["state"],
+    )
+
+
+async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome) -> Situation:
+    """Record what the provider said, post it, and open a case where it said no. Answers with the journey's situation."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        operation_id = step.operation_id or ""
+        found = await operation(tx.conn, operation_id)
+        if found.state not in ("requested", "unknown"):
+            return ""
+        if outcome.state == "declined":
+            await _open_failed_case(tx, row, found, outcome, step.at)
+        tx.enter(Rank.MONEY)
+        await tx.conn.execute(
+            update(payment_operation)
+            .where(payment_operation.c.id == operation_id)
+            .values(
+                state=outcome.state,
+                provider_reference=outcome.reference,
+                error=outcome.error,
+                attempts=payment_operation.c.attempts + 1,
+                finished_at=None if outcome.state == "unknown" else step.at,
+            )
+        )
+        if outcome.state == "succeeded":
+            await _succeeded(tx, row, found, step.at)
+            await _close_if_done(tx, row, step.at)
+        return _sentence(found, outcome)
+
+    return await take_journey_step(database, "payment", step, work)
+
+
+def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
+    amount = f"{found.amount_minor / 100:.2f} {found.currency} to {found.tender.replace('_', ' ')}"
+    verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of"}[found.kind]
+    said = {"succeeded": "confirmed", "declined": f"declined: {outcome.error}", "unknown": "not answered yet"}
+    return f"{verb} {amount} {said[outcome.state]}."
+
+
+async def _succeeded(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> None:
+    policy = Policy.model_validate(row["policy"])
+    column, lines = {
+        "refund": ("refunded_minor", postings.refund_paid(found.amount_minor)),
+        "capture": ("captured_minor", postings.deposit(found.amount_minor)),
+        "void": (None, []),
+    }[found.kind]
+    if column is not None:
+        await tx.conn.execute(
+            update(payment)
+            .where(payment.c.journey_id == row["id"], payment.c.reference == found.reference)
+            .values({column: payment.c[column] + found.amount_minor})
+        )
+    event = f"bopis.{found.kind}"
+    tx.post(
+        Entry(
+            row["entity"],
+            event,
+            row["currency"],
+            f"operation:{found.id}",
+            lines,
+            at,
+            row["id"],
+            policy.authority.of_posting(event),
+        )
+    )
+
+
+async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
+    """A journey whose state is final ends with its last operation, unless something else is still to be done."""
+    if row["state"] not in ("collected", "expired", "cancelled") or row["dues"] or row["asks"]:
+        return
+    open_ones = await tx.conn.execute(
+        select(func.count())
+        .select_from(payment_operation)
+        .where(payment_operation.c.journey_id == row["id"], payment_operation.c.state.in_(("requested", "unknown")))
+    )
+    if not open_ones.scalar_one():
+        await tx.conn.execute(update(journey).where(journey.c.id == row["id"]).values(closed_at=at))
+
+
+async def _open_failed_case(
+    tx: Transaction, row: RowMapping, found: OperationRow, outcome: PaymentOutcome, at: datetime
+) -> None:
+    place = await reference.place(tx.conn, row["location"])
+    kind = "capture_failed" if found.kind == "capture" else "refund_failed"
+    money = (
+        MoneyEffect(
+            label="Captured" if found.kind == "capture" else "Refund", amount_minor=found.amount_minor, currency=found.currency
+        ),
+    )
+    options = [
+        CaseOption(
+            id="retry",
+            label="Ask the provider again",
+            rank=1,
+            because="most refusals pass",
+            consequence=Consequence(money=money, customer="Hears nothing until it is confirmed."),
+        )
+    ]
+    if found.kind == "refund":
+        options.append(
+            CaseOption(
+                id="manual_payout",
+                label="Paid out by hand",
+                rank=2,
+                confirms=("paid_out",),
+                consequence=Consequence(money=money, customer="Has the money already."),
+            )
+        )
+    await case.open_case(
+        tx,
+        case.Opening(
+            kind=kind,
+            subject=found.id,
+            place=place,
+            policy=Policy.model_validate(row["policy"]),
+            at=at,
+            journey_id=row["id"],
+            channel=row["channel"],
+            facts={"operation_id": found.id, "tender": found.tender, "error": outcome.error, "order": row["key"]},
+            options=options,
+            value_at_risk_minor=found.amount_minor,
+            clock_offset_s=row["clock_offset_s"],
+            text=f"The provider declined: {outcome.error}.",
+        ),
+    )
+
+
+async def request_again(tx: Transaction, operation_id: str, at: datetime) -> None:
+    """Have a declined operation carried out once more, under a new key: the provider keeps its answer to the old one."""
+    row = (
+        await tx.conn.execute(
+            select(payment_operation).where(payment_operation.c.id == operation_id).with_for_update()
+        )
+    ).mappings().one()
+    if row["state"] != "declined":
+        raise StateConflict(f"The operation is {row['state']}; only a declined one is tried again.")
+    again = dict(row) | {
+        "id": f"{operation_id}:{row['attempts']}",
+        "state": "requested",
+        "error": None,
+        "finished_at": None,
+        "at": at,
+    }
+    again.pop("recorded_at")
+    await tx.conn.execute(payment_operation.insert().values(**again))
+
+
+async def settle_by_hand(tx: Transaction, operation_id: str, at: datetime) -> None:
+    """Record that a person paid the customer outside the provider."""
+    found = await operation(tx.conn, operation_id)
+    row = (await tx.conn.execute(select(journey).where(journey.c.id == found.journey_id))).mappings().one()
+    await tx.conn.execute(
+        update(payment_operation)
+        .where(payment_operation.c.id == operation_id)
+        .values(state="succeeded", provider_reference="paid by hand", finished_at=at)
+    )
+    await _succeeded(tx, row, found, at)
+    await _close_if_done(tx, row, at)

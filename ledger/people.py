@@ -1,0 +1,122 @@
+"""Who is who: people with their grants, keys with their scopes, and the people behind a role at a place."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.people import Grant, Person
+from ledger.tables import api_key, person, person_alias, person_role
+
+
+class Caller(NamedTuple):
+    """A key: the source that it speaks for, and what it may do. `person` stands behind a personal token."""
+
+    key_id: str
+    source: str
+    scopes: frozenset[str]
+    sources: frozenset[str]
+    person: Person | None
+    act_as: frozenset[str]
+
+
+def key_hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def _people(conn: AsyncConnection, rows: Iterable[tuple[str, str, str | None]]) -> list[Person]:
+    found = list(rows)
+    grants: dict[str, list[Grant]] = {row[0]: [] for row in found}
+    for grant in await conn.execute(
+        select(person_role).where(person_role.c.person_id.in_(list(grants))).order_by(person_role.c.id)
+    ):
+        grants[grant.person_id].append(Grant(grant.role, grant.entity, grant.region, grant.location))
+    return [Person(row[0], row[1], row[2] or "", tuple(grants[row[0]])) for row in found]
+
+
+_COLUMNS = (person.c.id, person.c.name, person.c.email)
+
+
+async def person_by_id(conn: AsyncConnection, person_id: str) -> Person | None:
+    """An active person, or None."""
+    rows = await conn.execute(select(*_COLUMNS).where(person.c.id == person_id, person.c.active))
+    found = await _people(conn, (tuple(row) for row in rows))
+    return found[0] if found else None
+
+
+async def person_by_email(conn: AsyncConnection, email: str) -> Person | None:
+    """An active person by e-mail address, whatever its case, or None."""
+    rows = await conn.execute(select(*_COLUMNS).where(func.lower(person.c.email) == email.lower(), person.c.active))
+    found = await _people(conn, (tuple(row) for row in rows))
+    return found[0] if found else None
+
+
+async def caller_of_key(conn: AsyncConnection, key: str) -> Caller | None:
+    """Who a bearer key speaks for, or None when it is unknown or revoked."""
+    row = (
+        await conn.execute(
+            select(api_key).where(api_key.c.key_hash == key_hash(key), api_key.c.revoked_at.is_(None))
+        )
+    ).mappings().first()
+    if row is None:
+        return None
+    behind = await person_by_id(conn, row["person_id"]) if row["person_id"] else None
+    if row["person_id"] and behind is None:
+        return None
+    return Caller(
+        key_id=row["id"],
+        source=row["source"],
+        scopes=frozenset(row["scopes"]),
+        sources=frozenset(row["sources"]),
+        person=behind,
+        act_as=frozenset(row["act_as"]),
+    )
+
+
+async def names(conn: AsyncConnection, ids: Iterable[str | None]) -> dict[str, str]:
+    """Names of people by id; `endcap` and keys keep their own word."""
+    wanted = sorted({one for one in ids if one})
+    rows = await conn.execute(select(person.c.id, person.c.name).where(person.c.id.in_(wanted)))
+    return {row.id: row.name for row in rows}
+
+
+async def holders_of_role(
+    conn: AsyncConnection, role: str, *, entity: str, region: str, location: str
+) -> Sequence[Person]:
+    """Active people who hold a role whose scope covers the place, by id."""
+    rows = await conn.execute(
+        select(*_COLUMNS)
+        .join(person_role, person_role.c.person_id == person.c.id)
+        .where(
+            person.c.active,
+            person_role.c.role == role,
+            person_role.c.entity.in_(("", entity)),
+            person_role.c.region.in_(("", region)),
+            person_role.c.location.in_(("", location)),
+        )
+        .group_by(*_COLUMNS)
+        .order_by(person.c.id)
+    )
+    return await _people(conn, (tuple(row) for row in rows))
+
+
+async def resolve_actor(conn: AsyncConnection, source: str, alias: str, location: str) -> list[str]:
+    """The people that an actor in an event stands for: the one with that id or alias, else everybody at the location.
+
+    An unknown actor counts as everyone there, so that an approver must come from outside.
+    """
+    known = (
+        await conn.execute(
+            select(person.c.id)
+            .outerjoin(person_alias, person_alias.c.person_id == person.c.id)
+            .where(
+                or_(person.c.id == alias, (person_alias.c.source == source) & (person_alias.c.alias == alias))
+            )
+        )
+    ).scalars().first()
+    if known is not None:
+        return [known]
+    everybody = await conn.execute(select(person.c.id).where(person.c.home_location == location).order_by(person.c.id))
+    return list(everybody.scalars())

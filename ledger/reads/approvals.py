@@ -1,0 +1,277 @@
+"""Reads of approvals: who is asked for what until when, with the verdicts given."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.approval import check_may_approve
+from domain.case import CaseOption
+from domain.errors import NotAllowed, NotFound, OwnRequest
+from domain.people import Person
+from ledger.people import names, person_by_id
+from ledger.reads.access import of_journey_sources, visible
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
+from ledger.tables import approval, approval_verdict, case_decision, delegation, person_note
+
+
+class ApprovalFilter(BaseModel):
+    """Every field narrows the list; `state` takes several words with commas. `mine` keeps what waits for the viewer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: str | None = None
+    kind: str | None = None
+    region: str | None = None
+    location: str | None = None
+    entity: str | None = None
+    journey_id: str | None = None
+    case_id: int | None = None
+    mine: bool = False
+
+
+class ApprovalSummary(BaseModel):
+    """An approval in a list. Money in minor units; `asked_roles` are those asked up to the level reached."""
+
+    id: int
+    kind: str
+    subject: str
+    state: str
+    case_id: int | None
+    decision_id: int | None
+    journey_id: str | None
+    location: str
+    region: str
+    entity: str
+    amount_minor: int
+    currency: str
+    band: str
+    requester: str
+    requester_name: str
+    asked_roles: list[str]
+    next_role: str | None
+    level: int
+    quorum: int
+    opened_at: datetime
+    deadline_at: datetime
+    expires_at: datetime
+    decided_by: str | None
+    decided_by_name: str | None
+    decided_for: str | None
+    decided_via: str | None
+    decided_at: datetime | None
+    version: int
+    clock_offset_s: int
+    may_decide: bool
+    why_not: str | None
+
+
+class VerdictRow(BaseModel):
+    """A verdict, a question or an answer, as it was given."""
+
+    id: int
+    person_id: str
+    person_name: str
+    on_behalf_of: str | None
+    verdict: str
+    via: str
+    note: str | None
+    at: datetime
+
+
+class ApprovalDetail(ApprovalSummary):
+    """One approval with its facts, the option that waits for it, and every verdict."""
+
+    facts: dict[str, Any]
+    roles: list[str]
+    next_at: datetime | None
+    option: CaseOption | None
+    verdicts: list[VerdictRow]
+
+
+class _Eyes(NamedTuple):
+    """Who looks, and the people who have delegated to them today."""
+
+    viewer: Person | None
+    principals: tuple[Person, ...]
+
+    @property
+    def voices(self) -> tuple[Person, ...]:
+        """Everybody in whose name the viewer may speak, themselves first."""
+        return () if self.viewer is None else (self.viewer, *self.principals)
+
+
+async def _eyes(conn: AsyncConnection, viewer: Person | None) -> _Eyes:
+    if viewer is None:
+        return _Eyes(None, ())
+    rows = await conn.execute(
+        select(delegation.c.from_person)
+        .where(
+            delegation.c.to_person == viewer.id,
+            delegation.c.starts_at <= func.now(),
+            delegation.c.ends_at > func.now(),
+        )
+        .order_by(delegation.c.from_person)
+    )
+    found = [await person_by_id(conn, one) for one in rows.scalars().all()]
+    return _Eyes(viewer, tuple(one for one in found if one is not None))
+
+
+def _where(filters: ApprovalFilter, eyes: _Eyes) -> list[ColumnElement[bool]]:
+    table = approval.c
+    clauses: list[ColumnElement[bool]] = []
+    if filters.state is not None:
+        clauses.append(table.state.in_([word for word in filters.state.split(",") if word]))
+    for name in ("kind", "region", "location", "entity", "journey_id"):
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            clauses.append(table[name] == wanted)
+    if filters.case_id is not None:
+        in_range = -(2**63) <= filters.case_id < 2**63
+        clauses.append(table.case_id == filters.case_id if in_range else false())
+    if filters.mine:
+        clauses.append(_waits_for(eyes))
+    return clauses
+
+
+def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
+    """Pending, asked of a role that the viewer speaks for there, and begun by none of those."""
+    if eyes.viewer is None:
+        return false()
+    table = approval.c
+    ways: list[ColumnElement[bool]] = []
+    for voice in eyes.voices:
+        for role, entity, region, location in voice.grants:
+            asked = table.roles[1 : func.greatest(table.level, 1)].contains([role])
+            places = [
+                column == word
+                for column, word in ((table.entity, entity), (table.region, region), (table.location, location))
+                if word
+            ]
+            ways.append(and_(asked, ~table.barred.contains([voice.id]), *places))
+    if not ways:
+        return false()
+    return and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways))
+
+
+async def list_approvals(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: ApprovalFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sources: Collection[str] | None = None,
+) -> Page[ApprovalSummary]:
+    """Pending ones (or `mine`) by deadline, all others newest first. Raises `Malformed` for a foreign cursor."""
+    filters = filters or ApprovalFilter()
+    mark = fingerprint("approvals", {**filters.model_dump(), "viewer": viewer.id if viewer and filters.mine else ""})
+    after = read_cursor(mark, cursor, value_type=datetime, id_type=int)
+    table = approval.c
+    eyes = await _eyes(conn, viewer)
+    query = select(approval).where(
+        visible(table, viewer), of_journey_sources(table.journey_id, sources), *_where(filters, eyes)
+    )
+    by_deadline = filters.mine or filters.state == "pending"
+    column = table.deadline_at if by_deadline else table.opened_at
+    if after is not None:
+        here, there = tuple_(column, table.id), tuple_(after.value, after.id)
+        query = query.where(here > there if by_deadline else here < there)
+    query = query.order_by(column, table.id) if by_deadline else query.order_by(column.desc(), table.id.desc())
+    rows = (await conn.execute(query.limit(check_limit(limit) + 1))).mappings().all()
+    known = await _names(conn, rows[:limit])
+    items = [ApprovalSummary.model_validate(_summary(row, eyes, known)) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, rows[limit - 1][column.name], items[-1].id) if more else None)
+
+
+async def approval_detail(
+    conn: AsyncConnection, viewer: Person | None, approval_id: int, *, sources: Collection[str] | None = None
+) -> ApprovalDetail:
+    """One approval. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    query = select(approval).where(
+        approval.c.id == approval_id,
+        visible(approval.c, viewer),
+        of_journey_sources(approval.c.journey_id, sources),
+    )
+    row = (await conn.execute(query)).mappings().one_or_none() if -(2**63) <= approval_id < 2**63 else None
+    if row is None:
+        raise NotFound(f"There is no approval {approval_id} that you may see.")
+    known = await _names(conn, [row])
+    return ApprovalDetail(
+        **_summary(row, await _eyes(conn, viewer), known),
+        facts=row["facts"],
+        roles=row["roles"],
+        next_at=row["next_at"],
+        option=await _option(conn, row["decision_id"]),
+        verdicts=await _verdicts(conn, approval_id),
+    )
+
+
+def _summary(row: Any, eyes: _Eyes, known: dict[str, str]) -> dict[str, Any]:
+    reached = max(row["level"], 1)  # the level counts the roles asked so far
+    own = {"requester_name", "decided_by_name", "asked_roles", "next_role", "may_decide", "why_not"}
+    why_not = _why_not(row, eyes, row["roles"][:reached])
+    return {
+        **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
+        "requester_name": known.get(row["requester"], row["requester"]),
+        "decided_by_name": known.get(row["decided_by"], row["decided_by"]) if row["decided_by"] else None,
+        "asked_roles": row["roles"][:reached],
+        "next_role": row["roles"][reached] if reached < len(row["roles"]) else None,
+        "may_decide": why_not is None,
+        "why_not": why_not,
+    }
+
+
+def _why_not(row: Any, eyes: _Eyes, asked: Collection[str]) -> str | None:
+    """Why this viewer may give no verdict; None when they may. The record under the row's lock has the last word."""
+    if row["state"] != "pending":
+        return f"It is {row['state']} already."
+    if eyes.viewer is None:
+        return "A verdict needs a person; this key is a system's."
+    words = None
+    for voice in eyes.voices:
+        try:
+            check_may_approve(
+                voice.id,
+                voice.roles_at(row["entity"], row["region"], row["location"]),
+                asked_roles=asked,
+                barred=row["barred"],
+            )
+        except OwnRequest as refusal:
+            if voice is eyes.viewer:
+                return refusal.detail
+        except NotAllowed as refusal:
+            words = words or refusal.detail
+        else:
+            return None
+    return words
+
+
+async def _names(conn: AsyncConnection, rows: Collection[Any]) -> dict[str, str]:
+    return await names(conn, {row[name] for row in rows for name in ("requester", "decided_by") if row[name]})
+
+
+async def _option(conn: AsyncConnection, decision_id: int | None) -> CaseOption | None:
+    if decision_id is None:
+        return None
+    query = select(case_decision.c.option).where(case_decision.c.id == decision_id)
+    found = (await conn.execute(query)).scalar_one_or_none()
+    return CaseOption.model_validate(found) if found else None
+
+
+async def _verdicts(conn: AsyncConnection, approval_id: int) -> list[VerdictRow]:
+    query = (
+        select(approval_verdict, person_note.c.text.label("note"))
+        .join(person_note, person_note.c.id == approval_verdict.c.note_id, isouter=True)
+        .where(approval_verdict.c.approval_id == approval_id)
+        .order_by(approval_verdict.c.id)
+    )
+    rows = (await conn.execute(query)).mappings().all()
+    known = await names(conn, {row["person_id"] for row in rows})
+    return [
+        VerdictRow.model_validate({**row, "person_name": known.get(row["person_id"], row["person_id"])}) for row in rows
+    ]

@@ -1,0 +1,399 @@
+"""Reads of cases: queues with filters, and one case with facts, options, clocks, events, decisions and relations."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.case import KINDS, OPEN_STATES, CaseOption, PriorityTerm
+from domain.errors import NotFound
+from domain.people import Person
+from ledger.people import names
+from ledger.reads.access import of_journey_sources, visible
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.tables import approval, case_decision, case_event, case_file, item, person, person_note
+
+Order = Literal["due", "priority", "opened", "closed"]
+
+
+class CaseFilter(BaseModel):
+    """Every field narrows the list. `kind`, `state`, `severity` take several words with commas.
+
+    `owner` is the owning role or the id of whoever claimed it; `claimed_by` an id, or `none`. `order` defaults to
+    `due` (the next clock first) when only open cases are asked for, else to `opened` (newest first).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: str | None = None
+    kind: str | None = None
+    severity: str | None = None
+    region: str | None = None
+    location: str | None = None
+    entity: str | None = None
+    channel: str | None = None
+    owner: str | None = None
+    claimed_by: str | None = None
+    journey_id: str | None = None
+    sku: str | None = None
+    text: str | None = None
+    due_before: datetime | None = None
+    opened_from: datetime | None = None
+    opened_until: datetime | None = None
+    closed_from: datetime | None = None
+    waiting_for_approval: bool = False
+    order: Order | None = None
+
+    @property
+    def sorted_by(self) -> Order:
+        if self.order is not None:
+            return self.order
+        return "due" if self.state is not None and set(_words(self.state)) <= set(OPEN_STATES) else "opened"
+
+
+class Priority(BaseModel):
+    score: int
+    terms: list[PriorityTerm]
+
+
+class Clock(BaseModel):
+    """A clock that is running; `paused` while the case waits."""
+
+    name: Literal["unclaimed", "unstarted", "unresolved"]
+    due_at: datetime
+    paused: bool
+
+
+class CaseSummary(BaseModel):
+    """A case in a queue. Money in minor units of `currency`."""
+
+    id: int
+    kind: str
+    title: str
+    state: str
+    severity: str
+    level: int
+    episode: int
+    subject: str
+    journey_id: str | None
+    location: str
+    region: str
+    entity: str
+    channel: str
+    sku: str
+    owner: str
+    claimed_by: str | None
+    claimed_by_name: str | None
+    claimed_at: datetime | None
+    waiting_reason: str | None
+    waiting_until: datetime | None
+    value_at_risk_minor: int
+    currency: str
+    promised_at: datetime | None
+    priority: Priority
+    clocks: list[Clock]
+    next_due_at: datetime | None
+    repeat_count: int
+    parent_id: int | None
+    version: int
+    opened_at: datetime
+    closed_at: datetime | None
+    resolution: str | None
+    clock_offset_s: int
+
+
+class CaseEventRow(BaseModel):
+    """One entry of a case's history; `note` is free text that a person wrote."""
+
+    id: int
+    at: datetime
+    kind: str
+    actor: str
+    actor_name: str
+    via: str
+    episode: int
+    text: str
+    note: str | None
+    detail: dict[str, Any] | None
+
+
+class DecisionRow(BaseModel):
+    """A decision as recorded, with the option as it was shown."""
+
+    id: int
+    option_id: str
+    label: str
+    parameters: dict[str, Any]
+    option: CaseOption | None
+    decided_by: str
+    decided_by_name: str
+    via: str
+    note: str | None
+    state: Literal["applying", "awaiting_approval", "applied", "refused"]
+    reason: str | None
+    approval_id: int | None
+    at: datetime
+
+
+class RelatedCase(BaseModel):
+    id: int
+    kind: str
+    title: str
+    state: str
+    subject: str
+    relation: Literal["same_journey", "parent", "child", "same_parent"]
+
+
+class CaseDetail(CaseSummary):
+    """One case with all that is known; `options[].allowed` already speaks for the viewer."""
+
+    facts: dict[str, Any]
+    options: list[CaseOption]
+    runbook: str
+    resolved_by: str | None
+    root_cause: str | None
+    next_level_at: datetime | None
+    may_decide: bool
+    events: list[CaseEventRow]
+    decisions: list[DecisionRow]
+    approvals: list[int]
+    related: list[RelatedCase]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def _where(filters: CaseFilter) -> list[ColumnElement[bool]]:
+    table = case_file.c
+    clauses: list[ColumnElement[bool]] = []
+    for name in ("kind", "state", "severity"):
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            clauses.append(table[name].in_(_words(wanted)))
+    for name in ("region", "location", "entity", "channel", "journey_id", "sku"):
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            clauses.append(table[name] == wanted)
+    if filters.owner is not None:
+        clauses.append(or_(table.owner_role == filters.owner, table.claimed_by == filters.owner))
+    if filters.claimed_by is not None:
+        nobody = filters.claimed_by == "none"
+        clauses.append(table.claimed_by.is_(None) if nobody else table.claimed_by == filters.claimed_by)
+    if filters.text:
+        clauses.append(_mentions(filters.text))
+    if filters.waiting_for_approval:
+        pending = and_(approval.c.case_id == table.id, approval.c.state == "pending")
+        clauses.append(exists().where(pending))
+    return clauses + _between(filters)
+
+
+def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
+    table = case_file.c
+    clauses: list[ColumnElement[bool]] = []
+    if filters.opened_from is not None:
+        clauses.append(table.opened_at >= filters.opened_from)
+    if filters.opened_until is not None:
+        clauses.append(table.opened_at < filters.opened_until)
+    if filters.closed_from is not None:
+        clauses.append(table.closed_at >= filters.closed_from)
+    if filters.due_before is not None:
+        clauses.append(and_(table.next_due_at < filters.due_before, table.closed_at.is_(None)))
+    return clauses
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    pattern = contains(text)
+    table = case_file.c
+    columns = (table.subject, table.journey_id, table.sku, table.location)
+    named = select(item.c.sku).where(item.c.name.ilike(pattern, escape="\\"))
+    return or_(*(column.ilike(pattern, escape="\\") for column in columns), table.sku.in_(named))
+
+
+def _visible(viewer: Person | None, sources: Collection[str] | None) -> ColumnElement[bool]:
+    return and_(visible(case_file.c, viewer), of_journey_sources(case_file.c.journey_id, sources))
+
+
+def _selected() -> Select[Any]:
+    return select(case_file, person.c.name.label("claimed_by_name")).join(
+        person, person.c.id == case_file.c.claimed_by, isouter=True
+    )
+
+
+async def list_cases(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: CaseFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sources: Collection[str] | None = None,
+) -> Page[CaseSummary]:
+    """A queue in the order of `filters.sorted_by`. Raises `Malformed` for a foreign cursor or a limit out of bounds."""
+    filters = filters or CaseFilter()
+    mark = fingerprint("cases", filters.model_dump())
+    by = filters.sorted_by
+    after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
+    table = case_file.c
+    query = _selected().where(_visible(viewer, sources), *_where(filters))
+    if by == "due":
+        query = query.order_by(table.next_due_at.asc().nulls_last(), table.id)
+        if after is not None and after.value is None:
+            query = query.where(table.next_due_at.is_(None), table.id > after.id)
+        elif after is not None:
+            later = tuple_(table.next_due_at, table.id) > tuple_(after.value, after.id)
+            query = query.where(or_(later, table.next_due_at.is_(None)))
+    else:
+        column = {"priority": table.priority_score, "opened": table.opened_at, "closed": table.closed_at}[by]
+        query = query.order_by(column.desc(), table.id.desc())
+        query = query.where(table.closed_at.is_not(None)) if by == "closed" else query
+        if after is not None:
+            query = query.where(tuple_(column, table.id) < tuple_(after.value, after.id))
+    rows = (await conn.execute(query.limit(check_limit(limit) + 1))).mappings().all()
+    items = [CaseSummary.model_validate(_summary(row)) for row in rows[:limit]]
+    name = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}[by]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, rows[limit - 1][name], items[-1].id) if more else None)
+
+
+async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
+    """How many cases match, counted to `cap` at most (100 means "99+")."""
+    rows = select(case_file.c.id).where(visible(case_file.c, viewer), *_where(filters)).limit(cap).subquery()
+    return int((await conn.execute(select(func.count()).select_from(rows))).scalar_one())
+
+
+async def case_detail(
+    conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Collection[str] | None = None
+) -> CaseDetail:
+    """One case. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    query = _selected().where(case_file.c.id == case_id, _visible(viewer, sources))
+    row = (await conn.execute(query)).mappings().one_or_none() if -(2**63) <= case_id < 2**63 else None
+    if row is None:
+        raise NotFound(f"There is no case {case_id} that you may see.")
+    may_decide = viewer is None or viewer.may_decide(row["entity"], row["region"], row["location"])
+    kind = KINDS.get(row["kind"])
+    return CaseDetail(
+        **_summary(row),
+        facts=row["facts"],
+        options=[_for_viewer(CaseOption.model_validate(option), may_decide=may_decide) for option in row["options"]],
+        runbook=kind.runbook if kind else "",
+        resolved_by=row["resolved_by"],
+        root_cause=row["root_cause"],
+        next_level_at=row["next_level_at"],
+        may_decide=may_decide,
+        events=await _events(conn, case_id),
+        decisions=await _decisions(conn, case_id),
+        approvals=list(
+            (await conn.execute(select(approval.c.id).where(approval.c.case_id == case_id).order_by(approval.c.id)))
+            .scalars()
+        ),
+        related=await _related(conn, viewer, row, sources),
+    )  # fmt: skip
+
+
+async def decision_row(
+    conn: AsyncConnection, viewer: Person | None, decision_id: int, *, sources: Collection[str] | None = None
+) -> tuple[int, DecisionRow]:
+    """A decision and the number of its case. Raises `NotFound` as `case_detail` does."""
+    query = (
+        select(case_decision.c.case_id)
+        .join(case_file, case_file.c.id == case_decision.c.case_id)
+        .where(case_decision.c.id == decision_id, _visible(viewer, sources))
+    )
+    case_id = (await conn.execute(query)).scalar_one_or_none() if -(2**63) <= decision_id < 2**63 else None
+    if case_id is None:
+        raise NotFound(f"There is no decision {decision_id} that you may see.")
+    found = next(row for row in await _decisions(conn, case_id) if row.id == decision_id)
+    return case_id, found
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    paused = row["state"] == "waiting"
+    kind = KINDS.get(row["kind"])
+    clocks = [
+        Clock(name=name, due_at=row[f"{name}_due_at"], paused=paused)
+        for name in ("unclaimed", "unstarted", "unresolved")
+        if row[f"{name}_due_at"] is not None and row["closed_at"] is None
+    ]
+    names = CaseSummary.model_fields.keys() - {"title", "owner", "priority", "clocks"}
+    return {
+        **{name: row[name] for name in names},
+        "title": kind.title if kind else row["kind"].replace("_", " ").capitalize(),
+        "owner": row["owner_role"],
+        "priority": Priority(score=row["priority_score"], terms=row["priority_terms"]),
+        "clocks": clocks,
+    }
+
+
+def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:
+    """An option that policy allows is still not for everybody who may look at the case."""
+    if may_decide or not option.allowed:
+        return option
+    return option.model_copy(update={"allowed": False, "why_not": "Your role may look at this case, not decide it."})
+
+
+async def _events(conn: AsyncConnection, case_id: int) -> list[CaseEventRow]:
+    query = (
+        select(case_event, person_note.c.text.label("note"))
+        .join(person_note, person_note.c.id == case_event.c.note_id, isouter=True)
+        .where(case_event.c.case_id == case_id)
+        .order_by(case_event.c.id)
+    )
+    rows = (await conn.execute(query)).mappings().all()
+    known = await names(conn, {row["actor"] for row in rows})
+    return [CaseEventRow.model_validate({**row, "actor_name": known.get(row["actor"], row["actor"])}) for row in rows]
+
+
+async def _decisions(conn: AsyncConnection, case_id: int) -> list[DecisionRow]:
+    query = (
+        select(case_decision, person_note.c.text.label("note"))
+        .join(person_note, person_note.c.id == case_decision.c.note_id, isouter=True)
+        .where(case_decision.c.case_id == case_id)
+        .order_by(case_decision.c.id)
+    )
+    rows = (await conn.execute(query)).mappings().all()
+    known = await names(conn, {row["decided_by"] for row in rows})
+    return [
+        DecisionRow.model_validate(
+            {
+                **row,
+                "label": row["option"].get("label", row["option_id"]),
+                "option": row["option"] or None,
+                "decided_by_name": known.get(row["decided_by"], row["decided_by"]),
+            }
+        )
+        for row in rows
+    ]
+
+
+async def _related(
+    conn: AsyncConnection, viewer: Person | None, row: Any, sources: Collection[str] | None
+) -> list[RelatedCase]:
+    table = case_file.c
+    ways: list[ColumnElement[bool]] = [table.parent_id == row["id"]]
+    if row["journey_id"] is not None:
+        ways.append(table.journey_id == row["journey_id"])
+    if row["parent_id"] is not None:
+        ways += [table.id == row["parent_id"], table.parent_id == row["parent_id"]]
+    query = (
+        select(table.id, table.kind, table.state, table.subject, table.parent_id, table.journey_id)
+        .where(table.id != row["id"], or_(*ways), _visible(viewer, sources))
+        .order_by(table.id)
+        .limit(50)
+    )
+    found = []
+    for other in (await conn.execute(query)).mappings():
+        relation = "same_parent"
+        if other["id"] == row["parent_id"]:
+            relation = "parent"
+        elif other["parent_id"] == row["id"]:
+            relation = "child"
+        elif other["journey_id"] == row["journey_id"] and row["journey_id"] is not None:
+            relation = "same_journey"
+        kind = KINDS.get(other["kind"])
+        title = kind.title if kind else other["kind"]
+        found.append(RelatedCase.model_validate({**other, "title": title, "relation": relation}))
+    return found

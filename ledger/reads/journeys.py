@@ -1,0 +1,227 @@
+"""Reads of journeys: the list, and one journey with its lines, timeline, movements, postings and payments."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, and_, exists, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.people import Person
+from ledger.reads.access import of_sources, visible
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.records import (
+    MovementRow,
+    PaymentRow,
+    PostingRow,
+    TimelineEntry,
+    movements_of,
+    payments_of,
+    postings_of,
+    timeline_of,
+)
+from ledger.tables import approval, case_file, customer, item, journey, journey_line
+
+
+class JourneyFilter(BaseModel):
+    """Every field narrows the list; `state` is a state, several with commas, or `open` / `closed`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str | None = None
+    state: str | None = None
+    location: str | None = None
+    region: str | None = None
+    entity: str | None = None
+    channel: str | None = None
+    key: str | None = None
+    sku: str | None = None
+    text: str | None = None  # part of the id or key
+    opened_from: datetime | None = None
+    opened_until: datetime | None = None
+
+
+class JourneySummary(BaseModel):
+    """A journey in a list. Times are RFC 3339 with offset."""
+
+    id: str
+    kind: str
+    source: str
+    key: str
+    state: str
+    location: str
+    region: str
+    entity: str
+    channel: str
+    currency: str
+    opened_at: datetime
+    promised_at: datetime | None
+    closed_at: datetime | None
+    policy_version: str
+    suspended: bool
+
+
+class JourneyLine(BaseModel):
+    """A line; quantities are in the item's base unit."""
+
+    line_id: str
+    sku: str
+    name: str
+    ordered: int
+    reserved: int
+    picked: int
+    staged: int
+    collected: int
+    cancelled: int
+    short: int
+    substitution: str
+    fallback: str
+    substituted_by: str | None
+    refunded_minor: int
+    state: str
+
+
+class DueInstant(BaseModel):
+    name: str
+    at: datetime
+
+
+class JourneyDetail(JourneySummary):
+    """One journey with everything recorded about it; cases and approvals by number."""
+
+    clock_offset_s: int
+    version: int
+    suspended_from: str | None
+    dues: list[DueInstant]
+    lines: list[JourneyLine]
+    timeline: list[TimelineEntry]
+    movements: list[MovementRow]
+    postings: list[PostingRow]
+    payments: list[PaymentRow]
+    cases: list[int]
+    approvals: list[int]
+
+
+class CustomerView(BaseModel):
+    """Personal data of an order's customer, for people who work on it; never handed to systems."""
+
+    id: str
+    name: str | None
+    email: str | None
+    phone: str | None
+    address: dict[str, Any] | None
+    pickup_person: str | None
+    erased_at: datetime | None
+
+
+_SUMMARY = (
+    journey.c.id, journey.c.kind, journey.c.source, journey.c.key, journey.c.state, journey.c.location,
+    journey.c.region, journey.c.entity, journey.c.channel, journey.c.currency, journey.c.opened_at,
+    journey.c.promised_at, journey.c.closed_at, journey.c.policy_version,
+    journey.c.suspended_from.is_not(None).label("suspended"),
+)  # fmt: skip
+
+
+def _where(filters: JourneyFilter) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    for name in ("kind", "location", "region", "entity", "channel", "key"):
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            clauses.append(journey.c[name] == wanted)
+    if filters.state is not None:
+        states = [word for word in filters.state.split(",") if word]
+        ways: list[ColumnElement[bool]] = [journey.c.state.in_(states)]
+        if "open" in states:
+            ways.append(journey.c.closed_at.is_(None))
+        if "closed" in states:
+            ways.append(journey.c.closed_at.is_not(None))
+        clauses.append(or_(*ways))
+    if filters.sku is not None:
+        clauses.append(
+            exists().where(and_(journey_line.c.journey_id == journey.c.id, journey_line.c.sku == filters.sku))
+        )
+    if filters.text:
+        clauses.append(journey.c.id.ilike(contains(filters.text), escape="\\"))
+    if filters.opened_from is not None:
+        clauses.append(journey.c.opened_at >= filters.opened_from)
+    if filters.opened_until is not None:
+        clauses.append(journey.c.opened_at < filters.opened_until)
+    return clauses
+
+
+async def list_journeys(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: JourneyFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sources: Collection[str] | None = None,
+) -> Page[JourneySummary]:
+    """Newest first. Raises `Malformed` for a cursor of another list or a limit out of bounds."""
+    filters = filters or JourneyFilter()
+    mark = fingerprint("journeys", filters.model_dump())
+    after = read_cursor(mark, cursor, value_type=datetime, id_type=str)
+    query = select(*_SUMMARY).where(visible(journey.c, viewer), of_sources(journey.c.source, sources), *_where(filters))
+    if after is not None:
+        query = query.where(tuple_(journey.c.opened_at, journey.c.id) < tuple_(after.value, after.id))
+    query = query.order_by(journey.c.opened_at.desc(), journey.c.id.desc()).limit(check_limit(limit) + 1)
+    rows = (await conn.execute(query)).mappings().all()
+    items = [JourneySummary.model_validate(dict(row)) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, items[-1].opened_at, items[-1].id) if more else None)
+
+
+async def journey_detail(
+    conn: AsyncConnection, viewer: Person | None, journey_id: str, *, sources: Collection[str] | None = None
+) -> JourneyDetail:
+    """One journey. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    query = select(
+        *_SUMMARY, journey.c.clock_offset_s, journey.c.version, journey.c.suspended_from, journey.c.dues
+    ).where(journey.c.id == journey_id, visible(journey.c, viewer), of_sources(journey.c.source, sources))
+    row = (await conn.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no journey {journey_id} that you may see.")
+    found = dict(row)
+    dues = [DueInstant.model_validate({"name": name, "at": at}) for name, at in (found.pop("dues") or {}).items() if at]
+    return JourneyDetail(
+        **found,
+        dues=sorted(dues, key=lambda due: due.at),
+        lines=await _lines(conn, journey_id),
+        timeline=await timeline_of(conn, journey_id),
+        movements=await movements_of(conn, journey_id),
+        postings=await postings_of(conn, journey_id),
+        payments=await payments_of(conn, journey_id),
+        cases=await _numbers(conn, case_file, journey_id),
+        approvals=await _numbers(conn, approval, journey_id),
+    )
+
+
+async def journey_customer(conn: AsyncConnection, viewer: Person, journey_id: str) -> CustomerView | None:
+    """The customer of a journey the viewer may see; None when there is none. Raises `NotFound` as `journey_detail`."""
+    query = select(journey.c.customer_id).where(journey.c.id == journey_id, visible(journey.c, viewer))
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no journey {journey_id} that you may see.")
+    if row.customer_id is None:
+        return None
+    found = (await conn.execute(select(customer).where(customer.c.id == row.customer_id))).mappings().one_or_none()
+    return None if found is None else CustomerView.model_validate(dict(found))
+
+
+async def _lines(conn: AsyncConnection, journey_id: str) -> list[JourneyLine]:
+    query = (
+        select(journey_line, item.c.name)
+        .join(item, item.c.sku == journey_line.c.sku, isouter=True)
+        .where(journey_line.c.journey_id == journey_id)
+        .order_by(journey_line.c.line_id)
+    )
+    rows = (await conn.execute(query)).mappings().all()
+    return [JourneyLine.model_validate({**row, "name": row["name"] or row["sku"]}) for row in rows]
+
+
+async def _numbers(conn: AsyncConnection, table: Any, journey_id: str) -> list[int]:
+    query = select(table.c.id).where(table.c.journey_id == journey_id).order_by(table.c.id)
+    return list((await conn.execute(query)).scalars())

@@ -1,0 +1,62 @@
+"""Reads of places: names and time zones of locations and regions, as pages need them beside every row."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.people import Person
+from ledger.reads.access import visible_location
+from ledger.tables import item, location, person
+
+
+class Place(NamedTuple):
+    code: str
+    name: str
+    kind: str
+    region: str
+    entity: str
+    time_zone: str
+
+
+async def all_places(conn: AsyncConnection) -> dict[str, Place]:
+    """Every location by code, visible or not: a way out may name a store of another region."""
+    columns = (location.c[name] for name in Place._fields)
+    rows = await conn.execute(select(*columns).order_by(location.c.code))
+    return {row.code: Place(*row) for row in rows}
+
+
+async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
+    """The locations of the viewer's grants, by code."""
+    columns = (location.c[name] for name in Place._fields)
+    rows = await conn.execute(select(*columns).where(visible_location(viewer)).order_by(location.c.code))
+    return [Place(*row) for row in rows]
+
+
+async def zone_of(conn: AsyncConnection, viewer: Person) -> str:
+    """The zone in which a person reads lists: of the home location, else of most places the person sees, else UTC."""
+    home = await conn.execute(
+        select(location.c.time_zone)
+        .join(person, person.c.home_location == location.c.code)
+        .where(person.c.id == viewer.id)
+    )
+    found = home.scalar_one_or_none()
+    if found is not None:
+        return str(found)
+    usual = await conn.execute(
+        select(location.c.time_zone)
+        .where(visible_location(viewer))
+        .group_by(location.c.time_zone)
+        .order_by(func.count().desc(), location.c.time_zone)
+        .limit(1)
+    )
+    return str(usual.scalar_one_or_none() or "UTC")
+
+
+async def item_names(conn: AsyncConnection, skus: set[str]) -> Mapping[str, str]:
+    """Names of items by SKU; an unknown SKU is left out."""
+    if not skus:
+        return {}
+    rows = await conn.execute(select(item.c.sku, item.c.name).where(item.c.sku.in_(sorted(skus))))
+    return {row.sku: row.name for row in rows}

@@ -1,0 +1,312 @@
+"""Reads of stock: buckets, what may be promised to each channel and why, and what is behind it."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.people import Person
+from domain.policy import StockPolicy, merge
+from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp_steps
+from ledger.reads.access import visible_location
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.records import MovementRow
+from ledger.tables import hold, item, location, movement, policy_document, stock, waiting_demand
+
+CHANNELS = ("web", "store")  # always answered; those with a threshold of their own come beside them
+DEFAULT_CHANNEL = "web"
+
+
+class StockFilter(BaseModel):
+    """Every field narrows the list; `channel` only says whose ATP is explained step by step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    location: str | None = None
+    sku: str | None = None
+    region: str | None = None
+    entity: str | None = None
+    category: str | None = None
+    text: str | None = None  # part of the SKU or of the item's name
+    negative: bool = False
+    channel: str = DEFAULT_CHANNEL
+
+
+class AtpStepRow(BaseModel):
+    step: str
+    quantity: int
+    why: str
+
+
+class StockItem(BaseModel):
+    """One SKU at one location; quantities in the item's base unit, `confidence` a share between 0 and 1."""
+
+    location: str
+    location_name: str
+    location_kind: str
+    region: str
+    entity: str
+    sku: str
+    name: str
+    category: str
+    base_unit: str
+    buckets: dict[str, int]
+    on_hand: int
+    atp: dict[str, int]
+    atp_channel: str
+    atp_steps: list[AtpStepRow]
+    confidence: float
+    safety_stock: int
+    stop_sale: bool
+
+
+class HoldRow(BaseModel):
+    """A promise on this stock; `quantity` is the sum of the parts."""
+
+    id: str
+    source: str
+    channel: str
+    journey_id: str | None
+    line_id: str
+    quantity: int
+    reserved: int
+    staged: int
+    committed: int
+    released: int
+    expired: int
+    lost: int
+    promised_at: datetime | None
+    doubted_at: datetime | None
+    at: datetime
+
+
+class DemandRow(BaseModel):
+    """An order that waits for this stock; whoever was promised first is served first."""
+
+    id: int
+    journey_id: str
+    line_id: str
+    quantity: int
+    promised_at: datetime | None
+    at: datetime
+
+
+class StockDetail(BaseModel):
+    item: StockItem
+    holds: list[HoldRow]
+    waiting: list[DemandRow]
+    movements: list[MovementRow]
+
+
+class NearbyStock(BaseModel):
+    """The same SKU at another location, with the straight-line distance."""
+
+    stock: StockItem
+    distance_km: float | None
+
+
+def _selected() -> Select[Any]:
+    return (
+        select(
+            stock, location.c.name.label("location_name"), location.c.kind.label("location_kind"),
+            location.c.region, location.c.entity, item.c.name, item.c.category, item.c.base_unit, item.c.stop_sale,
+        )
+        .join(location, location.c.code == stock.c.location)
+        .join(item, item.c.sku == stock.c.sku)
+    )  # fmt: skip
+
+
+def _where(filters: StockFilter) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    pairs = (
+        (stock.c.location, filters.location), (stock.c.sku, filters.sku), (location.c.region, filters.region),
+        (location.c.entity, filters.entity), (item.c.category, filters.category),
+    )  # fmt: skip
+    for column, wanted in pairs:
+        if wanted is not None:
+            clauses.append(column == wanted)
+    if filters.text:
+        pattern = contains(filters.text)
+        clauses.append(or_(stock.c.sku.ilike(pattern, escape="\\"), item.c.name.ilike(pattern, escape="\\")))
+    if filters.negative:
+        clauses.append(stock.c.available < 0)
+    return clauses
+
+
+async def list_stock(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: StockFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> Page[StockItem]:
+    """By location and SKU. Raises `Malformed` for a cursor of another list or a limit out of bounds."""
+    filters = filters or StockFilter()
+    mark = fingerprint("stock", filters.model_dump())
+    after = read_cursor(mark, cursor, value_type=str, id_type=str)
+    query = _selected().where(visible_location(viewer), *_where(filters))
+    if after is not None:
+        query = query.where(tuple_(stock.c.location, stock.c.sku) > tuple_(after.value, after.id))
+    query = query.order_by(stock.c.location, stock.c.sku).limit(check_limit(limit) + 1)
+    rows = (await conn.execute(query)).mappings().all()
+    policies = await _policies(conn)
+    items = [_item(row, policies.of(row), filters.channel) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, items[-1].location, items[-1].sku) if more else None)
+
+
+async def stock_detail(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    location_code: str,
+    sku: str,
+    *,
+    channel: str = DEFAULT_CHANNEL,
+    movements: int = 100,
+) -> StockDetail:
+    """One SKU at one location with its newest movements, open holds and waiting demand. Raises `NotFound`."""
+    query = _selected().where(stock.c.location == location_code, stock.c.sku == sku, visible_location(viewer))
+    row = (await conn.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no stock record of {sku} at {location_code} that you may see.")
+    holds = (
+        select(hold)
+        .where(hold.c.location == location_code, hold.c.sku == sku, hold.c.reserved + hold.c.staged > 0)
+        .order_by(hold.c.promised_at.asc().nulls_last(), hold.c.id)
+    )
+    demand = (
+        select(waiting_demand)
+        .where(
+            waiting_demand.c.location == location_code,
+            waiting_demand.c.sku == sku,
+            waiting_demand.c.ended_at.is_(None),
+            waiting_demand.c.quantity > 0,
+        )
+        .order_by(waiting_demand.c.promised_at.asc().nulls_last(), waiting_demand.c.id)
+    )
+    moved = (
+        select(movement)
+        .where(
+            movement.c.sku == sku,
+            or_(movement.c.to_location == location_code, movement.c.from_location == location_code),
+        )
+        .order_by(movement.c.recorded_at.desc(), movement.c.id.desc())
+        .limit(check_limit(movements))
+    )
+    policies = await _policies(conn)
+    return StockDetail(
+        item=_item(row, policies.of(row), channel),
+        holds=[HoldRow.model_validate(dict(found)) for found in (await conn.execute(holds)).mappings()],
+        waiting=[DemandRow.model_validate(dict(found)) for found in (await conn.execute(demand)).mappings()],
+        movements=[MovementRow.model_validate(dict(found)) for found in (await conn.execute(moved)).mappings()],
+    )
+
+
+async def nearby_stock(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    location_code: str,
+    sku: str,
+    *,
+    limit: int = 5,
+    channel: str = DEFAULT_CHANNEL,
+) -> list[NearbyStock]:
+    """The same SKU at the nearest other locations of the viewer; a place without coordinates comes last."""
+    here = location.alias("here")
+    distance = _distance_km(here)
+    query = (
+        _selected()
+        .add_columns(distance.label("distance_km"))
+        .join(here, here.c.code == location_code)
+        .where(stock.c.sku == sku, stock.c.location != location_code, visible_location(viewer))
+        .order_by(distance.asc().nulls_last(), stock.c.location)
+        .limit(check_limit(limit))
+    )
+    rows = (await conn.execute(query)).mappings().all()
+    policies = await _policies(conn)
+    return [NearbyStock(stock=_item(row, policies.of(row), channel), distance_km=row["distance_km"]) for row in rows]
+
+
+def _distance_km(here: Any) -> ColumnElement[float | None]:
+    """Great-circle distance (haversine) in km; NULL where a coordinate is missing."""
+    lat, lon = func.radians(location.c.latitude), func.radians(location.c.longitude)
+    lat0, lon0 = func.radians(here.c.latitude), func.radians(here.c.longitude)
+    chord = func.pow(func.sin((lat - lat0) / 2), 2) + func.cos(lat) * func.cos(lat0) * func.pow(
+        func.sin((lon - lon0) / 2), 2
+    )
+    return 2 * 6371 * func.asin(func.sqrt(func.least(chord, 1.0)))
+
+
+def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:
+    def steps(name: str) -> list[AtpStepRow]:
+        found = atp_steps(
+            row["available"],
+            safety_stock=row["safety_stock"],
+            channel_threshold=policy.channel_threshold.get(name, 0),
+            confidence_permille=row["confidence_permille"],
+            channel=name,
+        )
+        return [AtpStepRow(step=step.step, quantity=step.quantity, why=step.why) for step in found]
+
+    channels = sorted({*CHANNELS, *policy.channel_threshold, channel})
+    names = (
+        "location", "location_name", "location_kind", "region", "entity", "sku", "name", "category", "base_unit",
+        "safety_stock", "stop_sale",
+    )  # fmt: skip
+    return StockItem(
+        **{name: row[name] for name in names},
+        buckets={bucket: row[bucket] for bucket in BUCKETS},
+        on_hand=sum(row[bucket] for bucket in PHYSICAL_BUCKETS),
+        atp={name: steps(name)[-1].quantity for name in channels},
+        atp_channel=channel,
+        atp_steps=steps(channel),
+        confidence=row["confidence_permille"] / 1000,
+    )
+
+
+class _Policies:
+    """The policy documents in force, resolved per place and remembered for one answer."""
+
+    def __init__(self, documents: list[Any]) -> None:
+        self._documents = documents
+        self._found: dict[tuple[str, str, str], StockPolicy] = {}
+
+    def of(self, row: Any) -> StockPolicy:
+        place = (row["entity"], row["region"], row["location"])
+        if place not in self._found:
+            fits = [
+                (document["version"], document["body"])
+                for document in self._documents
+                if all(word in ("", at) for word, at in zip(_scope(document), place, strict=True))
+            ]
+            self._found[place] = merge(fits).stock
+        return self._found[place]
+
+
+def _scope(document: Any) -> tuple[str, str, str]:
+    return document["entity"], document["region"], document["location"]
+
+
+async def _policies(conn: AsyncConnection) -> _Policies:
+    now = func.now()
+    query = select(policy_document).where(
+        and_(
+            policy_document.c.effective_from <= now,
+            or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > now),
+        )
+    )
+    documents = list((await conn.execute(query)).mappings())
+    documents.sort(
+        key=lambda row: (
+            bool(row["location"]),
+            bool(row["region"]),
+            bool(row["entity"]),
+            row["effective_from"],
+            row["id"],
+        )
+    )
+    return _Policies(documents)

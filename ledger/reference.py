@@ -1,0 +1,126 @@
+"""Reads master data that intake and steps need: places with their hours, items, average costs, and the policy in force."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import RowMapping, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.calendars import ALWAYS_OPEN, OpeningHours
+from domain.errors import UnknownLocation, UnknownSku
+from domain.policy import Policy, merge
+from ledger.tables import closed_day, entity, item, location, opening_hours, policy_document, region
+
+
+class Place(NamedTuple):
+    """A location with what rules need to know of it."""
+
+    code: str
+    name: str
+    kind: str
+    region: str
+    entity: str
+    currency: str
+    pickup: bool
+    status: str
+    latitude: float | None
+    longitude: float | None
+    hours: OpeningHours
+
+
+async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
+    """A location by its code. Raises `UnknownLocation`."""
+    row = (
+        await conn.execute(
+            select(location, entity.c.currency)
+            .join(region, region.c.code == location.c.region)
+            .join(entity, entity.c.code == location.c.entity)
+            .where(location.c.code == code)
+        )
+    ).mappings().first()
+    if row is None:
+        raise UnknownLocation(
+            f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.",
+            pointer=pointer,
+        )
+    weekdays = {
+        hours.weekday: (hours.opens, hours.closes)
+        for hours in await conn.execute(select(opening_hours).where(opening_hours.c.location == code))
+    }
+    closed = frozenset(
+        day.day for day in await conn.execute(select(closed_day.c.day).where(closed_day.c.location == code))
+    )
+    return Place(
+        code=code,
+        name=row["name"],
+        kind=row["kind"],
+        region=row["region"],
+        entity=row["entity"],
+        currency=row["currency"],
+        pickup=row["pickup"],
+        status=row["status"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        hours=OpeningHours(row["time_zone"], weekdays or ALWAYS_OPEN.weekdays, closed),
+    )
+
+
+async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, RowMapping]:
+    """Items by SKU; those that are not in the master data are missing from the answer."""
+    wanted = sorted(set(skus))
+    rows = await conn.execute(select(item).where(item.c.sku.in_(wanted)))
+    return {row["sku"]: row for row in rows.mappings()}
+
+
+async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: str = "/lines") -> dict[str, RowMapping]:
+    """Items by SKU. Raises `UnknownSku`, naming every one that is not in the master data."""
+    wanted = list(dict.fromkeys(skus))
+    found = await items(conn, wanted)
+    unknown = [sku for sku in wanted if sku not in found]
+    if unknown:
+        named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
+        raise UnknownSku(
+            f"SKU {named} is not in the master data; load it with `endcap load`, or correct the line.",
+            pointer=f"{pointer}/{wanted.index(unknown[0])}/sku",
+        )
+    return found
+
+
+async def policy_at(conn: AsyncConnection, where: Place, at: datetime) -> Policy:
+    """The policy in force at a place, least specific documents first."""
+    rows = await conn.execute(
+        select(policy_document)
+        .where(
+            policy_document.c.entity.in_(("", where.entity)),
+            policy_document.c.region.in_(("", where.region)),
+            policy_document.c.location.in_(("", where.code)),
+            policy_document.c.effective_from <= at,
+            or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > at),
+        )
+        .order_by(
+            policy_document.c.location != "",
+            policy_document.c.region != "",
+            policy_document.c.entity != "",
+            policy_document.c.effective_from,
+            policy_document.c.id,
+        )
+    )
+    return merge([(row["version"], row["body"]) for row in rows.mappings()])
+
+
+_COSTS = text(
+    "SELECT i.sku, coalesce(a.unit_cost_e4, i.cost_minor * 10000) AS unit_cost_e4 FROM item i"
+    " LEFT JOIN average_cost a ON a.sku = i.sku AND a.entity = :entity WHERE i.sku = ANY(CAST(:skus AS text[]))"
+)
+
+
+async def unit_costs(conn: AsyncConnection, entity_code: str, skus: Iterable[str]) -> dict[str, int]:
+    """Moving-average unit costs in 1/10,000 minor units; the item's standard cost before its first receipt."""
+    rows = await conn.execute(_COSTS, {"entity": entity_code, "skus": sorted(set(skus))})
+    return {row.sku: row.unit_cost_e4 for row in rows}
+
+
+def cost_of(unit_cost_e4: int, quantity: int) -> int:
+    """The cost of a quantity in minor units, rounded half up once per line."""
+    return (unit_cost_e4 * quantity + 5_000) // 10_000

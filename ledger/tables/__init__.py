@@ -1,0 +1,97 @@
+"""Every table of Endcap, as SQLAlchemy Core metadata, grouped by what the rows mean.
+
+The constraints here are the first line of truth about stock and money; code comes second.
+"""
+
+from ledger.tables.asking import (
+    approval,
+    approval_link,
+    approval_verdict,
+    case_decision,
+    case_event,
+    case_file,
+    pinned_story,
+)
+from ledger.tables.base import metadata
+from ledger.tables.journeys import journey, journey_line, journey_step
+from ledger.tables.money import (
+    average_cost,
+    journal,
+    journal_line,
+    payment,
+    payment_operation,
+    sale_line,
+)
+from ledger.tables.people import (
+    api_key,
+    credential,
+    customer,
+    delegation,
+    person,
+    person_alias,
+    person_note,
+    person_role,
+    session,
+)
+from ledger.tables.plumbing import audit, event_inbox, idempotency, mail, outbox, outbox_counter, temporal_home
+from ledger.tables.reference import (
+    closed_day,
+    entity,
+    item,
+    item_price,
+    location,
+    opening_hours,
+    policy_document,
+    region,
+    substitute,
+)
+from ledger.tables.stock import hold, movement, stock, waiting_demand
+
+__all__ = [
+    "api_key",
+    "approval",
+    "approval_link",
+    "approval_verdict",
+    "audit",
+    "average_cost",
+    "case_decision",
+    "case_event",
+    "case_file",
+    "closed_day",
+    "credential",
+    "customer",
+    "delegation",
+    "entity",
+    "event_inbox",
+    "hold",
+    "idempotency",
+    "item",
+    "item_price",
+    "journal",
+    "journal_line",
+    "journey",
+    "journey_line",
+    "journey_step",
+    "location",
+    "mail",
+    "metadata",
+    "movement",
+    "opening_hours",
+    "outbox",
+    "outbox_counter",
+    "payment",
+    "payment_operation",
+    "person",
+    "person_alias",
+    "person_note",
+    "person_role",
+    "pinned_story",
+    "policy_document",
+    "region",
+    "sale_line",
+    "session",
+    "stock",
+    "substitute",
+    "temporal_home",
+    "waiting_demand",
+]

@@ -1,0 +1,191 @@
+"""Asking people: cases with their events and decisions, approvals with their links and verdicts."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from domain.approval import APPROVAL_STATES
+from domain.case import CASE_STATES, SEVERITIES
+from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
+
+case_file = Table(
+    "case_file",
+    metadata,
+    number(),
+    word("kind"),
+    word("subject"),
+    word("dedupe_key"),
+    Column("episode", Integer, nullable=False, server_default=text("1")),
+    word("state", default="open"),
+    word("severity"),
+    Column("level", Integer, nullable=False, server_default=text("0")),  # steps of the escalation ladder taken
+    word("journey_id", nullable=True),
+    word("location"),
+    word("region"),
+    word("entity"),
+    word("channel", default=""),
+    word("sku", default=""),
+    word("owner_role"),
+    Column("claimed_by", ForeignKey("person.id")),
+    instant("claimed_at", nullable=True),
+    word("waiting_reason", nullable=True),
+    instant("waiting_until", nullable=True),
+    minor("value_at_risk_minor"),
+    word("currency"),
+    instant("promised_at", nullable=True),
+    Column("priority_score", Integer, nullable=False, server_default=text("0")),
+    document("priority_terms", default="'[]'::jsonb"),
+    document("facts"),
+    document("options", default="'[]'::jsonb"),
+    Column("repeat_count", Integer, nullable=False, server_default=text("0")),
+    instant("opened_at"),
+    # Three clocks; each stops (its *_met_at is set) when somebody claims, starts, resolves.
+    instant("unclaimed_due_at", nullable=True),
+    instant("unstarted_due_at", nullable=True),
+    instant("unresolved_due_at", nullable=True),
+    instant("next_due_at", nullable=True),  # the earliest clock still running; the queue sorts by it
+    instant("next_level_at", nullable=True),  # when the ladder climbs next, reckoned from the previous due instant
+    instant("closed_at", nullable=True),
+    word("resolution", nullable=True),
+    word("resolved_by", nullable=True),
+    word("root_cause", nullable=True),
+    Column("parent_id", BigInteger),
+    Column("clock_offset_s", Integer, nullable=False, server_default=text("0")),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    recorded_at(),
+    one_of("state", CASE_STATES),
+    one_of("severity", SEVERITIES),
+    UniqueConstraint("dedupe_key"),
+    Index("ix_case_file_queue", "next_due_at", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_case_file_mine", "claimed_by", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_case_file_journey", "journey_id"),
+    Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
+)
+
+case_event = Table(
+    "case_event",
+    metadata,
+    number(),
+    Column("case_id", ForeignKey("case_file.id"), nullable=False),
+    Column("episode", Integer, nullable=False),
+    word("kind"),
+    word("actor"),
+    word("via", default="system"),
+    Column("text", Text, nullable=False, server_default=""),  # a sentence for people; free text of people is in person_note
+    Column("note_id", BigInteger),
+    document("detail", nullable=True),
+    instant("at"),
+    recorded_at(),
+    Index("ix_case_event_case", "case_id", "id"),
+)
+
+case_decision = Table(
+    "case_decision",
+    metadata,
+    number(),
+    Column("case_id", ForeignKey("case_file.id"), nullable=False),
+    Column("episode", Integer, nullable=False),
+    word("option_id"),
+    document("parameters"),
+    document("option"),  # the option as it was shown, with its consequence
+    word("decided_by"),
+    word("via"),
+    Column("note_id", BigInteger),
+    Column("case_version", Integer, nullable=False),
+    word("state", default="applying"),  # applying | awaiting_approval | applied | refused
+    word("reason", nullable=True),
+    Column("approval_id", BigInteger),
+    instant("at"),
+    recorded_at(),
+    one_of("state", ("applying", "awaiting_approval", "applied", "refused")),
+    Index("ix_case_decision_case", "case_id", "id"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    number(),
+    word("kind"),
+    word("subject"),
+    Column("case_id", BigInteger),
+    Column("decision_id", BigInteger),
+    word("journey_id", nullable=True),
+    word("location"),
+    word("region"),
+    word("entity"),
+    document("facts"),
+    minor("amount_minor"),
+    word("currency"),
+    word("band"),
+    word("requester"),
+    Column("barred", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # people who may never approve this one
+    Column("roles", ARRAY(Text), nullable=False),  # ladder: the role asked at each level
+    Column("level", Integer, nullable=False, server_default=text("0")),
+    Column("quorum", Integer, nullable=False, server_default=text("1")),
+    word("state", default="pending"),
+    instant("opened_at"),
+    instant("next_at", nullable=True),  # next reminder or escalation
+    instant("deadline_at"),  # of this level
+    instant("expires_at"),  # of the whole request
+    word("decided_by", nullable=True),
+    word("decided_for", nullable=True),  # the approver in whose place a delegate acted
+    word("decided_via", nullable=True),
+    instant("decided_at", nullable=True),
+    Column("note_id", BigInteger),
+    Column("clock_offset_s", Integer, nullable=False, server_default=text("0")),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    recorded_at(),
+    one_of("state", APPROVAL_STATES),
+    Index("ix_approval_pending", "region", "deadline_at", postgresql_where=text("state = 'pending'")),
+    Index("ix_approval_case", "case_id"),
+    Index("ix_approval_journey", "journey_id"),
+)
+
+approval_link = Table(
+    "approval_link",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("approval_id", ForeignKey("approval.id"), nullable=False, index=True),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+    instant("created_at"),
+    instant("expires_at"),
+    instant("revoked_at", nullable=True),
+    instant("first_opened_at", nullable=True),
+)
+
+approval_verdict = Table(
+    "approval_verdict",
+    metadata,
+    number(),
+    Column("approval_id", ForeignKey("approval.id"), nullable=False),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+    word("on_behalf_of", nullable=True),
+    word("verdict"),
+    word("via"),
+    Column("note_id", BigInteger),
+    instant("at"),
+    recorded_at(),
+    one_of("verdict", ("approve", "reject", "ask", "answer")),
+    Index("ix_approval_verdict_approval", "approval_id"),
+)
+
+# What the first page of a new installation points at; written by the demo, read by the console.
+pinned_story = Table(
+    "pinned_story",
+    metadata,
+    word("journey_id", primary_key=True),
+    Column("rank", Integer, nullable=False),
+    word("title"),
+    word("story"),
+)

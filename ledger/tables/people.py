@@ -1,0 +1,109 @@
+"""People who work here, their roles and keys; and customers, the only place of personal data that can be erased."""
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from domain.people import ROLES
+from ledger.tables.base import document, instant, metadata, number, one_of, recorded_at, word
+
+person = Table(
+    "person",
+    metadata,
+    word("id", primary_key=True),
+    word("email", nullable=True),
+    word("name"),
+    Column("home_location", ForeignKey("location.code")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Index("uq_person_email", text("lower(email)"), unique=True),
+)
+
+person_role = Table(
+    "person_role",
+    metadata,
+    number(),
+    Column("person_id", ForeignKey("person.id"), nullable=False, index=True),
+    word("role"),
+    # An empty word means: everywhere.
+    word("entity", default=""),
+    word("region", default=""),
+    word("location", default=""),
+    one_of("role", ROLES),
+    Index("uq_person_role", "person_id", "role", "entity", "region", "location", unique=True),
+)
+
+person_alias = Table(
+    "person_alias",
+    metadata,
+    word("source", primary_key=True),
+    word("alias", primary_key=True),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("person_id", ForeignKey("person.id"), primary_key=True),
+    word("password_hash"),
+    instant("changed_at"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("person_id", ForeignKey("person.id"), nullable=False, index=True),
+    instant("created_at"),
+    instant("last_seen_at"),
+    instant("expires_at"),
+    instant("ended_at", nullable=True),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    word("id", primary_key=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    word("source"),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # other sources whose orders it may name
+    Column("person_id", ForeignKey("person.id")),  # set: a person's own token
+    Column("act_as", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    instant("created_at"),
+    instant("revoked_at", nullable=True),
+)
+
+delegation = Table(
+    "delegation",
+    metadata,
+    number(),
+    Column("from_person", ForeignKey("person.id"), nullable=False),
+    Column("to_person", ForeignKey("person.id"), nullable=False),
+    instant("starts_at"),
+    instant("ends_at"),
+    word("kind", default="manual"),
+    recorded_at(),
+)
+
+customer = Table(
+    "customer",
+    metadata,
+    word("id", primary_key=True),
+    word("name", nullable=True),
+    word("email", nullable=True),
+    word("phone", nullable=True),
+    document("address", nullable=True),
+    word("pickup_person", nullable=True),
+    instant("erased_at", nullable=True),
+    recorded_at(),
+)
+
+person_note = Table(
+    "person_note",
+    metadata,
+    number(),
+    word("subject"),  # what the note is on: case:<id>, approval:<id>, decision:<id>
+    word("author"),
+    Column("text", Text, nullable=False),
+    recorded_at(),
+    Index("ix_person_note_subject", "subject"),
+)

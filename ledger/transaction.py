@@ -1,0 +1,162 @@
+"""One transaction's work: it owns the one lock order, and what is written last (stock, journal, audit, messages).
+
+Rows are locked in the order of `Rank` and never backwards, so two transactions can wait for each other only in one
+direction. Stock changes, postings and messages are gathered and written set-based by `flush`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.messages import Message, Situation
+from ledger import journal, outbox
+from ledger.sealing import Seal
+from ledger.shelf import Shelf
+from ledger.tables import approval, audit, case_file, hold, journey
+
+
+class Rank(IntEnum):
+    """The lock order of every transaction of Endcap."""
+
+    KEYS = 1
+    JOURNEY = 2
+    CASE = 3
+    APPROVAL = 4
+    STOCK = 5
+    HOLD = 6
+    MONEY = 7
+    OUTBOX = 8
+
+
+class LockOrderBroken(RuntimeError):
+    """Code locked a row of a lower rank after one of a higher: a programming error that would deadlock under load."""
+
+
+@dataclass
+class Transaction:
+    """What a unit of work is given. `actor` and `via` say on whose behalf and through which door."""
+
+    conn: AsyncConnection
+    actor: str
+    via: str
+    seal: Seal = field(default_factory=Seal)
+    shelf: Shelf = field(init=False)
+    entries: list[journal.Entry] = field(default_factory=list)
+    has_messages: bool = False  # set by `flush`: there is something for the relays
+    _rank: Rank = Rank.KEYS
+    _audit: list[dict[str, Any]] = field(default_factory=list)
+    _starts: list[outbox.Start] = field(default_factory=list)
+    _tells: list[tuple[str, Message]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.conn)
+
+    def enter(self, rank: Rank) -> None:
+        """Declare that rows of `rank` are locked next. Raises `LockOrderBroken` when that would go backwards."""
+        if rank < self._rank:
+            raise LockOrderBroken(f"{rank.name} is locked before {self._rank.name}, never after it")
+        self._rank = rank
+
+    async def now(self, offset_s: int = 0) -> datetime:
+        """The database's time, moved by a journey's clock offset."""
+        now: datetime = (await self.conn.execute(select(func.now()))).scalar_one()
+        return now + timedelta(seconds=offset_s)
+
+    async def lock_journey(self, journey_id: str) -> RowMapping:
+        """The journey's row, locked. Raises `NotFound`."""
+        self.enter(Rank.JOURNEY)
+        row = (await self.conn.execute(select(journey).where(journey.c.id == journey_id).with_for_update())).mappings()
+        found = row.first()
+        if found is None:
+            raise NotFound(f"There is no journey {journey_id}.")
+        return found
+
+    async def lock_case(self, case_id: int) -> RowMapping:
+        """The case's row, locked. Raises `NotFound`."""
+        self.enter(Rank.CASE)
+        row = await self.conn.execute(select(case_file).where(case_file.c.id == case_id).with_for_update())
+        found = row.mappings().first()
+        if found is None:
+            raise NotFound(f"There is no case {case_id}.")
+        return found
+
+    async def lock_approval(self, approval_id: int) -> RowMapping:
+        """The approval's row, locked. Raises `NotFound`."""
+        self.enter(Rank.APPROVAL)
+        row = await self.conn.execute(select(approval).where(approval.c.id == approval_id).with_for_update())
+        found = row.mappings().first()
+        if found is None:
+            raise NotFound(f"There is no approval {approval_id}.")
+        return found
+
+    async def lock_stock(self, places: Iterable[tuple[str, str]]) -> Shelf:
+        """Lock (location, sku) rows, making missing ones; returns the shelf with their quantities in it."""
+        self.enter(Rank.STOCK)
+        await self.shelf.lock(places)
+        return self.shelf
+
+    async def lock_holds(self, journey_id: str) -> Sequence[RowMapping]:
+        """All holds of a journey, locked, in the order of their ids."""
+        self.enter(Rank.HOLD)
+        rows = await self.conn.execute(
+            select(hold).where(hold.c.journey_id == journey_id).order_by(hold.c.id).with_for_update()
+        )
+        return rows.mappings().all()
+
+    def post(self, entry: journal.Entry) -> None:
+        """Add a balanced journal entry; an empty one (nothing to post) is dropped."""
+        if entry.lines:
+            self.entries.append(entry)
+
+    def record(
+        self,
+        what: str,
+        on_what: str,
+        at: datetime,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        reason: str = "",
+        who: str | None = None,
+    ) -> None:
+        """Add an audit row. It holds no personal data: people and customers appear by id."""
+        self._audit.append(
+            {
+                "who": who or self.actor,
+                "what": what,
+                "on_what": on_what,
+                "via": self.via,
+                "before": before,
+                "after": after,
+                "reason": reason,
+                "at": at,
+            }
+        )
+
+    def start(self, target: str, workflow: str, situation: Situation, search: Mapping[str, str]) -> None:
+        """Have the relay start the workflow `target`; message 1 of that target."""
+        self._starts.append(outbox.Start(target, workflow, situation, dict(search)))
+
+    def tell(self, target: str, message: Message) -> None:
+        """Have the relay tell the workflow `target`; what it is told is read when this transaction is about to commit."""
+        if (target, message) not in self._tells:
+            self._tells.append((target, message))
+
+    async def flush(self) -> None:
+        """Write what was gathered, outbox counters last. Called once, by `Database.write`."""
+        await self.shelf.write()
+        if self.entries:
+            await journal.write(self.conn, self.entries)
+        if self._audit:
+            await self.conn.execute(insert(audit), self._audit)
+        if self._starts or self._tells:
+            self.enter(Rank.OUTBOX)
+            self.has_messages = True
+            await outbox.write(self.conn, self._starts, self._tells)
+        self.entries, self._audit, self._starts, self._tells = [], [], [], []

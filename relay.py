@@ -1,0 +1,400 @@
+"""Carries what was committed to PostgreSQL into Temporal: starts and signals, at least once, in each target's order.
+
+It decides nothing about the business and writes only the outbox. Run it inside the worker, or alone: `python relay.py`;
+several at once share the work by leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+import wire
+from domain.ids import TASK_QUEUE
+from domain.messages import Situation, Told
+from ledger import case, outbox, situations
+from ledger.engine import Database, asyncpg_url, sqlstate
+from ledger.outbox import Claimed
+from settings import Settings, read_settings
+from workflows.approval import ApprovalWorkflow
+from workflows.bopis import BopisWorkflow
+from workflows.case import CaseWorkflow
+
+logger = logging.getLogger("endcap.relay")
+
+WORKFLOWS: dict[str, Any] = {
+    "bopis": BopisWorkflow.run,
+    "case": CaseWorkflow.run,
+    "approval": ApprovalWorkflow.run,
+}
+
+# Written on every workflow that a relay starts: the outbox row it came from. A used id is ours when it says the same.
+MEMO_ROW = "endcap_outbox_row"
+REBUILT = "rebuilt"
+
+SLOTS = 32
+LEASE_S = 30.0
+RPC_TIMEOUT = timedelta(seconds=10)
+POLL_S = 1.0
+HOME_CHECK_S = 5.0
+STUCK_AFTER = 8
+LONGEST_PAUSE_S = 60.0
+REBUILD_PAGE = 200
+
+# The server is away or overloaded: it says nothing about the message, so the message is not to blame.
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+    }
+)
+
+
+class ForeignWorkflowError(RuntimeError):
+    """The id of a start belongs to a workflow that another Endcap database began in the same namespace."""
+
+
+class Relay:
+    """One carrier. `connect` returns a client as soon as Temporal answers; `by` names this relay in leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        connect: Callable[[], Awaitable[Client]],
+        *,
+        task_queue: str = TASK_QUEUE,
+        by: str | None = None,
+        slots: int = SLOTS,
+        poll_s: float = POLL_S,
+        home_check_s: float = HOME_CHECK_S,
+    ) -> None:
+        self._database = database
+        self._connect = connect
+        self._task_queue = task_queue
+        self._by = by or f"{socket.gethostname()}:{os.getpid()}"
+        self._slots = slots
+        self._poll_s = poll_s
+        self._home_check_s = home_check_s
+        self._wake = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[int, str]] = []
+        self._away_since: float | None = None
+        self._home_checked_at: float | None = None
+
+    # ------------------------------------------------------------------ running
+    async def run(self, stop: asyncio.Event) -> None:
+        """Carry until `stop` is set, then finish what is in flight. PostgreSQL and Temporal may go and come back."""
+        listening = asyncio.create_task(self._listen(), name="relay-listens")
+        stopping = asyncio.create_task(self._wake_on(stop))
+        try:
+            client = await wire.unless_stopped(self._connect(), stop)
+            while client is not None and not stop.is_set():
+                try:
+                    await self._carry(client, stop)
+                except (DBAPIError, OSError) as error:
+                    logger.warning("PostgreSQL does not answer (%s); the relay asks again", _short(error))
+                    await self._rest(self._poll_s)
+        finally:
+            await self._finish()
+            for task in (listening, stopping):
+                task.cancel()
+            await asyncio.gather(listening, stopping, return_exceptions=True)
+
+    async def run_once(self, client: Client) -> int:
+        """Carry what can be carried now, until nothing is left that is due; returns how many messages ended."""
+        ended = 0
+        while rows := await outbox.claim(self._database, by=self._by, limit=self._slots, lease_s=LEASE_S):
+            await asyncio.gather(*(self._deliver(client, row) for row in rows))
+            ended += await self._record_ended()
+        return ended
+
+    async def _carry(self, client: Client, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._record_ended()
+            if not await self._is_home(client):
+                await self._rest(self._away_pause_s())
+                continue
+            self._wake.clear()
+            free = self._slots - len(self._in_flight)
+            rows: list[Claimed] = []
+            if free:
+                rows = await outbox.claim(self._database, by=self._by, limit=free, lease_s=LEASE_S)
+            for row in rows:
+                task = asyncio.create_task(self._deliver(client, row), name=f"relay-{row.target}")
+                self._in_flight.add(task)
+                task.add_done_callback(self._landed)
+            if not rows and not self._ended:
+                await self._rest(self._poll_s)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease runs out and the message is claimed again.
+            logger.error("a delivery ended in %s", _short(error), exc_info=error)
+        self._wake.set()
+
+    async def _finish(self) -> None:
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        try:
+            await self._record_ended()
+        except (DBAPIError, OSError) as error:
+            logger.warning("the last outcomes were not recorded (%s); they are delivered again", _short(error))
+
+    async def _record_ended(self) -> int:
+        ended, self._ended = self._ended, []
+        try:
+            await outbox.done(self._database, ended)
+        except BaseException:
+            self._ended = ended + self._ended
+            raise
+        return len(ended)
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    # ------------------------------------------------------------------ one message
+    async def _deliver(self, client: Client, row: Claimed) -> None:
+        try:
+            outcome = await (self._start(client, row) if row.kind == "start" else self._tell(client, row))
+        except RPCError as error:
+            await self._put_off(row, error, blame=error.status not in AWAY)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is recorded on the message, and a person hears of it
+            await self._put_off(row, error, blame=True)
+        else:
+            self._away_since = None
+            self._ended.append((row.id, outcome))
+
+    async def _start(self, client: Client, row: Claimed) -> str:
+        situation = Situation.model_validate(row.payload["situation"])
+        try:
+            await self._begin(
+                client, row.target, row.payload["workflow"], situation, row.payload["search"],
+                row_id=str(row.id), reuse=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            # Delivered before, and the answer or its record was lost.
+            memo = await (await client.get_workflow_handle(row.target).describe(rpc_timeout=RPC_TIMEOUT)).memo()
+            if memo.get(MEMO_ROW) not in {str(row.id), REBUILT}:
+                raise ForeignWorkflowError(f"{row.target} was started by another Endcap database") from None
+        return "delivered"
+
+    async def _tell(self, client: Client, row: Claimed) -> str:
+        told = Told.model_validate({"seq": row.seq, **row.payload})
+        try:
+            await client.get_workflow_handle(row.target).signal("tell", told, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return await self._tell_nobody(client, row)
+        return "delivered"
+
+    async def _tell_nobody(self, client: Client, row: Claimed) -> str:
+        """Nobody listens under this id: fine when the target is closed; when it is open, its workflow was lost."""
+        async with self._database.read() as conn:
+            found = await situations.situation_of_target(conn, row.target)
+        if found is None or (found[1].ended and not found[1].operations):
+            return "target_closed"
+        self._home_checked_at = None  # Perhaps more was lost than this one.
+        await self._rebuild(client, row.target)
+        return REBUILT
+
+    async def _begin(
+        self,
+        client: Client,
+        target: str,
+        workflow: str,
+        situation: Situation,
+        search: dict[str, str],
+        *,
+        row_id: str,
+        reuse: WorkflowIDReusePolicy,
+    ) -> None:
+        await client.start_workflow(
+            WORKFLOWS[workflow],
+            situation,
+            id=target,
+            task_queue=self._task_queue,
+            id_reuse_policy=reuse,
+            memo={MEMO_ROW: row_id},
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SearchAttributeKey.for_keyword(f"Endcap{name.capitalize()}"), value)
+                    for name, value in search.items()
+                ]
+            ),
+            static_summary=target,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+    async def _put_off(self, row: Claimed, error: Exception, *, blame: bool) -> None:
+        """Give the message back. No answer is not "not delivered": it is sent again, under the number it has."""
+        pause_s = min(0.5 * 2 ** min(row.attempts, 10), LONGEST_PAUSE_S)
+        if blame:
+            logger.error("%s message %d was not delivered: %s", row.target, row.seq, _short(error), exc_info=error)
+        else:
+            self._seems_away()
+            pause_s = self._poll_s
+        not_before = datetime.now(UTC) + timedelta(seconds=pause_s)
+        await outbox.failed(self._database, row.id, error=_short(error), not_before=not_before)
+        if blame and row.attempts % STUCK_AFTER == 0:
+            await case.open_delivery_stuck(self._database, row.target, _short(error))
+
+    # ------------------------------------------------------------------ Temporal itself
+    def _seems_away(self) -> None:
+        if self._away_since is None:
+            self._away_since = asyncio.get_running_loop().time()
+            logger.warning("Temporal does not answer; messages wait in PostgreSQL")
+        self._home_checked_at = None
+
+    def _away_pause_s(self) -> float:
+        if self._away_since is None:
+            return self._poll_s
+        away_s = asyncio.get_running_loop().time() - self._away_since
+        return min(max(self._poll_s, away_s / 4), 5.0)
+
+    async def _is_home(self, client: Client) -> bool:
+        """True when Temporal answers and is the one we spoke to before.
+
+        A namespace with another id means that its database was lost: every open target is rebuilt first.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._home_checked_at is not None and now - self._home_checked_at < self._home_check_s:
+            return True
+        try:
+            answer = await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
+            )
+            here = answer.namespace_info.id
+            known = await outbox.temporal_home(self._database)
+            if known is not None and known != here:
+                logger.warning("Temporal has lost its database (%s, not %s): open workflows are rebuilt", here, known)
+                rebuilt = await self.rebuild_all(client)
+                logger.warning("%d workflows were rebuilt from PostgreSQL", rebuilt)
+            if known != here:
+                await outbox.set_temporal_home(self._database, here)
+        except RPCError as error:
+            if error.status not in AWAY and error.status is not RPCStatusCode.NOT_FOUND:
+                logger.exception("Temporal refuses")
+            self._seems_away()
+            return False
+        if self._away_since is not None:
+            logger.warning("Temporal answers again")
+        self._away_since, self._home_checked_at = None, now
+        return True
+
+    async def rebuild_all(self, client: Client) -> int:
+        """Start every workflow that PostgreSQL says is open and was started before; returns how many were missing."""
+        rebuilt, after = 0, ""
+        while targets := await outbox.open_targets(self._database, after=after, limit=REBUILD_PAGE):
+            for group in range(0, len(targets), self._slots):
+                begun = await asyncio.gather(
+                    *(self._rebuild(client, target) for target in targets[group : group + self._slots])
+                )
+                rebuilt += sum(begun)
+            after = targets[-1]
+        return rebuilt
+
+    async def _rebuild(self, client: Client, target: str) -> bool:
+        """Start a lost workflow with its situation now. False when it runs already, or ended meanwhile."""
+        async with self._database.read() as conn:
+            found = await situations.situation_of_target(conn, target)
+            if found is None:
+                return False
+            search = await situations.search_of_target(conn, target)
+        workflow, situation = found
+        try:
+            await self._begin(
+                client, target, workflow, situation, search,
+                row_id=REBUILT, reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        # What the new workflow knows from its situation need not be told any more.
+        await outbox.done_up_to(self._database, target, situation.seq, REBUILT)
+        return True
+
+    # ------------------------------------------------------------------ being woken
+    async def _listen(self) -> None:
+        """Wake up when something was committed. Only a hint: polling finds what this misses."""
+        while True:
+            try:
+                await self._listen_until_closed()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                logger.info("not listening to PostgreSQL: %s", _short(error))
+            await asyncio.sleep(1)
+
+    async def _listen_until_closed(self) -> None:
+        closed = asyncio.Event()
+        address = asyncpg_url(self._database.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        conn = await asyncpg.connect(address, server_settings={"application_name": "endcap-relay-listen"})
+        try:
+            conn.add_termination_listener(lambda _: closed.set())
+            await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
+            await closed.wait()
+        finally:
+            await conn.close(timeout=2)
+
+
+def _short(error: BaseException) -> str:
+    """One line for a log or an outbox row; a database error says only its code, since its text may quote a row."""
+    if isinstance(error, DBAPIError):
+        return f"{type(error).__name__} {sqlstate(error)}".strip()
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+async def main(settings: Settings) -> None:
+    """Run one relay until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    database = Database(
+        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-relay"
+    )
+    identity = f"relay@{socket.gethostname()}:{os.getpid()}"
+    runtime = wire.quiet_runtime()
+
+    async def connect() -> Client:
+        return await wire.connect(
+            settings.require_temporal_address(),
+            namespace=settings.temporal_namespace,
+            keyring=settings.payload_keyring,
+            identity=identity,
+            runtime=runtime,
+        )
+
+    try:
+        await Relay(database, connect, task_queue=settings.task_queue, by=identity).run(stop)
+    finally:
+        await database.dispose()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(main(read_settings()))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

@@ -1,0 +1,222 @@
+"""Carries queued mails out: claims them, renders them, sends them, and writes down what came of it.
+
+It runs beside the worker. Whatever goes wrong with one mail concerns that mail alone, and is seen on its case.
+"""
+
+import asyncio
+import io
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import segno
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from sqlalchemy.exc import DBAPIError
+
+from domain.errors import DomainError
+from domain.words import kind_title, local, money, span, until, words
+from ledger import mails
+from ledger.approval import create_link
+from ledger.engine import Database
+from ledger.mails import MailRow
+from ledger.reads.letters import Addressee, Matter, addressee, matter
+from ledger.transaction import Transaction
+from ports.mail import (
+    Attachment,
+    Letter,
+    MailNotSentError,
+    MailRefusedError,
+    Outgoing,
+    SmtpServer,
+    build,
+    message_id,
+    one_line,
+    sender_domain,
+)
+from settings import Settings
+
+log = logging.getLogger("endcap.sender")
+
+BATCH = 20
+LEASE_S = 180.0
+POLL_S = 1.0
+FIRST_WAIT_S = 15
+LONGEST_WAIT_S = 3600
+ATTEMPTS = 30  # somewhat more than a day
+WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder"})
+TEMPLATES = Path(__file__).parent / "web" / "templates"
+
+
+class NobodyToWriteTo(Exception):
+    """The mail has lost its reason or its addressee."""
+
+
+def _environment(*, markup: bool) -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=markup,  # noqa: S701  the texts are no markup; what is markup is escaped
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # nosec B701
+    env.filters.update(
+        {"money": money, "local": local, "span": span, "until": until, "words": words, "kind_title": kind_title}
+    )
+    return env
+
+
+_texts = _environment(markup=False)
+_pages = _environment(markup=True)
+
+
+def wait_after(attempts: int) -> timedelta:
+    """How long after the n-th failure the next attempt comes."""
+    return timedelta(seconds=min(FIRST_WAIT_S * 2 ** min(attempts - 1, 12), LONGEST_WAIT_S))
+
+
+def render(template: str, context: dict[str, Any]) -> tuple[str, str, str]:
+    """Subject (the first line of the text template), text and HTML. Raises jinja2's `TemplateError`."""
+    subject, _, text = _texts.get_template(f"mail/{template}.txt").render(context).partition("\n")
+    html = _pages.get_template(f"mail/{template}.html").render({**context, "subject": one_line(subject)})
+    return one_line(subject), text.lstrip("\n"), html
+
+
+class Sender:
+    """Sends the mails of one database through one server."""
+
+    def __init__(self, database: Database, outgoing: Outgoing, *, sender: str, base_url: str) -> None:
+        self._database = database
+        self._outgoing = outgoing
+        self._sender = sender
+        self._base_url = base_url
+        self._name = f"sender-{os.getpid()}"
+
+    async def once(self) -> int:
+        """Send what is due now, up to one batch; returns how many mails were taken in hand."""
+        rows = await mails.claim_mails(self._database, self._name, BATCH, LEASE_S)
+        for row in rows:
+            await self._carry(row)
+        return len(rows)
+
+    async def _carry(self, row: MailRow) -> None:
+        """Send one mail and record the outcome, whatever it is."""
+        to_name = "the addressee"
+        try:
+            async with self._database.read() as conn:
+                to = await addressee(conn, row)
+            if to is None:
+                raise NobodyToWriteTo("there is no address to write to")
+            to_name = to.name or to_name
+            letter = await self._letter(row, to)
+            await mails.name_message(self._database, row.id, letter.message_id)
+            await self._outgoing.send(build(letter, sender=self._sender, now=datetime.now(UTC)))
+        except NobodyToWriteTo as why:
+            await mails.give_up_withdrawn(self._database, row.id, str(why))
+        except MailNotSentError as error:
+            again = row.attempts < ATTEMPTS
+            retry_at = datetime.now(UTC) + wait_after(row.attempts) if again else None
+            log.warning("mail %s was not sent, attempt %s: %s", row.id, row.attempts, error)
+            await mails.mail_failed(self._database, row.id, str(error), retry_at, to=to_name)
+        except (MailRefusedError, TemplateError, DomainError) as error:
+            log.error("mail %s (%s) cannot be sent: %s", row.id, row.template, error)  # noqa: TRY400
+            await mails.mail_failed(self._database, row.id, f"{type(error).__name__}: {error}", None, to=to_name)
+        else:
+            await mails.mail_sent(self._database, row.id, letter.message_id)
+
+    async def _letter(self, row: MailRow, to: Addressee) -> Letter:
+        async with self._database.read() as conn:
+            about = await matter(conn, row, to)
+        link = await self._link(to, about)
+        context = {
+            "context": row.context,
+            "to": to,
+            "order": about.order,
+            "case": about.case,
+            "approval": about.approval,
+            "zone": about.case.zone if about.case else about.order.zone if about.order else "UTC",
+            "link": link,
+            "base_url": self._base_url,
+        }
+        subject, text, html = render(row.template, context)
+        return Letter(
+            to_name=to.name,
+            to_email=to.email,
+            subject=subject,
+            text=text,
+            html=html,
+            message_id=row.message_id or message_id(f"mail-{row.id}-{row.not_before:%Y%m%d%H%M%S}", self._domain),
+            thread=_thread(row),
+            attachments=_code(about) if row.template in WITH_CODE else (),
+        )
+
+    async def _link(self, to: Addressee, about: Matter) -> str | None:
+        """A link of the approver's own. It is made when the mail is sent, so that its token is stored nowhere."""
+        approval = about.approval
+        if approval is None:
+            return None
+        if approval.state != "pending":
+            raise NobodyToWriteTo(f"the request is {approval.state} already")
+        if to.person is None:
+            raise NobodyToWriteTo("only people who work here approve")
+        approver = to.person.id
+
+        async def work(tx: Transaction) -> str:
+            return await create_link(tx, approval.id, approver, expires_at=approval.expires_at)
+
+        token = await self._database.write(work, actor="sender", via="sender")
+        return f"{self._base_url}/a/{token}"
+
+    @property
+    def _domain(self) -> str:
+        return sender_domain(self._sender)
+
+
+def _thread(row: MailRow) -> str | None:
+    """Mails to people stand under their case, mails to a customer under the order."""
+    if row.customer_id is None and row.case_id is not None:
+        return f"case-{row.case_id}"
+    return f"order-{row.journey_id}" if row.journey_id else None
+
+
+def _code(about: Matter) -> tuple[Attachment, ...]:
+    """The pickup code as a picture that a till can read, inside the mail."""
+    if about.order is None:
+        return ()
+    picture = io.BytesIO()
+    segno.make_qr(about.order.pickup_code).save(picture, kind="png", scale=6, border=3)
+    return (Attachment(picture.getvalue(), "image", "png", "pickup-code.png", cid="pickup-code"),)
+
+
+def smtp_of(settings: Settings) -> SmtpServer | None:
+    """The server that the settings name; None when they name none."""
+    if settings.smtp_host is None:
+        return None
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    return SmtpServer(settings.smtp_host, settings.smtp_port, settings.smtp_user, password, settings.smtp_tls)
+
+
+async def run(database: Database, settings: Settings, stop: asyncio.Event) -> None:
+    """Send mails until `stop` is set; the mail in hand is finished first.
+
+    Without a mail server the mails stay queued: the console can do all that a mail could.
+    """
+    server = smtp_of(settings)
+    if server is None:
+        log.warning("no mail server is set (ENDCAP_SMTP_HOST): mails stay queued")
+        await stop.wait()
+        return
+    sender = Sender(database, server, sender=settings.smtp_from, base_url=settings.base_url)
+    while not stop.is_set():
+        try:
+            busy = await sender.once() == BATCH
+        except (DBAPIError, OSError):
+            log.exception("the database is away; mails wait")
+            busy = False
+        if not busy:
+            try:
+                await asyncio.wait_for(stop.wait(), POLL_S)
+            except TimeoutError:
+                continue

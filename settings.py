@@ -1,0 +1,213 @@
+"""What can be set from outside: the only reader of the environment, with bounds and units.
+
+It opens no connection and starts nothing. Every other room is handed the values it needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEMO_SECRET = "endcap-demo-secret-that-is-no-secret"  # noqa: S105  refused outside the demo
+DEMO_PAYLOAD_KEYS = "demo:" + base64.b64encode(b"endcap-demo-payload-key-is-open!").decode()
+PAYLOAD_KEY_BYTES = 32
+CDN = "https://cdn.jsdelivr.net/npm"
+
+
+class LocalSettings(BaseSettings):
+    """What a command beside a running stack needs: no secret, which it finds in the state folder instead."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ENDCAP_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        validate_default=True,
+        frozen=True,
+        hide_input_in_errors=True,  # an error must not print a secret
+    )
+
+    home: Path = Path(".endcap")
+    database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "ENDCAP_DATABASE_URL"))
+    demo_speed: float = Field(default=60.0, gt=0, le=100_000)
+    demo_seed: int = Field(default=7, ge=0)
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_only(cls, value: str | None) -> str | None:
+        if value is None or value == "":
+            return None
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
+            raise ValueError("must be a PostgreSQL address: postgresql://user:password@host:port/database")
+        return f"postgresql://{rest}"
+
+
+class Settings(LocalSettings):
+    """Settings of one Endcap process, read from `ENDCAP_*`, `DATABASE_URL`, `TEMPORAL_ADDRESS` and `.env`.
+
+    Raises `pydantic.ValidationError` naming each value that is out of bounds. `demo` is off by default: whoever
+    runs Endcap for real must give `secret` and `payload_keys`; `endcap up` makes its own (see `EmbeddedSettings`).
+    """
+
+    # Where things are
+    host: str = "127.0.0.1"
+    port: int = Field(default=8400, ge=1, le=65535)
+    public_url: str | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    temporal_address: str | None = Field(
+        default=None, validation_alias=AliasChoices("TEMPORAL_ADDRESS", "ENDCAP_TEMPORAL_ADDRESS")
+    )
+    temporal_namespace: str = "endcap"
+    task_queue: str = "endcap"
+
+    # Mail
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_from: str = "Endcap <endcap@localhost>"
+
+    # Payments
+    payment_provider: Literal["sandbox", "http"] = "sandbox"
+    payment_url: str | None = None
+    payment_key: SecretStr | None = None
+
+    # Secrets of our own
+    secret: SecretStr = SecretStr(DEMO_SECRET)
+    payload_keys: SecretStr = SecretStr(DEMO_PAYLOAD_KEYS)
+
+    # Demo
+    demo: bool = False
+
+    # Behaviour of the processes
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    asset_base: str = CDN
+    sticky_queue_schedule_to_start_timeout_s: float = Field(default=3.0, ge=0.5, le=60)
+    graceful_shutdown_timeout_s: float = Field(default=10.0, ge=0, le=600)
+    max_body_bytes: int = Field(default=2_000_000, ge=1_000, le=50_000_000)
+    api_requests_per_minute: int = Field(default=60_000, ge=1, le=100_000_000)
+
+    # The embedded servers of `endcap up`
+    temporal_sqlite_synchronous: Literal["full", "normal"] = "full"
+    postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
+
+    @field_validator("public_url", "asset_base", "payment_url")
+    @classmethod
+    def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None or value == "":
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError(f"{info.field_name} must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("temporal_address", "smtp_host", "smtp_user")
+    @classmethod
+    def _empty_is_unset(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("payload_keys")
+    @classmethod
+    def _keys_can_be_read(cls, value: SecretStr) -> SecretStr:
+        parse_payload_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _secrets_are_real_outside_the_demo(self) -> Self:
+        if self.demo:
+            return self
+        if self.secret.get_secret_value() == DEMO_SECRET:
+            raise ValueError("ENDCAP_SECRET must be set (32 characters or more): the demo's secret is known to all")
+        if len(self.secret.get_secret_value()) < 32:
+            raise ValueError("ENDCAP_SECRET must have 32 characters or more")
+        if self.payload_keys.get_secret_value() == DEMO_PAYLOAD_KEYS:
+            raise ValueError(
+                "ENDCAP_PAYLOAD_KEYS must be set (name:base64 of 32 bytes): the demo's key is known to all"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _http_payments_have_an_address(self) -> Self:
+        if self.payment_provider == "http" and (self.payment_url is None or self.payment_key is None):
+            raise ValueError("ENDCAP_PAYMENT_PROVIDER=http needs ENDCAP_PAYMENT_URL and ENDCAP_PAYMENT_KEY")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The address people and mails use, without a trailing slash."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """`database_url` for SQLAlchemy's asyncpg dialect. Raises ValueError when no database is set."""
+        return sqlalchemy_url(self.require_database_url())
+
+    def require_database_url(self) -> str:
+        """`postgresql://…`; raises ValueError with the name of the setting when it is missing."""
+        if self.database_url is None:
+            raise ValueError("DATABASE_URL is not set: postgresql://user:password@host:port/database")
+        return self.database_url
+
+    def require_temporal_address(self) -> str:
+        """`host:port`; raises ValueError with the name of the setting when it is missing."""
+        if self.temporal_address is None:
+            raise ValueError("TEMPORAL_ADDRESS is not set: host:port of a Temporal server")
+        return self.temporal_address
+
+    @property
+    def payload_keyring(self) -> dict[str, bytes]:
+        """Keys of the payload codec by name, 32 bytes each. The first one encrypts; all of them decrypt."""
+        return parse_payload_keys(self.payload_keys.get_secret_value())
+
+
+class EmbeddedSettings(Settings):
+    """Settings of `endcap up`: the demo is on unless `ENDCAP_DEMO=off`, and secrets come from files it made itself."""
+
+    demo: bool = True
+
+
+def read_settings() -> Settings:
+    """Settings of a server process (web, worker, migrate)."""
+    return Settings()
+
+
+def read_home() -> Path:
+    """The state folder, absolute; nothing is created."""
+    return LocalSettings().home.expanduser().absolute()
+
+
+def read_embedded_settings(secrets_dir: Path) -> EmbeddedSettings:
+    """Settings of the one-command stack; `secrets_dir` holds `endcap_secret` and `endcap_payload_keys`."""
+    return EmbeddedSettings(_secrets_dir=secrets_dir)
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """`postgresql://…` → `postgresql+asyncpg://…`."""
+    return "postgresql+asyncpg://" + database_url.partition("://")[2]
+
+
+def parse_payload_keys(text: str) -> dict[str, bytes]:
+    """Read `name:base64,name:base64`. Raises ValueError where a key is not 32 bytes or a name comes twice."""
+    keys: dict[str, bytes] = {}
+    for part in text.split(","):
+        name, separator, encoded = part.strip().partition(":")
+        if not separator or not name:
+            raise ValueError("payload keys are written name:base64, separated by commas")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"payload key {name} is not base64") from error
+        if len(key) != PAYLOAD_KEY_BYTES:
+            raise ValueError(f"payload key {name} must be {PAYLOAD_KEY_BYTES} bytes long")
+        if name in keys:
+            raise ValueError(f"payload key {name} is given twice")
+        keys[name] = key
+    return keys

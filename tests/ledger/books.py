@@ -1,0 +1,44 @@
+"""What must be true of stock, holds and books after anything at all; read by the tests, apart from the code under test."""
+
+from sqlalchemy import text
+
+from domain.stock import BUCKETS
+from ledger.engine import Database
+
+_SUMS = text(
+    "SELECT location, sku, bucket, sum(quantity)::int AS quantity FROM ("
+    " SELECT to_location AS location, sku, to_account AS bucket, quantity FROM movement"
+    " UNION ALL SELECT from_location, sku, from_account, -quantity FROM movement) m GROUP BY 1, 2, 3"
+)
+
+
+async def assert_books_agree(database: Database, opening: dict[tuple[str, str], int] | None = None) -> None:
+    """Movements explain every bucket (beyond `opening` units of available), holds explain reserved, journals balance."""
+    async with database.read() as conn:
+        rows = (await conn.execute(text("SELECT * FROM stock ORDER BY location, sku"))).mappings().all()
+        sums = {(r.location, r.sku, r.bucket): r.quantity for r in await conn.execute(_SUMS)}
+        for row in rows:
+            for bucket in BUCKETS:
+                moved = sums.get((row["location"], row["sku"], bucket), 0)
+                start = (opening or {}).get((row["location"], row["sku"]), 0) if bucket == "available" else 0
+                assert row[bucket] == start + moved, (row["location"], row["sku"], bucket)
+        held = await conn.execute(
+            text("SELECT location, sku, sum(reserved)::int AS reserved, sum(staged)::int AS staged FROM hold GROUP BY 1, 2")
+        )
+        by_place = {(row["location"], row["sku"]): row for row in rows}
+        for row in held:
+            assert by_place[row.location, row.sku]["reserved"] == row.reserved
+            assert by_place[row.location, row.sku]["staged"] >= row.staged
+        unbalanced = await conn.execute(
+            text("SELECT journal_id FROM journal_line GROUP BY 1 HAVING sum(debit_minor) <> sum(credit_minor)")
+        )
+        assert unbalanced.all() == []
+
+
+async def accounts(database: Database) -> dict[str, int]:
+    """Balance of every account, debit positive, in minor units."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            text("SELECT account, sum(debit_minor - credit_minor)::bigint AS balance FROM journal_line GROUP BY 1")
+        )
+        return {row.account: row.balance for row in rows if row.balance}

@@ -1,0 +1,16 @@
+"""A small retailer on a database of its own, for the tests of the ledger."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import Database as TestDatabase
+from tests.shop import Shop, open_shop
+
+
+@pytest.fixture
+async def shop(database: TestDatabase) -> AsyncIterator[Shop]:
+    """Two stores with five packs of tea each."""
+    opened = await open_shop(database.url)
+    yield opened
+    await opened.database.dispose()

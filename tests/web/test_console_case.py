@@ -1,0 +1,195 @@
+"""One case: everything a person needs to decide, and nothing said that is not recorded."""
+
+import re
+
+import httpx2
+import pytest
+
+import ledger.engine
+from ledger import tables
+from tests.web.retail import a_case, order, rows
+from tests.web.people import SignIn, accounts, browse, sign_in
+
+__all__ = ["accounts", "browse", "sign_in"]
+PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+async def failed_order(web: httpx2.AsyncClient, database: ledger.engine.Database, order_id: str = "W-1") -> int:
+    """An order for more apples than store S1 has; returns the number of its case."""
+    placed = await web.post("/api/v1/bopis-orders", json=order(order_id, quantity=12))
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["state"] == "reservation_failed"
+    found = [row["id"] for row in await rows(database, tables.case_file) if row["kind"] == "reservation_failure"]
+    return max(found)
+
+
+def option_ids(page: str) -> list[str]:
+    return re.findall(r'<input type="radio" name="option" value="([^"]+)"', page)
+
+
+class TestPage:
+    async def test_it_shows_facts_options_consequences_order_stock_and_runbook(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        page = (await (await sign_in("sam.ortega")).get(f"/console/cases/{case_id}")).text
+        for words in ("Reservation failed", "Ways out", "Cancel", "Store S2", "Noor Haddad", "Runbook", "USD"):
+            assert words in page
+        assert " checked" not in page
+        assert len(option_ids(page)) >= 2
+
+    async def test_a_case_of_another_region_does_not_exist(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await a_case(retailer, "north")
+        sol = await sign_in("sol.byrne")
+        for path in (f"/console/cases/{case_id}", "/console/cases/999999"):
+            assert (await sol.get(path)).status_code == 404
+        for act in ("claim", "release", "comment", "decide", "wait"):
+            assert (await sol.post(f"/console/cases/{case_id}/{act}", data={})).status_code == 404
+
+    async def test_a_script_in_a_comment_stays_text(self, sign_in: SignIn, retailer: ledger.engine.Database) -> None:
+        case_id = await a_case(retailer, "<img src=x onerror=alert(1)>")
+        sam = await sign_in("sam.ortega")
+        await sam.post(f"/console/cases/{case_id}/comment", data={"text": "<script>alert(1)</script>\nsecond line"})
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;<br>second line" in page
+
+    async def test_an_auditor_reads_and_cannot_decide(self, sign_in: SignIn, retailer: ledger.engine.Database) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        ida = await sign_in("ida.noor")
+        page = (await ida.get(f"/console/cases/{case_id}")).text
+        assert "Your role may look at this case, not decide it." in page
+        answer = await ida.post(f"/console/cases/{case_id}/decide", data={"option": "dismiss"})
+        assert answer.status_code == 403
+        assert await rows(retailer, tables.case_decision) == []
+
+
+class TestDecide:
+    async def test_a_decision_is_shown_as_applying_and_never_as_done(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        form = decision_form(page, "cancel_refund")
+        answer = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "note": "no more apples"})
+        assert answer.status_code == 303, answer.text
+        [decision] = await rows(retailer, tables.case_decision)
+        assert (decision["option_id"], decision["decided_by"], decision["state"]) == (
+            form["option"], "sam.ortega", "applying",
+        )  # fmt: skip
+        after = (await sam.get(f"/console/cases/{case_id}")).text
+        assert "Applying:" in after
+        assert "Applied:" not in after
+        assert "no more apples" in after
+        watched = f"/console/cases/{case_id}/decision?decision={decision['id']}&state="
+        assert "hx-refresh" not in (await sam.get(watched + "applying")).headers
+        assert (await sam.get(watched + "awaiting_approval")).headers["hx-refresh"] == "true"
+
+    async def test_a_form_sent_as_it_was_shown_decides_nothing(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        answer = await sam.post(f"/console/cases/{case_id}/decide", data={"version": "1", "note": "typed already"})
+        assert answer.status_code == 422
+        assert "Choose one of the ways out first" in answer.text
+        assert "typed already" in answer.text
+        assert await rows(retailer, tables.case_decision) == []
+
+    async def test_a_way_out_that_policy_forbids_or_that_is_not_offered_is_refused(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        for option, status in (("never", 403), ("nonsense", 409)):
+            answer = await sam.post(f"/console/cases/{case_id}/decide", data={"option": option})
+            assert answer.status_code == status, answer.text
+        assert await rows(retailer, tables.case_decision) == []
+
+    async def test_moving_the_order_needs_the_customers_word(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        form = decision_form(page, "other_store")
+        refused = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "confirmed": []})
+        assert refused.status_code == 422
+        assert "needs your word" in refused.text
+        assert await rows(retailer, tables.case_decision) == []
+        taken = await sam.post(f"/console/cases/{case_id}/decide", data=form)
+        assert taken.status_code == 303, taken.text
+
+    async def test_a_case_that_changed_meanwhile_is_shown_anew_with_what_was_typed(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam, ana = await sign_in("sam.ortega"), await sign_in("ana.ruiz")
+        await ana.post(f"/console/cases/{case_id}/claim")
+        form = {"option": "dismiss", "version": "1", "note": "typed already"}
+        answer = await sam.post(f"/console/cases/{case_id}/decide", data=form, headers=PARTIAL)
+        assert answer.status_code == 409
+        assert "typed already" in answer.text
+        assert "<html" not in answer.text
+        assert await rows(retailer, tables.case_decision) == []
+
+    async def test_the_second_decision_is_refused_by_name(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        sam, ana = await sign_in("sam.ortega"), await sign_in("ana.ruiz")
+        form = decision_form((await sam.get(f"/console/cases/{case_id}")).text, "cancel_refund")
+        assert (await sam.post(f"/console/cases/{case_id}/decide", data=form)).status_code == 303
+        late = await ana.post(f"/console/cases/{case_id}/decide", data=form)
+        assert late.status_code == 409
+        assert len(await rows(retailer, tables.case_decision)) == 1
+
+
+class TestWork:
+    async def test_claim_comment_wait_and_release_are_in_the_timeline(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        assert (await sam.post(f"/console/cases/{case_id}/claim")).status_code == 303
+        said = await sam.post(f"/console/cases/{case_id}/comment", data={"text": "called the store"})
+        assert said.status_code == 303
+        until = {"reason": "the store counts", "until": "2099-01-02T10:30"}
+        assert (await sam.post(f"/console/cases/{case_id}/wait", data=until)).status_code == 303
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        for words in ("called the store", "the store counts", "Fri 2 Jan, 10:30 UTC"):
+            assert words in page
+        assert (await sam.post(f"/console/cases/{case_id}/release")).status_code == 303
+        kinds = {event["kind"] for event in await rows(retailer, tables.case_event)}
+        assert len(kinds) >= 4
+
+    @pytest.mark.parametrize(
+        "form", [{}, {"reason": "x"}, {"reason": "", "until": "2099-01-01T10:00"}, {"reason": "x", "until": "soon"}]
+    )
+    async def test_waiting_needs_a_reason_and_an_end(
+        self, sign_in: SignIn, retailer: ledger.engine.Database, form: dict[str, str]
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        await sam.post(f"/console/cases/{case_id}/claim")
+        assert (await sam.post(f"/console/cases/{case_id}/wait", data=form)).status_code == 422
+        [row] = await rows(retailer, tables.case_file)
+        assert row["state"] == "claimed"
+
+    async def test_an_empty_comment_is_refused(self, sign_in: SignIn, retailer: ledger.engine.Database) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        answer = await (await sign_in("sam.ortega")).post(f"/console/cases/{case_id}/comment", data={"text": "  "})
+        assert answer.status_code == 422
+
+
+def decision_form(page: str, beginning: str) -> dict[str, str | list[str]]:
+    """The form filled in as a person would: the first option whose id begins so, with all that it asks to confirm."""
+    option = next(found for found in option_ids(page) if found.startswith(beginning))
+    version = re.search(r'name="version" value="(\d+)"', page)
+    assert version is not None
+    boxes = [box for box in re.findall(r'name="confirmed" value="([^"]+)"', page) if box.startswith(f"{option}#")]
+    return {"option": option, "version": version[1], "confirmed": boxes}

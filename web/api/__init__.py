@@ -1,0 +1,10 @@
+"""The API for systems, under `/api/v1`: one file per noun. Each route reads or calls the ledger once and answers."""
+
+from fastapi import APIRouter
+
+from web.api import approvals, cases, events, journeys, orders, stock
+from web.api.responses import PROBLEMS
+
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+for part in (orders, events, journeys, stock, cases, approvals):
+    router.include_router(part.router)

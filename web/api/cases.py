@@ -1,0 +1,143 @@
+"""Cases: queues, one case, and the decisions that people make through the API."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from domain.orders import Name
+from ledger.case import decide
+from ledger.people import Caller
+from ledger.reads.cases import (
+    CaseDetail,
+    CaseFilter,
+    CaseSummary,
+    DecisionRow,
+    Order,
+    case_detail,
+    decision_row,
+    list_cases,
+)
+from ledger.reads.paging import Page
+from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit, Number
+from web.keys import OnBehalfOf, Reader, database_of, decider_of, require, view_of
+
+router = APIRouter(tags=["cases"])
+Word = Annotated[str | None, Query(max_length=200)]
+State = Literal["applying", "applied", "refused"]
+
+
+class DecisionIn(BaseModel):
+    """An option of the case by its id. `version` is the case's as it was read; a later one is refused as stale."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"option": "cancel_refund", "parameters": {}, "note": "Agreed with the customer by phone.", "version": 3}
+    ]})  # fmt: skip
+
+    option: Annotated[str, Field(min_length=1, max_length=200)]
+    parameters: Annotated[dict[str, Any], Field(max_length=50)] = {}
+    note: Annotated[Name, Field(max_length=4000)] = ""
+    version: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None = None
+
+
+class DecisionOut(BaseModel):
+    """What became of a decision: `applying` until the journey has applied or refused it."""
+
+    decision_id: int
+    state: State
+    reason: str | None
+    case_id: int
+    option: str
+    decided_by: str
+    awaiting_approval: bool
+    approval_id: int | None
+
+
+def _shown(case_id: int, row: DecisionRow) -> DecisionOut:
+    waiting = row.state == "awaiting_approval"
+    return DecisionOut(
+        decision_id=row.id,
+        state="applying" if row.state == "awaiting_approval" else row.state,
+        reason=row.reason or ("It waits for an approval." if waiting else None),
+        case_id=case_id,
+        option=row.option_id,
+        decided_by=row.decided_by,
+        awaiting_approval=waiting,
+        approval_id=row.approval_id,
+    )
+
+
+@router.get("/cases", summary="Cases; open ones by the clock that ends first")
+async def get_cases(
+    request: Request,
+    caller: Reader,
+    state: Annotated[str | None, Query(max_length=200, description="States, with commas.")] = None,
+    kind: Annotated[str | None, Query(max_length=400, description="Kinds, with commas.")] = None,
+    severity: Annotated[str | None, Query(max_length=100, description="Severities, with commas.")] = None,
+    region: Word = None,
+    location: Word = None,
+    entity: Word = None,
+    owner: Annotated[str | None, Query(max_length=200, description="The owning role, or who claimed it.")] = None,
+    journey_id: Word = None,
+    sku: Word = None,
+    opened_from: AwareDatetime | None = None,
+    order: Order | None = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[CaseSummary]:
+    filters = CaseFilter(
+        state=state, kind=kind, severity=severity, region=region, location=location, entity=entity, owner=owner,
+        journey_id=journey_id, sku=sku, opened_from=opened_from, order=order,
+    )  # fmt: skip
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        return await list_cases(conn, viewer, filters, cursor=cursor, limit=limit, sources=sources)
+
+
+@router.get("/cases/{case_id}", summary="One case", responses=MISSING)
+async def get_case(request: Request, caller: Reader, case_id: Number) -> CaseDetail:
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        return await case_detail(conn, viewer, case_id, sources=sources)
+
+
+@router.post(
+    "/cases/{case_id}/decisions",
+    status_code=202,
+    summary="Decide a case",
+    responses={**MISSING, **WRITES},
+)
+async def post_decision(
+    request: Request,
+    response: Response,
+    caller: Annotated[Caller, Depends(require("decide"))],
+    case_id: Number,
+    decision: DecisionIn,
+    on_behalf_of: OnBehalfOf = None,
+) -> DecisionOut:
+    """Record the decision of the person behind the key. The journey applies it; ask `GET /decisions/{id}` for what
+    became of it."""
+    person, on_behalf = await decider_of(request, caller, on_behalf_of)
+    database = database_of(request)
+    made = await decide(
+        database,
+        case_id,
+        person,
+        option_id=decision.option,
+        parameters=decision.parameters,
+        note=decision.note,
+        version=decision.version,
+        via="api",
+        on_behalf=on_behalf,
+    )
+    async with database.read() as conn:
+        found = _shown(*await decision_row(conn, person, made.decision_id))
+    response.headers["Location"] = f"/api/v1/decisions/{found.decision_id}"
+    return found
+
+
+@router.get("/decisions/{decision_id}", summary="What became of a decision", responses=MISSING)
+async def get_decision(request: Request, caller: Reader, decision_id: Number) -> DecisionOut:
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        return _shown(*await decision_row(conn, viewer, decision_id, sources=sources))

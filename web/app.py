@@ -1,0 +1,77 @@
+"""Puts the HTTP application together: settings, database, middleware, routes. It holds no rule of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from ledger.engine import Database
+from settings import Settings, read_settings
+from web import api, approvals, console, errors
+from web.api.health import Measured, Metrics
+from web.api.health import router as health
+from web.csrf import CrossOriginProtection, origin_of
+from web.headers import SecurityHeaders
+from web.hygiene import Hygiene
+from web.keys import Limits
+from web.openapi import describe
+
+STATIC = Path(__file__).parent / "static"
+
+
+def release() -> str:
+    """The installed version, or the checkout's when Endcap runs from its folder."""
+    try:
+        return version("endcap")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database = Database(
+        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-web"
+    )
+    app.state.database = database
+    try:
+        yield
+    finally:
+        await database.dispose()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; `settings` come from the environment unless given. The database opens with the first request."""
+    settings = settings or read_settings()
+    app = FastAPI(
+        title="Endcap",
+        version=release(),
+        lifespan=_lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # the usual page loads scripts from elsewhere and runs inline ones
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.settings = settings
+    app.state.limits = Limits(settings.api_requests_per_minute)
+    app.state.metrics = Metrics()
+    errors.install(app)
+    app.include_router(api.router)
+    app.include_router(health)
+    app.include_router(console.router, include_in_schema=False)
+    app.include_router(approvals.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    describe(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(errors.Guarded)
+    app.add_middleware(CrossOriginProtection, trusted=frozenset({origin_of(settings.base_url)}))
+    app.add_middleware(Hygiene, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(
+        SecurityHeaders, asset_base=settings.asset_base, is_https=settings.base_url.startswith("https://")
+    )
+    return app

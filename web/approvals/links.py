@@ -1,0 +1,174 @@
+"""Approval by a link in a mail. Every state of a link has its own page, and a second comer is told who decided."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import DomainError, Malformed, NotAllowed
+from domain.people import Person
+from ledger import mails, reference
+from ledger.approval import LinkRow, link, record_verdict
+from ledger.people import person_by_id
+from ledger.reads.approvals import ApprovalDetail, approval_detail
+from ledger.transaction import Transaction
+from web.approvals import proof
+from web.console.approvals import check_verdict, context_of
+from web.errors import STATUS_OF_FAMILY
+from web.pages import ConsoleRoute, page
+from web.sessions import Visitor, attempts_of, database_of
+
+router = APIRouter(route_class=ConsoleRoute)
+ENDED = ("approved", "rejected", "expired", "superseded")
+STATUS_OF_VIEW = {"ask": 200, "sign_in": 200, "approved": 200, "rejected": 200, "unknown": 404}
+ROBOTS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
+
+
+class Opened(NamedTuple):
+    """A link that is known, with whose it is and the request as that person may see it."""
+
+    row: LinkRow
+    approver: Person
+    approval: ApprovalDetail
+    view: str
+
+
+async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
+    """What the link shows; None for a token that never was, or whose approver has left."""
+    row = await link(conn, token)
+    approver = await person_by_id(conn, row.person_id) if row else None
+    if row is None or approver is None:
+        return None
+    approval = await approval_detail(conn, approver, row.approval_id)
+    return Opened(row, approver, approval, await view_of(conn, row, approval, now))
+
+
+async def view_of(conn: AsyncConnection, row: LinkRow, approval: ApprovalDetail, now: datetime) -> str:
+    """Which page: what became of the request comes before what became of the link."""
+    if approval.state in ENDED:
+        return approval.state
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at <= now + timedelta(seconds=approval.clock_offset_s):
+        return "link_expired"
+    if not approval.may_decide:
+        return "not_yours"
+    place = await reference.place(conn, approval.location)
+    limit = (await reference.policy_at(conn, place, now)).bands.sign_in_minor
+    return "sign_in" if approval.amount_minor >= limit else "ask"
+
+
+async def show_link(
+    request: Request,
+    token: str,
+    visitor: Person | None,
+    *,
+    refused: DomainError | None = None,
+    note: str = "",
+    said: str = "",
+    status: int | None = None,
+) -> Response:
+    """The page of a link. It changes nothing, however often it is opened, by whomever."""
+    now = datetime.now(UTC)
+    async with database_of(request).read() as conn:
+        opened = await open_link(conn, token, now)
+        context: dict[str, Any] = await context_of(conn, opened.approval) if opened else {}
+    if opened is None:
+        attempts_of(request).check_link(request.client.host if request.client else "unknown")
+        return _private(page(request, "link.html", {"view": "unknown"}, status=404))
+    nonce = proof.nonce_of(request, token)
+    stranger = visitor if visitor is not None and visitor.id != opened.approver.id else None
+    context |= {
+        "view": opened.view,
+        "approver": opened.approver,
+        "stranger": stranger,
+        "token": token,
+        "proof": proof.proof_for(request, token, nonce),
+        "refusal": refused,
+        "draft": {"note": note},
+        "said": said,
+    }
+    usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(opened.view, 410)
+    response = page(request, "link.html", context, status=status or usual)
+    proof.give(request, response, token, nonce)
+    return _private(response)
+
+
+def _private(response: Response) -> Response:
+    response.headers.update(ROBOTS)
+    return response
+
+
+@router.api_route("/a/{token}", methods=["GET", "HEAD"])
+async def show(request: Request, token: str, visitor: Visitor) -> Response:
+    """Look at the request. Mail scanners do this too, so nothing happens here."""
+    return await show_link(request, token, visitor)
+
+
+@router.post("/a/{token}")
+async def give(
+    request: Request,
+    token: str,
+    visitor: Visitor,
+    verdict: Annotated[str, Form()] = "",
+    note: Annotated[str, Form(max_length=4000)] = "",
+    version: Annotated[int | None, Form()] = None,
+    proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
+) -> Response:
+    """Record the verdict of the link's approver, or show why not."""
+    database = database_of(request)
+    async with database.read() as conn:
+        opened = await open_link(conn, token, datetime.now(UTC))
+    if opened is None:
+        return await show_link(request, token, visitor)
+    try:
+        if opened.view in {*ENDED, "revoked", "link_expired"}:
+            return await show_link(request, token, visitor, status=409)
+        if not proof.holds(request, token, proof_):
+            raise NotAllowed("This form was not opened in this browser. It is below: decide here.")
+        if visitor is not None and visitor.id != opened.approver.id:
+            raise NotAllowed(f"This link is {opened.approver.name}'s, and you are signed in as {visitor.name}.")
+        check_verdict(verdict)
+        await record_verdict(
+            database, opened.row.approval_id, opened.approver, verdict=verdict, note=note.strip(),
+            version=version, via="link", by_link=True,
+        )  # fmt: skip
+    except DomainError as refused:
+        return await show_link(request, token, visitor, refused=refused, note=note)
+    return RedirectResponse(f"/a/{token}", status_code=303, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/a/{token}/again")
+async def again(request: Request, token: str, visitor: Visitor) -> Response:
+    """Send a new link to the address that the old one went to; at most one an hour."""
+    now = datetime.now(UTC)
+    database = database_of(request)
+    async with database.read() as conn:
+        opened = await open_link(conn, token, now)
+    if opened is None or opened.approval.state in ENDED:
+        return await show_link(request, token, visitor)
+    if opened.view not in {"revoked", "link_expired"}:
+        refused = Malformed("This link still works; there is no need for a new one.")
+        return await show_link(request, token, visitor, refused=refused)
+    approval, approver = opened.approval, opened.approver
+
+    async def work(tx: Transaction) -> None:
+        at = await tx.now()
+        await mails.queue(
+            tx,
+            template="approval_request",
+            dedupe_key=f"approval:{approval.id}:again:{approver.id}:{at:%Y%m%d%H}",
+            not_before=at - timedelta(days=1),  # due at once, whatever the clock of the request says
+            person_id=approver.id,
+            approval_id=approval.id,
+            case_id=approval.case_id,
+            journey_id=approval.journey_id,
+            context={"occasion": "again"},
+        )
+        tx.record("approval.link_asked", f"approval:{approval.id}", at)
+
+    await database.write(work, actor=approver.id, via="link")
+    said = "A new link is on its way to the address the first one went to."
+    return await show_link(request, token, visitor, said=said)

@@ -1,0 +1,12 @@
+"""The console of regional ops: one router for all its pages.
+
+Every control is a link or a form that works without a script; htmx only makes it quick.
+"""
+
+from fastapi import APIRouter
+
+from web.console import approvals, cases, home, journeys, queue, sign_in, stock
+
+router = APIRouter(include_in_schema=False)
+for part in (sign_in, home, queue, cases, journeys, stock, approvals):
+    router.include_router(part.router)

@@ -1,0 +1,250 @@
+"""The page of one case, and what a person may do there: claim, release, wait, comment, decide.
+
+What the page says about a decision is read from the record, never from the click.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.case import CaseOption
+from domain.errors import DomainError, Malformed, NothingOffered
+from domain.people import Person
+from ledger import case as cases
+from ledger.reads.cases import CaseDetail, case_detail
+from ledger.reads.journeys import journey_customer, journey_detail
+from ledger.reads.places import all_places, item_names
+from ledger.reads.stock import StockFilter, list_stock, nearby_stock
+from web.errors import STATUS_OF_FAMILY
+from web.pages import ConsoleRoute, is_partial, page, see
+from web.sessions import SignedIn, database_of
+
+router = APIRouter(route_class=ConsoleRoute)
+UNFINISHED = frozenset({"applying", "awaiting_approval"})
+DECIDED_HERE = frozenset({"open", "claimed", "waiting"})
+
+
+async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dict[str, Any]:
+    """Everything that the page shows of a case. Raises `NotFound`, also for a case of another region."""
+    case = await case_detail(conn, person, case_id)
+    places = await all_places(conn)
+    zone = places[case.location].time_zone if case.location in places else "UTC"
+    order = customer = None
+    if case.journey_id:
+        order = await journey_detail(conn, person, case.journey_id)
+        customer = await journey_customer(conn, person, case.journey_id)
+    here, near = [], []
+    if case.sku and case.location:
+        found = await list_stock(conn, person, StockFilter(location=case.location, sku=case.sku), limit=1)
+        here = found.items
+        near = await nearby_stock(conn, person, case.location, case.sku, limit=6)
+    skus = {case.sku, *(line.sku for line in order.lines)} if order else {case.sku}
+    skus |= {change.sku for option in case.options for change in option.consequence.stock}
+    now = datetime.now(UTC)
+    return {
+        "person": person,
+        "section": "queue",
+        "case": case,
+        "order": order,
+        "customer": customer,
+        "here_stock": here,
+        "near": near,
+        "names": await item_names(conn, skus - {""}),
+        "places": places,
+        "zone": zone,
+        "now": now,
+        "clock_now": now + timedelta(seconds=case.clock_offset_s),
+        "decision": case.decisions[-1] if case.decisions else None,
+        "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
+        "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
+        "draft": {},
+        "refusal": None,
+    }
+
+
+async def show_case(
+    request: Request,
+    person: Person,
+    case_id: int,
+    *,
+    refused: DomainError | None = None,
+    draft: Mapping[str, Any] | None = None,
+) -> Response:
+    """The page; with `refused`, the reason on top, its status, and what was typed still in the fields."""
+    async with database_of(request).read() as conn:
+        context = await context_of(conn, person, case_id)
+    context |= {"refusal": refused, "draft": dict(draft or {})}
+    status = STATUS_OF_FAMILY[refused.family] if refused else 200
+    return page(request, "case.html", context, block="case", status=status)
+
+
+async def act(
+    request: Request,
+    person: Person,
+    case_id: int,
+    work: Callable[[], Awaitable[object]],
+    *,
+    draft: Mapping[str, Any] | None = None,
+) -> Response:
+    """Do one thing to a case that the person may see, then show the case as it is recorded."""
+    async with database_of(request).read() as conn:
+        await case_detail(conn, person, case_id)
+    try:
+        await work()
+    except DomainError as refused:
+        return await show_case(request, person, case_id, refused=refused, draft=draft)
+    if is_partial(request):
+        return await show_case(request, person, case_id)
+    return see(request, f"/console/cases/{case_id}")
+
+
+@router.get("/console/cases/{case_id}")
+async def show(request: Request, person: SignedIn, case_id: int) -> Response:
+    return await show_case(request, person, case_id)
+
+
+@router.get("/console/cases/{case_id}/decision")
+async def watch(request: Request, person: SignedIn, case_id: int, decision: int, state: str) -> Response:
+    """Asked every few seconds while a decision is applied: nothing new (204), or the page is to be read again."""
+    async with database_of(request).read() as conn:
+        case = await case_detail(conn, person, case_id)
+    latest = case.decisions[-1] if case.decisions else None
+    if latest is not None and latest.id == decision and latest.state == state:
+        return Response(status_code=204)
+    return Response(status_code=204, headers={"HX-Refresh": "true"})
+
+
+@router.post("/console/cases/{case_id}/claim")
+async def claim(
+    request: Request,
+    person: SignedIn,
+    case_id: int,
+    version: Annotated[int | None, Form()] = None,
+    reason: Annotated[str, Form(max_length=500)] = "",
+    take_over: Annotated[str, Form()] = "",
+    from_: Annotated[str, Form(alias="from")] = "",
+) -> Response:
+    """Claim, or take over with a reason. A conflict says who has it and since when."""
+
+    async def work() -> None:
+        if take_over and not reason.strip():
+            raise Malformed("Say why you take the case over; its owner reads it.")
+        await cases.claim(
+            database_of(request), case_id, person, version=version, via="console",
+            take_over_reason=reason.strip() if take_over else None,
+        )  # fmt: skip
+
+    if from_ == "queue" and is_partial(request):
+        return await _claim_from_queue(request, person, case_id, work)
+    return await act(request, person, case_id, work, draft={"reason": reason})
+
+
+async def _claim_from_queue(
+    request: Request, person: Person, case_id: int, work: Callable[[], Awaitable[None]]
+) -> Response:
+    """A row has no room for the case: a claim opens it, a refusal is said above the queue."""
+    async with database_of(request).read() as conn:
+        await case_detail(conn, person, case_id)
+    try:
+        await work()
+    except DomainError as refused:
+        context = {"case_id": case_id, "refusal": refused}
+        return page(request, "conflict.html", context, block="conflict", status=STATUS_OF_FAMILY[refused.family])
+    return see(request, f"/console/cases/{case_id}")
+
+
+@router.post("/console/cases/{case_id}/release")
+async def release(request: Request, person: SignedIn, case_id: int) -> Response:
+    database = database_of(request)
+    return await act(request, person, case_id, lambda: cases.release(database, case_id, person, via="console"))
+
+
+@router.post("/console/cases/{case_id}/wait")
+async def wait(
+    request: Request,
+    person: SignedIn,
+    case_id: int,
+    reason: Annotated[str, Form(max_length=500)] = "",
+    until: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Let the case wait; `until` is a local time of the case's place, as the field shows it."""
+
+    async def work() -> None:
+        if not reason.strip():
+            raise Malformed("Say what the case waits for.")
+        async with database_of(request).read() as conn:
+            context = await context_of(conn, person, case_id)
+        instant = read_local(until, context["zone"])
+        await cases.wait(database_of(request), case_id, person, reason=reason.strip(), until=instant, via="console")
+
+    return await act(request, person, case_id, work, draft={"wait_reason": reason, "until": until})
+
+
+@router.post("/console/cases/{case_id}/comment")
+async def comment(
+    request: Request, person: SignedIn, case_id: int, text: Annotated[str, Form(max_length=4000)] = ""
+) -> Response:
+    async def work() -> None:
+        if not text.strip():
+            raise Malformed("The comment is empty.")
+        await cases.comment(database_of(request), case_id, person, text=text.strip(), via="console")
+
+    return await act(request, person, case_id, work, draft={"text": text})
+
+
+@router.post("/console/cases/{case_id}/decide")
+async def decide(
+    request: Request,
+    person: SignedIn,
+    case_id: int,
+    option: Annotated[str, Form(max_length=200)] = "",
+    note: Annotated[str, Form(max_length=4000)] = "",
+    version: Annotated[int | None, Form()] = None,
+    confirmed: Annotated[list[str], Form()] = [],  # noqa: B006
+) -> Response:
+    """Record a decision: the option, the statements it asks for, the version of the case that the person saw."""
+    database = database_of(request)
+
+    async def work() -> None:
+        async with database.read() as conn:
+            case = await case_detail(conn, person, case_id)
+        chosen = chosen_option(case, option)
+        check_confirmed(chosen, confirmed)
+        parameters = {**chosen.parameters, "confirmed": True} if chosen.confirms else dict(chosen.parameters)
+        await cases.decide(
+            database, case_id, person, option_id=chosen.id, parameters=parameters, note=note.strip(), version=version,
+            via="console",
+        )  # fmt: skip
+
+    return await act(request, person, case_id, work, draft={"option": option, "note": note, "confirmed": confirmed})
+
+
+def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:
+    """The option that was chosen. Raises `Malformed` when none was, `NothingOffered` when it is not there any more."""
+    if not option_id:
+        raise Malformed("Choose one of the ways out first; nothing is chosen for you.")
+    for option in case.options:
+        if option.id == option_id:
+            return option
+    raise NothingOffered("This way out is not offered any more; look at the others.")
+
+
+def check_confirmed(option: CaseOption, confirmed: list[str]) -> None:
+    """Raises `Malformed` unless every statement that the option asks for was ticked."""
+    missing = [text for number, text in enumerate(option.confirms) if f"{option.id}#{number}" not in confirmed]
+    if missing:
+        raise Malformed(f"“{option.label}” needs your word for this first: {'; '.join(missing)}.")
+
+
+def read_local(text: str, zone: str) -> datetime:
+    """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
+    try:
+        there = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Malformed("Say until when, as a date and a time.") from error
+    return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)

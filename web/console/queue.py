@@ -1,0 +1,185 @@
+"""The queue: tabs, filters that live in the address, keyset pages.
+
+What the address says that is not understood is shown, never dropped in silence.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from domain.case import KINDS, OPEN_STATES, SEVERITIES
+from domain.errors import DomainError
+from domain.people import Person
+from ledger import case as cases
+from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, count_cases, list_cases
+from ledger.reads.journeys import JourneyFilter, list_journeys
+from ledger.reads.places import all_places, item_names, visible_places, zone_of
+from web.pages import ConsoleRoute, address, page, start_of_day
+from web.sessions import SignedIn, database_of
+
+router = APIRouter(route_class=ConsoleRoute)
+
+OPEN = ",".join(OPEN_STATES)
+PAGE_ROWS = 50
+BREACH_WITHIN = timedelta(hours=2)
+AGES_H = {"4h": 4, "1d": 24, "3d": 72, "7d": 168}
+STATES = (*OPEN_STATES, "resolved", "cancelled")
+FILTERS = ("kind", "severity", "region", "location", "entity", "state", "age", "sku", "order", "text")
+KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected")
+
+
+class Tab(NamedTuple):
+    slug: str
+    label: str
+    empty: str
+
+
+TABS = (
+    Tab("mine", "Mine", "You have claimed nothing. Take a case from Unassigned."),
+    Tab("unassigned", "Unassigned", "Every case has somebody. Nothing to take."),
+    Tab("breaching", "Breaching within 2 h", "No clock runs out within two hours."),
+    Tab("approval", "Waiting for approval", "No decision waits for an approval."),
+    Tab("done", "Done today", "Nothing was closed today yet."),
+)
+ALL = Tab("all", "All open", "Nothing is broken. Cases appear here by themselves when something is.")
+
+
+class Wanted(NamedTuple):
+    """What an address asks for. `not_understood` names parameters and values that were left out of the search."""
+
+    tab: str
+    given: dict[str, str]
+    cursor: str | None
+    not_understood: list[str]
+
+
+def filter_of_tab(slug: str, person: Person, now: datetime, today: datetime) -> CaseFilter:
+    """The cases of a tab before any filter."""
+    tabs: dict[str, dict[str, Any]] = {
+        "mine": {"state": OPEN, "claimed_by": person.id},
+        "unassigned": {"state": "open,waiting", "claimed_by": "none"},
+        "breaching": {"state": OPEN, "due_before": now + BREACH_WITHIN},
+        "approval": {"state": OPEN, "waiting_for_approval": True},
+        "done": {"state": "resolved,cancelled", "closed_from": today, "order": "closed"},
+        "all": {"state": OPEN},
+    }
+    return CaseFilter(**tabs[slug])
+
+
+def read_address(query: Mapping[str, str]) -> Wanted:
+    """Sort an address into what is understood and what is not; nothing is dropped in silence."""
+    problems = [f"{name}={value}" for name, value in query.items() if name not in KNOWN]
+    given = {}
+    allowed: dict[str, Any] = {
+        "kind": KINDS, "severity": SEVERITIES, "state": STATES, "age": AGES_H, "opened": ("today",),
+        "closed": ("today",),
+    }  # fmt: skip
+    for name in (*FILTERS, "opened", "closed"):
+        value = query.get(name, "").strip()
+        if not value:
+            continue
+        if name in allowed and not set(value.split(",")) <= set(allowed[name]):
+            problems.append(f"{name}={value}")
+        else:
+            given[name] = value[:200]
+    slugs = {tab.slug for tab in (*TABS, ALL)}
+    tab = query.get("tab", "all")
+    if tab not in slugs:
+        problems.append(f"tab={tab}")
+        tab = "all"
+    return Wanted(tab, given, query.get("cursor") or None, problems)
+
+
+async def filter_of(
+    conn: Any, wanted: Wanted, person: Person, now: datetime, today: datetime
+) -> CaseFilter:
+    """The tab narrowed by the filters. A state that is asked for by name widens the tab "all" beyond open cases."""
+    fields = filter_of_tab(wanted.tab, person, now, today).model_dump(exclude_none=True)
+    given = dict(wanted.given)
+    age = given.pop("age", None)
+    if age:
+        fields["opened_until"] = now - timedelta(hours=AGES_H[age])
+    for name, field in (("opened", "opened_from"), ("closed", "closed_from")):
+        if given.pop(name, None):
+            fields[field] = today
+            if wanted.tab == "all" and "state" not in given:
+                fields.pop("state", None)
+    order = given.pop("order", None)
+    if order:
+        fields["journey_id"] = await _journey_of(conn, person, order)
+    return CaseFilter(**{**fields, **given})
+
+
+async def _journey_of(conn: Any, person: Person, order: str) -> str:
+    """A journey by its id or by the number that the customer knows; what is not found matches no case."""
+    found = await list_journeys(conn, person, JourneyFilter(key=order), limit=1)
+    return found.items[0].id if found.items else order
+
+
+def clock_now(case: CaseSummary, now: datetime) -> datetime:
+    """The time by the case's own clock: the demo may have moved it on."""
+    return now + timedelta(seconds=case.clock_offset_s)
+
+
+@router.get("/console/queue")
+async def show(request: Request, person: SignedIn) -> Response:
+    """One page of the queue, or the list alone when it refreshes itself."""
+    wanted = read_address(request.query_params)
+    now = datetime.now(UTC)
+    async with database_of(request).read() as conn:
+        zone = await zone_of(conn, person)
+        today = start_of_day(now, zone)
+        filters = await filter_of(conn, wanted, person, now, today)
+        found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS)
+        counts = {
+            tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
+            for tab in (*TABS, ALL)
+        }
+        context = {
+            "cases": found.items,
+            "names": await item_names(conn, {case.sku for case in found.items if case.sku}),
+            "places": await all_places(conn),
+            "choices": await visible_places(conn, person),
+            "matching": await count_cases(conn, person, filters, cap=1000),
+        }
+    query = {"tab": wanted.tab, **wanted.given}
+    context |= {
+        "person": person,
+        "section": "queue",
+        "tabs": (*TABS, ALL),
+        "tab": next(tab for tab in (*TABS, ALL) if tab.slug == wanted.tab),
+        "counts": counts,
+        "wanted": wanted,
+        "zone": zone,
+        "now": now,
+        "clock_now": clock_now,
+        "kinds": KINDS,
+        "severities": SEVERITIES,
+        "states": STATES,
+        "ages": AGES_H,
+        "this_page": address("/console/queue", {**query, "cursor": wanted.cursor}),
+        "next_page": address("/console/queue", {**query, "cursor": found.next}) if found.next else None,
+        "first_page": address("/console/queue", query),
+    }
+    return page(request, "queue.html", context, block="list")
+
+
+
+@router.post("/console/queue/claim")
+async def claim_several(request: Request, person: SignedIn, case: Annotated[list[int], Form()] = []) -> Response:  # noqa: B006
+    """Claim each selected case; the answer lists, case by case, what happened."""
+    database = database_of(request)
+    outcomes: list[tuple[int, str | None]] = []
+    for case_id in dict.fromkeys(case[:PAGE_ROWS]):
+        try:
+            async with database.read() as conn:
+                await case_detail(conn, person, case_id)  # not found, unless the person may see it
+            await cases.claim(database, case_id, person, version=None, via="console")
+            outcomes.append((case_id, None))
+        except DomainError as refused:
+            outcomes.append((case_id, refused.detail))
+    status = 200 if any(refusal is None for _, refusal in outcomes) else 409
+    return page(request, "claimed.html", {"person": person, "section": "queue", "outcomes": outcomes}, status=status)

@@ -1,0 +1,235 @@
+"""Every refusal as an answer: Problem Details (RFC 9457) for systems, a page in words for browsers.
+
+It decides statuses and shapes, never whether something is refused.
+"""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.errors import DomainError
+
+log = logging.getLogger("endcap.web")
+
+MEDIA_TYPE = "application/problem+json"
+STATUS_OF_FAMILY = {"malformed": 422, "forbidden": 403, "missing": 404, "conflict": 409, "busy": 503}
+RETRY_AFTER_S = 1
+DATA_EXCEPTION = "22"  # class of PostgreSQL's errors about values that a column cannot hold
+UNAVAILABLE = frozenset({"08", "53", "57"})  # no connection, no resources, being shut down
+
+
+class FieldError(BaseModel):
+    """One thing wrong in a request; `pointer` is a JSON Pointer into the body, or `/query/…`, `/path/…`."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """Problem Details, RFC 9457. `code` is stable, for programs; `detail` says what is wrong and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[FieldError] = []
+
+
+class WebError(Exception):
+    """A refusal of the HTTP layer itself: no key, too fast, too large."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers or {}
+
+
+def problem_of(error: DomainError, instance: str) -> Problem:
+    """The problem that a refusal of the domain or the ledger is."""
+    errors = []
+    if error.pointer:
+        errors = [FieldError(pointer=error.pointer, code=error.code, detail=error.detail)]
+    return problem(STATUS_OF_FAMILY[error.family], error.code, error.detail, instance, errors)
+
+
+def problem(status: int, code: str, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> Problem:
+    return Problem(
+        type=f"urn:endcap:problem:{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        instance=instance,
+        code=code,
+        errors=list(errors),
+    )
+
+
+def answer(found: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as a response."""
+    return JSONResponse(
+        found.model_dump(mode="json"),
+        status_code=found.status,
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def validation_errors(errors: Sequence[Any], prefix: str = "") -> list[FieldError]:
+    """pydantic's errors with a pointer per field. The value that was sent is not repeated: it may be personal data."""
+    found = []
+    for error in errors:
+        place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]]
+        if place and place[0] == "body":
+            place = place[1:]
+        pointer = prefix + "".join(f"/{part}" for part in place)
+        detail = str(error["msg"]).removeprefix("Value error, ")
+        found.append(FieldError(pointer=pointer, code=str(error["type"]), detail=detail))
+    return found
+
+
+def validation_problem(errors: Sequence[Any], instance: str) -> Problem:
+    """The problem of a body or parameter that does not have the shape it must have."""
+    fields = validation_errors(errors)
+    first = fields[0]
+    where = first.pointer or "the body"
+    more = f" ({len(fields) - 1} more under `errors`)" if len(fields) > 1 else ""
+    detail = f"{where}: {first.detail}{more}. Correct the request and send it again."
+    return problem(422, "malformed", detail, instance, fields)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person in a browser asked, so that the answer is a page in words."""
+    path = request.url.path
+    if path.startswith("/api/") or path in {"/healthz", "/readyz", "/metrics"}:
+        return False
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+
+
+def respond(request: Request, found: Problem, headers: dict[str, str] | None = None) -> Response:
+    """The problem in the form that whoever asked can read."""
+    if not wants_page(request):
+        return answer(found, headers)
+    from web.pages import page
+
+    context = {"status": found.status, "detail": found.detail}
+    response = page(request, "error.html", context, block="problem", status=found.status)
+    for name, value in (headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _domain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError)
+    found = problem_of(error, request.url.path)
+    return respond(request, found, {"Retry-After": str(RETRY_AFTER_S)} if error.family == "busy" else None)
+
+
+async def _web(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WebError)
+    found = problem(error.status, error.code, error.detail, request.url.path, error.errors)
+    return respond(request, found, error.headers)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    return respond(request, validation_problem(error.errors(), request.url.path))
+
+
+_HTTP_WORDS = {
+    404: ("not_found", "There is nothing at this address. The API is described at /api/v1/openapi.json."),
+    405: ("method_not_allowed", "This address does not take this method; the header Allow says which it takes."),
+    413: ("body_too_large", "The body is larger than this address takes. Send less at a time."),
+}
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    code, detail = _HTTP_WORDS.get(status, (HTTPStatus(status).name.lower(), error.detail))
+    return respond(request, problem(status, code, detail, request.url.path), dict(error.headers or {}))
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    """What PostgreSQL said, where no refusal of the ledger caught it first."""
+    assert isinstance(error, DBAPIError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state[:2] == DATA_EXCEPTION:
+        log.warning("a value reached the database that it cannot hold: %s %s", request.url.path, state)
+        detail = "A figure or text in the request is outside of what can be stored. Correct it and send it again."
+        return respond(request, problem(422, "malformed", detail, request.url.path))
+    if isinstance(error, OperationalError | InterfaceError) or state[:2] in UNAVAILABLE or error.connection_invalidated:
+        return await _unavailable(request, error)
+    return await _unexpected(request, error)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
+    detail = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
+    return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected failure at %s %s", request.method, request.url.path, exc_info=error)
+    detail = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
+    return respond(request, problem(500, "internal_error", detail, request.url.path))
+
+
+def install(app: FastAPI) -> None:
+    """Give the application its error handlers. What none of them knows is answered by `Guarded`."""
+    app.add_exception_handler(DomainError, _domain)
+    app.add_exception_handler(WebError, _web)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeout, _unavailable)
+    app.add_exception_handler(OSError, _unavailable)
+
+
+class Guarded:
+    """ASGI middleware, inside of those that count and set headers: an unexpected failure is logged and answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if begun:
+                raise  # half an answer is out; the server closes the connection
+            response = await _unexpected(Request(scope, receive), error)
+            await response(scope, receive, send)

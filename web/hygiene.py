@@ -1,0 +1,218 @@
+"""What may come in at all: sizes, content types, and JSON that means one thing only.
+
+It refuses before any route runs, says what to do about it, and changes nothing but the normal form of texts (NFC).
+"""
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.errors import FieldError, WebError, answer, problem
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**63 - 1
+MAX_DIGITS = 19
+MAX_COMBINING_RUN = 30  # as in Unicode's stream-safe text format
+MAX_URL_BYTES = 8_000
+MAX_KEY_WORDS = 60
+BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+CONTROL_IN_URL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)[:MAX_KEY_WORDS]
+        raise _bad("duplicate_key", f"The key {json.dumps(twice)} comes twice in one object. Send each key once.")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits.lstrip("-")) > MAX_DIGITS or abs(int(digits)) > MAX_INTEGER:
+        raise _bad("number_too_large", f"An integer is beyond {MAX_INTEGER}. Send a smaller one.")
+    return int(digits)
+
+
+def _decimal(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _bad("number_too_large", "A number is too large to be held. Send a smaller one.")
+    return value
+
+
+def _no_constant(word: str) -> Any:
+    raise _bad("not_a_number", f"{word} is no JSON value. Send a number or null.")
+
+
+def _bad(code: str, detail: str, pointer: str = "") -> WebError:
+    return WebError(422, code, detail, errors=[FieldError(pointer=pointer, code=code, detail=detail)])
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_int=_integer, parse_float=_decimal, parse_constant=_no_constant
+)
+
+
+def checked_json(body: bytes) -> bytes:
+    """The same document with its texts in NFC. Raises `WebError` (422) that says what is wrong and where.
+
+    Refused are: what is not UTF-8 or not JSON, keys that come twice, NaN and infinities, integers beyond 64 bits, more
+    than 32 levels, lone surrogates, the character U+0000 and runs of more than 30 combining marks.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad("bad_encoding", f"Byte {error.start} is not UTF-8. Send the body as UTF-8.") from error
+    try:
+        document, end = _decoder.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        detail = f"The body is not JSON: {error.msg} at {where}. Correct it and send it again."
+        raise _bad("bad_json", detail) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    if text[end:].strip(" \t\r\n"):
+        raise _bad("bad_json", "Something follows the JSON document. Send one document.")
+    if _walk(document):
+        return json.dumps(_normal(document), ensure_ascii=False).encode()
+    return body
+
+
+def _too_deep() -> WebError:
+    return _bad("too_deep", f"The document is nested more than {MAX_DEPTH} levels deep. Send a flatter one.")
+
+
+def _walk(document: Any) -> bool:
+    """Check every text and the depth; returns whether a text is not in NFC. Iterative, so depth costs no stack."""
+    changes = False
+    pending: list[tuple[Any, int]] = [(document, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, str):
+            changes |= _check_text(value)
+        elif isinstance(value, dict):
+            for name in value:
+                changes |= _check_text(name)
+            pending.extend((below, depth + 1) for below in value.values())
+        elif isinstance(value, list):
+            pending.extend((below, depth + 1) for below in value)
+        else:
+            continue
+        if depth > MAX_DEPTH and not isinstance(value, str):
+            raise _too_deep()
+    return changes
+
+
+def _check_text(text: str) -> bool:
+    if text.isascii():
+        if "\0" in text:
+            raise _bad("bad_character", "A text holds the character U+0000, which cannot be stored. Leave it out.")
+        return False
+    run = 0
+    for character in text:
+        if "\ud800" <= character <= "\udfff":
+            raise _bad("bad_character", "A text holds half of a surrogate pair. Send whole characters.")
+        if character == "\0":
+            raise _bad("bad_character", "A text holds the character U+0000, which cannot be stored. Leave it out.")
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > MAX_COMBINING_RUN:
+            raise _bad("bad_character", f"More than {MAX_COMBINING_RUN} combining marks stand on one character.")
+    return not unicodedata.is_normalized("NFC", text)
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        return _no_duplicates([(unicodedata.normalize("NFC", name), _normal(below)) for name, below in value.items()])
+    if isinstance(value, list):
+        return [_normal(below) for below in value]
+    return value
+
+
+class Hygiene:
+    """ASGI middleware: the address is checked for every request, size for every body, JSON for those of the API."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            _check_address(scope)
+            body = await self._body(scope, receive)
+        except WebError as error:
+            found = problem(error.status, error.code, error.detail, _shown(scope["path"]), error.errors)
+            await answer(found, error.headers)(scope, receive, send)
+            return
+        if body is None:
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body, checked; None when the client went away. Raises `WebError`."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._max_body_bytes:
+            raise self._too_large()
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise WebError(415, "unsupported_encoding", "Send the body uncompressed, without Content-Encoding.")
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                break
+        if not body or not scope["path"].startswith("/api/"):
+            return bytes(body)
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json" and not kind.endswith(b"+json"):
+            raise WebError(415, "unsupported_media_type", "Send the body as JSON with Content-Type: application/json.")
+        return checked_json(bytes(body))
+
+    def _too_large(self) -> WebError:
+        detail = f"The body is larger than {self._max_body_bytes} bytes. Send less at a time."
+        return WebError(413, "body_too_large", detail, headers={"Connection": "close"})
+
+
+def _shown(path: str) -> str:
+    return CONTROL_IN_URL.sub("?", path).encode("utf-8", "replace").decode()[:200]
+
+
+def _check_address(scope: Scope) -> None:
+    query: bytes = scope.get("query_string", b"")
+    raw: bytes = scope.get("raw_path") or b""
+    if len(query) + len(raw) > MAX_URL_BYTES:
+        raise WebError(414, "address_too_long", f"The address is longer than {MAX_URL_BYTES} bytes.")
+    decoded = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), query)
+    try:
+        text = scope["path"] + decoded.decode("utf-8")
+        text.encode("utf-8")
+    except UnicodeError as error:
+        raise WebError(422, "bad_character", "The address holds bytes that are not UTF-8.") from error
+    if CONTROL_IN_URL.search(text) or BAD_ESCAPE.search(query):
+        raise WebError(422, "bad_character", "The address holds a control character or a broken %-escape.")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,89 @@
+"""The description of the API: OpenAPI 3.1, with problems declared. `python -m web.openapi` writes docs/openapi.json."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from domain.events import EVENT_TYPES, Event
+from web.errors import Problem
+
+PUBLISHED = Path(__file__).parent.parent / "docs" / "openapi.json"
+REFERENCES = "#/components/schemas/{model}"
+
+ABOUT = """Systems start journeys and report facts; people decide cases and approvals.
+
+Every request needs `Authorization: Bearer <key>`. A key belongs to a source and has scopes: `orders:write`,
+`events:write`, `stock:adjust`, `read`, `decide`, `approve`, `act_as`. Money is in minor units with a currency,
+quantities in the item's base unit, times in RFC 3339 with offset. Refusals are Problem Details (RFC 9457) with a stable
+`code`. Writes take `Idempotency-Key`; without one, the order's or event's own id serves."""
+
+
+def describe(app: FastAPI) -> None:
+    """Have the application describe itself with what FastAPI cannot know: the problems, and the data of each event."""
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _described(app)
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    found = get_openapi(
+        title="Endcap", version=app.version, openapi_version="3.1.0", description=ABOUT, routes=app.routes,
+        separate_input_output_schemas=False,
+    )  # fmt: skip
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _add(schemas, "Problem", Problem)
+    _add(schemas, "Event", Event)
+    events = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"$ref": REFERENCES.format(model="Event")}}
+    schemas["EventBatch"]["properties"]["events"] = {**events, "title": "Events"}
+    shapes = []
+    for event_type, model in EVENT_TYPES.items():
+        _add(schemas, model.__name__, model)
+        shapes.append({"$ref": REFERENCES.format(model=model.__name__), "description": f"`{event_type}`"})
+    schemas["Event"]["properties"]["type"] = {"type": "string", "enum": list(EVENT_TYPES), "title": "Type"}
+    schemas["Event"]["properties"]["data"] = {"title": "Data", "anyOf": shapes}
+    orders = {"type": "array", "minItems": 1, "maxItems": 1000}
+    schemas["OrderBatch"]["properties"]["orders"] = {
+        **orders, "title": "Orders", "items": {"$ref": REFERENCES.format(model="BopisOrder")}
+    }  # fmt: skip
+    return found
+
+
+def _add(schemas: dict[str, Any], name: str, model: Any) -> None:
+    schema = model.model_json_schema(ref_template=REFERENCES, mode="validation")
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema
+
+
+def text() -> str:
+    """The description as it is published: stable from run to run."""
+    from settings import Settings
+    from web.app import create_app
+
+    app = create_app(Settings(_env_file=None, demo=True))
+    return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or with `--check` say whether it is current (exit status 1 when not)."""
+    current = text()
+    if "--check" in arguments:
+        if PUBLISHED.is_file() and PUBLISHED.read_text(encoding="utf-8") == current:
+            return 0
+        sys.stderr.write("docs/openapi.json is not what the application says: run `python -m web.openapi`\n")
+        return 1
+    PUBLISHED.write_text(current, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

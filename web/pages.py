@@ -1,0 +1,173 @@
+"""Pages out of templates: the template environment, how money and instants are written, whole page or fragment.
+
+A fragment is a block of the page's own template, so a page and its refresh can never differ. No page is cached.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2_fragments import render_block
+from markupsafe import Markup, escape
+
+from domain.errors import DomainError
+from domain.words import kind_title, local, money, span, until, words
+from web.errors import STATUS_OF_FAMILY
+from web.sessions import SignInFirstError, way_to_sign_in
+
+HTMX = "htmx.org@4.0.1/dist/htmx.min.js"
+# Of the file in the published package; its own read-me names the hash of the release before.
+HTMX_SRI = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
+VARY = "HX-Request, HX-Request-Type, HX-History-Restore-Request, Cookie"
+
+
+def when(instant: datetime | None, zone: str = "UTC") -> Markup:
+    """An instant as a `time` element in the place's own zone; nothing for None."""
+    if instant is None:
+        return Markup("")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        instant.astimezone(UTC).isoformat(timespec="seconds"),
+        f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z (UTC%z)}",
+        local(instant, zone),
+    )
+
+
+def instant(value: object, zone: str = "UTC") -> object:
+    """A recorded instant (RFC 3339 text or datetime) as `when` writes it; any other text as it is."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return when(value, zone)
+    return value
+
+
+def start_of_day(now: datetime, zone: str) -> datetime:
+    """Midnight of `now`'s day in `zone`, in UTC."""
+    return datetime.combine(now.astimezone(ZoneInfo(zone)).date(), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def paragraphs(text: str) -> Markup:
+    """Free text of people: escaped, its line breaks kept."""
+    return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def path(text: object) -> str:
+    """One segment of an address, whatever characters an id has."""
+    return quote(str(text), safe=":")
+
+
+def address(base: str, query: Mapping[str, object]) -> str:
+    """`base` with the parameters that have a value."""
+    given = {name: value for name, value in query.items() if value not in (None, "", [])}
+    return f"{base}?{urlencode(given, doseq=True)}" if given else base
+
+
+def environment() -> Environment:
+    """The templates of pages with the filters they share. A name that a page does not get is an error."""
+    env = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "money": money,
+        "local": local,
+        "when": when,
+        "words": words,
+        "kind_title": kind_title,
+        "paragraphs": paragraphs,
+        "path": path,
+        "instant": instant,
+        "until": until,
+        "span": span,
+    }
+    env.filters.update(filters)
+    env.globals["address"] = address
+    return env
+
+
+templates = environment()
+
+
+def is_partial(request: Request) -> bool:
+    """Whether htmx asks for a fragment. A history restore and a swap of the whole body want the page."""
+    return request.headers.get("hx-request-type") == "partial"
+
+
+def page(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    block: str | None = None,
+    status: int = 200,
+) -> Response:
+    """The whole page, or its `block` when htmx asked for a fragment."""
+    settings = request.app.state.settings
+    full = {
+        "person": None,
+        "section": "",
+        "demo": settings.demo,
+        "htmx_url": f"{settings.asset_base}/{HTMX}",
+        "htmx_sri": HTMX_SRI,
+        "here": request.url.path,
+        "now": datetime.now(UTC),
+        "problem": None,
+        **context,
+    }
+    if block is not None and is_partial(request):
+        body = render_block(templates, template, block, **full)
+    else:
+        body = templates.get_template(template).render(full)
+    return HTMLResponse(body, status_code=status, headers={"Vary": VARY, "Cache-Control": "no-store"})
+
+
+def see(request: Request, target: str) -> Response:
+    """After something was done: go and look at `target` (303), by htmx or without."""
+    if is_partial(request):
+        return Response(status_code=204, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
+    return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+class ConsoleRoute(APIRoute):
+    """A route whose refusals are pages: sign in first, or the reason in words with the right status."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                response: Response = await inner(request)
+            except SignInFirstError:
+                return to_sign_in(request)
+            except DomainError as error:
+                return refusal(request, error)
+            return response
+
+        return handle
+
+
+def to_sign_in(request: Request) -> Response:
+    """The way to the sign-in page. To htmx it is said by a header: a redirect would land inside a table cell."""
+    target = way_to_sign_in(request)
+    if is_partial(request):
+        return Response(status_code=401, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
+    return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def refusal(request: Request, error: DomainError) -> Response:
+    """A page (or, for htmx, a fragment) that says why not."""
+    status = STATUS_OF_FAMILY[error.family]
+    return page(request, "error.html", {"status": status, "detail": error.detail}, block="problem", status=status)

@@ -1,0 +1,167 @@
+"""Who is looking: sign-in with a local account, the session cookie, and the dependency that pages ask for a person.
+
+Sessions live on the server (`ledger.sessions`); the cookie carries an opaque token. Nothing here decides what a person
+may do.
+"""
+
+import asyncio
+import secrets
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends, Request, Response
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from domain.errors import Busy, NotAllowed
+from domain.people import Person
+from ledger import sessions as records
+from ledger.engine import Database
+from ledger.people import person_by_id
+
+PER_ACCOUNT = RateLimitItemPerMinute(8, 5)
+PER_ADDRESS = RateLimitItemPerMinute(60, 5)
+UNKNOWN_LINKS = RateLimitItemPerMinute(30, 5)
+WRONG = "This address and password do not go together."
+
+_hasher = PasswordHasher()
+# Checked when an account does not exist, so that the answer takes as long as for one that does.
+_NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe(16))
+
+
+class SignInFirstError(Exception):
+    """Nobody is signed in; `ConsoleRoute` turns it into a way to the sign-in page and back."""
+
+
+class Attempts:
+    """Counts attempts to sign in, per account and per address of the network; one for each process."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self, email: str, remote: str) -> None:
+        """Raises `Busy` when there were too many. Every attempt counts, the right ones as well."""
+        within = self._limiter.hit(PER_ADDRESS, "address", remote)
+        if not (self._limiter.hit(PER_ACCOUNT, "account", email.strip().lower()) and within):
+            raise Busy("Too many attempts to sign in. Wait five minutes, then try again.")
+
+    def check_link(self, remote: str) -> None:
+        """Count a mail link that is not known. Raises `Busy` when one address of the network tries many."""
+        if not self._limiter.hit(UNKNOWN_LINKS, "link", remote):
+            raise Busy("Too many links that are not known. Wait five minutes, then open the one in your mail.")
+
+
+def attempts_of(request: Request) -> Attempts:
+    """The counter of this application."""
+    state = request.app.state
+    if not hasattr(state, "sign_in_attempts"):
+        state.sign_in_attempts = Attempts()
+    counter: Attempts = state.sign_in_attempts
+    return counter
+
+
+def database_of(request: Request) -> Database:
+    """The ledger that the application was started with."""
+    database: Database = request.app.state.database
+    return database
+
+
+def cookie_name(request: Request) -> str:
+    """`__Host-` binds the cookie to this host and to https; over plain http browsers refuse that prefix."""
+    return "__Host-endcap" if is_https(request) else "endcap_session"
+
+
+def is_https(request: Request) -> bool:
+    """Whether people reach this Endcap by https, by its public address."""
+    base_url: str = request.app.state.settings.base_url
+    return base_url.startswith("https://")
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, expires: datetime, path: str = "/") -> None:
+    """A cookie that no script reads, sent when a link from a mail is followed, never with another site's form."""
+    response.set_cookie(
+        name, value, expires=expires, path=path, secure=is_https(request), httponly=True, samesite="lax"
+    )
+
+
+async def sign_in(request: Request, response: Response, email: str, password: str) -> str:
+    """Check the password, start a session in place of any earlier one, set its cookie; returns the person's id.
+
+    Raises `NotAllowed` (the same for an unknown address and a wrong password) or `Busy`.
+    """
+    attempts_of(request).check(email, request.client.host if request.client else "unknown")
+    database = database_of(request)
+    async with database.read() as conn:
+        account = await records.account(conn, email)
+    right = await asyncio.to_thread(_matches, account.password_hash if account else _NOBODYS_HASH, password)
+    if account is None or not right:
+        raise NotAllowed(WRONG)
+    token = secrets.token_urlsafe(32)
+    earlier = request.cookies.get(cookie_name(request))
+    expires_at = await records.begin(database, account.person_id, token, replaces=earlier)
+    set_cookie(request, response, cookie_name(request), token, expires_at)
+    return account.person_id
+
+
+async def sign_out(request: Request, response: Response, person: Person) -> None:
+    """End the session of this browser."""
+    token = request.cookies.get(cookie_name(request))
+    if token:
+        await records.end(database_of(request), token, person.id)
+    response.delete_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="lax")
+
+
+async def visitor(request: Request) -> Person | None:
+    """The person who is signed in, or None."""
+    token = request.cookies.get(cookie_name(request))
+    if not token:
+        return None
+    database = database_of(request)
+    async with database.read() as conn:
+        session = await records.session_of(conn, token)
+        person = await person_by_id(conn, session.person_id) if session else None
+    if session is not None and session.touch_due:
+        await records.touch(database, token)
+    return person
+
+
+async def signed_in(request: Request) -> Person:
+    """The person who is signed in. Raises `SignInFirstError`."""
+    person = await visitor(request)
+    if person is None:
+        raise SignInFirstError
+    return person
+
+
+Visitor = Annotated[Person | None, Depends(visitor)]
+SignedIn = Annotated[Person, Depends(signed_in)]
+
+
+def same_site_path(wanted: str | None) -> str:
+    """`wanted` if it is a path of this Endcap, else the first page: a sign-in link must not lead to another site."""
+    if not wanted or not wanted.startswith("/") or any(sign in wanted for sign in "\\\r\n\t"):
+        return "/"
+    parts = urlsplit(wanted)
+    if parts.scheme or parts.netloc or wanted.startswith("//"):
+        return "/"
+    return wanted
+
+
+def way_to_sign_in(request: Request) -> str:
+    """The sign-in page, with the way back when the page asked for can be opened again."""
+    if request.method not in {"GET", "HEAD"}:
+        back = urlsplit(request.headers.get("referer", "")).path
+    else:
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/sign-in?next={quote(same_site_path(back), safe='/')}"
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,148 @@
+"""The worker's composition root: settings → PostgreSQL → relay and sender, and with Temporal the workflows.
+
+Mails and messages do not wait for Temporal. SIGTERM and SIGINT finish the work in hand and leave the rest to the next
+worker; everything that was begun is either recorded or taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sender
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import wire
+from activities.approval import ApprovalActivities
+from activities.bopis import BopisActivities
+from activities.case import CaseActivities
+from activities.payment import PaymentActivities
+from ledger.engine import Database
+from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
+from relay import Relay
+from settings import Settings, read_settings
+from workflows.approval import ApprovalWorkflow
+from workflows.bopis import BopisWorkflow
+from workflows.case import CaseWorkflow
+
+logger = logging.getLogger("endcap.worker")
+
+WORKFLOWS: Sequence[type] = (BopisWorkflow, CaseWorkflow, ApprovalWorkflow)
+SANDBOX_RECORD = "sandbox-payments.sqlite"
+_PAUSE_AFTER_FAILURE_S = 2.0
+
+
+def payment_provider(settings: Settings) -> PaymentPort:
+    """The provider that the settings name."""
+    if settings.payment_provider == "http":
+        assert settings.payment_url is not None and settings.payment_key is not None  # the settings' own validator  # noqa: PT018
+        return HttpPaymentProvider(settings.payment_url, settings.payment_key.get_secret_value())
+    return SandboxPaymentProvider(settings.home / SANDBOX_RECORD)
+
+
+def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..., Any]]:
+    """Every activity, bound to what it needs."""
+    bopis, case = BopisActivities(database), CaseActivities(database)
+    approval, payment = ApprovalActivities(database), PaymentActivities(database, provider)
+    return [
+        bopis.open_case, bopis.attend, bopis.open_approval, bopis.apply_decision, bopis.give_back, bopis.on_due,
+        bopis.suspend, case.on_due, approval.on_due, payment.carry_out,
+    ]
+
+
+def build_worker(client: Client, settings: Settings, activities: Sequence[Callable[..., Any]]) -> Worker:
+    """A worker for all workflows and activities of Endcap on the settings' task queue."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,
+        workflow_runner=wire.workflow_runner(),
+        # A worker that is killed keeps its cached workflows from others for this long.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_queue_schedule_to_start_timeout_s),
+        graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout_s),
+        max_concurrent_activities=max(settings.database_pool_size, 4),
+    )
+
+
+async def keep_working(make: Callable[[], Worker], stop: asyncio.Event) -> None:
+    """Run one worker after the other until `stop`: one that Temporal throws out (its database was lost) is replaced."""
+    while not stop.is_set():
+        worker = make()
+        running, stopping = asyncio.create_task(worker.run()), asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if running.done():
+            logger.error("the worker stopped by itself and is replaced", exc_info=running.exception())
+            await _pause(_PAUSE_AFTER_FAILURE_S, stop)
+        else:
+            await worker.shutdown()
+            await running
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def main(settings: Settings) -> None:
+    """Run everything that one worker process runs, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    identity = f"worker@{socket.gethostname()}:{os.getpid()}"
+    database = Database(
+        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-worker"
+    )
+    provider = payment_provider(settings)
+    runtime = wire.quiet_runtime()
+    connecting = asyncio.create_task(
+        wire.connect(
+            settings.require_temporal_address(),
+            namespace=settings.temporal_namespace,
+            keyring=settings.payload_keyring,
+            identity=identity,
+            runtime=runtime,
+        )
+    )
+
+    async def connected() -> Client:
+        return await asyncio.shield(connecting)
+
+    async def workflows() -> None:
+        client = await wire.unless_stopped(connected(), stop)
+        if client is None:
+            return
+        activities = activities_on(database, provider)
+        logger.info("ready: Temporal at %s answers, task queue %s", settings.temporal_address, settings.task_queue)
+        await keep_working(lambda: build_worker(client, settings, activities), stop)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
+            group.create_task(sender.run(database, settings, stop))
+            group.create_task(workflows())
+    finally:
+        connecting.cancel()
+        await provider.aclose()
+        await database.dispose()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stdout, force=True
+    )
+    asyncio.run(main(read_settings()))
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

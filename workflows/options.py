@@ -1,0 +1,37 @@
+"""Time-outs and retries of every step, named once. It decides how often to try, never what a failure means."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import unsafe
+
+with unsafe.imports_passed_through():
+    from domain.errors import leaves
+
+# One ledger transaction; the database's own time-out for a statement is longer, so a lost connection is noticed here.
+STEP_TIMEOUT = timedelta(seconds=30)
+# The provider's answer (a fraction of it) and the transaction that records it.
+PAYMENT_TIMEOUT = timedelta(seconds=60)
+
+# Temporal compares exact class names, never base classes: each refusal is listed, and a test proves the list complete.
+NOT_RETRYABLE: tuple[str, ...] = tuple(leaves())
+
+# No limit of attempts: while PostgreSQL is away a step waits for it. What is neither a refusal nor an outage is given
+# up by the activity itself after a few attempts (`activities.taking`).
+STEP_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    non_retryable_error_types=list(NOT_RETRYABLE),
+)
+
+# Between two attempts at a payment whose outcome is unknown; the last one is kept for as long as it takes.
+PAYMENT_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (2, 5, 15, 60, 300, 900))
+
+# When nothing can be done about a failure but to look again.
+LOOK_AGAIN = timedelta(minutes=15)
+
+
+def payment_pause(attempts: int) -> timedelta:
+    """How long to wait after `attempts` (from 1) of one operation without an answer."""
+    return PAYMENT_PAUSES[min(attempts, len(PAYMENT_PAUSES)) - 1]
