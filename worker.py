@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-import sender
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+import sender
 import wire
 from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
@@ -101,7 +101,10 @@ async def main(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     identity = f"worker@{socket.gethostname()}:{os.getpid()}"
     database = Database(
-        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-worker"
+        settings.require_database_url(),
+        pool_size=settings.database_pool_size,
+        application="endcap-worker",
+        sealing_keys=settings.payload_keyring,
     )
     provider = payment_provider(settings)
     runtime = wire.quiet_runtime()

@@ -26,7 +26,9 @@ APPROVAL_TRANSITIONS: dict[str, frozenset[str]] = {
 }
 
 
-def check_may_approve(person_id: str, roles: Collection[str], *, asked_roles: Collection[str], barred: Collection[str]) -> None:
+def check_may_approve(
+    person_id: str, roles: Collection[str], *, asked_roles: Collection[str], barred: Collection[str]
+) -> None:
     """Raise unless this person may decide this request.
 
     `barred` are the people who asked, counted or received: nobody approves what they began (`OwnRequest`).

@@ -31,12 +31,8 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
     S.RESERVED: frozenset(
         {S.PICKING, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.PARTIALLY_COLLECTED, S.COLLECTED, S.CANCELLED}
     ),
-    S.PICKING: frozenset(
-        {S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.PARTIALLY_COLLECTED, S.COLLECTED, S.CANCELLED}
-    ),
-    S.READY_FOR_PICKUP: frozenset(
-        {S.PARTIALLY_COLLECTED, S.COLLECTED, S.EXPIRED, S.CANCELLED, S.RESERVATION_FAILED}
-    ),
+    S.PICKING: frozenset({S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.PARTIALLY_COLLECTED, S.COLLECTED, S.CANCELLED}),
+    S.READY_FOR_PICKUP: frozenset({S.PARTIALLY_COLLECTED, S.COLLECTED, S.EXPIRED, S.CANCELLED, S.RESERVATION_FAILED}),
     S.PARTIALLY_COLLECTED: frozenset({S.COLLECTED, S.EXPIRED, S.CANCELLED, S.RESERVATION_FAILED}),
     S.RESERVATION_FAILED: frozenset(
         {
@@ -79,7 +75,11 @@ def pick_due(placed_at: datetime, promised_at: datetime | None, policy: BopisPol
     """
     start = next_opening(placed_at, hours)
     day = hours.spans(hours.local_date(start))
-    if day is not None and day[0] <= start < day[1] and day[1] - start < timedelta(seconds=policy.cutoff_before_close_s):
+    if (
+        day is not None
+        and day[0] <= start < day[1]
+        and day[1] - start < timedelta(seconds=policy.cutoff_before_close_s)
+    ):
         start = next_opening(day[1], hours)
     due = add_open_time(start, timedelta(seconds=policy.pick_open_s), hours)
     if promised_at is not None:
@@ -88,7 +88,9 @@ def pick_due(placed_at: datetime, promised_at: datetime | None, policy: BopisPol
 
 
 def nag_dues(placed_at: datetime, due: datetime, policy: BopisPolicy) -> dict[str, datetime]:
-    """Reminders as shares of the way from `placed_at` to `due`: `pick_nag_1` …; the share of 1,000 is the due itself."""
+    """Reminders as shares of the way from `placed_at` to `due`: `pick_nag_1` …; the share of 1,000 is the due
+    itself.
+    """
     span = due - placed_at
     return {
         f"pick_nag_{number}": placed_at + span * permille / 1000
@@ -96,7 +98,7 @@ def nag_dues(placed_at: datetime, due: datetime, policy: BopisPolicy) -> dict[st
     }
 
 
-def window_dues(ready_at: datetime, frozen: bool, policy: BopisPolicy, hours: OpeningHours) -> dict[str, datetime]:
+def window_dues(ready_at: datetime, policy: BopisPolicy, hours: OpeningHours, *, frozen: bool) -> dict[str, datetime]:
     """End of the pickup window (closing of the n-th open day) and the reminders that fall before it."""
     days = policy.window_frozen_open_days if frozen else policy.window_open_days
     end = end_of_open_day(ready_at, days, hours)

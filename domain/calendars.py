@@ -12,14 +12,18 @@ HORIZON_DAYS = 400
 
 
 class OpeningHours(NamedTuple):
-    """A location's calendar. `weekdays` maps 0 (Monday) … 6 to local opening and closing time; a missing day is closed."""
+    """A location's calendar. `weekdays` maps 0 (Monday) … 6 to local opening and closing time; a missing day is
+    closed.
+    """
 
     time_zone: str
     weekdays: Mapping[int, tuple[time, time]]
     closed_days: frozenset[date] = frozenset()
 
     def spans(self, day: date) -> tuple[datetime, datetime] | None:
-        """The open span of a local day, in UTC; None when closed. A closing time at or before opening runs past midnight."""
+        """The open span of a local day, in UTC; None when closed. A closing time at or before opening runs past
+        midnight.
+        """
         if day in self.closed_days or day.weekday() not in self.weekdays:
             return None
         opens, closes = self.weekdays[day.weekday()]

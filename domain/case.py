@@ -59,21 +59,30 @@ _KINDS = (
         title="Reservation failed",
         severity="high",
         owner_role="regional_ops",
-        runbook="Look for the unit at a near-by store first; the customer keeps the promise that way. Agree a change of place with the customer before you choose it.",
+        runbook=(
+            "Look for the unit at a near-by store first; the customer keeps the promise that way. Agree a change "
+            "of place with the customer before you choose it."
+        ),
     ),
     CaseKind(
         kind="reservation_lost",
         title="Promised unit is gone",
         severity="critical",
         owner_role="regional_ops",
-        runbook="The unit was promised and has left the shelf. The customer has not been told: choose the way out that keeps the promise, then tell them.",
+        runbook=(
+            "The unit was promised and has left the shelf. The customer has not been told: choose the way out "
+            "that keeps the promise, then tell them."
+        ),
     ),
     CaseKind(
         kind="pick_short",
         title="Picked short",
         severity="high",
         owner_role="regional_ops",
-        runbook="The store looked and did not find it. What the reason code took out of stock is counted next; do not send the picker twice.",
+        runbook=(
+            "The store looked and did not find it. What the reason code took out of stock is counted next; do "
+            "not send the picker twice."
+        ),
     ),
     CaseKind(
         kind="pick_overdue",
@@ -87,14 +96,20 @@ _KINDS = (
         title="Goods moved after the order was closed",
         severity="high",
         owner_role="regional_ops",
-        runbook="Goods left the store on an order that was cancelled or expired. Charge again with the customer's word, accept the loss, or correct the report.",
+        runbook=(
+            "Goods left the store on an order that was cancelled or expired. Charge again with the customer's "
+            "word, accept the loss, or correct the report."
+        ),
     ),
     CaseKind(
         kind="put_away_overdue",
         title="Put-away overdue",
         severity="low",
         owner_role="store_manager",
-        runbook="Goods of a cancelled or expired pickup still stand in staging. Have them put back; they cannot be sold there.",
+        runbook=(
+            "Goods of a cancelled or expired pickup still stand in staging. Have them put back; they cannot be "
+            "sold there."
+        ),
     ),
     CaseKind(
         kind="refund_failed",
@@ -110,7 +125,10 @@ _KINDS = (
         severity="high",
         owner_role="finance",
         ladder=("finance", "admin"),
-        runbook="Hand-over is blocked until the payment is captured. Ask the customer for another tender or cancel the order.",
+        runbook=(
+            "Hand-over is blocked until the payment is captured. Ask the customer for another tender or cancel "
+            "the order."
+        ),
     ),
     CaseKind(
         kind="refund_review",
@@ -133,7 +151,10 @@ _KINDS = (
         severity="medium",
         owner_role="integration_owner",
         ladder=("integration_owner", "admin"),
-        runbook="A system reported something about goods or places that Endcap does not know. Mend the master data, then replay the event.",
+        runbook=(
+            "A system reported something about goods or places that Endcap does not know. Mend the master data, "
+            "then replay the event."
+        ),
     ),
     CaseKind(
         kind="event_parked",
@@ -171,7 +192,10 @@ _KINDS = (
         severity="critical",
         owner_role="admin",
         ladder=("admin",),
-        runbook="An unexpected failure suspended the journey; nothing is lost. Resume it when the cause is mended, or end it with everything undone.",
+        runbook=(
+            "An unexpected failure suspended the journey; nothing is lost. Resume it when the cause is mended, "
+            "or end it with everything undone."
+        ),
     ),
     CaseKind(
         kind="delivery_stuck",

@@ -1,4 +1,6 @@
-"""Every refusal of Endcap by name. Each leaf has a stable `code`; the web maps its `family` to a status, activities let it escape as non-retryable."""
+"""Every refusal of Endcap by name. Each leaf has a stable `code`; the web maps its `family` to a status, activities
+let it escape as non-retryable.
+"""
 
 from typing import ClassVar, Literal
 

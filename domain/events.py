@@ -6,7 +6,15 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from domain.orders import Body, Code, Minor, Name, Quantity
 
-PICK_REASONS = ("not_in_stock", "mismatch", "damaged", "worn_display", "wrong_item_on_shelf", "reserved_for_other", "no_variance")
+PICK_REASONS = (
+    "not_in_stock",
+    "mismatch",
+    "damaged",
+    "worn_display",
+    "wrong_item_on_shelf",
+    "reserved_for_other",
+    "no_variance",
+)
 SignedQuantity = Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
 NotNegative = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 

@@ -1,4 +1,5 @@
-"""What travels between PostgreSQL and Temporal. Ids and instants only: no personal data, and nothing that a page could not read from a table.
+"""What travels between PostgreSQL and Temporal. Ids and instants only: no personal data, and nothing that a page
+could not read from a table.
 
 A workflow never works out what is true; it is given a `Situation`, as recorded, by every message and by every step.
 The same shape starts it, carries it over continue-as-new and rebuilds it when Temporal's database is lost.
@@ -38,7 +39,8 @@ class Situation(BaseModel):
     decision_needs_approval: bool = False
     approval_id: int | None = None
     verdict: str | None = None  # approved | rejected | expired | superseded
-    # What others left for this journey under a stock lock: "found" (units turned up and are held for it), "doubted" (a unit
+    # What others left for this journey under a stock lock: "found" (units turned up and are held for it), "doubted"
+    # (a unit
     # it was promised may be gone). The step `attend` takes them up.
     attention: tuple[str, ...] = ()
     suspended: bool = False
@@ -75,9 +77,11 @@ class Told(BaseModel):
 
 
 class Step(BaseModel):
-    """The input of a step. (subject, the step's name, occurrence) is its key: taken once, answered again from the record.
+    """The input of a step. (subject, the step's name, occurrence) is its key: taken once, answered again from the
+    record.
 
-    `at` is the workflow's time. `occurrence` is a due instant, a decision's or operation's id, or a counter carried along.
+    `at` is the workflow's time. `occurrence` is a due instant, a decision's or operation's id, or a counter carried
+    along.
     """
 
     subject: str

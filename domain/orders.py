@@ -1,4 +1,6 @@
-"""A BOPIS order as systems send it, with the checks that need no database: sums agree, lines are told apart, numbers are numbers."""
+"""A BOPIS order as systems send it, with the checks that need no database: sums agree, lines are told apart, numbers
+are numbers.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -51,7 +53,7 @@ class OrderLine(Body):
     def gross_minor(self) -> int:
         return self.quantity * self.unit_price_minor
 
-    def total_minor(self, prices_include_tax: bool) -> int:
+    def total_minor(self, *, prices_include_tax: bool) -> int:
         """What the customer pays for the line."""
         return self.gross_minor - self.discount_minor + (0 if prices_include_tax else self.tax_minor)
 
@@ -114,7 +116,7 @@ class BopisOrder(Body):
 
     @property
     def total_minor(self) -> int:
-        lines = sum(line.total_minor(self.prices_include_tax) for line in self.lines)
+        lines = sum(line.total_minor(prices_include_tax=self.prices_include_tax) for line in self.lines)
         charges = sum(
             charge.amount_minor + (0 if self.prices_include_tax else charge.tax_minor) for charge in self.charges
         )

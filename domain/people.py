@@ -45,9 +45,7 @@ class Grant(NamedTuple):
     location: str = ""
 
     def covers(self, entity: str, region: str, location: str) -> bool:
-        return (
-            self.entity in ("", entity) and self.region in ("", region) and self.location in ("", location)
-        )
+        return self.entity in ("", entity) and self.region in ("", region) and self.location in ("", location)
 
 
 class Person(NamedTuple):

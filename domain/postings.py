@@ -1,4 +1,5 @@
-"""Posting rules: which accounts an event debits and credits. Rules are data and arithmetic; writing them is the ledger's part.
+"""Posting rules: which accounts an event debits and credits. Rules are data and arithmetic; writing them is the
+ledger's part.
 
 Amounts are in minor units; a rule that has nothing to post returns no lines. Every rule's lines balance by construction
 and the database checks it again.

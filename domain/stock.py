@@ -78,7 +78,9 @@ class Draw:
 
 
 def draw_for_sale(quantity: int, available: int, count_pending: int) -> Draw:
-    """`available` first, then units that a count was to confirm (they exist: they were sold), and only then below zero."""
+    """`available` first, then units that a count was to confirm (they exist: they were sold), and only then below
+    zero.
+    """
     from_available = min(quantity, max(available, 0))
     from_pending = min(quantity - from_available, count_pending)
     return Draw(from_available, from_pending, quantity - from_available - from_pending)

@@ -1,1 +1,3 @@
-"""The PostgreSQL room: the only code that writes business tables. It must not know Temporal, HTTP or any framework above it."""
+"""The PostgreSQL room: the only code that writes business tables. It must not know Temporal, HTTP or any framework
+above it.
+"""

@@ -1,4 +1,6 @@
-"""Approvals: opened for a decision, asked up a ladder, decided once under the row's lock, by page, by API or by link."""
+"""Approvals: opened for a decision, asked up a ladder, decided once under the row's lock, by page, by API or by
+link.
+"""
 
 import base64
 import hashlib
@@ -65,34 +67,38 @@ async def open_approval(tx: Transaction, request: Request) -> int:
     """Write the request, mail the first level of the ladder that has anybody in it, and start its clock."""
     ladder = request.policy.approvals.ladders[request.kind]
     row = (
-        await tx.conn.execute(
-            insert(approval)
-            .values(
-                kind=request.kind,
-                subject=request.subject,
-                case_id=request.case_id,
-                decision_id=request.decision_id,
-                journey_id=request.journey_id,
-                location=request.place.code,
-                region=request.place.region,
-                entity=request.place.entity,
-                facts=request.facts,
-                amount_minor=request.amount_minor,
-                currency=request.place.currency,
-                band=request.kind,
-                requester=request.requester,
-                barred=sorted({request.requester, *request.barred}),
-                roles=list(ladder),
-                level=0,
-                quorum=request.policy.approvals.quorum,
-                opened_at=request.at,
-                deadline_at=request.at,
-                expires_at=request.at,
-                clock_offset_s=request.clock_offset_s,
+        (
+            await tx.conn.execute(
+                insert(approval)
+                .values(
+                    kind=request.kind,
+                    subject=request.subject,
+                    case_id=request.case_id,
+                    decision_id=request.decision_id,
+                    journey_id=request.journey_id,
+                    location=request.place.code,
+                    region=request.place.region,
+                    entity=request.place.entity,
+                    facts=request.facts,
+                    amount_minor=request.amount_minor,
+                    currency=request.place.currency,
+                    band=request.kind,
+                    requester=request.requester,
+                    barred=sorted({request.requester, *request.barred}),
+                    roles=list(ladder),
+                    level=0,
+                    quorum=request.policy.approvals.quorum,
+                    opened_at=request.at,
+                    deadline_at=request.at,
+                    expires_at=request.at,
+                    clock_offset_s=request.clock_offset_s,
+                )
+                .returning(*approval.c)
             )
-            .returning(*approval.c)
         )
-    ).mappings().one()
+        .mappings()
+        .one()
+    )
     row = await _ask_level(tx, row, request.place, request.policy, request.at, previous_due=request.at)
     tx.record(
         "approval.opened",
@@ -113,7 +119,9 @@ async def _ask_level(
     *,
     previous_due: datetime,
 ) -> RowMapping:
-    """Ask the next level that has an approver; an empty one is passed over, and nobody at all never means "approved"."""
+    """Ask the next level that has an approver; an empty one is passed over, and nobody at all never means
+    "approved".
+    """
     level = row["level"]
     asked: list[Person] = []
     while level < len(row["roles"]) and not asked:
@@ -132,19 +140,23 @@ async def _ask_level(
         for permille in policy.approvals.reminder_permille
     ]
     changed = (
-        await tx.conn.execute(
-            update(approval)
-            .where(approval.c.id == row["id"])
-            .values(
-                level=level,
-                deadline_at=deadline,
-                expires_at=deadline,
-                next_at=min([when for when in reminders if when > at] + [deadline]),
-                version=row["version"] + 1,
+        (
+            await tx.conn.execute(
+                update(approval)
+                .where(approval.c.id == row["id"])
+                .values(
+                    level=level,
+                    deadline_at=deadline,
+                    expires_at=deadline,
+                    next_at=min([when for when in reminders if when > at] + [deadline]),
+                    version=row["version"] + 1,
+                )
+                .returning(*approval.c)
             )
-            .returning(*approval.c)
         )
-    ).mappings().one()
+        .mappings()
+        .one()
+    )
     for one in asked:
         await _mail(tx, changed, one, f"level:{level}", at)
     return changed
@@ -160,7 +172,7 @@ async def _mail(tx: Transaction, row: RowMapping, person: Person, occasion: str,
         approval_id=row["id"],
         case_id=row["case_id"],
         journey_id=row["journey_id"],
-        context={"occasion": occasion.split(":")[0]},
+        context={"occasion": occasion.split(":", maxsplit=1)[0]},
     )
 
 
@@ -183,15 +195,11 @@ async def record_verdict(
     if verdict not in ("approve", "reject", "ask"):
         raise Malformed("Choose approve, reject or ask.", pointer="/verdict")
     if verdict != "approve" and not note.strip():
-        raise Malformed(
-            "Say why you reject." if verdict == "reject" else "Write your question first.", pointer="/note"
-        )
+        raise Malformed("Say why you reject." if verdict == "reject" else "Write your question first.", pointer="/note")
 
     async def work(tx: Transaction) -> None:
         found = (
-            await tx.conn.execute(
-                select(approval.c.journey_id, approval.c.case_id).where(approval.c.id == approval_id)
-            )
+            await tx.conn.execute(select(approval.c.journey_id, approval.c.case_id).where(approval.c.id == approval_id))
         ).first()
         if found is None:
             raise NotFound(f"There is no approval {approval_id}.")
@@ -328,9 +336,7 @@ async def on_due(database: Database, step: Step) -> Situation:
     """A reminder, the next level, or the end of an approval. A verdict recorded first wins: then nothing happens."""
     approval_id = int(step.subject)
     async with database.read() as conn:
-        journey_id = (
-            await conn.execute(select(approval.c.journey_id).where(approval.c.id == approval_id))
-        ).scalar()
+        journey_id = (await conn.execute(select(approval.c.journey_id).where(approval.c.id == approval_id))).scalar()
 
     async def lock(tx: Transaction) -> RowMapping:
         if journey_id is not None:
@@ -367,8 +373,7 @@ async def _remind(tx: Transaction, row: RowMapping, place: reference.Place, poli
     left = [
         when
         for when in (
-            add_open_time(start, span * permille / 1000, place.hours)
-            for permille in policy.approvals.reminder_permille
+            add_open_time(start, span * permille / 1000, place.hours) for permille in policy.approvals.reminder_permille
         )
         if row["next_at"] < when < row["deadline_at"]
     ]
@@ -420,12 +425,16 @@ async def create_link(tx: Transaction, approval_id: int, person_id: str, *, expi
 async def link(conn: AsyncConnection, token: str) -> LinkRow | None:
     """What a token opens, or None for one that never was."""
     row = (
-        await conn.execute(
-            select(approval_link, approval.c.state)
-            .join(approval, approval.c.id == approval_link.c.approval_id)
-            .where(approval_link.c.token_hash == token_hash(token))
+        (
+            await conn.execute(
+                select(approval_link, approval.c.state)
+                .join(approval, approval.c.id == approval_link.c.approval_id)
+                .where(approval_link.c.token_hash == token_hash(token))
+            )
         )
-    ).mappings().first()
+        .mappings()
+        .first()
+    )
     if row is None:
         return None
     return LinkRow(row["approval_id"], row["person_id"], row["expires_at"], row["revoked_at"], row["state"])

@@ -1,4 +1,6 @@
-"""Connections and transactions: where one begins, when it is tried again, and that nothing outside is called within it."""
+"""Connections and transactions: where one begins, when it is tried again, and that nothing outside is called within
+it.
+"""
 
 import asyncio
 import logging

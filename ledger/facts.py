@@ -1,4 +1,6 @@
-"""Receives events: each takes its whole effect in one transaction, once; what cannot be understood is set aside, never lost."""
+"""Receives events: each takes its whole effect in one transaction, once; what cannot be understood is set aside,
+never lost.
+"""
 
 import hashlib
 import json
@@ -58,16 +60,18 @@ async def _receive_one(
         return await database.write(
             lambda tx: _take(tx, caller, event, digest, body), actor=f"key:{caller.key_id}", via="api"
         )
-    except DomainError as refusal:
-        if event.type in FACTS and not isinstance(refusal, NotAllowed):
-            return await database.write(
-                lambda tx: _quarantine(tx, caller, event, digest, body, problem(refusal), received_at),
-                actor=f"key:{caller.key_id}",
-                via="api",
-            )
+    except DomainError as error:
+        said = problem(error)
+        keep = event.type in FACTS and not isinstance(error, NotAllowed)
+    if keep:
         return await database.write(
-            lambda tx: _refuse(tx, caller, event, digest, refusal), actor=f"key:{caller.key_id}", via="api"
+            lambda tx: _quarantine(tx, caller, event, digest, body, said, received_at),
+            actor=f"key:{caller.key_id}",
+            via="api",
         )
+    return await database.write(
+        lambda tx: _refuse(tx, caller, event, digest, said), actor=f"key:{caller.key_id}", via="api"
+    )
 
 
 def problem(refusal: DomainError) -> dict[str, Any]:
@@ -128,12 +132,16 @@ async def _inbox(tx: Transaction, source: str, event: Event, digest: bytes) -> E
     if taken.first() is not None:
         return None
     row = (
-        await tx.conn.execute(
-            select(event_inbox)
-            .where(event_inbox.c.source == source, event_inbox.c.event_id == event.id)
-            .with_for_update()
+        (
+            await tx.conn.execute(
+                select(event_inbox)
+                .where(event_inbox.c.source == source, event_inbox.c.event_id == event.id)
+                .with_for_update()
+            )
         )
-    ).mappings().one()
+        .mappings()
+        .one()
+    )
     if row["body_hash"] != digest:
         return EventOutcome(
             id=event.id,
@@ -166,7 +174,9 @@ def _data(event: Event) -> Any:
 
 
 async def _find_order(tx: Transaction, caller: Caller, data: OrderReference) -> str | None:
-    """The journey that is meant, or None when there is none yet. Raises `AmbiguousReference`, `Malformed`, `NotAllowed`."""
+    """The journey that is meant, or None when there is none yet. Raises `AmbiguousReference`, `Malformed`,
+    `NotAllowed`.
+    """
     sources = sorted({caller.source, *caller.sources})
     if data.journey_id is not None:
         wanted = [data.journey_id]
@@ -195,7 +205,10 @@ async def _find_order(tx: Transaction, caller: Caller, data: OrderReference) -> 
 async def _park(tx: Transaction, caller: Caller, event: Event, data: OrderReference, body: str) -> EventOutcome:
     """The order has not come yet: keep the event sealed, and apply it when the order comes."""
     waits_for = data.journey_id or data.order_id or ""
-    said = {"code": "order_unknown", "detail": f"There is no order {waits_for} yet; the event is applied when it comes."}
+    said = {
+        "code": "order_unknown",
+        "detail": f"There is no order {waits_for} yet; the event is applied when it comes.",
+    }
     await tx.conn.execute(
         update(event_inbox)
         .where(event_inbox.c.source == caller.source, event_inbox.c.event_id == event.id)
@@ -231,15 +244,12 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
 
 async def _goods(tx: Transaction, caller: Caller, kind: str, data: Any, cause: str, at: datetime) -> int | None:
     if kind == "stock.received":
-        await goods.received(tx, caller, data, cause, at)
+        await goods.received(tx, data, cause, at)
         return None
     return await goods.adjusted(tx, caller, data, cause, at)
 
 
-async def _refuse(
-    tx: Transaction, caller: Caller, event: Event, digest: bytes, refusal: DomainError
-) -> EventOutcome:
-    said = problem(refusal)
+async def _refuse(tx: Transaction, caller: Caller, event: Event, digest: bytes, said: dict[str, Any]) -> EventOutcome:
     await tx.conn.execute(
         upsert(event_inbox)
         .values(
@@ -354,7 +364,6 @@ async def replay(database: Database, caller: Caller, events: Sequence[Mapping[st
             )
         )
     return outcomes
-
 
 
 async def apply_parked(database: Database, order_source: str, order_key: str, about: str) -> list[EventOutcome]:

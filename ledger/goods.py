@@ -39,14 +39,23 @@ async def sold(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: d
     for line in data.lines:
         cost = reference.cost_of(costs.get(line.sku, 0), line.quantity)
         _draw(tx, where.code, line, costs.get(line.sku, 0), why)
-        entry_lines += postings.sale(_sale_of(line, cost), paid_from="payment_clearing", location=where.code, sku=line.sku)
+        entry_lines += postings.sale(
+            _sale_of(line, cost), paid_from="payment_clearing", location=where.code, sku=line.sku
+        )
         rows.append(_sale_row(caller.source, data, where, line, cost))
     await _doubt_promises(tx, where.code, {line.sku for line in data.lines}, at)
     tx.enter(Rank.MONEY)
     await tx.conn.execute(insert(sale_line), rows)
     tx.post(
         Entry(
-            where.entity, "pos.sale", where.currency, cause, entry_lines, at, None, policy.authority.of_posting("pos.sale")
+            where.entity,
+            "pos.sale",
+            where.currency,
+            cause,
+            entry_lines,
+            at,
+            None,
+            policy.authority.of_posting("pos.sale"),
         )
     )
 
@@ -61,8 +70,10 @@ def _draw(tx: Transaction, location: str, line: SaleLineIn, unit_cost_e4: int, w
     cost_left = reference.cost_of(unit_cost_e4, line.quantity)
     for bucket, units in (("count_pending", draw.count_pending), ("available", draw.available + draw.overdrawn)):
         if units:
-            cost = cost_left if units + draw.count_pending >= line.quantity and bucket == "available" else min(
-                reference.cost_of(unit_cost_e4, units), cost_left
+            cost = (
+                cost_left
+                if units + draw.count_pending >= line.quantity and bucket == "available"
+                else min(reference.cost_of(unit_cost_e4, units), cost_left)
             )
             cost_left -= cost
             tx.shelf.move(
@@ -88,9 +99,7 @@ def _sale_of(line: SaleLineIn, cost_minor: int) -> postings.Sale:
     )
 
 
-def _sale_row(
-    source: str, data: PosSale, where: reference.Place, line: SaleLineIn, cost_minor: int
-) -> dict[str, Any]:
+def _sale_row(source: str, data: PosSale, where: reference.Place, line: SaleLineIn, cost_minor: int) -> dict[str, Any]:
     return {
         "document": receipt_document(source, where.code, data.receipt),
         "line_id": line.line,
@@ -112,7 +121,9 @@ def _sale_row(
 
 
 async def _doubt_promises(tx: Transaction, location: str, skus: set[str], at: datetime) -> None:
-    """Where the book is below zero, the newest promises with the least at stake may be broken: their stores verify first."""
+    """Where the book is below zero, the newest promises with the least at stake may be broken: their stores verify
+    first.
+    """
     short = {sku: -tx.shelf.quantity(location, sku, "available") for sku in sorted(skus)}
     short = {sku: units for sku, units in short.items() if units > 0}
     if not short:
@@ -133,7 +144,7 @@ async def _doubt_promises(tx: Transaction, location: str, skus: set[str], at: da
             tx.tell(row["journey_id"], Message.UNIT_DOUBTED)
 
 
-async def received(tx: Transaction, caller: Caller, data: StockReceived, cause: str, at: datetime) -> None:
+async def received(tx: Transaction, data: StockReceived, cause: str, at: datetime) -> None:
     """Goods from a supplier: available at once, at a new average cost; whoever waits for them is served first.
 
     Raises `UnknownLocation`, `UnknownSku`.
@@ -165,7 +176,9 @@ async def received(tx: Transaction, caller: Caller, data: StockReceived, cause: 
     tx.enter(Rank.MONEY)
     await _average_in(tx, where.entity, arrived)
     event = "stock.received"
-    tx.post(Entry(where.entity, event, where.currency, cause, entry_lines, at, None, policy.authority.of_posting(event)))
+    tx.post(
+        Entry(where.entity, event, where.currency, cause, entry_lines, at, None, policy.authority.of_posting(event))
+    )
 
 
 _ON_HAND = text(
@@ -216,7 +229,12 @@ async def adjusted(tx: Transaction, caller: Caller, data: StockAdjusted, cause: 
         parked = min(units, max(tx.shelf.quantity(where.code, data.sku, "available"), 0))
         if parked:
             tx.shelf.move(
-                "adjusted", data.sku, parked, (where.code, "available"), (where.code, "count_pending"), why,
+                "adjusted",
+                data.sku,
+                parked,
+                (where.code, "available"),
+                (where.code, "count_pending"),
+                why,
                 reason=data.reason,
             )
         return case_id
@@ -252,7 +270,9 @@ def _adjust(
     signed = cost_minor if data.quantity > 0 else -cost_minor
     event = "stock.adjusted"
     lines = postings.adjustment(signed, data.reason, location=where.code, sku=data.sku)
-    tx.post(Entry(where.entity, event, where.currency, why.cause, lines, why.at, None, policy.authority.of_posting(event)))
+    tx.post(
+        Entry(where.entity, event, where.currency, why.cause, lines, why.at, None, policy.authority.of_posting(event))
+    )
 
 
 async def _review(
@@ -286,5 +306,3 @@ async def _review(
         ),
     )
     return ref.id
-
-

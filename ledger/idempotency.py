@@ -37,10 +37,10 @@ async def claim_keys(tx: Transaction, source: str, keys: Sequence[str], digest: 
         if taken.first() is not None:
             continue
         row = (
-            await tx.conn.execute(
-                select(idempotency).where(idempotency.c.source == source, idempotency.c.key == key)
-            )
-        ).mappings().one()
+            (await tx.conn.execute(select(idempotency).where(idempotency.c.source == source, idempotency.c.key == key)))
+            .mappings()
+            .one()
+        )
         if row["body_hash"] != digest:
             raise IdempotencyMismatch(
                 f"{key.split(':', 1)[1]} was used before with another body; send the same body again, or use a new id."

@@ -171,7 +171,9 @@ async def _check(
             f"{where.name} sells in {where.currency}, the order is in {order.currency}.", pointer="/currency"
         )
     if order.hold_id is not None:
-        raise Malformed("hold_id is given, but there is no such checkout hold; send the order without it.", pointer="/hold_id")
+        raise Malformed(
+            "hold_id is given, but there is no such checkout hold; send the order without it.", pointer="/hold_id"
+        )
     items = await reference.known_items(tx.conn, (line.sku for line in order.lines))
     for number, line in enumerate(order.lines):
         if items[line.sku]["stop_sale"]:
@@ -199,17 +201,17 @@ def reserve(tx: Transaction, order: BopisOrder, policy: Policy, cause: Cause) ->
         left[line.sku] -= grant
         granted.append(Reserved(line.line_id, line.sku, line.quantity, grant))
     if policy.bopis.allocation == "whole_order" and any(line.short for line in granted):
-        granted = [line._replace(reserved=0) for line in granted]
-    for line in granted:
-        if line.reserved:
+        granted = [got._replace(reserved=0) for got in granted]
+    for got in granted:
+        if got.reserved:
             tx.shelf.move(
                 "reserved",
-                line.sku,
-                line.reserved,
+                got.sku,
+                got.reserved,
                 (order.pickup_location, "available"),
                 (order.pickup_location, "reserved"),
                 cause,
-                hold_id=hold_id(cause.journey_id or "", line.line_id, order.pickup_location),
+                hold_id=hold_id(cause.journey_id or "", got.line_id, order.pickup_location),
             )
     return granted
 

@@ -1,4 +1,6 @@
-"""Journal entries written set-based, all lines of an entry by one statement, so that the database can check that they balance."""
+"""Journal entries written set-based, all lines of an entry by one statement, so that the database can check that they
+balance.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +27,8 @@ class Entry(NamedTuple):
 
 _JOURNAL = text(
     "INSERT INTO journal (entity, period, event, currency, journey_id, cause, rule_version, authority, effective_at)"
-    " SELECT entity, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), event, currency, journey_id, cause, :rules, authority, at"
+    " SELECT entity, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), event, currency, journey_id, cause, :rules, authority,"
+    " at"
     " FROM unnest(CAST(:entity AS text[]), CAST(:event AS text[]), CAST(:currency AS text[]),"
     " CAST(:journey_id AS text[]), CAST(:cause AS text[]), CAST(:authority AS text[]), CAST(:at AS timestamptz[]))"
     " WITH ORDINALITY AS e(entity, event, currency, journey_id, cause, authority, at, no) ORDER BY no"

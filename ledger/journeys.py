@@ -40,7 +40,12 @@ async def skip_time(database: Database, journey_id: str, person: Person, *, seco
         at = await tx.now(row["clock_offset_s"])
         hours = seconds / 3600
         await steps.note(
-            tx, journey_id, "time_skipped", str(row["clock_offset_s"] + seconds), f"{person.name} skipped {hours:g} h.", at
+            tx,
+            journey_id,
+            "time_skipped",
+            str(row["clock_offset_s"] + seconds),
+            f"{person.name} skipped {hours:g} h.",
+            at,
         )
         tx.record("journey.time_skipped", journey_id, at, after={"seconds": seconds})
 

@@ -1,4 +1,5 @@
-"""Messages for Temporal: written last in the transaction that causes them, claimed by relays in the order of each target.
+"""Messages for Temporal: written last in the transaction that causes them, claimed by relays in the order of each
+target.
 
 A target is a workflow's id. Its messages are numbered from a counter row; 1 starts it, every later one is a signal.
 """
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import Message, Situation
 from ledger import situations
-from ledger.tables import outbox, outbox_counter, temporal_home as home
+from ledger.tables import outbox, outbox_counter
+from ledger.tables import temporal_home as home
 
 if TYPE_CHECKING:
     from ledger.engine import Database
@@ -119,7 +121,9 @@ _CLAIM = text(
 
 
 async def claim(database: "Database", *, by: str, limit: int, lease_s: float) -> list[Claimed]:
-    """Lease up to `limit` messages to the relay `by` for `lease_s` seconds, each the lowest unfinished of its target."""
+    """Lease up to `limit` messages to the relay `by` for `lease_s` seconds, each the lowest unfinished of its
+    target.
+    """
     async with database.engine.begin() as conn:
         rows = await conn.execute(_CLAIM, {"by": by, "limit": limit, "lease_s": float(lease_s)})
         return sorted((Claimed(*row) for row in rows), key=lambda row: row.id)
@@ -211,6 +215,6 @@ async def set_temporal_home(database: "Database", namespace_id: str) -> None:
         )
 
 
-def search_attributes(row: Mapping[str, Any]) -> dict[str, str]:
+def search_attributes(row: Mapping[Any, Any]) -> dict[str, str]:
     """What the Temporal UI can be searched by; never a source for a page or a decision."""
     return {name: str(row[name]) for name in ("kind", "location", "region")}

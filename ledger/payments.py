@@ -36,12 +36,16 @@ class OperationRow(NamedTuple):
 async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
     """An operation with the tender that it concerns. Raises `NotFound`."""
     row = (
-        await conn.execute(
-            select(payment_operation, payment.c.tender, payment.c.reference)
-            .join(payment, payment.c.id == payment_operation.c.payment_id)
-            .where(payment_operation.c.id == operation_id)
+        (
+            await conn.execute(
+                select(payment_operation, payment.c.tender, payment.c.reference)
+                .join(payment, payment.c.id == payment_operation.c.payment_id)
+                .where(payment_operation.c.id == operation_id)
+            )
         )
-    ).mappings().first()
+        .mappings()
+        .first()
+    )
     if row is None:
         raise NotFound(f"There is no payment operation {operation_id}.")
     return OperationRow(
@@ -57,7 +61,9 @@ async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
 
 
 async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome) -> Situation:
-    """Record what the provider said, post it, and open a case where it said no. Answers with the journey's situation."""
+    """Record what the provider said, post it, and open a case where it said no. Answers with the journey's
+    situation.
+    """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         operation_id = step.operation_id or ""
@@ -141,7 +147,9 @@ async def _open_failed_case(
     kind = "capture_failed" if found.kind == "capture" else "refund_failed"
     money = (
         MoneyEffect(
-            label="Captured" if found.kind == "capture" else "Refund", amount_minor=found.amount_minor, currency=found.currency
+            label="Captured" if found.kind == "capture" else "Refund",
+            amount_minor=found.amount_minor,
+            currency=found.currency,
         ),
     )
     options = [
@@ -183,12 +191,18 @@ async def _open_failed_case(
 
 
 async def request_again(tx: Transaction, operation_id: str, at: datetime) -> None:
-    """Have a declined operation carried out once more, under a new key: the provider keeps its answer to the old one."""
+    """Have a declined operation carried out once more, under a new key: the provider keeps its answer to the old
+    one.
+    """
     row = (
-        await tx.conn.execute(
-            select(payment_operation).where(payment_operation.c.id == operation_id).with_for_update()
+        (
+            await tx.conn.execute(
+                select(payment_operation).where(payment_operation.c.id == operation_id).with_for_update()
+            )
         )
-    ).mappings().one()
+        .mappings()
+        .one()
+    )
     if row["state"] != "declined":
         raise StateConflict(f"The operation is {row['state']}; only a declined one is tried again.")
     again = dict(row) | {

@@ -56,10 +56,10 @@ async def person_by_email(conn: AsyncConnection, email: str) -> Person | None:
 async def caller_of_key(conn: AsyncConnection, key: str) -> Caller | None:
     """Who a bearer key speaks for, or None when it is unknown or revoked."""
     row = (
-        await conn.execute(
-            select(api_key).where(api_key.c.key_hash == key_hash(key), api_key.c.revoked_at.is_(None))
-        )
-    ).mappings().first()
+        (await conn.execute(select(api_key).where(api_key.c.key_hash == key_hash(key), api_key.c.revoked_at.is_(None))))
+        .mappings()
+        .first()
+    )
     if row is None:
         return None
     behind = await person_by_id(conn, row["person_id"]) if row["person_id"] else None
@@ -108,14 +108,16 @@ async def resolve_actor(conn: AsyncConnection, source: str, alias: str, location
     An unknown actor counts as everyone there, so that an approver must come from outside.
     """
     known = (
-        await conn.execute(
-            select(person.c.id)
-            .outerjoin(person_alias, person_alias.c.person_id == person.c.id)
-            .where(
-                or_(person.c.id == alias, (person_alias.c.source == source) & (person_alias.c.alias == alias))
+        (
+            await conn.execute(
+                select(person.c.id)
+                .outerjoin(person_alias, person_alias.c.person_id == person.c.id)
+                .where(or_(person.c.id == alias, (person_alias.c.source == source) & (person_alias.c.alias == alias)))
             )
         )
-    ).scalars().first()
+        .scalars()
+        .first()
+    )
     if known is not None:
         return [known]
     everybody = await conn.execute(select(person.c.id).where(person.c.home_location == location).order_by(person.c.id))

@@ -1,4 +1,6 @@
-"""Reads master data that intake and steps need: places with their hours, items, average costs, and the policy in force."""
+"""Reads master data that intake and steps need: places with their hours, items, average costs, and the policy in
+force.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,13 +34,17 @@ class Place(NamedTuple):
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
     """A location by its code. Raises `UnknownLocation`."""
     row = (
-        await conn.execute(
-            select(location, entity.c.currency)
-            .join(region, region.c.code == location.c.region)
-            .join(entity, entity.c.code == location.c.entity)
-            .where(location.c.code == code)
+        (
+            await conn.execute(
+                select(location, entity.c.currency)
+                .join(region, region.c.code == location.c.region)
+                .join(entity, entity.c.code == location.c.entity)
+                .where(location.c.code == code)
+            )
         )
-    ).mappings().first()
+        .mappings()
+        .first()
+    )
     if row is None:
         raise UnknownLocation(
             f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.",

@@ -1,4 +1,6 @@
-"""Seals the bodies of events that had to be set aside: they may hold personal data, and are kept encrypted until they are taken."""
+"""Seals the bodies of events that had to be set aside: they may hold personal data, and are kept encrypted until they
+are taken.
+"""
 
 import base64
 from collections.abc import Mapping

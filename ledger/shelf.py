@@ -108,7 +108,7 @@ class Shelf:
             if account in OUTSIDE_ACCOUNTS:
                 continue
             self.rows[location, sku][account] += sign * quantity
-            change = self._changes.setdefault((location, sku), dict.fromkeys(BUCKETS, 0))
+            change = self._changes.setdefault((location, sku), {str(bucket): 0 for bucket in BUCKETS})
             change[account] += sign * quantity
         self._moves.append(
             {
@@ -140,7 +140,7 @@ class Shelf:
                 {
                     "locations": [place[0] for place in places],
                     "skus": [place[1] for place in places],
-                    **{bucket: [self._changes[place][bucket] for place in places] for bucket in BUCKETS},
+                    **{str(bucket): [self._changes[place][bucket] for place in places] for bucket in BUCKETS},
                 },
             )
         if self._moves:

@@ -1,5 +1,8 @@
-"""Reads what a workflow needs to go on. The same reading serves its start, every message, every step and its rebuild."""
+"""Reads what a workflow needs to go on. The same reading serves its start, every message, every step and its
+rebuild.
+"""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import RowMapping, select, text
@@ -15,13 +18,14 @@ _JOURNEY = text(
         (SELECT coalesce(array_agg(o.id ORDER BY o.id), '{}') FROM payment_operation o
           WHERE o.journey_id = j.id AND o.state IN ('requested', 'unknown')) AS operations,
         EXISTS (SELECT 1 FROM waiting_demand w WHERE w.journey_id = j.id AND w.found > 0) AS found,
-        EXISTS (SELECT 1 FROM hold h WHERE h.journey_id = j.id AND h.doubted_at IS NOT NULL AND h.reserved > 0) AS doubted
+        EXISTS (SELECT 1 FROM hold h WHERE h.journey_id = j.id AND h.doubted_at IS NOT NULL AND h.reserved > 0) AS
+        doubted
     FROM journey j WHERE j.id = :id
     """
 )
 
 
-def due_list(dues: dict[str, str | None]) -> tuple[Due, ...]:
+def due_list(dues: Mapping[str, str | None]) -> tuple[Due, ...]:
     """Due instants of a row's JSON, sorted; names without an instant are not waited for."""
     found = [Due(name=name, at=datetime.fromisoformat(at)) for name, at in dues.items() if at]
     return tuple(sorted(found, key=lambda due: (due.at, due.name)))
@@ -124,6 +128,8 @@ async def search_of_target(conn: AsyncConnection, target: str) -> dict[str, str]
     table, key = {"case": (case_file, int), "approval": (approval, int)}.get(kind, (journey, str))
     wanted = key(rest[0]) if key is int else target
     row = (
-        await conn.execute(select(table.c.kind, table.c.location, table.c.region).where(table.c.id == wanted))
-    ).mappings().one()
+        (await conn.execute(select(table.c.kind, table.c.location, table.c.region).where(table.c.id == wanted)))
+        .mappings()
+        .one()
+    )
     return dict(row)

@@ -1,4 +1,6 @@
-"""Steps: one activity, one transaction, taken once. A repeated step answers from the record; another input under its key is refused."""
+"""Steps: one activity, one transaction, taken once. A repeated step answers from the record; another input under its
+key is refused.
+"""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -58,7 +60,8 @@ Work = Callable[[Transaction, RowMapping], Awaitable[str]]
 
 
 async def take_journey_step(database: Database, name: str, step: Step, work: Work) -> Situation:
-    """Take a step of a journey under its row's lock. `work` returns the sentence for the timeline ("" for nothing to tell).
+    """Take a step of a journey under its row's lock. `work` returns the sentence for the timeline ("" for nothing to
+    tell).
 
     The situation is read with the target's message counter locked, so its `seq` says exactly what it includes.
     """

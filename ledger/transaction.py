@@ -144,7 +144,9 @@ class Transaction:
         self._starts.append(outbox.Start(target, workflow, situation, dict(search)))
 
     def tell(self, target: str, message: Message) -> None:
-        """Have the relay tell the workflow `target`; what it is told is read when this transaction is about to commit."""
+        """Have the relay tell the workflow `target`; what it is told is read when this transaction is about to
+        commit.
+        """
         if (target, message) not in self._tells:
             self._tells.append((target, message))
 

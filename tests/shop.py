@@ -1,4 +1,4 @@
-"""A small retailer in a database of a test: two stores that never close, a warehouse, one item, and the people who decide."""
+"""A small retailer for tests: two stores that never close, a warehouse, one item, and the people who decide."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ class Shop:
             await conn.execute(text(statement), values)
 
 
-async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict[str, Any] | None = None) -> Shop:
+async def open_shop(
+    url: str, *, tea: dict[str, int] | None = None, policy: dict[str, Any] | None = None
+) -> Shop:
     """Fill an empty database. `tea` is the opening stock by location; `policy` is laid over the shipped one."""
     database = Database(url, pool_size=10, application="endcap-test", sealing_keys={"test": b"0" * 32})
     async with database.engine.begin() as conn:
@@ -99,7 +101,11 @@ async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict
             await conn.execute(text(f"ALTER TABLE {table} ALTER COLUMN id RESTART WITH {first}"))
         await conn.execute(insert(entity).values(code="DE01", name="Shop GmbH", currency="EUR", country="DE"))
         await conn.execute(insert(region).values(code="R1", name="South", entity="DE01"))
-        places = [("S1", "Mainz", "store", 50.00), ("S2", "Wiesbaden", "store", 50.08), ("DC", "Warehouse", "dc", 50.10)]
+        places = [
+            ("S1", "Mainz", "store", 50.00),
+            ("S2", "Wiesbaden", "store", 50.08),
+            ("DC", "Warehouse", "dc", 50.10),
+        ]
         for code, name, kind, latitude in places:
             await conn.execute(
                 insert(location).values(

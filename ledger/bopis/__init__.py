@@ -1,1 +1,3 @@
-"""The BOPIS journey in the ledger: facts, requests, ways out and steps, each one transaction under the journey's lock."""
+"""The BOPIS journey in the ledger: facts, requests, ways out and steps, each one transaction under the journey's
+lock.
+"""

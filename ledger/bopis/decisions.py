@@ -42,7 +42,7 @@ def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[s
 
 async def apply(order: Order, option_id: str, parameters: Parameters, cause: str, at: datetime) -> str:
     """Apply an option to the locked order; returns what was done, as a sentence. Raises `NothingOffered`."""
-    return await APPLY[option_id.split(":")[0]](order, parameters, cause, at)
+    return await APPLY[option_id.split(":", maxsplit=1)[0]](order, parameters, cause, at)
 
 
 async def _other_store(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
@@ -116,7 +116,9 @@ async def _substitute(order: Order, parameters: Parameters, cause: str, at: date
 async def _add_line(
     order: Order, old: dict[str, Any], sku: str, quantity: int, price_minor: int, paid_minor: int, why: Cause
 ) -> int:
-    """Add the substitute's line; the customer pays what was paid, or less. Returns what is owed back, in minor units."""
+    """Add the substitute's line; the customer pays what was paid, or less. Returns what is owed back, in minor
+    units.
+    """
     line_id = f"{old['line_id']}~{sku}"
     sold = order.sales[old["line_id"]]
     tax = min(money.part_of_tax(sold, quantity), paid_minor)
@@ -155,7 +157,7 @@ async def _add_line(
     return owed
 
 
-async def _part(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+async def _part(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
     owed = await give_up_units(order, missing, cause, at, reason="not there")
     await order.settle(at)
@@ -174,7 +176,7 @@ async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: 
     return owed
 
 
-async def _wait(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+async def _wait(order: Order, _parameters: Parameters, _cause: str, at: datetime) -> str:
     for line in order.shorts():
         await wait_for(order, line, order.missing(line), at)
     order.row["promised_at"] = None
@@ -182,7 +184,7 @@ async def _wait(order: Order, parameters: Parameters, cause: str, at: datetime) 
     return "The order waits for stock that turns up."
 
 
-async def _cancel_refund(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+async def _cancel_refund(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     owed = await cancel_everything(order, cause, at, reason="could not be fulfilled")
     await order.mail_customer("order_cancelled", cause, at, amount_minor=owed)
     return f"The order was cancelled; {_money(order, owed)} goes back."

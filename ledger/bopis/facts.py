@@ -1,4 +1,6 @@
-"""What stores report of an order: picked, handed over, put away. A fact takes its whole effect here and is never refused for a state."""
+"""What stores report of an order: picked, handed over, put away. A fact takes its whole effect here and is never
+refused for a state.
+"""
 
 import secrets
 from datetime import datetime, timedelta
@@ -47,7 +49,7 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
         if wanted.reason is not None:
             await _short(order, line, wanted, why)
     order.drop_dues("verify")
-    detail = _pick_sentence(order, data)
+    detail = _pick_sentence(data)
     if order.is_final:
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
         await case.open_fact_after_close(order, detail, cause, at)
@@ -87,9 +89,17 @@ async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Ca
     short = line["reserved"]
     place, sku = order.location, str(line["sku"])
     reason = wanted.reason or ""
+    sold = 0 if reason in _STILL_THERE else _sold_from_under(order, line)
+    for held, part in order.shift(str(line["line_id"]), "reserved", "lost", sold):
+        where = held["location"]
+        order.tx.shelf.move(
+            "lost", sku, part, (where, "reserved"), (where, "available"), why, reason="sold", hold_id=held["id"]
+        )
+    if sold:
+        order.row["detail"]["failure"] = "reservation_lost"
     target = "available" if reason in _STILL_THERE else "damaged" if reason in _DAMAGED else "count_pending"
     unit_cost = (await reference.unit_costs(order.tx.conn, why.entity, [sku])).get(sku, 0) if target == "damaged" else 0
-    for held, part in order.shift(str(line["line_id"]), "reserved", "lost", short):
+    for held, part in order.shift(str(line["line_id"]), "reserved", "lost", short - sold):
         cost = reference.cost_of(unit_cost, part)
         order.tx.shelf.move(
             "lost",
@@ -113,6 +123,13 @@ async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Ca
         await wait_for(order, line, short, why.at)
 
 
+def _sold_from_under(order: Order, line: dict[str, Any]) -> int:
+    """Promised units that the till has sold: the book is below zero by them, so they are not missing but gone."""
+    doubted = sum(row["reserved"] for row in order.holds_of(str(line["line_id"]), "reserved") if row["doubted_at"])
+    below_zero = max(-order.tx.shelf.quantity(order.location, str(line["sku"]), "available"), 0)
+    return int(min(doubted, below_zero, line["reserved"]))
+
+
 async def wait_for(order: Order, line: dict[str, Any], quantity: int, at: datetime) -> None:
     """Have units that turn up given to this order."""
     await order.tx.conn.execute(
@@ -131,7 +148,8 @@ async def wait_for(order: Order, line: dict[str, Any], quantity: int, at: dateti
 async def _after_pick(order: Order, cause: str, at: datetime) -> None:
     await order.settle(at)
     state = order.row["state"]
-    if state == BopisState.RESERVATION_FAILED and not order.row["asks"].get("case_id"):
+    lost = order.row["detail"].get("failure") == "reservation_lost"
+    if state == BopisState.RESERVATION_FAILED and not order.row["asks"].get("case_id") and not lost:
         order.row["detail"]["failure"] = "pick_short"
     if state == BopisState.READY_FOR_PICKUP:
         await made_ready(order, cause, at)
@@ -147,7 +165,7 @@ async def made_ready(order: Order, cause: str, at: datetime) -> None:
     await order.mail_customer("ready_for_pickup", "1", at, window_until=order.row["dues"].get("window"))
 
 
-def _pick_sentence(order: Order, data: BopisPicked) -> str:
+def _pick_sentence(data: BopisPicked) -> str:
     total = sum(line.quantity for line in data.lines)
     short = [f"line {line.line_id} {line.reason.replace('_', ' ')}" for line in data.lines if line.reason]
     return f"{total} units picked" + (f"; short: {', '.join(short)}." if short else ".")
@@ -201,9 +219,7 @@ async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datet
     return detail
 
 
-async def _hand_over(
-    order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause
-) -> None:
+async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause) -> None:
     costs = await reference.unit_costs(
         order.tx.conn, order.row["entity"], (str(order.lines[line_id]["sku"]) for line_id in handed)
     )
@@ -228,7 +244,9 @@ async def _hand_over(
 
 
 def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, int], why: Cause) -> None:
-    """Take units from the hold shelf, then from what is promised, then from the shelf: they have left, wherever they stood."""
+    """Take units from the hold shelf, then from what is promised, then from the shelf: they have left, wherever they
+    stood.
+    """
     left, sku = quantity, str(line["sku"])
     cost = costs.get(sku, 0)
     for part_name in ("staged", "reserved"):
@@ -324,4 +342,3 @@ async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -
     await order.save(at)
     order.tx.tell(order.id, Message.PUT_AWAY_RECORDED)
     return detail
-

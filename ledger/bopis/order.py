@@ -129,7 +129,9 @@ class Order:
         return sorted(found, key=lambda row: (row["location"] != self.location, row["id"]))
 
     def shift(self, line_id: str, source: str, target: str, quantity: int) -> list[tuple[dict[str, Any], int]]:
-        """Take `quantity` units of a line's holds from one part to another; returns (hold, units) as far as they reach."""
+        """Take `quantity` units of a line's holds from one part to another; returns (hold, units) as far as they
+        reach.
+        """
         taken = []
         for row in self.holds_of(line_id, source):
             part = min(quantity, row[source])
@@ -236,7 +238,7 @@ class Order:
             self.drop_dues("pick", "verify")
             if before not in bopis.ON_THE_HOLD_SHELF:
                 frozen = bool(self.row["detail"].get("frozen"))
-                for name, when in bopis.window_dues(at, frozen, self.policy.bopis, self.place.hours).items():
+                for name, when in bopis.window_dues(at, self.policy.bopis, self.place.hours, frozen=frozen).items():
                     self.due(name, when)
         else:
             self.drop_dues("pick", "window", "verify")
@@ -319,9 +321,7 @@ class Order:
     async def _open_operations(self) -> bool:
         found = await self.tx.conn.execute(
             select(payment_operation.c.id)
-            .where(
-                payment_operation.c.journey_id == self.id, payment_operation.c.state.in_(("requested", "unknown"))
-            )
+            .where(payment_operation.c.journey_id == self.id, payment_operation.c.state.in_(("requested", "unknown")))
             .limit(1)
         )
         return found.first() is not None

@@ -1,4 +1,6 @@
-"""What systems and customers ask of an order: cancel, extend, let go on. A request is refused by name where the recorded state does not allow it."""
+"""What systems and customers ask of an order: cancel, extend, let go on. A request is refused by name where the
+recorded state does not allow it.
+"""
 
 from datetime import datetime
 
@@ -60,7 +62,9 @@ async def _review_large_refund(order: Order, owed_minor: int, cause: str, at: da
 
 
 async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) -> str:
-    """Give the customer until a later instant. Raises `StateConflict` unless the goods stand ready, `Malformed` for an earlier time."""
+    """Give the customer until a later instant. Raises `StateConflict` unless the goods stand ready, `Malformed` for
+    an earlier time.
+    """
     if BopisState(order.row["state"]) not in ON_THE_HOLD_SHELF:
         raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; only a ready pickup is extended.")
     window = order.row["dues"].get("window")
@@ -76,7 +80,7 @@ async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) 
     return detail
 
 
-async def hold_released(order: Order, data: BopisHoldReleased, cause: str, at: datetime) -> str:
+async def hold_released(order: Order, _data: BopisHoldReleased, cause: str, at: datetime) -> str:
     """The source lets a kept-back order go on. Raises `StateConflict` when it was not kept back."""
     if order.row["state"] != BopisState.PLACED:
         raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; nothing keeps it back.")
@@ -91,4 +95,3 @@ async def hold_released(order: Order, data: BopisHoldReleased, cause: str, at: d
     await order.save(at)
     order.tx.tell(order.id, Message.RESUMED)
     return detail
-

@@ -1,4 +1,6 @@
-"""The steps of the BOPIS workflow. Each yields to what was recorded first: then it changes nothing and answers with what is true."""
+"""The steps of the BOPIS workflow. Each yields to what was recorded first: then it changes nothing and answers with
+what is true.
+"""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +24,9 @@ from ledger.transaction import Transaction
 
 
 async def open_case(database: Database, step: Step) -> Situation:
-    """The order cannot be kept as it is: ask, with ranked and priced ways out. Does nothing when it healed meanwhile."""
+    """The order cannot be kept as it is: ask, with ranked and priced ways out. Does nothing when it healed
+    meanwhile.
+    """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         if row["state"] != BopisState.RESERVATION_FAILED or row["asks"].get("case_id"):
@@ -155,9 +159,7 @@ async def _not_approved(tx: Transaction, row: RowMapping) -> str:
     return f"Rejected by {known.get(asked['decided_by'], 'the approver')}."
 
 
-async def _refuse(
-    order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime
-) -> None:
+async def _refuse(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:
     await order.tx.conn.execute(
         update(case_decision).where(case_decision.c.id == decision["id"]).values(state="refused", reason=because)
     )
@@ -178,7 +180,9 @@ async def _wait_again(order: Order) -> None:
 
 
 async def apply_decision(database: Database, step: Step) -> Situation:
-    """Apply the way out that was chosen and approved; where it is not there any more, the case goes back, saying why."""
+    """Apply the way out that was chosen and approved; where it is not there any more, the case goes back, saying
+    why.
+    """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         decision = await _pending(tx, row, step.decision_id)
@@ -194,9 +198,7 @@ async def apply_decision(database: Database, step: Step) -> Situation:
         except DomainError as refusal:
             await _refuse(order, decision, refusal.detail, await ways_out(order), step.at)
             return f"Not applied: {refusal.detail}"
-        await tx.conn.execute(
-            update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied")
-        )
+        await tx.conn.execute(update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied"))
         await case.resolve(tx, decision["case_id"], option, done, step.at, by=decision["decided_by"])
         if option != "wait":
             await order.end_waiting()
@@ -209,7 +211,9 @@ async def apply_decision(database: Database, step: Step) -> Situation:
 
 
 async def attend(database: Database, step: Step) -> Situation:
-    """Take up what others left for this order: units that turned up are its own now, a doubted one is to be verified."""
+    """Take up what others left for this order: units that turned up are its own now, a doubted one is to be
+    verified.
+    """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         order = await Order.load(tx, row)
@@ -272,7 +276,9 @@ async def _doubt(order: Order, at: datetime) -> list[str]:
 
 
 async def on_due(database: Database, step: Step) -> Situation:
-    """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a wait."""
+    """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a
+    wait.
+    """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         due = step.due or ""
@@ -417,9 +423,7 @@ async def suspend(database: Database, step: Step) -> Situation:
                 journey_id=order.id,
                 channel=order.row["channel"],
                 facts={"order": order.row["key"], "state": row["state"], "reason": step.reason},
-                options=(
-                    CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-                ),
+                options=(CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),),
                 clock_offset_s=order.row["clock_offset_s"],
                 text=f"The journey stopped: {step.reason}",
             ),

@@ -5,7 +5,7 @@ from datetime import datetime
 from math import asin, cos, radians, sin, sqrt
 from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import select, text
 
 from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
 from domain.stock import atp
@@ -37,12 +37,11 @@ async def ways_out(order: Order) -> list[CaseOption]:
     return [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
 
 
-def _km(a: RowMapping | reference.Place, b: Mapping[str, Any]) -> float | None:
-    here = (a.latitude, a.longitude)
-    there = (b["latitude"], b["longitude"])
-    if None in here or None in there:
+def _km(here: reference.Place, there: Mapping[Any, Any]) -> float | None:
+    known = [at for at in (here.latitude, here.longitude, there["latitude"], there["longitude"]) if at is not None]
+    if len(known) < 4:
         return None
-    lat1, lon1, lat2, lon2 = (radians(float(x)) for x in (*here, *there))
+    lat1, lon1, lat2, lon2 = (radians(at) for at in known)
     chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
     return 2 * 6371 * asin(sqrt(chord))
 
@@ -112,7 +111,7 @@ def _move_to(order: Order, store: NearStore, wanted: Mapping[str, int]) -> CaseO
         consequence=Consequence(
             stock=tuple(effects),
             money=(),
-            customer=f"Collects at {store.name}, {store.distance_km:.0f} km from {order.place.name}, at the same price.",
+            customer=f"Collects at {store.name}, {store.distance_km:.0f} km from {order.place.name}, same price.",
         ),
         because="keeps the whole order and costs nothing but the way",
         confirms=("agreed_by_phone",),
@@ -206,7 +205,7 @@ async def _part(order: Order) -> list[tuple[float, CaseOption]]:
     ]
 
 
-async def _wait(order: Order) -> list[tuple[float, CaseOption]]:
+async def _wait(_order: Order) -> list[tuple[float, CaseOption]]:
     """Keep the order waiting for stock that turns up: a count, a delivery, a release."""
     return [
         (
@@ -273,7 +272,9 @@ async def case_facts(order: Order, at: datetime) -> dict[str, Any]:
             stock.c.confidence_permille,
         )
         .join(location, location.c.code == stock.c.location)
-        .where(stock.c.sku.in_(skus), location.c.entity == order.row["entity"], location.c.region == order.row["region"])
+        .where(
+            stock.c.sku.in_(skus), location.c.entity == order.row["entity"], location.c.region == order.row["region"]
+        )
         .order_by(stock.c.sku, stock.c.available.desc(), stock.c.location)
         .limit(40)
     )

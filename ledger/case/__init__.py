@@ -1,6 +1,9 @@
-"""Cases: opened when something breaks, worked on and decided by people, closed by a decision or because the cause went away."""
+"""Cases: opened when something breaks, worked on and decided by people, closed by a decision or because the cause
+went away.
+"""
 
 from ledger.case.acts import DecisionAnswer, claim, comment, decide, decision, release, wait
+from ledger.case.ladder import on_due
 from ledger.case.life import (
     CaseRef,
     Opening,
@@ -14,7 +17,6 @@ from ledger.case.life import (
     resolve,
     tell_case,
 )
-from ledger.case.ladder import on_due
 
 __all__ = [
     "CaseRef",

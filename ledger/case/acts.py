@@ -1,4 +1,6 @@
-"""What people do with a case. Each act is one transaction under the case row's lock; a refusal says who was first, and when."""
+"""What people do with a case. Each act is one transaction under the case row's lock; a refusal says who was first,
+and when.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -79,6 +81,7 @@ async def claim(
 
     async def work(tx: Transaction) -> None:
         row = await _open_for(tx, case_id, person)
+        _check_version(row, version)
         if row["claimed_by"] == person.id:
             return
         if row["claimed_by"] is not None and not take_over_reason:
@@ -127,9 +130,7 @@ async def release(database: Database, case_id: int, person: Person, *, via: str)
     await database.write(work, actor=person.id, via=via)
 
 
-async def wait(
-    database: Database, case_id: int, person: Person, *, reason: str, until: datetime, via: str
-) -> None:
+async def wait(database: Database, case_id: int, person: Person, *, reason: str, until: datetime, via: str) -> None:
     """Put a case aside until an instant, with a reason; its clocks pause. Raises `Malformed` for a time in the past."""
 
     async def work(tx: Transaction) -> None:
@@ -325,5 +326,3 @@ async def decision(conn: AsyncConnection, decision_id: int) -> DecisionAnswer | 
 
 def _earliest(*instants: datetime | None) -> datetime | None:
     return min((at for at in instants if at is not None), default=None)
-
-

@@ -32,7 +32,7 @@ async def apply(
     await resolve(tx, case_row["id"], option.id, done, at, by=person.id)
 
 
-async def _resume(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+async def _resume(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, _at: datetime) -> str:
     """A suspended journey goes on in the state it was in."""
     assert journey_row is not None
     await tx.conn.execute(
@@ -58,7 +58,7 @@ async def _paid_by_hand(tx: Transaction, case_row: RowMapping, journey_row: RowM
     return "Recorded as paid out by hand."
 
 
-async def _more_time(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
     """An overdue pick gets another hour before the next reminder."""
     assert journey_row is not None
     row = (await tx.conn.execute(select(journey.c.dues).where(journey.c.id == journey_row["id"]))).scalar_one()

@@ -1,4 +1,6 @@
-"""The escalation ladder of a case: each level is reckoned from the previous due instant, and an empty level goes to the next."""
+"""The escalation ladder of a case: each level is reckoned from the previous due instant, and an empty level goes to
+the next.
+"""
 
 from datetime import datetime, timedelta
 
@@ -9,6 +11,7 @@ from domain.calendars import add_open_time
 from domain.case import KINDS
 from domain.ids import case_target
 from domain.messages import Situation, Step
+from domain.people import Person
 from domain.policy import Policy
 from ledger import mails, people, reference
 from ledger.case.life import add_event, change
@@ -19,7 +22,9 @@ from ledger.transaction import Transaction
 
 
 async def on_due(database: Database, step: Step) -> Situation:
-    """A due instant of a case has come: climb the ladder, or end a wait. What was recorded first wins: then nothing happens."""
+    """A due instant of a case has come: climb the ladder, or end a wait. What was recorded first wins: then nothing
+    happens.
+    """
     case_id = int(step.subject)
     async with database.read() as conn:
         episode = await _episode(conn, case_id)
@@ -71,7 +76,7 @@ async def _climb(tx: Transaction, row: RowMapping, at: datetime) -> str:
     policy = await reference.policy_at(tx.conn, place, at)
     ladder = KINDS[row["kind"]].ladder
     level = row["level"]
-    asked: list[people.Person] = []
+    asked: list[Person] = []
     while level < len(ladder) and not asked:
         asked = list(
             await people.holders_of_role(

@@ -1,4 +1,6 @@
-"""How a case begins and ends. One row per cause: a repeat adds to it, and one that comes back is reopened as a new episode."""
+"""How a case begins and ends. One row per cause: a repeat adds to it, and one that comes back is reopened as a new
+episode.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,11 +68,13 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
     kind = KINDS[opening.kind]
     key = f"{opening.kind}|{opening.subject}"
     before = (
-        await tx.conn.execute(select(case_file).where(case_file.c.dedupe_key == key).with_for_update())
-    ).mappings().first()
+        (await tx.conn.execute(select(case_file).where(case_file.c.dedupe_key == key).with_for_update()))
+        .mappings()
+        .first()
+    )
     if before is not None and before["state"] in OPEN_STATES:
         await _seen_again(tx, before, opening)
-        return CaseRef(before["id"], before["episode"], False)
+        return CaseRef(before["id"], before["episode"], is_new=False)
     repeats = before["repeat_count"] + 1 if before is not None else 0
     due = clocks(kind.severity, opening.at, opening.policy.cases, opening.place.hours)
     terms = priority(
@@ -137,7 +141,7 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
         situations.of_case_row(row, 1),
         search_attributes(row),
     )
-    return CaseRef(row["id"], row["episode"], True)
+    return CaseRef(row["id"], row["episode"], is_new=True)
 
 
 async def _seen_again(tx: Transaction, row: RowMapping, opening: Opening) -> None:
@@ -218,7 +222,11 @@ async def _close(
     )
     await add_event(tx, changed, "resolved" if state == "resolved" else "healed", text, at, actor=by)
     tx.record(
-        f"case.{state}", f"case:{row['id']}", at, before={"state": row["state"]}, after={"state": state, "as": resolution}
+        f"case.{state}",
+        f"case:{row['id']}",
+        at,
+        before={"state": row["state"]},
+        after={"state": state, "as": resolution},
     )
     tell_case(tx, changed, Message.CASE_CLOSED)
 
@@ -235,9 +243,7 @@ async def heal(tx: Transaction, case_id: int | None, because: str, at: datetime)
         return
     await tx.conn.execute(
         update(case_decision)
-        .where(
-            case_decision.c.case_id == case_id, case_decision.c.state.in_(("applying", "awaiting_approval"))
-        )
+        .where(case_decision.c.case_id == case_id, case_decision.c.state.in_(("applying", "awaiting_approval")))
         .values(state="refused", reason=f"Not applied: {because}.")
     )
     await _close(tx, row, "cancelled", "self_healed", f"Closed by itself: {because}.", at, by=None)

@@ -82,7 +82,9 @@ case_event = Table(
     word("kind"),
     word("actor"),
     word("via", default="system"),
-    Column("text", Text, nullable=False, server_default=""),  # a sentence for people; free text of people is in person_note
+    Column(
+        "text", Text, nullable=False, server_default=""
+    ),  # a sentence for people; free text of people is in person_note
     Column("note_id", BigInteger),
     document("detail", nullable=True),
     instant("at"),

@@ -1,4 +1,6 @@
-"""Journeys: the row whose lock orders everything that happens to an order, its lines, and the steps that were taken once."""
+"""Journeys: the row whose lock orders everything that happens to an order, its lines, and the steps that were taken
+once.
+"""
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
@@ -22,7 +24,8 @@ journey = Table(
     instant("promised_at", nullable=True),
     instant("opened_at"),
     instant("closed_at", nullable=True),
-    # Due instants by name, worked out when they were set: {"pick": "…", "window": "…"}. The workflow waits for the first.
+    # Due instants by name, worked out when they were set: {"pick": "…", "window": "…"}. The workflow waits for the
+    # first.
     document("dues"),
     # What is asked of people now: {"case_id": 7, "decision_id": 9, "approval_id": 3}.
     document("asks"),

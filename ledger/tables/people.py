@@ -65,7 +65,9 @@ api_key = Table(
     Column("key_hash", LargeBinary, nullable=False, unique=True),
     word("source"),
     Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    Column("sources", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # other sources whose orders it may name
+    Column(
+        "sources", ARRAY(Text), nullable=False, server_default=text("'{}'")
+    ),  # other sources whose orders it may name
     Column("person_id", ForeignKey("person.id")),  # set: a person's own token
     Column("act_as", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     instant("created_at"),

@@ -1,6 +1,18 @@
 """What carries and remembers: outbox, mails, idempotency, the inbox of events, the audit."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from ledger.tables.base import document, instant, metadata, number, one_of, recorded_at, word
 

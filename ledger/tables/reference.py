@@ -103,7 +103,8 @@ policy_document = Table(
     metadata,
     number(),
     word("version"),
-    # Where it holds: an empty word means everywhere; the most specific effective documents are merged over the shipped one.
+    # Where it holds: an empty word means everywhere; the most specific effective documents are merged over the
+    # shipped one.
     word("entity", default=""),
     word("region", default=""),
     word("location", default=""),

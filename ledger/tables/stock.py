@@ -1,4 +1,6 @@
-"""Stock: one row per location and item in disjoint buckets, the movements that explain every quantity, holds and waiting demand."""
+"""Stock: one row per location and item in disjoint buckets, the movements that explain every quantity, holds and
+waiting demand.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -27,11 +29,7 @@ stock = Table(
     # Share of the book quantity that counts and picks have confirmed lately, in thousandths.
     Column("confidence_permille", Integer, nullable=False, server_default=text("1000")),
     # Only `available` may go below zero, and only by a fact: a sale that happened is never refused.
-    *(
-        CheckConstraint(f"{bucket} >= 0", name=f"{bucket}_not_negative")
-        for bucket in BUCKETS
-        if bucket != "available"
-    ),
+    *(CheckConstraint(f"{bucket} >= 0", name=f"{bucket}_not_negative") for bucket in BUCKETS if bucket != "available"),
     CheckConstraint("confidence_permille BETWEEN 0 AND 1000", name="confidence_in_range"),
     # No index mentions a bucket, so a change of quantity stays on its page (HOT update).
     postgresql_with={"fillfactor": 70},
@@ -45,7 +43,8 @@ movement = Table(
     word("reason", default=""),
     word("sku"),
     Column("quantity", Integer, nullable=False),
-    # An account is a bucket at a location, or an outside account (supplier, customer, carrier, shrink, found) at the location it concerns.
+    # An account is a bucket at a location, or an outside account (supplier, customer, carrier, shrink, found) at the
+    # location it concerns.
     word("from_location"),
     word("from_account"),
     word("to_location"),
@@ -105,7 +104,9 @@ waiting_demand = Table(
     word("journey_id"),
     word("line_id"),
     Column("quantity", Integer, nullable=False),  # still wanted
-    Column("found", Integer, nullable=False, server_default=text("0")),  # held for it by others, not yet taken by the journey
+    Column(
+        "found", Integer, nullable=False, server_default=text("0")
+    ),  # held for it by others, not yet taken by the journey
     instant("promised_at", nullable=True),
     instant("at"),
     instant("ended_at", nullable=True),

@@ -1,4 +1,6 @@
-"""What must be true of stock, holds and books after anything at all; read by the tests, apart from the code under test."""
+"""What must be true of stock, holds and books after anything at all; read by the tests, apart from the code under
+test.
+"""
 
 from sqlalchemy import text
 
@@ -13,7 +15,9 @@ _SUMS = text(
 
 
 async def assert_books_agree(database: Database, opening: dict[tuple[str, str], int] | None = None) -> None:
-    """Movements explain every bucket (beyond `opening` units of available), holds explain reserved, journals balance."""
+    """Movements explain every bucket (beyond `opening` units of available), holds explain reserved, journals
+    balance.
+    """
     async with database.read() as conn:
         rows = (await conn.execute(text("SELECT * FROM stock ORDER BY location, sku"))).mappings().all()
         sums = {(r.location, r.sku, r.bucket): r.quantity for r in await conn.execute(_SUMS)}
@@ -23,12 +27,15 @@ async def assert_books_agree(database: Database, opening: dict[tuple[str, str], 
                 start = (opening or {}).get((row["location"], row["sku"]), 0) if bucket == "available" else 0
                 assert row[bucket] == start + moved, (row["location"], row["sku"], bucket)
         held = await conn.execute(
-            text("SELECT location, sku, sum(reserved)::int AS reserved, sum(staged)::int AS staged FROM hold GROUP BY 1, 2")
+            text(
+                "SELECT location, sku, sum(reserved)::int AS reserved, sum(staged)::int AS staged"
+                " FROM hold GROUP BY 1, 2"
+            )
         )
         by_place = {(row["location"], row["sku"]): row for row in rows}
-        for row in held:
-            assert by_place[row.location, row.sku]["reserved"] == row.reserved
-            assert by_place[row.location, row.sku]["staged"] >= row.staged
+        for place in held:
+            assert by_place[place.location, place.sku]["reserved"] == place.reserved
+            assert by_place[place.location, place.sku]["staged"] >= place.staged
         unbalanced = await conn.execute(
             text("SELECT journal_id FROM journal_line GROUP BY 1 HAVING sum(debit_minor) <> sum(credit_minor)")
         )

@@ -1,6 +1,7 @@
 """A BOPIS order in the ledger: what is promised, what facts do, what requests are refused, and what the books say."""
 
 import asyncio
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,10 +29,11 @@ OPENING = {("S1", TEA): 5, ("S2", TEA): 5}
 NOW = datetime.now(UTC)
 
 
-async def report(shop: Shop, kind: str, data: dict[str, Any], *, event_id: str | None = None, caller: Caller = WEB) -> Any:
-    shop.orders += 1
+async def report(
+    shop: Shop, kind: str, data: dict[str, Any], *, event_id: str | None = None, caller: Caller = WEB
+) -> Any:
     event = {
-        "id": event_id or f"e-{shop.orders}",
+        "id": event_id or uuid.uuid4().hex,
         "type": kind,
         "occurred_at": datetime.now(UTC).isoformat(),
         "data": data,
@@ -164,9 +166,7 @@ class TestCollect:
         journey = await shop.order(3)
         data = {"journey_id": journey, "lines": [{"line_id": "1", "quantity": 1}], "actor": "p1"}
         event = {"id": "h", "type": "bopis.handed_over", "occurred_at": "2026-03-02T10:00:00Z", "data": data}
-        outcomes = [
-            (await facts.receive(shop.database, WEB, [event], received_at=NOW))[0].outcome for _ in range(3)
-        ]
+        outcomes = [(await facts.receive(shop.database, WEB, [event], received_at=NOW))[0].outcome for _ in range(3)]
         assert outcomes == ["accepted", "duplicate", "duplicate"]
         assert await shop.value("SELECT collected FROM journey_line") == 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -74,8 +74,8 @@ class TestOverHttp:
 
 class TestTheSandbox:
     @pytest.fixture
-    async def record(self, tmp_path: Path) -> AsyncIterator[Path]:
-        yield tmp_path / "made" / "sandbox.sqlite"
+    def record(self, tmp_path: Path) -> Path:
+        return tmp_path / "made" / "sandbox.sqlite"
 
     async def test_it_says_yes_and_says_it_again(self, record: Path) -> None:
         sandbox = SandboxPaymentProvider(record)

@@ -246,7 +246,7 @@ class TestTemporalLosesItsDatabase:
         running = asyncio.create_task(relay.run(stop))
 
         async def all_told() -> bool:
-            return await shop.value("SELECT count(*) FROM outbox WHERE done_at IS NULL") == 0
+            return bool(await shop.value("SELECT count(*) = 0 FROM outbox WHERE done_at IS NULL"))
 
         await eventually(all_told)
         home = await outbox.temporal_home(shop.database)

@@ -45,7 +45,9 @@ class TestApprovalRequest:
         approval_id = await an_approval(retailer)
         assert await sender(retailer, mail_server.port).once() == 1
         [message] = mail_server.mails
-        text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        part = message.get_body(("plain",))
+        assert part is not None
+        text = part.get_content().replace("\r\n", "\n")
         found = re.search(rf"^{BASE}/a/(\S+)$", text, re.MULTILINE)
         assert found is not None
         assert message["To"] == "Ana Ruiz <ana.ruiz@stores.example>"

@@ -1,6 +1,7 @@
 """People who sign in: passwords for the retailer's people, and browsers that keep their cookies."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
@@ -9,9 +10,11 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 import ledger.engine
+from domain.messages import Step
+from ledger.bopis.steps import open_case
 from ledger.tables import credential
 from ledger.transaction import Transaction
-from tests.web.retail import NOW, PEOPLE
+from tests.web.retail import NOW, PEOPLE, order
 
 PASSWORD = "long enough for a test"
 _HASH = PasswordHasher(time_cost=1, memory_cost=1024).hash(PASSWORD)
@@ -63,3 +66,16 @@ def sign_in(accounts: None, browse: Callable[[], httpx2.AsyncClient]) -> SignIn:
         return client
 
     return enter
+
+
+async def failed_order(
+    web: httpx2.AsyncClient, database: ledger.engine.Database, order_id: str = "W-1", *, sku: str = "APPLE"
+) -> int:
+    """An order for more than its store has, and the case that its workflow opens; returns the case's number."""
+    placed = await web.post("/api/v1/bopis-orders", json=order(order_id, sku=sku, quantity=12))
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["state"] == "reservation_failed"
+    step = Step(subject=placed.json()["journey_id"], occurrence="1", at=datetime.now(UTC))
+    situation = await open_case(database, step)
+    assert situation.case_id is not None
+    return situation.case_id

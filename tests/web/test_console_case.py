@@ -7,20 +7,11 @@ import pytest
 
 import ledger.engine
 from ledger import tables
-from tests.web.retail import a_case, order, rows
-from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.retail import a_case, rows
+from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 
 __all__ = ["accounts", "browse", "sign_in"]
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
-
-
-async def failed_order(web: httpx2.AsyncClient, database: ledger.engine.Database, order_id: str = "W-1") -> int:
-    """An order for more apples than store S1 has; returns the number of its case."""
-    placed = await web.post("/api/v1/bopis-orders", json=order(order_id, quantity=12))
-    assert placed.status_code == 201, placed.text
-    assert placed.json()["state"] == "reservation_failed"
-    found = [row["id"] for row in await rows(database, tables.case_file) if row["kind"] == "reservation_failure"]
-    return max(found)
 
 
 def option_ids(page: str) -> list[str]:

@@ -166,7 +166,7 @@ class TestVerdict:
 
 
 class TestEnds:
-    @pytest.mark.parametrize("path", ["/a/nonsense", "/a/" + "A" * 43, "/a/%00", "/a/..%2f..%2fetc"])
+    @pytest.mark.parametrize("path", ["/a/nonsense", "/a/" + "A" * 43, "/a/..%2f..%2fetc"])
     async def test_a_link_that_never_was_tells_nothing(
         self, retailer: ledger.engine.Database, browse: Browse, path: str
     ) -> None:

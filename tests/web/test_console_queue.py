@@ -7,8 +7,8 @@ import pytest
 
 import ledger.engine
 from ledger import tables
-from tests.web.retail import a_case, order, rows
-from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.retail import a_case, rows
+from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from web.console.queue import read_address
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -112,11 +112,10 @@ class TestFilters:
     async def test_an_order_number_finds_its_cases(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
-        placed = await web.post("/api/v1/bopis-orders", json=order("W-7", sku="BREAD", quantity=9))
-        assert placed.json()["state"] == "reservation_failed"
+        case_id = await failed_order(web, retailer, "W-7")
         await a_case(retailer, "another")
         page = await (await sign_in("sam.ortega")).get("/console/queue?order=W-7")
-        assert len(listed(page.text)) == 1
+        assert listed(page.text) == [case_id]
 
     @pytest.mark.parametrize(
         "query", ["colour=red", "kind=nonsense", "tab=nonsense", "age=9000h", "severity=loud", "state=' OR 1=1 --"]

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import CaseOption
 from domain.errors import DomainError, Malformed, NothingOffered
 from domain.people import Person
+from domain.words import words
 from ledger import case as cases
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.journeys import journey_customer, journey_detail
@@ -215,7 +216,7 @@ async def decide(
             case = await case_detail(conn, person, case_id)
         chosen = chosen_option(case, option)
         check_confirmed(chosen, confirmed)
-        parameters = {**chosen.parameters, "confirmed": True} if chosen.confirms else dict(chosen.parameters)
+        parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True)}
         await cases.decide(
             database, case_id, person, option_id=chosen.id, parameters=parameters, note=note.strip(), version=version,
             via="console",
@@ -236,7 +237,7 @@ def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:
 
 def check_confirmed(option: CaseOption, confirmed: list[str]) -> None:
     """Raises `Malformed` unless every statement that the option asks for was ticked."""
-    missing = [text for number, text in enumerate(option.confirms) if f"{option.id}#{number}" not in confirmed]
+    missing = [words(name) for name in option.confirms if f"{option.id}#{name}" not in confirmed]
     if missing:
         raise Malformed(f"“{option.label}” needs your word for this first: {'; '.join(missing)}.")
 
