@@ -123,6 +123,27 @@ def migrate() -> None:
 
 
 @app.command()
+def audit() -> None:
+    """Check the ledger's invariants in the database of DATABASE_URL; exit code 1 and a list when one is broken."""
+    from ledger.audit import RULES
+    from ledger.audit import audit as check
+    from ledger.engine import Database
+
+    async def run() -> int:
+        database = Database(_database_url(), application="endcap-audit")
+        async with database.read() as conn:
+            findings = await check(conn)
+        await database.dispose()
+        for finding in findings:
+            typer.echo(f"{finding.rule}: {finding.where}: {finding.detail}")
+        return len(findings)
+
+    if broken := asyncio.run(run()):
+        _refuse(f"{broken} findings")
+    typer.echo(f"{len(RULES)} rules hold")
+
+
+@app.command()
 def load(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of CSV files")]) -> None:
     """Import master data and opening stock; rejected rows are listed in FOLDER/rejects.csv and make the exit code 1."""
     from ledger.load import load as load_folder

@@ -49,8 +49,8 @@ MEMO_ROW = "endcap_outbox_row"
 REBUILT = "rebuilt"
 
 SLOTS = 32
-LEASE_S = 30.0
-RPC_TIMEOUT = timedelta(seconds=10)
+LEASE_S = 12.0
+RPC_TIMEOUT = timedelta(seconds=5)
 POLL_S = 1.0
 HOME_CHECK_S = 5.0
 STUCK_AFTER = 8

@@ -15,6 +15,7 @@ log = logging.getLogger("endcap.demo")
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
 BUSY = frozenset({429, 502, 503, 504})
+TRIES_AFTER_FAILURE = 3  # of a call that broke the server: the same body is safe, and may work the next time
 Body = dict[str, Any]
 
 
@@ -75,6 +76,7 @@ class Client:
         self, method: str, path: str, *, as_: str, parameters: Mapping[str, str | int], body: Body | None
     ) -> Body:
         pause_s = FIRST_PAUSE_S
+        failures = 0
         while True:
             try:
                 answer = await self.http.request(
@@ -83,10 +85,11 @@ class Client:
             except httpx2.TransportError as error:
                 log.info("%s is away (%s); next try in %.1f s", path, type(error).__name__, pause_s)
             else:
-                if answer.status_code not in BUSY:
+                failures += answer.status_code == 500
+                if answer.status_code not in BUSY and (answer.status_code != 500 or failures >= TRIES_AFTER_FAILURE):
                     return _read(answer, f"{method} {path}")
                 pause_s = max(pause_s, _retry_after_s(answer))
-                log.info("%s is busy (%d); next try in %.1f s", path, answer.status_code, pause_s)
+                log.info("%s cannot answer (%d); next try in %.1f s", path, answer.status_code, pause_s)
             await self.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

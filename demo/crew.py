@@ -33,7 +33,7 @@ class Crew:
         return min((at for order in self.memory.orders if (at := _due(order)) is not None), default=None)
 
     async def work(self, now: dt.datetime) -> None:
-        """Does everything that is due. An order that the API refuses to speak of is let go and logged."""
+        """Does everything that is due. An order that the API refuses to speak of is logged and let go."""
         for order in list(self.memory.orders):
             due = _due(order)
             if due is None or due > now:
@@ -42,7 +42,8 @@ class Crew:
                 keep = await self._visit(order, now)
             except RefusedError as error:
                 log.warning("%s: %s", order.order, error)
-                keep = False
+                keep = error.status >= 500
+                order.look_at = now + LOOK_AGAIN
             if not keep:
                 self.memory.orders.remove(order)
 

@@ -62,6 +62,18 @@ class Shop:
         (outcome,) = await facts.receive(self.database, WEB, [event], received_at=datetime.now(UTC))
         return outcome
 
+    async def put(self, location: str, available: int) -> None:
+        """Have so many packs of tea on the shelf, with a movement that explains them."""
+        before = await self.value("SELECT available FROM stock WHERE location = :at", at=location)
+        change = available - before
+        sides = ("supplier", "available") if change > 0 else ("available", "shrink")
+        await self.change("UPDATE stock SET available = :n WHERE location = :at", n=available, at=location)
+        await self.change(
+            "INSERT INTO movement (kind, sku, quantity, from_location, from_account, to_location, to_account, entity,"
+            " cause, actor, at) VALUES ('received', :sku, :n, :at, :a, :at, :b, 'DE01', 'opening', 'test', now())",
+            sku=TEA, n=abs(change), at=location, a=sides[0], b=sides[1],
+        )  # fmt: skip
+
     async def tell(self, target: str, message: Message = Message.TIME_SKIPPED) -> None:
         """Have the relay tell a workflow something, without changing anything."""
 
@@ -89,9 +101,7 @@ class Shop:
             await conn.execute(text(statement), values)
 
 
-async def open_shop(
-    url: str, *, tea: dict[str, int] | None = None, policy: dict[str, Any] | None = None
-) -> Shop:
+async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict[str, Any] | None = None) -> Shop:
     """Fill an empty database. `tea` is the opening stock by location; `policy` is laid over the shipped one."""
     database = Database(url, pool_size=10, application="endcap-test", sealing_keys={"test": b"0" * 32})
     async with database.engine.begin() as conn:
@@ -116,8 +126,8 @@ async def open_shop(
         await conn.execute(
             insert(item).values(sku=TEA, name="Green tea", price_minor=PRICE_MINOR, cost_minor=COST_MINOR)
         )
-        for code, quantity in (tea or {"S1": 5, "S2": 5}).items():
-            await conn.execute(insert(stock).values(location=code, sku=TEA, available=quantity))
+        for code in tea or {"S1": 5, "S2": 5}:
+            await conn.execute(insert(stock).values(location=code, sku=TEA))
         for who in PEOPLE:
             await conn.execute(insert(person).values(id=who.id, name=who.name, email=who.email))
             for grant in who.grants:
@@ -128,4 +138,8 @@ async def open_shop(
                     version=uuid.uuid4().hex[:8], effective_from=datetime(2020, 1, 1, tzinfo=UTC), body=policy
                 )
             )
-    return Shop(database)
+    shop = Shop(database)
+    for code, quantity in (tea or {"S1": 5, "S2": 5}).items():
+        if quantity:
+            await shop.put(code, quantity)
+    return shop

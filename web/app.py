@@ -34,7 +34,10 @@ def release() -> str:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database = Database(
-        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-web"
+        settings.require_database_url(),
+        pool_size=settings.database_pool_size,
+        application="endcap-web",
+        sealing_keys=settings.payload_keyring,
     )
     app.state.database = database
     try:
@@ -54,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # the usual page loads scripts from elsewhere and runs inline ones
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         separate_input_output_schemas=False,
     )
     app.state.settings = settings

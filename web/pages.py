@@ -61,6 +61,11 @@ def paragraphs(text: str) -> Markup:
     return Markup("<br>").join(escape(line) for line in text.splitlines())
 
 
+def without(things: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A mapping less some of its keys."""
+    return {name: thing for name, thing in things.items() if name not in names}
+
+
 def path(text: object) -> str:
     """One segment of an address, whatever characters an id has."""
     return quote(str(text), safe=":")
@@ -90,6 +95,7 @@ def environment() -> Environment:
         "paragraphs": paragraphs,
         "path": path,
         "instant": instant,
+        "without": without,
         "until": until,
         "span": span,
     }

@@ -8,10 +8,10 @@ from temporalio.workflow import unsafe
 with unsafe.imports_passed_through():
     from domain.errors import leaves
 
-# One ledger transaction; the database's own time-out for a statement is longer, so a lost connection is noticed here.
-STEP_TIMEOUT = timedelta(seconds=30)
+# One ledger transaction. A worker that is killed keeps its step from the others for this long.
+STEP_TIMEOUT = timedelta(seconds=15)
 # The provider's answer (a fraction of it) and the transaction that records it.
-PAYMENT_TIMEOUT = timedelta(seconds=60)
+PAYMENT_TIMEOUT = timedelta(seconds=40)
 
 # Temporal compares exact class names, never base classes: each refusal is listed, and a test proves the list complete.
 NOT_RETRYABLE: tuple[str, ...] = tuple(leaves())

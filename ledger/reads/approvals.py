@@ -89,6 +89,7 @@ class ApprovalDetail(ApprovalSummary):
     roles: list[str]
     next_at: datetime | None
     option: CaseOption | None
+    reason: str | None  # what the requester wrote beside the decision
     verdicts: list[VerdictRow]
 
 
@@ -207,6 +208,7 @@ async def approval_detail(
         roles=row["roles"],
         next_at=row["next_at"],
         option=await _option(conn, row["decision_id"]),
+        reason=await _reason(conn, row["decision_id"]),
         verdicts=await _verdicts(conn, approval_id),
     )
 
@@ -261,6 +263,15 @@ async def _option(conn: AsyncConnection, decision_id: int | None) -> CaseOption 
     query = select(case_decision.c.option).where(case_decision.c.id == decision_id)
     found = (await conn.execute(query)).scalar_one_or_none()
     return CaseOption.model_validate(found) if found else None
+
+
+async def _reason(conn: AsyncConnection, decision_id: int | None) -> str | None:
+    query = (
+        select(person_note.c.text)
+        .join(case_decision, case_decision.c.note_id == person_note.c.id)
+        .where(case_decision.c.id == decision_id)
+    )
+    return (await conn.execute(query)).scalar_one_or_none() if decision_id is not None else None
 
 
 async def _verdicts(conn: AsyncConnection, approval_id: int) -> list[VerdictRow]:

@@ -194,6 +194,8 @@ class TestPoliteness:
             httpx2.Response(503, headers={"Retry-After": "5"}),
             httpx2.Response(429, json={}),
             httpx2.ReadTimeout("slow"),
+            httpx2.Response(500, json={}),
+            httpx2.Response(500, json={}),
         ]
         clock = Clock()
         run = start(till, clock)
@@ -208,6 +210,12 @@ class TestPoliteness:
         till.troubles = [httpx2.Response(422, json={"code": "unknown_sku", "detail": "no such item"})]
         await run._day(DAY)
         assert run.memory.position > 50
+
+    async def test_a_call_that_keeps_failing_is_given_up_after_three_tries(self, till: Till, start: Start) -> None:
+        till.troubles = [httpx2.Response(500, json={"detail": "broken"}) for _ in range(3)]
+        with pytest.raises(RefusedError, match="500"):
+            await start(till, Clock()).client.get("/api/v1/cases", as_="web")
+        assert till.troubles == []
 
     async def test_a_refusal_says_what_the_api_said(self, till: Till, start: Start) -> None:
         till.troubles = [httpx2.Response(403, json={"code": "insufficient_scope", "detail": "orders:write is missing"})]

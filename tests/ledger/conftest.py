@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import Database as TestDatabase
+from tests.ledger.books import assert_books_agree
 from tests.shop import Shop, open_shop
 
 
 @pytest.fixture
 async def shop(database: TestDatabase) -> AsyncIterator[Shop]:
-    """Two stores with five packs of tea each."""
+    """Two stores with five packs of tea each. Whatever a test does, stock, holds and books agree afterwards."""
     opened = await open_shop(database.url)
     yield opened
+    await assert_books_agree(opened.database)
     await opened.database.dispose()

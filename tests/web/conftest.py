@@ -1,6 +1,11 @@
-"""The small retailer in a database of its own, and the application in this process."""
+"""The small retailer in a database of its own, and the application in this process.
 
-from collections.abc import AsyncIterator, Callable, Iterator
+Tests that change nothing share one retailer, the `standing` one: it is made once, and they say so by asking for it.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx2
 import pytest
@@ -8,36 +13,39 @@ from fastapi import FastAPI
 
 import ledger.engine
 from domain.masterdata import StockRow
+from embedded.postgres import create_database, drop_database
 from ledger import opening
 from settings import Settings
 from tests.conftest import Database
 from tests.web.retail import key_text, master_data
 
 MAX_BODY_BYTES = 50_000
+As = Callable[[str], httpx2.AsyncClient]
+OPENING = (("S1", "APPLE", 10), ("S1", "BREAD", 3), ("S2", "APPLE", 50), ("S9", "APPLE", 7))
 
 
-@pytest.fixture
-def settings(database: Database) -> Settings:
-    return Settings(_env_file=None, demo=True, database_url=database.url, max_body_bytes=MAX_BODY_BYTES)
+def settings_for(url: str) -> Settings:
+    return Settings(_env_file=None, demo=True, database_url=url, max_body_bytes=MAX_BODY_BYTES)
 
 
-@pytest.fixture
-async def retailer(database: Database) -> AsyncIterator[ledger.engine.Database]:
+@asynccontextmanager
+async def open_retailer(url: str) -> AsyncIterator[ledger.engine.Database]:
     """One entity, two regions, three stores, three items with opening stock, five people and nine keys."""
-    made = ledger.engine.Database(database.url)
-    await made.write(master_data, actor="test", via="test")
-    rows = [
-        StockRow(location=place, sku=sku, quantity=quantity, unit_cost_minor=70)
-        for place, sku, quantity in (("S1", "APPLE", 10), ("S1", "BREAD", 3), ("S2", "APPLE", 50), ("S9", "APPLE", 7))
-    ]
-    posted, refused = await opening.post(made, rows)
-    assert (posted, refused) == (4, {})
-    yield made
-    await made.dispose()
+    made = ledger.engine.Database(url)
+    try:
+        await made.write(master_data, actor="test", via="test")
+        stock = [
+            StockRow(location=place, sku=sku, quantity=quantity, unit_cost_minor=70) for place, sku, quantity in OPENING
+        ]
+        posted, refused = await opening.post(made, stock)
+        assert (posted, refused) == (4, {})
+        yield made
+    finally:
+        await made.dispose()
 
 
-@pytest.fixture
-async def app(settings: Settings, retailer: ledger.engine.Database) -> AsyncIterator[FastAPI]:
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[FastAPI]:
     from web.app import create_app
 
     made = create_app(settings)
@@ -45,29 +53,71 @@ async def app(settings: Settings, retailer: ledger.engine.Database) -> AsyncIter
         yield made
 
 
+@asynccontextmanager
+async def open_clients(app: FastAPI) -> AsyncIterator[As]:
+    async with AsyncExitStack() as clients:
+
+        def made(name: str) -> httpx2.AsyncClient:
+            headers = {"Authorization": f"Bearer {key_text(name)}"} if name else {}
+            transport = httpx2.ASGITransport(app=app)
+            client = httpx2.AsyncClient(transport=transport, base_url="http://endcap.test", headers=headers)
+            clients.push_async_callback(client.aclose)
+            return client
+
+        yield made
+
+
 @pytest.fixture
-async def as_key(app: FastAPI) -> AsyncIterator[Callable[[str], httpx2.AsyncClient]]:
+def settings(database: Database) -> Settings:
+    return settings_for(database.url)
+
+
+@pytest.fixture
+async def retailer(database: Database) -> AsyncIterator[ledger.engine.Database]:
+    """The retailer in a database that this test alone uses."""
+    async with open_retailer(database.url) as made:
+        yield made
+
+
+@pytest.fixture
+async def app(settings: Settings, retailer: ledger.engine.Database) -> AsyncIterator[FastAPI]:
+    async with open_app(settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def as_key(app: FastAPI) -> AsyncIterator[As]:
     """`as_key("web")`: a client that calls the API with that key; the empty name sends none."""
-    clients: list[httpx2.AsyncClient] = []
-
-    def made(name: str) -> httpx2.AsyncClient:
-        headers = {"Authorization": f"Bearer {key_text(name)}"} if name else {}
-        transport = httpx2.ASGITransport(app=app)
-        clients.append(httpx2.AsyncClient(transport=transport, base_url="http://endcap.test", headers=headers))
-        return clients[-1]
-
-    yield made
-    for client in clients:
-        await client.aclose()
+    async with open_clients(app) as made:
+        yield made
 
 
 @pytest.fixture
-def web(as_key: Callable[[str], httpx2.AsyncClient]) -> httpx2.AsyncClient:
+def web(as_key: As) -> httpx2.AsyncClient:
     """The shop's system: every scope, for the source `web`."""
     return as_key("web")
 
 
+@pytest.fixture(scope="session")
+async def standing_retailer(postgres_url: str, template_database: str) -> AsyncIterator[ledger.engine.Database]:
+    """A retailer that no test changes: for what is refused, and for what is only read."""
+    name = f"endcap_standing_{uuid.uuid4().hex[:12]}"
+    url = await create_database(postgres_url, name, template=template_database)
+    try:
+        async with open_retailer(url) as made:
+            yield made
+    finally:
+        await drop_database(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+async def standing_key(standing_retailer: ledger.engine.Database) -> AsyncIterator[As]:
+    """As `as_key`, for the retailer that no test changes."""
+    async with open_app(settings_for(standing_retailer.url)) as app, open_clients(app) as made:
+        yield made
+
+
 @pytest.fixture
-def order_ids() -> Iterator[str]:
-    """Order ids in a row: W-1, W-2 …"""
-    return (f"W-{number}" for number in range(1, 10_000))
+def standing(standing_key: As) -> httpx2.AsyncClient:
+    """The shop's system at the retailer that no test changes."""
+    return standing_key("web")

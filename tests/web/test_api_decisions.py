@@ -63,20 +63,20 @@ class TestDeciding:
         ],
     )
     async def test_nobody_decides_who_may_not(
-        self, as_key: As, retailer: Database, key: str, named: str | None
+        self, standing_key: As, standing_retailer: Database, key: str, named: str | None
     ) -> None:
-        case_id = await a_case(retailer, "S1|APPLE")
+        case_id = await a_case(standing_retailer, "S1|APPLE")
         headers = {"X-On-Behalf-Of": named} if named else {}
-        response = await as_key(key).post(f"/api/v1/cases/{case_id}/decisions", json=DISMISS, headers=headers)
+        response = await standing_key(key).post(f"/api/v1/cases/{case_id}/decisions", json=DISMISS, headers=headers)
         problem(response, 403, "not_allowed")
-        assert await rows(retailer, tables.case_decision) == []
+        assert await rows(standing_retailer, tables.case_decision) == []
 
-    async def test_a_case_of_another_region_does_not_exist(self, as_key: As, retailer: Database) -> None:
-        case_id = await a_case(retailer, "S1|APPLE")
-        problem(await as_key("sol").post(f"/api/v1/cases/{case_id}/decisions", json=DISMISS), 404, "not_found")
+    async def test_a_case_of_another_region_does_not_exist(self, standing_key: As, standing_retailer: Database) -> None:
+        case_id = await a_case(standing_retailer, "S1|APPLE")
+        problem(await standing_key("sol").post(f"/api/v1/cases/{case_id}/decisions", json=DISMISS), 404, "not_found")
 
-    async def test_deciding_needs_its_scope(self, as_key: As) -> None:
-        problem(await as_key("pos").post("/api/v1/cases/1/decisions", json=DISMISS), 403, "insufficient_scope")
+    async def test_deciding_needs_its_scope(self, standing_key: As) -> None:
+        problem(await standing_key("pos").post("/api/v1/cases/1/decisions", json=DISMISS), 403, "insufficient_scope")
 
     @pytest.mark.parametrize(
         ("body", "status", "code"),
@@ -91,15 +91,15 @@ class TestDeciding:
         ],
     )
     async def test_a_decision_that_cannot_be_taken_is_named(
-        self, as_key: As, retailer: Database, body: dict[str, Any], status: int, code: str
+        self, standing_key: As, standing_retailer: Database, body: dict[str, Any], status: int, code: str
     ) -> None:
-        case_id = await a_case(retailer, "S1|APPLE")
-        problem(await as_key("sam").post(f"/api/v1/cases/{case_id}/decisions", json=body), status, code)
-        assert await rows(retailer, tables.case_decision) == []
+        case_id = await a_case(standing_retailer, "S1|APPLE")
+        problem(await standing_key("sam").post(f"/api/v1/cases/{case_id}/decisions", json=body), status, code)
+        assert await rows(standing_retailer, tables.case_decision) == []
 
-    async def test_a_decision_that_is_not_there_is_404(self, as_key: As) -> None:
-        problem(await as_key("sam").get("/api/v1/decisions/404"), 404, "not_found")
-        problem(await as_key("sam").post("/api/v1/cases/404/decisions", json=DISMISS), 404, "not_found")
+    async def test_a_decision_that_is_not_there_is_404(self, standing_key: As) -> None:
+        problem(await standing_key("sam").get("/api/v1/decisions/404"), 404, "not_found")
+        problem(await standing_key("sam").post("/api/v1/cases/404/decisions", json=DISMISS), 404, "not_found")
 
 
 class TestVerdicts:
@@ -128,29 +128,29 @@ class TestVerdicts:
         assert (await as_key("ana").get(path)).json()["may_decide"] is False
         assert (await as_key("ana").get("/api/v1/approvals?mine=true")).json()["items"] == []
 
-    async def test_another_role_cannot_approve(self, as_key: As, retailer: Database) -> None:
-        approval_id = await an_approval(retailer, requester="fin.weber")
+    async def test_another_role_cannot_approve(self, standing_key: As, standing_retailer: Database) -> None:
+        approval_id = await an_approval(standing_retailer, requester="fin.weber")
         path = f"/api/v1/approvals/{approval_id}"
-        problem(await as_key("ida").post(f"{path}/decisions", json={"verdict": "approve"}), 403, "not_allowed")
-        assert "store manager" in (await as_key("ida").get(path)).json()["why_not"]
+        problem(await standing_key("ida").post(f"{path}/decisions", json={"verdict": "approve"}), 403, "not_allowed")
+        assert "store manager" in (await standing_key("ida").get(path)).json()["why_not"]
 
     @pytest.mark.parametrize("name", ["ana.ruiz", "sam.ortega"])
-    async def test_never_in_somebody_elses_name(self, as_key: As, retailer: Database, name: str) -> None:
-        approval_id = await an_approval(retailer)
+    async def test_never_in_somebody_elses_name(self, standing_key: As, standing_retailer: Database, name: str) -> None:
+        approval_id = await an_approval(standing_retailer)
         for key in ("web", "ana"):
-            response = await as_key(key).post(
+            response = await standing_key(key).post(
                 f"/api/v1/approvals/{approval_id}/decisions",
                 json={"verdict": "approve"},
                 headers={"X-On-Behalf-Of": name},
             )
             problem(response, 403, "not_allowed")
-        assert await rows(retailer, tables.approval_verdict) == []
+        assert await rows(standing_retailer, tables.approval_verdict) == []
 
-    async def test_a_system_gives_no_verdict(self, as_key: As, retailer: Database) -> None:
-        approval_id = await an_approval(retailer)
+    async def test_a_system_gives_no_verdict(self, standing_key: As, standing_retailer: Database) -> None:
+        approval_id = await an_approval(standing_retailer)
         path = f"/api/v1/approvals/{approval_id}/decisions"
-        problem(await as_key("web").post(path, json={"verdict": "approve"}), 403, "not_allowed")
-        problem(await as_key("pos").post(path, json={"verdict": "approve"}), 403, "insufficient_scope")
+        problem(await standing_key("web").post(path, json={"verdict": "approve"}), 403, "not_allowed")
+        problem(await standing_key("pos").post(path, json={"verdict": "approve"}), 403, "insufficient_scope")
 
     @pytest.mark.parametrize(
         ("body", "status", "code"),
@@ -163,11 +163,11 @@ class TestVerdicts:
         ],
     )
     async def test_a_verdict_that_cannot_stand_is_named(
-        self, as_key: As, retailer: Database, body: dict[str, Any], status: int, code: str
+        self, standing_key: As, standing_retailer: Database, body: dict[str, Any], status: int, code: str
     ) -> None:
-        approval_id = await an_approval(retailer)
-        problem(await as_key("ana").post(f"/api/v1/approvals/{approval_id}/decisions", json=body), status, code)
-        assert await rows(retailer, tables.approval_verdict) == []
+        approval_id = await an_approval(standing_retailer)
+        problem(await standing_key("ana").post(f"/api/v1/approvals/{approval_id}/decisions", json=body), status, code)
+        assert await rows(standing_retailer, tables.approval_verdict) == []
 
     async def test_a_question_leaves_it_open(self, as_key: As, retailer: Database) -> None:
         approval_id = await an_approval(retailer)

@@ -83,61 +83,63 @@ class TestRefusals:
         assert [row["key"] for row in await rows(retailer, tables.journey)] == ["W-1"]
 
     @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 201])
-    async def test_a_key_that_is_none_is_refused(self, web: httpx2.AsyncClient, key: str) -> None:
+    async def test_a_key_that_is_none_is_refused(self, standing: httpx2.AsyncClient, key: str) -> None:
         headers = httpx2.Headers([(b"Idempotency-Key", key.encode())])
-        problem(await web.post(ORDERS, json=order("W-1"), headers=headers), 422, "malformed")
+        problem(await standing.post(ORDERS, json=order("W-1"), headers=headers), 422, "malformed")
 
-    async def test_an_unknown_sku_is_pointed_at(self, web: httpx2.AsyncClient, retailer: Database) -> None:
-        body = problem(await web.post(ORDERS, json=order("W-1", sku="GHOST")), 422, "unknown_sku")
+    async def test_an_unknown_sku_is_pointed_at(
+        self, standing: httpx2.AsyncClient, standing_retailer: Database
+    ) -> None:
+        body = problem(await standing.post(ORDERS, json=order("W-1", sku="GHOST")), 422, "unknown_sku")
         assert body["errors"][0]["pointer"] == "/lines/0/sku"
         assert "GHOST" in body["detail"]
-        assert await rows(retailer, tables.journey) == []
+        assert await rows(standing_retailer, tables.journey) == []
 
-    async def test_an_unknown_location_is_pointed_at(self, web: httpx2.AsyncClient) -> None:
-        body = problem(await web.post(ORDERS, json=order("W-1", location="S404")), 422, "unknown_location")
+    async def test_an_unknown_location_is_pointed_at(self, standing: httpx2.AsyncClient) -> None:
+        body = problem(await standing.post(ORDERS, json=order("W-1", location="S404")), 422, "unknown_location")
         assert body["errors"][0]["pointer"] == "/pickup_location"
 
-    async def test_another_currency_than_the_stores_is_refused(self, web: httpx2.AsyncClient) -> None:
-        problem(await web.post(ORDERS, json=order("W-1", currency="EUR")), 422, "wrong_currency")
+    async def test_another_currency_than_the_stores_is_refused(self, standing: httpx2.AsyncClient) -> None:
+        problem(await standing.post(ORDERS, json=order("W-1", currency="EUR")), 422, "wrong_currency")
 
-    async def test_sums_that_do_not_agree_are_refused(self, web: httpx2.AsyncClient) -> None:
-        body = problem(await web.post(ORDERS, json=order("W-1", payments=[])), 422, "malformed")
+    async def test_sums_that_do_not_agree_are_refused(self, standing: httpx2.AsyncClient) -> None:
+        body = problem(await standing.post(ORDERS, json=order("W-1", payments=[])), 422, "malformed")
         assert "payments sum to 0" in body["detail"]
 
     @pytest.mark.parametrize(
         "quantity", ["0", "-1", "9223372036854775808", "1.5", '"1"', "NaN", "1e400", "null", "true"]
     )
     async def test_a_quantity_that_is_no_count_is_422(
-        self, web: httpx2.AsyncClient, retailer: Database, quantity: str
+        self, standing: httpx2.AsyncClient, standing_retailer: Database, quantity: str
     ) -> None:
         body = json.dumps(order("W-1")).replace('"quantity": 2', f'"quantity": {quantity}')
         assert f'"quantity": {quantity}' in body
-        response = await web.post(ORDERS, content=body, headers={"content-type": "application/json"})
+        response = await standing.post(ORDERS, content=body, headers={"content-type": "application/json"})
         assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
-        assert await rows(retailer, tables.journey) == []
+        assert await rows(standing_retailer, tables.journey) == []
 
     @pytest.mark.parametrize("field", ["journey_id", "state", "owner_id", "region", "version", "created_at"])
-    async def test_a_field_that_is_not_the_callers_is_refused(self, web: httpx2.AsyncClient, field: str) -> None:
-        body = problem(await web.post(ORDERS, json=order("W-1") | {field: "x"}), 422, "malformed")
+    async def test_a_field_that_is_not_the_callers_is_refused(self, standing: httpx2.AsyncClient, field: str) -> None:
+        body = problem(await standing.post(ORDERS, json=order("W-1") | {field: "x"}), 422, "malformed")
         assert body["errors"][0]["pointer"] == f"/{field}"
 
     @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"order"', b"", b'{"order_id": "W-1", "order_id": "W-2"}'])
-    async def test_what_is_no_order_is_422(self, web: httpx2.AsyncClient, body: bytes) -> None:
-        response = await web.post(ORDERS, content=body, headers={"content-type": "application/json"})
+    async def test_what_is_no_order_is_422(self, standing: httpx2.AsyncClient, body: bytes) -> None:
+        response = await standing.post(ORDERS, content=body, headers={"content-type": "application/json"})
         assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
 
-    async def test_a_body_that_is_too_large_is_413(self, web: httpx2.AsyncClient) -> None:
-        problem(await web.post(ORDERS, json=order("W-1", channel="x" * MAX_BODY_BYTES)), 413, "body_too_large")
+    async def test_a_body_that_is_too_large_is_413(self, standing: httpx2.AsyncClient) -> None:
+        problem(await standing.post(ORDERS, json=order("W-1", channel="x" * MAX_BODY_BYTES)), 413, "body_too_large")
 
     @pytest.mark.parametrize("text", ["\x00", "\ud800", "a\x00b"])
-    async def test_a_text_that_cannot_be_stored_is_422(self, web: httpx2.AsyncClient, text: str) -> None:
+    async def test_a_text_that_cannot_be_stored_is_422(self, standing: httpx2.AsyncClient, text: str) -> None:
         body = json.dumps(order("W-1") | {"customer": {"name": text}})
-        response = await web.post(ORDERS, content=body, headers={"content-type": "application/json"})
+        response = await standing.post(ORDERS, content=body, headers={"content-type": "application/json"})
         problem(response, 422, "bad_character")
 
-    async def test_money_beyond_what_is_stored_is_never_500(self, web: httpx2.AsyncClient) -> None:
+    async def test_money_beyond_what_is_stored_is_never_500(self, standing: httpx2.AsyncClient) -> None:
         line = {"line_id": "1", "sku": "APPLE", "quantity": 1_000_000, "unit_price_minor": 10**12}
-        response = await web.post(ORDERS, json=order("W-1", lines=[line], payments=[]))
+        response = await standing.post(ORDERS, json=order("W-1", lines=[line], payments=[]))
         problem(response, 422, "malformed")
 
 
@@ -156,27 +158,27 @@ class TestBatch:
         assert results[2]["problem"]["errors"][0]["pointer"] == "/lines"
 
     @pytest.mark.parametrize("orders", [[], [{}] * 1001])
-    async def test_none_or_too_many_are_refused(self, web: httpx2.AsyncClient, orders: list[Any]) -> None:
-        problem(await web.post(f"{ORDERS}:batch", json={"orders": orders}), 422, "malformed")
+    async def test_none_or_too_many_are_refused(self, standing: httpx2.AsyncClient, orders: list[Any]) -> None:
+        problem(await standing.post(f"{ORDERS}:batch", json={"orders": orders}), 422, "malformed")
 
 
 class TestKeys:
-    async def test_without_a_key_nothing_is_told(self, as_key: As) -> None:
-        response = await as_key("").post(ORDERS, json=order("W-1"))
+    async def test_without_a_key_nothing_is_told(self, standing_key: As) -> None:
+        response = await standing_key("").post(ORDERS, json=order("W-1"))
         problem(response, 401, "missing_key")
         assert response.headers["www-authenticate"].startswith("Bearer")
 
     @pytest.mark.parametrize("name", ["gone", "never-made"])
-    async def test_a_revoked_and_an_unknown_key_are_alike(self, as_key: As, name: str) -> None:
-        problem(await as_key(name).post(ORDERS, json=order("W-1")), 401, "unknown_key")
+    async def test_a_revoked_and_an_unknown_key_are_alike(self, standing_key: As, name: str) -> None:
+        problem(await standing_key(name).post(ORDERS, json=order("W-1")), 401, "unknown_key")
 
     @pytest.mark.parametrize("authorization", ["Bearer", "Bearer ", "Basic YTpi", "Bearer " + "x" * 5000, "Bearer é"])
-    async def test_what_is_no_key_is_401(self, as_key: As, authorization: str) -> None:
+    async def test_what_is_no_key_is_401(self, standing_key: As, authorization: str) -> None:
         headers = httpx2.Headers([(b"Authorization", authorization.encode())])
-        assert (await as_key("").get("/api/v1/journeys", headers=headers)).status_code == 401
+        assert (await standing_key("").get("/api/v1/journeys", headers=headers)).status_code == 401
 
-    async def test_a_missing_scope_is_named(self, as_key: As) -> None:
-        body = problem(await as_key("pos").post(ORDERS, json=order("W-1")), 403, "insufficient_scope")
+    async def test_a_missing_scope_is_named(self, standing_key: As) -> None:
+        body = problem(await standing_key("pos").post(ORDERS, json=order("W-1")), 403, "insufficient_scope")
         assert "orders:write" in body["detail"]
 
     async def test_above_its_limit_a_key_has_to_wait(self, app: Any, as_key: As) -> None:

@@ -122,8 +122,8 @@ class TestWhoSeesWhat:
         assert (await as_key("sol").get("/api/v1/approvals")).json()["items"] == []
 
     @pytest.mark.parametrize("path", [*LISTS, "/api/v1/cases/1", "/api/v1/journeys/x", "/api/v1/decisions/1"])
-    async def test_reading_needs_its_scope(self, as_key: As, path: str) -> None:
-        problem(await as_key("mute").get(path), 403, "insufficient_scope")
+    async def test_reading_needs_its_scope(self, standing_key: As, path: str) -> None:
+        problem(await standing_key("mute").get(path), 403, "insufficient_scope")
 
 
 class TestStock:
@@ -193,37 +193,36 @@ class TestCase:
 class TestParameters:
     @pytest.mark.parametrize("path", LISTS)
     @pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "1.5", ""])
-    async def test_a_limit_out_of_bounds_is_refused(self, web: httpx2.AsyncClient, path: str, limit: str) -> None:
-        body = problem(await web.get(path, params={"limit": limit}), 422, "malformed")
+    async def test_a_limit_out_of_bounds_is_refused(self, standing: httpx2.AsyncClient, path: str, limit: str) -> None:
+        body = problem(await standing.get(path, params={"limit": limit}), 422, "malformed")
         assert body["errors"][0]["pointer"] == "/query/limit"
 
     @pytest.mark.parametrize("path", LISTS)
     @pytest.mark.parametrize("cursor", ["x", "!!!", "e30", "W10", "bnVsbA", "é", "A" * 400])
-    async def test_a_cursor_that_is_none_is_refused(self, web: httpx2.AsyncClient, path: str, cursor: str) -> None:
-        problem(await web.get(path, params={"cursor": cursor}), 422, "malformed")
+    async def test_a_cursor_that_is_none_is_refused(self, standing: httpx2.AsyncClient, path: str, cursor: str) -> None:
+        problem(await standing.get(path, params={"cursor": cursor}), 422, "malformed")
 
-    async def test_a_cursor_of_other_filters_is_refused(self, web: httpx2.AsyncClient) -> None:
-        cursor = (await web.get("/api/v1/stock?limit=1&sku=APPLE")).json()["next"]
+    async def test_a_cursor_of_other_filters_is_refused(self, standing: httpx2.AsyncClient) -> None:
+        cursor = (await standing.get("/api/v1/stock?limit=1&sku=APPLE")).json()["next"]
         assert cursor
-        assert (await web.get("/api/v1/stock", params={"cursor": cursor, "sku": "APPLE"})).status_code == 200
-        problem(await web.get("/api/v1/stock", params={"cursor": cursor}), 422, "malformed")
-        problem(await web.get("/api/v1/journeys", params={"cursor": cursor}), 422, "malformed")
+        assert (await standing.get("/api/v1/stock", params={"cursor": cursor, "sku": "APPLE"})).status_code == 200
+        problem(await standing.get("/api/v1/stock", params={"cursor": cursor}), 422, "malformed")
+        problem(await standing.get("/api/v1/journeys", params={"cursor": cursor}), 422, "malformed")
 
-    @pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "x", "1.0"])
-    async def test_a_number_that_is_none_is_refused(self, web: httpx2.AsyncClient, number: str) -> None:
+    @pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "x"])
+    async def test_a_number_that_is_none_is_refused(self, standing: httpx2.AsyncClient, number: str) -> None:
         for noun in ("cases", "approvals", "decisions"):
-            assert (await web.get(f"/api/v1/{noun}/{number}")).status_code == 422
+            assert (await standing.get(f"/api/v1/{noun}/{number}")).status_code == 422
 
     @pytest.mark.parametrize("query", ["text=%00", "key=%00", "sku=%ff", "location=a%0d%0ab"])
-    async def test_what_postgresql_cannot_hold_is_refused(self, web: httpx2.AsyncClient, query: str) -> None:
-        problem(await web.get(f"/api/v1/journeys?{query}"), 422, "bad_character")
+    async def test_what_postgresql_cannot_hold_is_refused(self, standing: httpx2.AsyncClient, query: str) -> None:
+        problem(await standing.get(f"/api/v1/journeys?{query}"), 422, "bad_character")
 
     @pytest.mark.parametrize("value", ["'", "' OR 1=1 --", "%", "_", "\\", "%27%3B drop table journey"])
-    async def test_what_sql_would_read_is_only_text(self, web: httpx2.AsyncClient, value: str) -> None:
-        await web.post(ORDERS, json=order("W-1"))
-        response = await web.get("/api/v1/journeys", params={"key": value, "location": value})
+    async def test_what_sql_would_read_is_only_text(self, standing: httpx2.AsyncClient, value: str) -> None:
+        response = await standing.get("/api/v1/journeys", params={"key": value, "location": value})
         assert (response.status_code, response.json()) == (200, {"items": [], "next": None})
 
     @pytest.mark.parametrize("moment", ["yesterday", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"])
-    async def test_an_instant_without_its_zone_is_refused(self, web: httpx2.AsyncClient, moment: str) -> None:
-        problem(await web.get("/api/v1/journeys", params={"opened_from": moment}), 422, "malformed")
+    async def test_an_instant_without_its_zone_is_refused(self, standing: httpx2.AsyncClient, moment: str) -> None:
+        problem(await standing.get("/api/v1/journeys", params={"opened_from": moment}), 422, "malformed")

@@ -12,8 +12,8 @@ import ledger.engine
 from ledger import tables
 from ledger.approval import create_link, supersede
 from ledger.transaction import Transaction
-from tests.web.retail import an_approval, rows
 from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.retail import an_approval, rows
 
 __all__ = ["accounts", "browse", "sign_in"]
 Browse = Callable[[], httpx2.AsyncClient]

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 import ledger.engine
 from ledger import tables
 from ledger.transaction import Transaction
-from tests.web.retail import a_case, order, rows
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
+from tests.web.retail import a_case, order, rows
 from web.pages import templates
 
 __all__ = ["accounts", "browse", "sign_in"]

@@ -7,8 +7,8 @@ import pytest
 
 import ledger.engine
 from ledger import tables
-from tests.web.retail import a_case, rows
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
+from tests.web.retail import a_case, rows
 from web.console.queue import read_address
 
 __all__ = ["accounts", "browse", "sign_in"]

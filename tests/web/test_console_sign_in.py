@@ -11,8 +11,8 @@ import ledger.engine
 from ledger import tables
 from ledger.sessions import end_all, hash_of
 from ledger.transaction import Transaction
-from tests.web.retail import rows
 from tests.web.people import PASSWORD, SignIn, accounts, browse, email_of, sign_in
+from tests.web.retail import rows
 from web.sessions import same_site_path
 
 __all__ = ["accounts", "browse", "sign_in"]

@@ -3,11 +3,11 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from ledger.approval import record_verdict
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import NotAllowed
 from domain.orders import Name
+from ledger.approval import record_verdict
 from ledger.people import Caller
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
 from ledger.reads.paging import Page

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
-from ledger.facts import receive
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.events import EventOutcome
+from ledger.facts import receive
 from ledger.people import Caller
 from web.api.responses import WRITES
 from web.keys import database_of, require

@@ -190,14 +190,19 @@ class Measured:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route: Any = scope.get("route")
-                template = getattr(route, "path", None) or "(none)"
+                template = _template(scope)
                 method = scope["method"] if scope["method"] in KNOWN_METHODS else "OTHER"
                 self._metrics.requests.labels(method, template, message["status"]).inc()
                 self._metrics.seconds.labels(method, template).observe(time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, counted)
+
+
+def _template(scope: Scope) -> str:
+    """`/api/v1/journeys/{journey_id}`: a route of an included router knows only its own part of the path."""
+    whole: Any = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return getattr(whole, "path", None) or "(none)"
 
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -38,7 +38,8 @@ async def show(request: Request, person: SignedIn) -> Response:
             context["zone"] = context["places"][given["location"]].time_zone
             return page(request, "stock_detail.html", context)
         cursor = request.query_params.get("cursor") or None
-        found = await list_stock(conn, person, StockFilter.model_validate({**given, "negative": negative}), cursor=cursor)
+        filters = StockFilter.model_validate({**given, "negative": negative})
+        found = await list_stock(conn, person, filters, cursor=cursor)
     query = {**given, "negative": "on" if negative else None}
     context |= {
         "items": found.items,

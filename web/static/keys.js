@@ -48,16 +48,22 @@
     localStorage.setItem("endcap-keys", off() ? "on" : "off");
     show();
   });
-  // What was typed into a note outlives a session that ended meanwhile; a note that was sent is forgotten.
+  // What was typed into a note outlives a session that ended while it was sent: it is forgotten only when the next page
+  // is not the sign-in page.
   const key = (field) => `endcap-draft:${location.pathname}:${field.name}`;
+  const sent = "endcap-sent";
   document.addEventListener("input", (event) => {
     if (event.target.matches("textarea")) sessionStorage.setItem(key(event.target), event.target.value);
   });
   document.addEventListener("submit", (event) => {
-    for (const field of event.target.querySelectorAll("textarea")) sessionStorage.removeItem(key(field));
+    const keys = [...event.target.querySelectorAll("textarea")].map(key);
+    if (keys.length) sessionStorage.setItem(sent, JSON.stringify(keys));
   });
   document.addEventListener("DOMContentLoaded", () => {
     show();
+    const asksToSignIn = document.querySelector("input[type=password]");
+    if (!asksToSignIn) for (const one of JSON.parse(sessionStorage.getItem(sent) ?? "[]")) sessionStorage.removeItem(one);
+    sessionStorage.removeItem(sent);
     for (const field of document.querySelectorAll("textarea")) field.value ||= sessionStorage.getItem(key(field)) ?? "";
   });
 })();

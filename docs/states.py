@@ -1,0 +1,61 @@
+"""Draws the state figures from the transition tables: `python docs/states.py` rewrites `docs/states/*.md`.
+
+A test compares the files with what this draws, so that no figure says something else than the code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from domain.approval import APPROVAL_TRANSITIONS  # noqa: E402
+from domain.bopis import TRANSITIONS  # noqa: E402
+from domain.case import CASE_TRANSITIONS  # noqa: E402
+
+FOLDER = Path(__file__).parent / "states"
+
+INTRODUCTIONS = {
+    "bopis": "A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands, and it"
+    " goes on from there.",
+    "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new episode.",
+    "approval": "An approval. Silence leads to the next level and in the end to `expired`, never to `approved`.",
+}
+FIRST = {"bopis": ("placed", "reserved", "reservation_failed"), "case": ("open",), "approval": ("pending",)}
+
+
+def tables() -> dict[str, dict[str, list[str]]]:
+    """Transition tables by workflow, as plain words in a fixed order."""
+    return {
+        "bopis": {state.value: sorted(then.value for then in after) for state, after in TRANSITIONS.items()},
+        "case": _words(CASE_TRANSITIONS),
+        "approval": _words(APPROVAL_TRANSITIONS),
+    }
+
+
+def _words(table: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    return {state: sorted(after) for state, after in table.items()}
+
+
+def figure(name: str, table: Mapping[str, list[str]]) -> str:
+    """A Markdown page with the Mermaid figure of one workflow."""
+    lines = [f"# States: {name}", "", INTRODUCTIONS[name], "", "```mermaid", "stateDiagram-v2"]
+    lines += [f"    [*] --> {state}" for state in FIRST[name]]
+    lines += [f"    {state} --> {then}" for state, after in table.items() for then in after if then != state]
+    lines += [f"    {state} --> [*]" for state, after in table.items() if not after]
+    lines += ["```", "", "Drawn by `docs/states.py` from the transition tables of `domain/`.", ""]
+    return "\n".join(lines)
+
+
+def figures() -> dict[str, str]:
+    """All pages by file name."""
+    return {f"{name}.md": figure(name, table) for name, table in tables().items()}
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for file, page in figures().items():
+        (FOLDER / file).write_text(page)

@@ -1,0 +1,229 @@
+"""Records the histories that replay tests read: `python tests/replay/record.py`, after a deliberate change of a workflow.
+
+A history that was recorded before is kept: it stands for workflows that are running somewhere. Delete one only together
+with the patch that still understood it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from temporalio.client import Client, WorkflowHandle  # noqa: E402
+from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
+from temporalio.exceptions import ApplicationError  # noqa: E402
+from temporalio.testing import TimeSkipper, TimeSkippingConfig  # noqa: E402
+from temporalio.worker import Worker  # noqa: E402
+
+import wire  # noqa: E402
+from domain.messages import Message, Situation, Told  # noqa: E402
+from embedded.ports import free_port  # noqa: E402
+from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, TIME_SKIPPING, EmbeddedTemporal  # noqa: E402
+from tests.fakes import FakeSteps, due_in  # noqa: E402
+from workflows.approval import ApprovalWorkflow  # noqa: E402
+from workflows.bopis import BopisWorkflow  # noqa: E402
+from workflows.case import CaseWorkflow  # noqa: E402
+
+HISTORIES = Path(__file__).parent / "histories"
+QUEUE = "recorded"
+type Handle = WorkflowHandle[object, object]
+
+
+class Recorder:
+    """One server, one worker, one scene after the other."""
+
+    def __init__(self, client: Client, skipper: TimeSkipper) -> None:
+        self._client = client
+        self._skipper = skipper
+        self.steps = FakeSteps()
+
+    async def start(self, workflow: str, situation: Situation) -> Handle:
+        return await self._client.start_workflow(
+            workflow, situation, id=f"{workflow}:recorded:1", task_queue=QUEUE, static_summary=situation.subject
+        )
+
+    async def tell(self, handle: Handle, message: Message, situation: Situation) -> None:
+        """Tell it, and wait until it has heard: histories must not depend on how quick this machine is."""
+        await handle.signal("tell", Told(seq=situation.seq, message=message, situation=situation))
+        await self.hears(handle, situation.seq)
+
+    async def hears(self, handle: Handle, seq: int) -> None:
+        while (await handle.query("situation", result_type=Situation)).seq < seq:
+            await asyncio.sleep(0.02)
+
+    async def took(self, count: int) -> None:
+        while len(self.steps.taken) < count:
+            await asyncio.sleep(0.02)
+
+    async def skip(self, handle: Handle, hours: float) -> None:
+        await self._skipper.fast_forward(handle, timedelta(hours=hours))
+
+
+def order(state: str, seq: int = 1, **more: object) -> Situation:
+    return Situation.model_validate({"subject": "bopis:web:W-1", "state": state, "seq": seq, **more})
+
+
+async def collected(scene: Recorder) -> Handle:
+    """Picked and handed over in time."""
+    handle = await scene.start("bopis", order("reserved", dues=(due_in("pick_nag_1", hours=1),)))
+    await scene.tell(handle, Message.PICK_RECORDED, order("ready_for_pickup", 2, dues=(due_in("window", hours=90),)))
+    await scene.tell(handle, Message.HAND_OVER_RECORDED, order("collected", 3, ended=True))
+    return handle
+
+
+async def approved_refund(scene: Recorder) -> Handle:
+    """Not there; cancel and refund above the limit; approved; the provider's first answer is lost."""
+    asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}
+    owed = order("cancelled", 3, operations=("refund-1",))
+    scene.steps.answer("bopis.open_case", order("reservation_failed", case_id=7))
+    scene.steps.answer("bopis.open_approval", order("reservation_failed", 2, **asked, approval_id=3))
+    scene.steps.answer("bopis.apply_decision", owed)
+    scene.steps.answer("payment.carry_out", owed, order("cancelled", 3, ended=True))
+    handle = await scene.start("bopis", order("reservation_failed"))
+    await scene.took(1)
+    await scene.tell(handle, Message.DECISION_RECORDED, order("reservation_failed", 2, **asked))
+    await scene.took(2)
+    verdict = order("reservation_failed", 3, **asked, approval_id=3, verdict="approved")
+    await scene.tell(handle, Message.VERDICT_RECORDED, verdict)
+    await scene.took(4)
+    await scene.skip(handle, 1)
+    return handle
+
+
+async def no_show(scene: Recorder) -> Handle:
+    """A reminder, an attended doubt, an extension, then the window ends and the goods are put away."""
+    window = due_in("window", hours=30)
+    scene.steps.answer(
+        "bopis.on_due", order("ready_for_pickup", 3, dues=(window,)), order("expired", 3, dues=(due_in("x", hours=60),))
+    )
+    scene.steps.answer("bopis.attend", order("ready_for_pickup", 2, dues=(due_in("window_reminder_1", hours=8), window)))
+    handle = await scene.start("bopis", order("ready_for_pickup", dues=(due_in("window_reminder_1", hours=8),)))
+    await scene.tell(handle, Message.UNIT_DOUBTED, order("ready_for_pickup", 2, attention=("doubted",)))
+    await scene.took(1)
+    extended = order("ready_for_pickup", 3, dues=(due_in("window_reminder_1", hours=8), window))
+    await scene.tell(handle, Message.WINDOW_EXTENDED, extended)
+    await scene.skip(handle, 9)
+    await scene.took(2)
+    await scene.skip(handle, 30)
+    await scene.took(3)
+    await scene.tell(handle, Message.PUT_AWAY_RECORDED, order("expired", 4, ended=True))
+    return handle
+
+
+async def suspended(scene: Recorder) -> Handle:
+    """A step fails in a way that nobody expected; a person resumes."""
+    failed = order("reservation_failed")
+    scene.steps.answer(
+        "bopis.open_case",
+        ApplicationError("no", type="KeyError", non_retryable=True),
+        order("reserved", 2),
+    )
+    scene.steps.answer("bopis.suspend", failed.model_copy(update={"suspended": True}))
+    handle = await scene.start("bopis", failed)
+    await scene.took(2)
+    await scene.tell(handle, Message.RESUMED, order("reservation_failed", 2))
+    await scene.took(3)
+    await scene.tell(handle, Message.CANCEL_RECORDED, order("cancelled", 3, ended=True))
+    return handle
+
+
+async def case_ladder(scene: Recorder) -> Handle:
+    """Two levels, a claim, the end."""
+    first, second = due_in("level", hours=1), due_in("level", hours=2)
+    held = Situation(subject="7", state="open")
+    scene.steps.answer("case.on_due", held.model_copy(update={"dues": (second,)}), held)
+    handle = await scene.start("case", held.model_copy(update={"dues": (first,)}))
+    await scene.skip(handle, 1.1)
+    await scene.took(1)
+    await scene.skip(handle, 1.1)
+    await scene.took(2)
+    await scene.tell(handle, Message.CASE_CHANGED, held.model_copy(update={"seq": 2, "state": "claimed"}))
+    closed = held.model_copy(update={"seq": 3, "state": "resolved", "ended": True})
+    await scene.tell(handle, Message.CASE_CLOSED, closed)
+    return handle
+
+
+async def approval_expired(scene: Recorder) -> Handle:
+    """A reminder, then nobody answers."""
+    first, second = due_in("next", hours=4), due_in("next", hours=8)
+    held = Situation(subject="3", state="pending")
+    scene.steps.answer(
+        "approval.on_due",
+        held.model_copy(update={"dues": (second,)}),
+        held.model_copy(update={"state": "expired", "ended": True}),
+    )
+    handle = await scene.start("approval", held.model_copy(update={"dues": (first,)}))
+    await scene.skip(handle, 4.1)
+    await scene.took(1)
+    await scene.skip(handle, 4.1)
+    return handle
+
+
+SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
+    "bopis-collected": collected,
+    "bopis-approved-refund": approved_refund,
+    "bopis-no-show": no_show,
+    "bopis-suspended": suspended,
+    "case-ladder": case_ladder,
+    "approval-expired": approval_expired,
+}
+
+
+def without_traces(history: str) -> str:
+    """A history without the stack traces of failures: they name files of this machine, and a replay ignores them."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: strip(inner) for name, inner in value.items() if name != "stackTrace"}
+        return [strip(inner) for inner in value] if isinstance(value, list) else value
+
+    return json.dumps(strip(json.loads(history)), indent=1)
+
+
+async def record(folder: Path) -> None:
+    """Write the history of every scene that has none yet."""
+    missing = {name: scene for name, scene in SCENES.items() if not (HISTORIES / f"{name}.json").exists()}
+    config = (*SINGLE_NODE, *TIME_SKIPPING, *QUICK_TIMERS)
+    server = EmbeddedTemporal(folder / "temporal.log", free_port(), dynamic_config=config)
+    await server.start()
+    try:
+        client = await Client.connect(
+            server.address, namespace=server.namespace, data_converter=pydantic_data_converter, identity="recorder"
+        )
+        skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=True, max_session_skip_count=1000))
+        for name, scene in missing.items():
+            recorder = Recorder(client, skipper)
+            worker = Worker(
+                client,
+                task_queue=QUEUE,
+                workflows=[BopisWorkflow, CaseWorkflow, ApprovalWorkflow],
+                activities=recorder.steps.activities(),
+                workflow_runner=wire.workflow_runner(),
+                identity="recorder",
+            )
+            async with worker:
+                handle = await scene(recorder)
+                await asyncio.wait_for(handle.result(), 30)
+            history = await handle.fetch_history()
+            (HISTORIES / f"{name}.json").write_text(without_traces(history.to_json()) + "\n")
+            sys.stdout.write(f"{name}: {len(history.events)} events\n")
+    finally:
+        await server.stop()
+
+
+if __name__ == "__main__":
+    HISTORIES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        asyncio.run(record(Path(work)))
+    sys.stdout.flush()
+    os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

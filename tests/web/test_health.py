@@ -1,0 +1,95 @@
+"""Health: the process by itself, its readiness check by check, and figures that are true at the moment of asking."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+
+from ledger.engine import Database
+from ledger.transaction import Transaction
+from tests.web.conftest import open_app, open_clients, settings_for
+from tests.web.retail import a_case, order
+from tests.web.test_api_orders import ORDERS, problem
+
+As = Callable[[str], httpx2.AsyncClient]
+
+
+async def run(database: Database, statement: str) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.conn.execute(text(statement))
+
+    await database.write(work, actor="test", via="test")
+
+
+class TestReadiness:
+    async def test_all_is_well(self, as_key: As) -> None:
+        response = await as_key("").get("/readyz")
+        body = response.json()
+        assert (response.status_code, body["status"]) == (200, "ok")
+        assert {name: check["status"] for name, check in body["checks"].items()} == {
+            "database": "ok", "migrations": "ok", "outbox": "ok",
+        }  # fmt: skip
+
+    async def test_a_database_behind_this_code_is_not_ready(self, as_key: As, retailer: Database) -> None:
+        await run(retailer, "UPDATE alembic_version SET version_num = '0000_older'")
+        response = await as_key("").get("/readyz")
+        assert response.status_code == 503
+        assert "endcap migrate" in response.json()["checks"]["migrations"]["detail"]
+
+    async def test_a_message_that_waits_long_is_a_warning_and_orders_are_still_taken(
+        self, web: httpx2.AsyncClient, retailer: Database
+    ) -> None:
+        await web.post(ORDERS, json=order("W-1"))
+        await run(retailer, "UPDATE outbox SET recorded_at = now() - interval '10 minutes'")
+        response = await web.get("/readyz")
+        check = response.json()["checks"]["outbox"]
+        assert (response.status_code, check["status"]) == (200, "warn")
+        assert "oldest for 600 s" in check["detail"]
+        assert (await web.post(ORDERS, json=order("W-2"))).status_code == 201
+
+    async def test_without_a_database_the_process_lives_and_is_not_ready(self, unused_tcp_port: int) -> None:
+        settings = settings_for(f"postgresql://endcap:secret@127.0.0.1:{unused_tcp_port}/endcap")
+        async with open_app(settings) as app, open_clients(app) as made:
+            client = made("web")
+            assert (await client.get("/healthz")).json() == {"status": "ok"}
+            response = await client.get("/readyz")
+            assert response.status_code == 503
+            assert {check["status"] for check in response.json()["checks"].values()} == {"fail"}
+            assert "secret" not in response.text
+            refused = await client.post(ORDERS, json=order("W-1"))
+            problem(refused, 503, "unavailable")
+            assert refused.headers["retry-after"]
+
+
+class TestMetrics:
+    async def test_figures_are_those_of_the_moment(self, web: httpx2.AsyncClient, retailer: Database) -> None:
+        await web.post(ORDERS, json=order("W-1"))
+        await web.get("/api/v1/journeys/bopis:web:W-404")
+        await a_case(retailer, "S1|APPLE")
+        body = (await web.get("/metrics")).text
+        assert 'endcap_cases_open{kind="negative_inventory",severity="medium"} 1.0' in body
+        assert 'endcap_journeys_open{kind="bopis",state="reserved"} 1.0' in body
+        assert "endcap_outbox_waiting 2.0" in body
+        assert "endcap_stock_negative 0.0" in body
+        route = 'method="GET",route="/api/v1/journeys/{journey_id}",status="404"'
+        assert f"endcap_http_requests_total{{{route}}} 1.0" in body
+        assert "W-404" not in body
+        await run(retailer, "UPDATE journey SET state = 'cancelled', closed_at = now()")
+        assert "endcap_journeys_open{" not in (await web.get("/metrics")).text
+
+    async def test_from_elsewhere_a_key_is_needed(self, app: Any, as_key: As) -> None:
+        transport = httpx2.ASGITransport(app=app, client=("10.1.2.3", 4711))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://endcap.test") as outside:
+            problem(await outside.get("/metrics"), 401, "missing_key")
+        forwarded = {"X-Forwarded-For": "10.1.2.3"}
+        problem(await as_key("").get("/metrics", headers=forwarded), 401, "missing_key")
+        problem(await as_key("mute").get("/metrics", headers=forwarded), 403, "insufficient_scope")
+        assert (await as_key("pos").get("/metrics", headers=forwarded)).status_code == 200
+
+
+class TestUnderLoad:
+    async def test_more_requests_than_connections_wait_and_are_all_answered(self, as_key: As) -> None:
+        answers = await asyncio.gather(*(as_key("web").get("/api/v1/stock") for _ in range(60)))
+        assert {answer.status_code for answer in answers} == {200}
