@@ -21,7 +21,8 @@ FOLDER = Path(__file__).parent / "states"
 INTRODUCTIONS = {
     "bopis": "A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands, and it"
     " goes on from there.",
-    "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new episode.",
+    "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new"
+    " episode.",
     "approval": "An approval. Silence leads to the next level and in the end to `expired`, never to `approved`.",
 }
 FIRST = {"bopis": ("placed", "reserved", "reservation_failed"), "case": ("open",), "approval": ("pending",)}

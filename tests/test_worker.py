@@ -86,6 +86,13 @@ class Stack:
 
         return int(await self.eventually(there, within_s=60))
 
+    async def decide(self, case_id: int, option: str, **parameters: Any) -> str:
+        """Ana chooses a way out; returns the state of her decision."""
+        answer = await case.decide(
+            self.shop.database, case_id, ANA, option_id=option, parameters=parameters, via="test"
+        )
+        return answer.state
+
     async def ended(self, target: str) -> None:
         client = await self.client()
 
@@ -142,9 +149,7 @@ class TestTheWorkerProcess:
         await stack.temporal.start()
         await stack.ended(collected)
         number = await stack.case_of(failed)
-        await case.decide(
-            stack.shop.database, number, ANA, option_id="other_store:S2", parameters={"agreed_by_phone": True}, via="test"
-        )
+        await stack.decide(number, "other_store:S2", agreed_by_phone=True)
         await stack.until(failed, "reserved")
         await stack.ended(f"case:{number}:1")
         await stack.stock_is_whole(10)
@@ -155,9 +160,7 @@ class TestTheWorkerProcess:
         orders = [await stack.shop.order(1) for _ in range(3)]
         failed = await stack.shop.order(4)
         number = await stack.case_of(failed)
-        await case.decide(
-            stack.shop.database, number, ANA, option_id="other_store:S2", parameters={"agreed_by_phone": True}, via="test"
-        )
+        await stack.decide(number, "other_store:S2", agreed_by_phone=True)
         await stack.kill_worker()
         for order in orders:
             await stack.collect(order)
@@ -177,10 +180,7 @@ class TestTheWorkerProcess:
         await stack.temporal.process.wait()
         order = await stack.shop.order(1)
         await stack.collect(order)
-        answer = await case.decide(
-            stack.shop.database, number, ANA, option_id="cancel_refund", parameters={}, via="test"
-        )
-        assert answer.state == "applying"
+        assert await stack.decide(number, "cancel_refund") == "applying"
         await stack.temporal.start()
         await stack.until(failed, "cancelled")
         await stack.ended(failed)
@@ -199,7 +199,7 @@ class TestTheWorkerProcess:
         for file in stack.temporal.database.parent.glob("temporal.db*"):
             file.unlink()
         await stack.temporal.start()
-        await case.decide(stack.shop.database, number, ANA, option_id="cancel_refund", parameters={}, via="test")
+        await stack.decide(number, "cancel_refund")
         await stack.until(failed, "cancelled")
         await stack.ended(failed)
         await stack.ended(f"case:{number}:1")

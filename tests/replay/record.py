@@ -1,4 +1,4 @@
-"""Records the histories that replay tests read: `python tests/replay/record.py`, after a deliberate change of a workflow.
+"""Records the histories that replay tests read: `python tests/replay/record.py`, after a change that was meant.
 
 A history that was recorded before is kept: it stands for workflows that are running somewhere. Delete one only together
 with the patch that still understood it.
@@ -48,9 +48,11 @@ class Recorder:
         self.steps = FakeSteps()
 
     async def start(self, workflow: str, situation: Situation) -> Handle:
-        return await self._client.start_workflow(
+        handle: Handle = await self._client.start_workflow(
             workflow, situation, id=f"{workflow}:recorded:1", task_queue=QUEUE, static_summary=situation.subject
         )
+        await self.hears(handle, situation.seq)
+        return handle
 
     async def tell(self, handle: Handle, message: Message, situation: Situation) -> None:
         """Tell it, and wait until it has heard: histories must not depend on how quick this machine is."""
@@ -58,11 +60,11 @@ class Recorder:
         await self.hears(handle, situation.seq)
 
     async def hears(self, handle: Handle, seq: int) -> None:
-        while (await handle.query("situation", result_type=Situation)).seq < seq:
+        while (await handle.query("situation", result_type=Situation)).seq < seq:  # noqa: ASYNC110  a query, no event
             await asyncio.sleep(0.02)
 
     async def took(self, count: int) -> None:
-        while len(self.steps.taken) < count:
+        while len(self.steps.taken) < count:  # noqa: ASYNC110  a script on one machine
             await asyncio.sleep(0.02)
 
     async def skip(self, handle: Handle, hours: float) -> None:
@@ -106,11 +108,12 @@ async def no_show(scene: Recorder) -> Handle:
     scene.steps.answer(
         "bopis.on_due", order("ready_for_pickup", 3, dues=(window,)), order("expired", 3, dues=(due_in("x", hours=60),))
     )
-    scene.steps.answer("bopis.attend", order("ready_for_pickup", 2, dues=(due_in("window_reminder_1", hours=8), window)))
-    handle = await scene.start("bopis", order("ready_for_pickup", dues=(due_in("window_reminder_1", hours=8),)))
+    reminder = due_in("window_reminder_1", hours=8)
+    scene.steps.answer("bopis.attend", order("ready_for_pickup", 2, dues=(reminder, window)))
+    handle = await scene.start("bopis", order("ready_for_pickup", dues=(reminder,)))
     await scene.tell(handle, Message.UNIT_DOUBTED, order("ready_for_pickup", 2, attention=("doubted",)))
     await scene.took(1)
-    extended = order("ready_for_pickup", 3, dues=(due_in("window_reminder_1", hours=8), window))
+    extended = order("ready_for_pickup", 3, dues=(reminder, window))
     await scene.tell(handle, Message.WINDOW_EXTENDED, extended)
     await scene.skip(handle, 9)
     await scene.took(2)
