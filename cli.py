@@ -6,17 +6,20 @@ Rooms are imported inside the commands: `endcap up` must not wait for what it do
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
 
 import settings as configuration
+
+if TYPE_CHECKING:
+    from ledger.engine import Database
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -53,11 +56,6 @@ def _database_url() -> str:
         return str(read_access(home)["database_url"])
     except FileNotFoundError:
         _refuse(f"DATABASE_URL is not set, and no stack was ever started on {home}")
-
-
-def _run(outcome: Any) -> Any:
-    """The result of a function of another room, whether it is a coroutine or not."""
-    return asyncio.run(outcome) if inspect.iscoroutine(outcome) else outcome
 
 
 def _leave(code: int) -> NoReturn:
@@ -118,7 +116,7 @@ def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema."""
     from ledger.migrate import upgrade
 
-    _run(upgrade(_database_url()))
+    upgrade(_database_url())
     typer.echo("the database is at the newest schema")
 
 
@@ -143,12 +141,69 @@ def audit() -> None:
     typer.echo(f"{len(RULES)} rules hold")
 
 
+def _change[T](work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run a change of the ledger; a refusal is said in a sentence."""
+    from domain.errors import DomainError
+    from ledger.engine import Database
+
+    async def run() -> T:
+        database = Database(_database_url(), pool_size=1, application="endcap-cli")
+        try:
+            return await work(database)
+        finally:
+            await database.dispose()
+
+    try:
+        return asyncio.run(run())
+    except DomainError as refusal:
+        _refuse(refusal.detail)
+
+
+@app.command()
+def password(email: str) -> None:
+    """Give a person who was loaded a local account; asks for the password, or reads it from standard input."""
+    from ledger.access import set_password
+
+    chosen = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    _change(lambda database: set_password(database, email, chosen))
+    typer.echo(f"{email} can sign in")
+
+
+@app.command()
+def key(
+    key_id: Annotated[str, typer.Argument(help="a name for the key, to revoke it by")],
+    source: Annotated[str, typer.Option(help="the system that it speaks for; the prefix of what it creates")],
+    scope: Annotated[list[str], typer.Option(help="orders:write, events:write, stock:adjust, read, decide, …")],
+    about: Annotated[list[str] | None, typer.Option(help="another source whose orders it may name")] = None,
+    person: Annotated[str | None, typer.Option(help="a person's own token: their id")] = None,
+) -> None:
+    """Make an API key and print it, once."""
+    from ledger.access import create_key
+
+    typer.echo(
+        _change(lambda database: create_key(database, key_id, source, scope, sources=about or [], person_id=person))
+    )
+
+
+@app.command()
+def revoke(key_id: str) -> None:
+    """End an API key at once."""
+    from ledger.access import revoke_key
+
+    _change(lambda database: revoke_key(database, key_id))
+    typer.echo(f"{key_id} is revoked")
+
+
 @app.command()
 def load(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of CSV files")]) -> None:
     """Import master data and opening stock; rejected rows are listed in FOLDER/rejects.csv and make the exit code 1."""
+    from ledger.load import NothingToLoadError
     from ledger.load import load as load_folder
 
-    result = _run(load_folder(_database_url(), folder))
+    try:
+        result = asyncio.run(load_folder(_database_url(), folder))
+    except NothingToLoadError as error:
+        _refuse(str(error))
     typer.echo(str(result))
     if result.rejects:
         _refuse(f"{len(result.rejects)} rows were rejected: see {folder / 'rejects.csv'}")

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
@@ -29,7 +29,8 @@ import wire
 from domain.ids import TASK_QUEUE
 from domain.messages import Situation, Told
 from ledger import case, outbox, situations
-from ledger.engine import Database, asyncpg_url, sqlstate
+from ledger.engine import Database, sqlstate
+from ledger.listening import keep_listening
 from ledger.outbox import Claimed
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
@@ -103,15 +104,15 @@ class Relay:
     # ------------------------------------------------------------------ running
     async def run(self, stop: asyncio.Event) -> None:
         """Carry until `stop` is set, then finish what is in flight. PostgreSQL and Temporal may go and come back."""
-        listening = asyncio.create_task(self._listen(), name="relay-listens")
+        listening = asyncio.create_task(keep_listening(self._database.url, self._wake.set))
         stopping = asyncio.create_task(self._wake_on(stop))
         try:
             client = await wire.unless_stopped(self._connect(), stop)
             while client is not None and not stop.is_set():
                 try:
                     await self._carry(client, stop)
-                except (DBAPIError, OSError) as error:
-                    logger.warning("PostgreSQL does not answer (%s); the relay asks again", _short(error))
+                except (DBAPIError, PoolTimeout, OSError) as error:
+                    logger.warning("PostgreSQL does not serve (%s); the relay asks again", _short(error))
                     await self._rest(self._poll_s)
         finally:
             await self._finish()
@@ -156,7 +157,7 @@ class Relay:
         await asyncio.gather(*self._in_flight, return_exceptions=True)
         try:
             await self._record_ended()
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, PoolTimeout, OSError) as error:
             logger.warning("the last outcomes were not recorded (%s); they are delivered again", _short(error))
 
     async def _record_ended(self) -> int:
@@ -337,27 +338,6 @@ class Relay:
         await outbox.done_up_to(self._database, target, situation.seq, REBUILT)
         return True
 
-    # ------------------------------------------------------------------ being woken
-    async def _listen(self) -> None:
-        """Wake up when something was committed. Only a hint: polling finds what this misses."""
-        while True:
-            try:
-                await self._listen_until_closed()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                logger.info("not listening to PostgreSQL: %s", _short(error))
-            await asyncio.sleep(1)
-
-    async def _listen_until_closed(self) -> None:
-        closed = asyncio.Event()
-        address = asyncpg_url(self._database.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        conn = await asyncpg.connect(address, server_settings={"application_name": "endcap-relay-listen"})
-        try:
-            conn.add_termination_listener(lambda _: closed.set())
-            await conn.add_listener(outbox.CHANNEL, lambda *_: self._wake.set())
-            await closed.wait()
-        finally:
-            await conn.close(timeout=2)
-
 
 def _short(error: BaseException) -> str:
     """One line for a log or an outbox row; a database error says only its code, since its text may quote a row."""
@@ -393,8 +373,9 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    asyncio.run(main(read_settings()))
+    given = read_settings()
+    logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(main(given))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

@@ -141,10 +141,14 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    given = read_settings()
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stdout, force=True
+        level=given.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stdout,
+        force=True,
     )
-    asyncio.run(main(read_settings()))
+    asyncio.run(main(given))
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""A real Chromium for tests that need one. Nothing outside 127.0.0.1 is ever loaded: htmx is served from its package."""
+"""A real Chromium for tests that need one. Nothing outside this machine is loaded: htmx comes from its package."""
 
 from __future__ import annotations
 

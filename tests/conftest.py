@@ -114,8 +114,7 @@ async def template_database(postgres_url: str) -> AsyncIterator[str]:
     name = f"endcap_template_{uuid.uuid4().hex[:12]}"
     url = await create_database(postgres_url, name)
     try:
-        outcome: Any = upgrade(url) if inspect.iscoroutinefunction(upgrade) else asyncio.to_thread(upgrade, url)
-        await outcome
+        await asyncio.to_thread(upgrade, url)
         yield name
     finally:
         await drop_database(postgres_url, name)

@@ -73,14 +73,17 @@ class FakeSteps:
 class Gate:
     """Holds a step in flight until the test lets it go on."""
 
-    def __init__(self, then: Situation) -> None:
+    def __init__(self, then: Situation, *, raising: Exception | None = None) -> None:
         self._then = then
+        self._raising = raising
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
 
     async def __call__(self, _step: Step) -> Situation:
         self.reached.set()
         await self.open.wait()
+        if self._raising is not None:
+            raise self._raising
         return self._then
 
 

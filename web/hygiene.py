@@ -183,8 +183,8 @@ class Hygiene:
 
     def _too_large(self) -> WebError:
         detail = f"The body is larger than {self._max_body_bytes} bytes. Send less at a time."
-        # The connection stays open: the server reads the rest and throws it away, and the client sees this answer instead
-        # of a reset in the middle of its sending.
+        # The connection stays open: the server reads the rest and throws it away, so the client sees this answer
+        # instead of a reset in the middle of its sending.
         return WebError(413, "body_too_large", detail)
 
 

@@ -24,7 +24,7 @@ from ledger.engine import Database
 from ledger.people import person_by_id
 
 PER_ACCOUNT = RateLimitItemPerMinute(8, 5)
-PER_ADDRESS = RateLimitItemPerMinute(60, 5)
+PER_ADDRESS = RateLimitItemPerMinute(300, 5)
 UNKNOWN_LINKS = RateLimitItemPerMinute(30, 5)
 WRONG = "This address and password do not go together."
 
@@ -44,10 +44,14 @@ class Attempts:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, email: str, remote: str) -> None:
-        """Raises `Busy` when there were too many. Every attempt counts, the right ones as well."""
+        """Count an attempt before it is judged, so that many at once do not slip through. Raises `Busy` at too many."""
         within = self._limiter.hit(PER_ADDRESS, "address", remote)
         if not (self._limiter.hit(PER_ACCOUNT, "account", email.strip().lower()) and within):
             raise Busy("Too many attempts to sign in. Wait five minutes, then try again.")
+
+    def succeeded(self, email: str) -> None:
+        """The right password: what was counted for the account is forgotten; what counts for the network stays."""
+        self._limiter.clear(PER_ACCOUNT, "account", email.strip().lower())
 
     def check_link(self, remote: str) -> None:
         """Count a mail link that is not known. Raises `Busy` when one address of the network tries many."""
@@ -100,6 +104,7 @@ async def sign_in(request: Request, response: Response, email: str, password: st
     right = await asyncio.to_thread(_matches, account.password_hash if account else _NOBODYS_HASH, password)
     if account is None or not right:
         raise NotAllowed(WRONG)
+    attempts_of(request).succeeded(email)
     token = secrets.token_urlsafe(32)
     earlier = request.cookies.get(cookie_name(request))
     expires_at = await records.begin(database, account.person_id, token, replaces=earlier)

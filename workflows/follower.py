@@ -72,21 +72,24 @@ class Follower:
     async def live(self, do_next: Callable[[], Awaitable[None]]) -> None:
         """Do the next thing until all is over. A failure never closes a workflow: see `recover`."""
         while not self.over:
+            before = self.situation
             try:
                 await do_next()
             except Exception as error:
                 if is_cancelled_exception(error):
                     raise
-                await self.recover(error)
+                await self.recover(error, before)
         # A message that arrives while the last task completes is heard before the workflow closes.
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def recover(self, error: Exception) -> None:
-        """After an unexpected failure: say so, and look again when there is news, at the latest after a while."""
+    async def recover(self, error: Exception, before: Situation) -> None:
+        """After an unexpected failure: say so, and look again when there is news since `before`, or after a while."""
         workflow.logger.error("%s failed: %s", self.situation.subject, describe(error), exc_info=error)
         workflow.set_current_details(f"{self.sentence()} The last step failed: {describe(error)}. It is tried again.")
-        held = self.situation
-        await self._wait(lambda: self.situation is not held, until=self.now() + LOOK_AGAIN, why="look again")
+        await self._wait_for_news(before)
+
+    async def _wait_for_news(self, before: Situation) -> None:
+        await self._wait(lambda: self.situation is not before, until=self.now() + LOOK_AGAIN, why="look again")
 
     async def next(self) -> None:
         """Take the step of a due instant that has come, or wait for the next message or due instant."""

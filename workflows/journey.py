@@ -16,7 +16,7 @@ with unsafe.imports_passed_through():
     from domain.errors import leaves
     from domain.messages import Situation
     from workflows.follower import Follower, StepActivity, describe
-    from workflows.options import LOOK_AGAIN, PAYMENT_TIMEOUT, payment_pause
+    from workflows.options import PAYMENT_TIMEOUT, payment_pause
 
 
 class JourneySteps(NamedTuple):
@@ -169,20 +169,19 @@ class Journey(Follower):
         return held.case_id == case_id and held.state == state and not held.ended and not held.suspended
 
     # ------------------------------------------------------------------ failures
-    async def recover(self, error: Exception) -> None:
+    async def recover(self, error: Exception, before: Situation) -> None:
         """Suspend the journey, which opens the case `journey_stuck`; it goes on when a person resumes it."""
         workflow.logger.error("%s failed: %s", self.situation.subject, describe(error), exc_info=error)
-        self._failed_at = self.situation.seq
+        held = self.situation
+        self._failed_at = held.seq
         try:
-            await self.step(
-                self._steps.suspend, occurrence=f"message-{self.situation.seq}", reason=describe(error)
-            )
+            await self.step(self._steps.suspend, occurrence=f"message-{held.seq}", reason=describe(error))
         except (ActivityError, RuntimeError) as second:
-            await super().recover(second)
+            await super().recover(second, before)
             return
-        if not self.situation.suspended and not self.situation.ended:
-            held = self.situation
-            await self._wait(lambda: self.situation is not held, until=self.now() + LOOK_AGAIN, why="look again")
+        if self.situation.seq == held.seq and not self.situation.suspended:
+            # The ledger would not suspend it: nothing is gained by trying again at once.
+            await self._wait_for_news(self.situation)
 
 
 def refusal_of(failure: ActivityError) -> ApplicationError | None:

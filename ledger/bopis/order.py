@@ -238,7 +238,11 @@ class Order:
             self.drop_dues("pick", "verify")
             if before not in bopis.ON_THE_HOLD_SHELF:
                 frozen = bool(self.row["detail"].get("frozen"))
-                for name, when in bopis.window_dues(at, self.policy.bopis, self.place.hours, frozen=frozen).items():
+                # A late report must not eat the customer's time: the window begins when they can be told.
+                told_at = max(at, await self.tx.now(self.row["clock_offset_s"]))
+                for name, when in bopis.window_dues(
+                    told_at, self.policy.bopis, self.place.hours, frozen=frozen
+                ).items():
                     self.due(name, when)
         else:
             self.drop_dues("pick", "window", "verify")

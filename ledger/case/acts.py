@@ -81,11 +81,11 @@ async def claim(
 
     async def work(tx: Transaction) -> None:
         row = await _open_for(tx, case_id, person)
-        _check_version(row, version)
         if row["claimed_by"] == person.id:
             return
         if row["claimed_by"] is not None and not take_over_reason:
             raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over with a reason, or leave it.")
+        _check_version(row, version)  # last: who was first says more than that something has changed
         at = await tx.now(row["clock_offset_s"])
         changed = await change(
             tx,
@@ -202,11 +202,11 @@ async def decide(
         journey_id = found.scalar()
         journey_row = await tx.lock_journey(journey_id) if journey_id else None
         row = await _open_for(tx, case_id, person)
-        _check_version(row, version)
         if row["state"] == "deciding":
             raise AlreadyDecided("A decision on this case is being applied already.")
         if row["claimed_by"] not in (None, person.id):
             raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over before you decide.")
+        _check_version(row, version)
         option = chosen(row, option_id, parameters)
         at = await tx.now(row["clock_offset_s"])
         asked_by_journey = journey_row is not None and journey_row["asks"].get("case_id") == case_id

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import KINDS, OPEN_STATES, CaseOption, PriorityTerm
 from domain.errors import NotFound
 from domain.people import Person
-from ledger.people import names
 from ledger.reads.access import of_journey_sources, visible
+from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
-from ledger.tables import approval, case_decision, case_event, case_file, item, person, person_note
+from ledger.tables import approval, case_decision, case_file, item, person
 
 Order = Literal["due", "priority", "opened", "closed"]
 
@@ -103,39 +103,6 @@ class CaseSummary(BaseModel):
     closed_at: datetime | None
     resolution: str | None
     clock_offset_s: int
-
-
-class CaseEventRow(BaseModel):
-    """One entry of a case's history; `note` is free text that a person wrote."""
-
-    id: int
-    at: datetime
-    kind: str
-    actor: str
-    actor_name: str
-    via: str
-    episode: int
-    text: str
-    note: str | None
-    detail: dict[str, Any] | None
-
-
-class DecisionRow(BaseModel):
-    """A decision as recorded, with the option as it was shown."""
-
-    id: int
-    option_id: str
-    label: str
-    parameters: dict[str, Any]
-    option: CaseOption | None
-    decided_by: str
-    decided_by_name: str
-    via: str
-    note: str | None
-    state: Literal["applying", "awaiting_approval", "applied", "refused"]
-    reason: str | None
-    approval_id: int | None
-    at: datetime
 
 
 class RelatedCase(BaseModel):
@@ -284,8 +251,8 @@ async def case_detail(
         root_cause=row["root_cause"],
         next_level_at=row["next_level_at"],
         may_decide=may_decide,
-        events=await _events(conn, case_id),
-        decisions=await _decisions(conn, case_id),
+        events=await events_of(conn, case_id),
+        decisions=await decisions_of(conn, case_id),
         approvals=list(
             (await conn.execute(select(approval.c.id).where(approval.c.case_id == case_id).order_by(approval.c.id)))
             .scalars()
@@ -306,7 +273,7 @@ async def decision_row(
     case_id = (await conn.execute(query)).scalar_one_or_none() if -(2**63) <= decision_id < 2**63 else None
     if case_id is None:
         raise NotFound(f"There is no decision {decision_id} that you may see.")
-    found = next(row for row in await _decisions(conn, case_id) if row.id == decision_id)
+    found = next(row for row in await decisions_of(conn, case_id) if row.id == decision_id)
     return case_id, found
 
 
@@ -333,40 +300,6 @@ def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:
     if may_decide or not option.allowed:
         return option
     return option.model_copy(update={"allowed": False, "why_not": "Your role may look at this case, not decide it."})
-
-
-async def _events(conn: AsyncConnection, case_id: int) -> list[CaseEventRow]:
-    query = (
-        select(case_event, person_note.c.text.label("note"))
-        .join(person_note, person_note.c.id == case_event.c.note_id, isouter=True)
-        .where(case_event.c.case_id == case_id)
-        .order_by(case_event.c.id)
-    )
-    rows = (await conn.execute(query)).mappings().all()
-    known = await names(conn, {row["actor"] for row in rows})
-    return [CaseEventRow.model_validate({**row, "actor_name": known.get(row["actor"], row["actor"])}) for row in rows]
-
-
-async def _decisions(conn: AsyncConnection, case_id: int) -> list[DecisionRow]:
-    query = (
-        select(case_decision, person_note.c.text.label("note"))
-        .join(person_note, person_note.c.id == case_decision.c.note_id, isouter=True)
-        .where(case_decision.c.case_id == case_id)
-        .order_by(case_decision.c.id)
-    )
-    rows = (await conn.execute(query)).mappings().all()
-    known = await names(conn, {row["decided_by"] for row in rows})
-    return [
-        DecisionRow.model_validate(
-            {
-                **row,
-                "label": row["option"].get("label", row["option_id"]),
-                "option": row["option"] or None,
-                "decided_by_name": known.get(row["decided_by"], row["decided_by"]),
-            }
-        )
-        for row in rows
-    ]
 
 
 async def _related(

@@ -71,6 +71,12 @@ class TestSignIn:
         other = await client.post("/sign-in", data={"email": email_of("ana.ruiz"), "password": PASSWORD})
         assert other.status_code == 303
 
+    async def test_the_right_password_begins_the_count_anew(self, accounts: None, browse: Browse) -> None:
+        client = browse()
+        for password in [*["wrong"] * 7, PASSWORD, *["wrong"] * 7]:
+            answer = await client.post("/sign-in", data={"email": email_of("sam.ortega"), "password": password})
+            assert answer.status_code == (303 if password == PASSWORD else 401)
+
     async def test_a_session_that_somebody_planted_is_replaced(
         self, accounts: None, browse: Browse, sign_in: SignIn, retailer: ledger.engine.Database
     ) -> None:

@@ -310,6 +310,33 @@ class TestFailures:
         await handle.result()
         assert stage.steps.names() == ["bopis.on_due", "bopis.suspend", "bopis.on_due"]
 
+    async def test_a_person_who_resumes_at_once_is_heard_although_the_suspension_is_still_under_way(
+        self, stage: Stage
+    ) -> None:
+        window = due_in("window", hours=-1)
+        gate = Gate(order("ready_for_pickup", dues=(window,), suspended=True))
+        broken = ApplicationError("no", type="KeyError", non_retryable=True)
+        stage.steps.answer("bopis.on_due", broken, order("expired", 2, ended=True))
+        stage.steps.answer("bopis.suspend", gate)
+        handle = await stage.start("bopis", order("ready_for_pickup", dues=(window,)))
+        await gate.reached.wait()
+        await stage.tell(handle, Message.RESUMED, order("ready_for_pickup", 2, dues=(window,)))
+        gate.open.set()
+        await handle.result()
+        assert stage.steps.names() == ["bopis.on_due", "bopis.suspend", "bopis.on_due"]
+
+    async def test_news_that_came_while_a_step_failed_is_acted_on_at_once(self, stage: Stage) -> None:
+        window = due_in("window", hours=-1)
+        broken = ApplicationError("no", type="KeyError", non_retryable=True)
+        gate = Gate(order("ready_for_pickup"), raising=broken)
+        stage.steps.answer("bopis.on_due", gate)
+        stage.steps.answer("bopis.suspend", broken)
+        handle = await stage.start("bopis", order("ready_for_pickup", dues=(window,)))
+        await gate.reached.wait()
+        await stage.tell(handle, Message.HAND_OVER_RECORDED, order("collected", 2, ended=True))
+        gate.open.set()
+        await handle.result()
+
     async def test_a_suspended_journey_does_nothing_by_itself(self, stage: Stage) -> None:
         still = order("ready_for_pickup", dues=(due_in("window", hours=-1),), operations=("op-1",), suspended=True)
         handle = await stage.start("bopis", still)

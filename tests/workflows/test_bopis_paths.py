@@ -203,6 +203,51 @@ class TestAWayOut:
             assert await hub.shop.value("SELECT episode FROM case_file WHERE id = :id", id=number) == 2
 
 
+    async def test_a_promised_unit_sold_at_the_till_is_looked_for_before_anybody_is_asked(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await hub.shop.order(5)
+            sold = await hub.shop.report(
+                "pos.sale", location="S1", receipt="R1", lines=[{"line": "1", "sku": TEA, "quantity": 1,
+                                                                 "unit_price_minor": 1_500}]
+            )  # fmt: skip
+            assert sold.outcome == "accepted"
+
+            async def doubted() -> bool:
+                await hub.carry()
+                return bool(await hub.shop.value("SELECT dues ? 'verify' FROM journey WHERE id = :id", id=order))
+
+            await hub.eventually(doubted)
+            assert await hub.shop.value("SELECT count(*) FROM case_file WHERE journey_id = :id", id=order) == 0
+            await skip_time(hub.shop.database, order, ADA, seconds=1900, via="test")
+            number = await hub.open_case(order, "reservation_lost")
+            await hub.decide(number, "part")
+            await hub.until(order, "reserved")
+            await hub.ended(f"case:{number}:1")
+
+            async def refunded() -> bool:
+                await hub.carry()
+                paid = await hub.shop.value("SELECT refunded_minor FROM payment WHERE journey_id = :id", id=order)
+                assert paid == 1_500
+                return True
+
+            await hub.eventually(refunded)
+
+    async def test_a_late_pick_nags_asks_and_gets_more_time(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await hub.shop.order(1)
+            await hub.until(order, "reserved")
+            await skip_time(hub.shop.database, order, ADA, seconds=2 * 3600 + 60, via="test")
+            number = await hub.open_case(order, "pick_overdue")
+            answer = await case.decide(
+                hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test"
+            )
+            assert answer.state == "applied"
+            await hub.ended(f"case:{number}:1")
+            await hub.shop.report("bopis.picked", journey_id=order, picker="p1", lines=[_line(1)])
+            await hub.shop.report("bopis.handed_over", journey_id=order, actor="p1", lines=[_line(1)])
+            await hub.ended(order)
+
+
 class TestApproval:
     async def _asked(self, hub: Hub) -> tuple[str, int, int]:
         """An order above the limit whose refund waits for an approval: (order, case, approval)."""

@@ -8,11 +8,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from domain.orders import Name
 from ledger.case import decide
 from ledger.people import Caller
+from ledger.reads.case_history import DecisionRow
 from ledger.reads.cases import (
     CaseDetail,
     CaseFilter,
     CaseSummary,
-    DecisionRow,
     Order,
     case_detail,
     decision_row,

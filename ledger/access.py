@@ -1,0 +1,110 @@
+"""Lets people and systems in: passwords of local accounts, and keys with their scopes. Only hashes are stored."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from argon2 import PasswordHasher
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from domain.errors import Malformed, NotFound
+from ledger.engine import Database
+from ledger.people import key_hash
+from ledger.tables import api_key, credential, person, session
+from ledger.transaction import Transaction
+
+SCOPES = ("orders:write", "events:write", "stock:adjust", "read", "decide", "approve", "act_as")
+MIN_PASSWORD = 12
+
+
+async def set_password(database: Database, email: str, password: str) -> None:
+    """Give a person a local account, or a new password; their sessions end. Raises `NotFound`, `Malformed`."""
+    if len(password) < MIN_PASSWORD:
+        raise Malformed(f"A password needs at least {MIN_PASSWORD} characters.")
+    hashed = PasswordHasher().hash(password)
+
+    async def work(tx: Transaction) -> None:
+        found = await tx.conn.execute(select(person.c.id).where(func.lower(person.c.email) == email.lower()))
+        who = found.scalar()
+        if who is None:
+            raise NotFound(f"There is nobody with the address {email}; load people.csv first.")
+        now = datetime.now(UTC)
+        await tx.conn.execute(
+            insert(credential)
+            .values(person_id=who, password_hash=hashed, changed_at=now)
+            .on_conflict_do_update(index_elements=["person_id"], set_={"password_hash": hashed, "changed_at": now})
+        )
+        await tx.conn.execute(
+            update(session).where(session.c.person_id == who, session.c.ended_at.is_(None)).values(ended_at=now)
+        )
+        tx.record("person.password_set", f"person:{who}", now)
+
+    await database.write(work, actor="operator", via="cli")
+
+
+async def create_key(
+    database: Database,
+    key_id: str,
+    source: str,
+    scopes: Sequence[str],
+    *,
+    sources: Sequence[str] = (),
+    person_id: str | None = None,
+) -> str:
+    """A new key for a source, or a person's own token; returns the key, which is shown once.
+
+    `sources` are other sources whose orders it may name. Raises `Malformed` for an unknown scope or an id that is
+    taken, `NotFound` for an unknown person.
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown:
+        raise Malformed(f"There is no scope {', '.join(unknown)}; the scopes are {', '.join(SCOPES)}.")
+    if "approve" in scopes and person_id is None:
+        raise Malformed("Only a person's own token may approve; name the person.")
+    key = f"endcap_{source}_{secrets.token_urlsafe(32)}"
+
+    async def work(tx: Transaction) -> None:
+        if person_id is not None:
+            found = await tx.conn.execute(select(person.c.id).where(person.c.id == person_id))
+            if found.first() is None:
+                raise NotFound(f"There is no person {person_id}; load people.csv first.")
+        now = datetime.now(UTC)
+        made = await tx.conn.execute(
+            insert(api_key)
+            .values(
+                id=key_id,
+                key_hash=key_hash(key),
+                source=source,
+                scopes=list(scopes),
+                sources=list(sources),
+                person_id=person_id,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(api_key.c.id)
+        )
+        if made.first() is None:
+            raise Malformed(f"There is a key {key_id} already; choose another id.")
+        tx.record("key.created", f"key:{key_id}", now, after={"source": source, "scopes": list(scopes)})
+
+    await database.write(work, actor="operator", via="cli")
+    return key
+
+
+async def revoke_key(database: Database, key_id: str) -> None:
+    """End a key at once. Raises `NotFound` for one that does not hold."""
+
+    async def work(tx: Transaction) -> None:
+        now = datetime.now(UTC)
+        ended = await tx.conn.execute(
+            update(api_key)
+            .where(api_key.c.id == key_id, api_key.c.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(api_key.c.id)
+        )
+        if ended.first() is None:
+            raise NotFound(f"There is no key {key_id} that holds.")
+        tx.record("key.revoked", f"key:{key_id}", now)
+
+    await database.write(work, actor="operator", via="cli")

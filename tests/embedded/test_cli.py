@@ -1,0 +1,106 @@
+"""The commands of `endcap`, run as a user runs them: exit codes and words, on real databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.conftest import Database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A state folder that no stack ever used."""
+    return tmp_path / "state"
+
+
+def endcap(home: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """One command, with nothing of the environment of whoever runs the tests."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ENDCAP_", "DATABASE_"))}
+    return subprocess.run(
+        [sys.executable, "cli.py", *words],
+        cwd=ROOT,
+        env=inherited | {"ENDCAP_HOME": str(home)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+class TestMigrate:
+    async def test_an_empty_database_gets_the_newest_schema_and_a_second_run_changes_nothing(
+        self, home: Path, bare_database: Database
+    ) -> None:
+        for _ in range(2):
+            done = endcap(home, "migrate", DATABASE_URL=bare_database.url)
+            assert done.returncode == 0, done.stderr
+        connection = await asyncpg.connect(bare_database.url)
+        try:
+            assert await connection.fetchval("SELECT count(*) FROM journey") == 0
+        finally:
+            await connection.close()
+
+    def test_without_a_database_it_says_which_setting_is_missing(self, home: Path) -> None:
+        done = endcap(home, "migrate")
+        assert done.returncode == 1
+        assert "DATABASE_URL is not set" in done.stderr
+
+    def test_an_address_of_another_database_is_refused_without_repeating_its_password(self, home: Path) -> None:
+        done = endcap(home, "migrate", DATABASE_URL="mysql://root:sesame@host/x")
+        assert done.returncode == 1
+        assert "postgresql://" in done.stderr
+        assert "sesame" not in done.stderr
+
+
+class TestLoad:
+    def test_good_rows_are_loaded(self, home: Path, tmp_path: Path, database: Database) -> None:
+        (tmp_path / "entities.csv").write_text("code,name,currency,country\nEGUS,Endcap Grocers US,USD,US\n")
+        done = endcap(home, "load", str(tmp_path), DATABASE_URL=database.url)
+        assert done.returncode == 0, done.stderr
+        assert "entities.csv" in done.stdout
+
+    def test_rejected_rows_make_the_exit_code_1_and_are_listed(
+        self, home: Path, tmp_path: Path, database: Database
+    ) -> None:
+        (tmp_path / "entities.csv").write_text("code,name,currency,country\nEGUS,Endcap Grocers US,DOLLARS,US\n")
+        done = endcap(home, "load", str(tmp_path), DATABASE_URL=database.url)
+        assert done.returncode == 1
+        assert "rejects.csv" in done.stderr
+        assert "currency" in (tmp_path / "rejects.csv").read_text()
+
+    def test_a_folder_without_any_known_file_is_refused(self, home: Path, tmp_path: Path, database: Database) -> None:
+        done = endcap(home, "load", str(tmp_path), DATABASE_URL=database.url)
+        assert done.returncode == 1
+        assert "entities.csv" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_folder_that_is_not_there_is_refused(self, home: Path, tmp_path: Path) -> None:
+        assert endcap(home, "load", str(tmp_path / "nowhere")).returncode == 2
+
+
+class TestBesideTheStack:
+    @pytest.mark.parametrize("command", ["access", "demo"])
+    def test_without_a_stack_they_say_how_to_start_one(self, home: Path, command: str) -> None:
+        done = endcap(home, command)
+        assert done.returncode == 1
+        assert "make up" in done.stderr
+        assert not home.exists()
+
+    def test_reset_without_state_deletes_nothing(self, home: Path) -> None:
+        done = endcap(home, "reset")
+        assert done.returncode == 0
+        assert "nothing to delete" in done.stdout
+
+    def test_reset_refuses_a_folder_that_is_no_state_of_ours(self, tmp_path: Path) -> None:
+        (tmp_path / "photos").mkdir()
+        done = endcap(tmp_path, "reset")
+        assert done.returncode == 1
+        assert (tmp_path / "photos").exists()

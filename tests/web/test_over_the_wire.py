@@ -1,0 +1,72 @@
+"""What only a real connection shows: a refusal reaches a client that is still sending."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from embedded.ports import free_port
+from web.hygiene import Hygiene
+
+MEGABYTE = 1_000_000
+
+
+async def length(scope: Scope, receive: Receive, send: Send) -> None:
+    body = await Request(scope, receive).body()
+    await Response(str(len(body)))(scope, receive, send)
+
+
+@pytest.fixture
+async def client(eventually: Callable[..., Any]) -> AsyncIterator[httpx2.AsyncClient]:
+    port = free_port()
+    config = uvicorn.Config(
+        Hygiene(length, max_body_bytes=MEGABYTE), port=port, lifespan="off", log_level="error", ws="none"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await eventually(lambda: server.started)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as made:
+            yield made
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def pieces(count: int) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b"[" * 100_000
+
+
+class TestOversizedBodies:
+    async def test_a_hundred_megabytes_are_refused_while_they_are_sent(self, client: httpx2.AsyncClient) -> None:
+        began = time.perf_counter()
+        headers = {"content-type": "application/json", "content-length": str(100 * MEGABYTE)}
+        response = await client.post("/api/v1/events", content=pieces(1_000), headers=headers)
+        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+        assert time.perf_counter() - began < 10
+
+    async def test_a_body_without_a_length_is_refused_as_well(self, client: httpx2.AsyncClient) -> None:
+        headers = {"content-type": "application/json"}
+        response = await client.post("/api/v1/events", content=pieces(100), headers=headers)
+        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+
+    async def test_the_same_connection_serves_the_next_request(self, client: httpx2.AsyncClient) -> None:
+        headers = {"content-type": "application/json"}
+        await client.post("/api/v1/events", content=b"x" * 3 * MEGABYTE, headers=headers)
+        response = await client.post("/api/v1/events", content=b"[1, 2]", headers=headers)
+        assert (response.status_code, response.text) == (200, "6")
+
+    async def test_wrong_json_of_the_largest_size_is_answered_soon(self, client: httpx2.AsyncClient) -> None:
+        began = time.perf_counter()
+        headers = {"content-type": "application/json"}
+        response = await client.post("/api/v1/events", content=b"[" * MEGABYTE, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (422, "too_deep")
+        assert time.perf_counter() - began < 5
