@@ -124,9 +124,7 @@ class TestQueueToDecision:
         await ana.get_by_role("button", name=f"Claim case {case_id}").click()
         await expect(ana.get_by_role("alert")).to_contain_text("Sam Ortega")
 
-    async def test_what_was_typed_outlives_a_session_that_ended(
-        self, site: Site, open_page: OpenPage
-    ) -> None:
+    async def test_what_was_typed_outlives_a_session_that_ended(self, site: Site, open_page: OpenPage) -> None:
         case_id = await a_case(site.database, "S1/APPLE")
         page = await open_page("sam.ortega")
         await page.goto(f"/console/cases/{case_id}")

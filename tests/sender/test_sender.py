@@ -163,9 +163,7 @@ class TestQueue:
         await queue(retailer, template="t", dedupe_key="2")
         assert await mail_rows(retailer) == []
 
-    async def test_two_senders_never_hold_the_same_mail(
-        self, retailer: ledger.engine.Database
-    ) -> None:
+    async def test_two_senders_never_hold_the_same_mail(self, retailer: ledger.engine.Database) -> None:
         for number in range(6):
             await queue(retailer, template="t", dedupe_key=str(number), person_id="ana.ruiz")
         first, second = await asyncio.gather(*(mails.claim_mails(retailer, by, 4, 60) for by in ("a", "b")))

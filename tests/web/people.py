@@ -45,9 +45,7 @@ async def browse(app: FastAPI) -> AsyncIterator[Callable[[], httpx2.AsyncClient]
 
     def made() -> httpx2.AsyncClient:
         headers = {"Accept": "text/html", "Origin": SITE, "Sec-Fetch-Site": "same-origin"}
-        clients.append(
-            httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=SITE, headers=headers)
-        )
+        clients.append(httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=SITE, headers=headers))
         return clients[-1]
 
     yield made

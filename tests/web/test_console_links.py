@@ -41,9 +41,7 @@ def form_of(page: str) -> dict[str, str]:
 
 
 class TestLooking:
-    async def test_get_and_head_show_and_never_decide(
-        self, retailer: ledger.engine.Database, browse: Browse
-    ) -> None:
+    async def test_get_and_head_show_and_never_decide(self, retailer: ledger.engine.Database, browse: Browse) -> None:
         approval_id = await an_approval(retailer)
         path = await mailed(retailer, approval_id)
         for client in (browse(), browse()):
@@ -306,4 +304,3 @@ class TestConsolePage:
         answer = await client.post(f"/console/approvals/{approval_id}/verdict", data={"verdict": "approve"})
         assert answer.status_code == status
         assert await state_of(retailer, approval_id) == "pending"
-

@@ -93,9 +93,7 @@ def read_address(query: Mapping[str, str]) -> Wanted:
     return Wanted(tab, given, query.get("cursor") or None, problems)
 
 
-async def filter_of(
-    conn: Any, wanted: Wanted, person: Person, now: datetime, today: datetime
-) -> CaseFilter:
+async def filter_of(conn: Any, wanted: Wanted, person: Person, now: datetime, today: datetime) -> CaseFilter:
     """The tab narrowed by the filters. A state that is asked for by name widens the tab "all" beyond open cases."""
     fields = filter_of_tab(wanted.tab, person, now, today).model_dump(exclude_none=True)
     given = dict(wanted.given)
@@ -165,7 +163,6 @@ async def show(request: Request, person: SignedIn) -> Response:
         "first_page": address("/console/queue", query),
     }
     return page(request, "queue.html", context, block="list")
-
 
 
 @router.post("/console/queue/claim")
