@@ -193,8 +193,13 @@ class Relay:
         situation = Situation.model_validate(row.payload["situation"])
         try:
             await self._begin(
-                client, row.target, row.payload["workflow"], situation, row.payload["search"],
-                row_id=str(row.id), reuse=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                client,
+                row.target,
+                row.payload["workflow"],
+                situation,
+                row.payload["search"],
+                row_id=str(row.id),
+                reuse=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             )
         except WorkflowAlreadyStartedError:
             # Delivered before, and the answer or its record was lost.
@@ -329,8 +334,13 @@ class Relay:
         workflow, situation = found
         try:
             await self._begin(
-                client, target, workflow, situation, search,
-                row_id=REBUILT, reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                client,
+                target,
+                workflow,
+                situation,
+                search,
+                row_id=REBUILT,
+                reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             )
         except WorkflowAlreadyStartedError:
             return False

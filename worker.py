@@ -54,8 +54,16 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
     bopis, case = BopisActivities(database), CaseActivities(database)
     approval, payment = ApprovalActivities(database), PaymentActivities(database, provider)
     return [
-        bopis.open_case, bopis.attend, bopis.open_approval, bopis.apply_decision, bopis.give_back, bopis.on_due,
-        bopis.suspend, case.on_due, approval.on_due, payment.carry_out,
+        bopis.open_case,
+        bopis.attend,
+        bopis.open_approval,
+        bopis.apply_decision,
+        bopis.give_back,
+        bopis.on_due,
+        bopis.suspend,
+        case.on_due,
+        approval.on_due,
+        payment.carry_out,
     ]
 
 

@@ -115,9 +115,7 @@ class Stack:
 
     async def stock_is_whole(self, opening: int) -> None:
         """Nothing was doubled: what is left and what went out is what there was."""
-        left = await self.shop.value(
-            "SELECT sum(available + reserved + staged) FROM stock WHERE sku = 'TEA-1'"
-        )
+        left = await self.shop.value("SELECT sum(available + reserved + staged) FROM stock WHERE sku = 'TEA-1'")
         gone = await self.shop.value("SELECT coalesce(sum(committed), 0) FROM hold")
         assert left + gone == opening
 

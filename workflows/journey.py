@@ -129,9 +129,7 @@ class Journey(Follower):
     async def seek_approval(self, decision_id: int) -> str | None:
         """Have somebody with the authority confirm a decision; None when the decision was withdrawn meanwhile."""
         if self.situation.approval_id is None:
-            await self.step(
-                self._steps.open_approval, occurrence=f"decision-{decision_id}", decision_id=decision_id
-            )
+            await self.step(self._steps.open_approval, occurrence=f"decision-{decision_id}", decision_id=decision_id)
         while self.situation.decision_id == decision_id:
             if self.situation.verdict is not None:
                 return self.situation.verdict
@@ -149,7 +147,9 @@ class Journey(Follower):
                 return
         try:
             await self.step(
-                self._steps.apply_decision, occurrence=f"decision-{decision_id}", decision_id=decision_id,
+                self._steps.apply_decision,
+                occurrence=f"decision-{decision_id}",
+                decision_id=decision_id,
                 approval_id=self.situation.approval_id,
             )
         except ActivityError as failure:
@@ -160,8 +160,11 @@ class Journey(Follower):
 
     async def _give_back(self, decision_id: int, reason: str) -> None:
         await self.step(
-            self._steps.give_back, occurrence=f"decision-{decision_id}", decision_id=decision_id,
-            approval_id=self.situation.approval_id, reason=reason,
+            self._steps.give_back,
+            occurrence=f"decision-{decision_id}",
+            decision_id=decision_id,
+            approval_id=self.situation.approval_id,
+            reason=reason,
         )
 
     def _still_asking(self, case_id: int | None, state: str) -> bool:

@@ -198,7 +198,7 @@ class Company:
         return int(answer.json()["decision_id"])
 
 
-def until[T](check: Callable[[], T], within_s: float = 90.0) -> T:
+def until[T](check: Callable[[], T | None], within_s: float = 90.0) -> T:
     """What `check` returns once it is something true."""
     deadline = time.monotonic() + within_s
     while True:

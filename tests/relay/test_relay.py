@@ -240,9 +240,7 @@ class TestTemporalLosesItsDatabase:
         client = await connected()
         orders = [await shop.order() for _ in range(4)]
         stop = asyncio.Event()
-        relay = Relay(
-            shop.database, connected, task_queue=task_queue, by="test", poll_s=0.05, home_check_s=0.2
-        )
+        relay = Relay(shop.database, connected, task_queue=task_queue, by="test", poll_s=0.05, home_check_s=0.2)
         running = asyncio.create_task(relay.run(stop))
 
         async def all_told() -> bool:

@@ -18,9 +18,7 @@ HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
 def replayer() -> Replayer:
-    return Replayer(
-        workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=wire.workflow_runner()
-    )
+    return Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=wire.workflow_runner())
 
 
 @pytest.mark.parametrize("stored", HISTORIES, ids=lambda stored: stored.stem)

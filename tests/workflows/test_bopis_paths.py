@@ -181,9 +181,7 @@ class TestAWayOut:
             await hub.shop.change("UPDATE stock SET available = 0 WHERE location = 'S1'")
             order = await hub.shop.order(1)
             number = await hub.open_case(order, "reservation_failure")
-            await hub.shop.report(
-                "stock.received", location="S1", document="D1", lines=[{"sku": TEA, "quantity": 3}]
-            )
+            await hub.shop.report("stock.received", location="S1", document="D1", lines=[{"sku": TEA, "quantity": 3}])
             with pytest.raises(SelfHealed):
                 await hub.decide(number, "wait", agreed_by_phone=True)
             await hub.until(order, "reserved")
@@ -201,7 +199,6 @@ class TestAWayOut:
             again = await hub.open_case(order, "reservation_failure")
             assert again == number
             assert await hub.shop.value("SELECT episode FROM case_file WHERE id = :id", id=number) == 2
-
 
     async def test_a_promised_unit_sold_at_the_till_is_looked_for_before_anybody_is_asked(self, hub: Hub) -> None:
         async with hub.worker():
@@ -238,9 +235,7 @@ class TestAWayOut:
             await hub.until(order, "reserved")
             await skip_time(hub.shop.database, order, ADA, seconds=2 * 3600 + 60, via="test")
             number = await hub.open_case(order, "pick_overdue")
-            answer = await case.decide(
-                hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test"
-            )
+            answer = await case.decide(hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test")
             assert answer.state == "applied"
             await hub.ended(f"case:{number}:1")
             await hub.shop.report("bopis.picked", journey_id=order, picker="p1", lines=[_line(1)])
