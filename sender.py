@@ -129,7 +129,7 @@ class Sender:
     async def _letter(self, row: MailRow, to: Addressee) -> Letter:
         async with self._database.read() as conn:
             about = await matter(conn, row, to)
-        link = await self._link(to, about)
+        link = await self._link(to, about) if row.template == "approval_request" else None
         context = {
             "context": row.context,
             "to": to,

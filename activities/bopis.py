@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain.messages import Situation, Step
-from ledger.bopis import steps
+from ledger.bopis import dues, steps
 from ledger.engine import Database
 
 
@@ -48,7 +48,7 @@ class BopisActivities:
     @patient
     async def on_due(self, step: Step) -> Situation:
         """The due instant `step.due` has come; does nothing where something else was recorded first."""
-        return await steps.on_due(self._database, step)
+        return await dues.on_due(self._database, step)
 
     @activity.defn(name="bopis.suspend")
     @patient

@@ -65,6 +65,7 @@ class Message(StrEnum):
     CASE_CHANGED = "CaseChanged"
     CASE_CLOSED = "CaseClosed"
     APPROVAL_OPENED = "ApprovalOpened"
+    APPROVAL_ASKED = "ApprovalAsked"
     APPROVAL_CLOSED = "ApprovalClosed"
 
 

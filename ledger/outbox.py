@@ -182,6 +182,7 @@ _OPEN_TARGETS = text(
     """
     SELECT target FROM (
         SELECT id AS target FROM journey WHERE closed_at IS NULL
+        UNION SELECT journey_id FROM payment_operation WHERE state IN ('requested', 'unknown')
         UNION ALL SELECT 'case:' || id || ':' || episode FROM case_file WHERE closed_at IS NULL
         UNION ALL SELECT 'approval:' || id FROM approval WHERE state = 'pending'
     ) open

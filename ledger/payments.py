@@ -12,6 +12,7 @@ from domain.errors import NotFound, StateConflict
 from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
 from domain.policy import Policy
+from domain.words import money
 from ledger import case, reference
 from ledger.engine import Database
 from ledger.journal import Entry
@@ -93,7 +94,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
 
 
 def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
-    amount = f"{found.amount_minor / 100:.2f} {found.currency} to {found.tender.replace('_', ' ')}"
+    amount = f"{money(found.amount_minor, found.currency)} to {found.tender.replace('_', ' ')}"
     verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of"}[found.kind]
     said = {"succeeded": "confirmed", "declined": f"declined: {outcome.error}", "unknown": "not answered yet"}
     return f"{verb} {amount} {said[outcome.state]}."

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from domain.bopis import BopisState
 from domain.errors import NothingOffered
 from domain.stock import atp
+from domain.words import money as money_words
 from ledger import found, reference
 from ledger.bopis import money
 from ledger.bopis.facts import made_ready, wait_for
@@ -229,7 +230,7 @@ async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: s
 
 
 def _money(order: Order, amount_minor: int) -> str:
-    return f"{amount_minor / 100:.2f} {order.row['currency']}"
+    return money_words(amount_minor, order.row["currency"])
 
 
 APPLY: dict[str, Apply] = {

@@ -8,6 +8,7 @@ from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import Malformed, StateConflict
 from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
 from domain.messages import Message
+from domain.words import money
 from ledger import case, steps
 from ledger.bopis import decisions
 from ledger.bopis.order import Order
@@ -27,10 +28,10 @@ async def cancelled(order: Order, data: BopisCancelled, cause: str, at: datetime
     await order.lock_goods()
     if data.lines is None:
         owed = await decisions.cancel_everything(order, cause, at, reason=data.reason)
-        detail = f"Cancelled ({data.reason.replace('_', ' ')}); {owed / 100:.2f} {order.row['currency']} goes back."
+        detail = f"Cancelled ({data.reason.replace('_', ' ')}); {money(owed, order.row['currency'])} goes back."
     else:
         owed = await _cancel_lines(order, data.lines, cause, at, data.reason)
-        detail = f"Lines {', '.join(data.lines)} cancelled; {owed / 100:.2f} {order.row['currency']} goes back."
+        detail = f"Lines {', '.join(data.lines)} cancelled; {money(owed, order.row['currency'])} goes back."
     order.row["detail"]["failure"] = order.row["detail"].get("failure") if order.shorts() else None
     await _review_large_refund(order, owed, cause, at)
     await order.mail_customer("order_cancelled", cause, at, amount_minor=owed)

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, select, text, update
 
-from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
+from domain.bopis import BopisState
 from domain.calendars import add_open_time
 from domain.case import CaseOption, Consequence
 from domain.errors import DomainError
 from domain.messages import Situation, Step
+from domain.words import money
 from ledger import approval, case, people
 from ledger.bopis import decisions
-from ledger.bopis.facts import wait_for
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import case_facts, ways_out
 from ledger.engine import Database
@@ -33,7 +33,7 @@ async def open_case(database: Database, step: Step) -> Situation:
             return ""
         order = await Order.load(tx, row)
         await order.lock_cases()
-        ref = await _ask(order, step.at)
+        ref = await ask(order, step.at)
         await order.load_money()
         await order.save(step.at)
         return f"Case {ref.id} opened: somebody has to choose a way out."
@@ -41,7 +41,7 @@ async def open_case(database: Database, step: Step) -> Situation:
     return await take_journey_step(database, "open_case", step, work)
 
 
-async def _ask(order: Order, at: datetime) -> case.CaseRef:
+async def ask(order: Order, at: datetime) -> case.CaseRef:
     await order.read_money()
     kind = order.row["detail"].get("failure") or "reservation_failure"
     missing = order.shorts()
@@ -122,7 +122,7 @@ async def open_approval(database: Database, step: Step) -> Situation:
         order.row["asks"] |= {"approval_id": approval_id}
         await order.load_money()
         await order.save(step.at)
-        return f"Approval {approval_id} asked for {amount / 100:.2f} {order.row['currency']}."
+        return f"Approval {approval_id} asked for {money(amount, order.row['currency'])}."
 
     return await take_journey_step(database, "open_approval", step, work)
 
@@ -275,134 +275,6 @@ async def _doubt(order: Order, at: datetime) -> list[str]:
     return ["The till sold a promised unit: the store is asked to look whether the promised one is still there."]
 
 
-async def on_due(database: Database, step: Step) -> Situation:
-    """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a
-    wait.
-    """
-
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        due = step.due or ""
-        at = row["dues"].get(due)
-        if at is None or datetime.fromisoformat(at) > step.at:
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        await order.lock_goods()
-        order.row["dues"].pop(due)
-        told = await _due(order, due, f"step:{order.id}:{due}:{step.occurrence}", step.at)
-        await order.save(step.at)
-        return told
-
-    return await take_journey_step(database, "on_due", step, work)
-
-
-async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
-    state = BopisState(order.row["state"])
-    if due.startswith("pick_nag") and state in TO_BE_PICKED:
-        return await _nag(order, int(due.rsplit("_", 1)[1]), at)
-    if due.startswith("window_reminder") and state in ON_THE_HOLD_SHELF:
-        await order.mail_customer("pickup_reminder", due, at, window_until=order.row["dues"].get("window"))
-        return "The customer was reminded to collect."
-    if due == "window" and state in ON_THE_HOLD_SHELF:
-        return await _no_show(order, cause, at)
-    if due == "verify":
-        return await _lose_doubted(order, cause, at)
-    if due == "put_away":
-        return await _put_away_overdue(order, at)
-    if due == "wait" and state is BopisState.RESERVATION_FAILED:
-        ref = await _ask(order, at)
-        return f"Nothing turned up; case {ref.id} asks again."
-    return ""
-
-
-async def _nag(order: Order, number: int, at: datetime) -> str:
-    permille = order.policy.bopis.nag_permille[number - 1]
-    if permille < 1000:
-        return "The store was reminded that the pick is due."
-    await case.open_case(
-        order.tx,
-        case.Opening(
-            kind="pick_overdue",
-            subject=order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"order": order.row["key"], "units": sum(line["reserved"] for line in order.lines.values())},
-            options=(
-                CaseOption(
-                    id="more_time",
-                    label="Give the store another hour",
-                    rank=1,
-                    because="the units are reserved and nobody has looked yet",
-                    consequence=Consequence(customer="Hears nothing yet."),
-                ),
-                CaseOption(id="acknowledge", label="The store was called", rank=2),
-            ),
-            value_at_risk_minor=sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values()),
-            promised_at=order.row["promised_at"],
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"Order {order.row['key']} is not picked at {order.place.name}.",
-        ),
-    )
-    return "The pick is overdue; the store manager is asked." if permille == 1000 else "The pick is long overdue."
-
-
-async def _no_show(order: Order, cause: str, at: datetime) -> str:
-    owed = await decisions.cancel_everything(order, cause, at, reason="no_show")
-    await order.mail_customer("pickup_expired", cause, at, amount_minor=owed)
-    return f"Nobody came in time: released, {owed / 100:.2f} {order.row['currency']} goes back."
-
-
-async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
-    """Nobody found the doubted units: the hold is lost, and the book says so."""
-    why = order.cause(cause, at)
-    lost = 0
-    for row in [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]:
-        line = order.lines[row["line_id"]]
-        place, sku = row["location"], row["sku"]
-        gone = min(row["reserved"], max(-order.tx.shelf.quantity(place, sku, "available"), 0))
-        row["doubted_at"] = None
-        if not gone:
-            continue
-        row["reserved"] -= gone
-        row["lost"] += gone
-        line["reserved"] -= gone
-        order.tx.shelf.move(
-            "lost", sku, gone, (place, "reserved"), (place, "available"), why, reason="sold", hold_id=row["id"]
-        )
-        await wait_for(order, line, gone, at)
-        lost += gone
-    if not lost:
-        return "The book covers the promise again."
-    order.row["detail"]["failure"] = "reservation_lost"
-    await order.settle(at)
-    return f"{lost} promised units are gone: the till sold them."
-
-
-async def _put_away_overdue(order: Order, at: datetime) -> str:
-    await case.open_case(
-        order.tx,
-        case.Opening(
-            kind="put_away_overdue",
-            subject=order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"order": order.row["key"], "units": order.row["detail"].get("unclaimed", {})},
-            options=(CaseOption(id="acknowledge", label="The store was called", rank=1),),
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"Goods of order {order.row['key']} still stand on the hold shelf.",
-        ),
-    )
-    # Until it is reported, the goods cannot be sold: look again after the same time.
-    order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
-    return "Goods were not put away in time; the store manager is asked."
-
-
 async def suspend(database: Database, step: Step) -> Situation:
     """An unexpected failure: the journey stops where it is, nothing is lost, and an admin is asked."""
 
@@ -423,7 +295,15 @@ async def suspend(database: Database, step: Step) -> Situation:
                 journey_id=order.id,
                 channel=order.row["channel"],
                 facts={"order": order.row["key"], "state": row["state"], "reason": step.reason},
-                options=(CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),),
+                options=(
+                    CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
+                    CaseOption(
+                        id="abandon",
+                        label="End the order, undo everything",
+                        rank=2,
+                        consequence=Consequence(customer="Gets no goods and the whole amount back."),
+                    ),
+                ),
                 clock_offset_s=order.row["clock_offset_s"],
                 text=f"The journey stopped: {step.reason}",
             ),

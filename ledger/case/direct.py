@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping, select, update
 from domain.case import CaseOption
 from domain.messages import Message
 from domain.people import Person
+from domain.words import money
 from ledger import payments
 from ledger.case.life import resolve
 from ledger.tables import case_decision, journey
@@ -44,6 +45,27 @@ async def _resume(tx: Transaction, _case: RowMapping, journey_row: RowMapping | 
     return "The journey was resumed."
 
 
+async def _abandon(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """A suspended journey is ended with everything undone: goods released, money paid back."""
+    # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
+    from ledger.bopis import decisions
+    from ledger.bopis.order import Order
+
+    assert journey_row is not None
+    order = await Order.load(tx, journey_row)
+    await order.lock_cases()
+    order.row["suspended_from"] = None
+    await order.end_asks("the order was abandoned", at)
+    await order.lock_goods()
+    owed = 0
+    if not order.is_final:
+        owed = await decisions.cancel_everything(order, f"case:{case_row['id']}", at, reason="abandoned")
+        await order.mail_customer("order_cancelled", f"case:{case_row['id']}", at, amount_minor=owed)
+    await order.save(at)
+    tx.tell(order.id, Message.CANCEL_RECORDED)
+    return f"The order was ended; {money(owed, order.row['currency'])} goes back."
+
+
 async def _retry_payment(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
     assert journey_row is not None
     await payments.request_again(tx, case_row["facts"]["operation_id"], at)
@@ -71,6 +93,7 @@ async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping
 
 EFFECTS: dict[tuple[str, str], Effect] = {
     ("journey_stuck", "resume"): _resume,
+    ("journey_stuck", "abandon"): _abandon,
     ("refund_failed", "retry"): _retry_payment,
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,

@@ -14,6 +14,7 @@ from domain.case import KINDS, OPEN_STATES, CaseOption, Consequence, MoneyEffect
 from domain.ids import case_target
 from domain.messages import Message
 from domain.policy import CasePolicy, Policy
+from domain.words import money
 from ledger import reference, situations
 from ledger.outbox import search_attributes
 from ledger.tables import case_decision, case_event, case_file, location
@@ -366,6 +367,6 @@ async def open_refund_review(order: "Order", owed_minor: int, cause: str, at: da
             options=(CaseOption(id="seen", label="Seen", rank=1, because="the refund was owed"),),
             value_at_risk_minor=owed_minor,
             clock_offset_s=order.row["clock_offset_s"],
-            text=f"{owed_minor / 100:.2f} {order.row['currency']} went back on order {order.row['key']}.",
+            text=f"{money(owed_minor, order.row['currency'])} went back on order {order.row['key']}.",
         ),
     )

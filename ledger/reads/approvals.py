@@ -57,6 +57,7 @@ class ApprovalSummary(BaseModel):
     quorum: int
     opened_at: datetime
     deadline_at: datetime
+    paused_at: datetime | None  # since then the clock stands: an approver has asked
     expires_at: datetime
     decided_by: str | None
     decided_by_name: str | None

@@ -138,6 +138,8 @@ approval = Table(
     word("state", default="pending"),
     instant("opened_at"),
     instant("next_at", nullable=True),  # next reminder or escalation
+    instant("paused_at", nullable=True),  # an approver has asked; the clock stands until the answer
+    instant("paused_next_at", nullable=True),
     instant("deadline_at"),  # of this level
     instant("expires_at"),  # of the whole request
     word("decided_by", nullable=True),

@@ -14,16 +14,17 @@ from domain.errors import (
     NotAllowed,
     OwnRequest,
     SelfHealed,
+    StateConflict,
     UnknownLocation,
     UnknownSku,
     WrongCurrency,
 )
 from domain.messages import Situation, Step
 from ledger import approval, case, facts, situations
-from ledger.bopis import steps
+from ledger.bopis import dues, steps
 from ledger.people import Caller
 from tests.ledger.books import accounts
-from tests.shop import ANA, FIN, MAX, TEA, WEB, Shop
+from tests.shop import ADA, ANA, FIN, MAX, TEA, WEB, Shop
 
 NOW = datetime.now(UTC)
 
@@ -316,6 +317,45 @@ class TestApproval:
         with pytest.raises(Malformed):
             await approval.record_verdict(shop.database, approval_id, MAX, verdict="reject", note=" ", via="test")
 
+    async def test_a_question_stops_the_clock_until_its_answer(self, shop: Shop) -> None:
+        *_, approval_id = await self.ask(shop)
+        target = f"approval:{approval_id}"
+        running = (await situation(shop, target)).dues
+        await approval.record_verdict(shop.database, approval_id, MAX, verdict="ask", note="Which store?", via="test")
+        assert (await situation(shop, target)).dues == ()
+        with pytest.raises(Malformed):
+            await approval.answer(shop.database, approval_id, ANA, text=" ", via="test")
+        await approval.answer(shop.database, approval_id, ANA, text="Mainz.", via="test")
+        assert (await situation(shop, target)).dues[0].at > running[0].at
+        with pytest.raises(StateConflict):
+            await approval.answer(shop.database, approval_id, ANA, text="Again.", via="test")
+        assert await shop.value("SELECT count(*) FROM mail WHERE template = 'approval_question'") == 1
+
+
+class TestSuspend:
+    async def stuck(self, shop: Shop, quantity: int = 2) -> tuple[str, int]:
+        journey = await shop.order(quantity)
+        told = await steps.suspend(shop.database, step(journey, "1", reason="a bug"))
+        assert told.suspended
+        return journey, await shop.value("SELECT id FROM case_file WHERE kind = 'journey_stuck'")
+
+    async def test_a_resumed_journey_goes_on_where_it_was(self, shop: Shop) -> None:
+        journey, case_id = await self.stuck(shop)
+        await case.decide(
+            shop.database, case_id, ADA, option_id="resume", parameters={}, note="", version=None, via="test"
+        )
+        now = await situation(shop, journey)
+        assert (now.state, now.suspended) == ("reserved", False)
+
+    async def test_an_abandoned_one_is_undone_and_paid_back(self, shop: Shop) -> None:
+        journey, case_id = await self.stuck(shop)
+        await case.decide(
+            shop.database, case_id, ADA, option_id="abandon", parameters={}, note="", version=None, via="test"
+        )
+        now = await situation(shop, journey)
+        assert (now.state, now.suspended, len(now.operations)) == ("cancelled", False, 1)
+        assert await shop.value("SELECT available FROM stock WHERE location = 'S1'") == 5
+
 
 class TestDue:
     async def test_nobody_came_releases_and_refunds(self, shop: Shop) -> None:
@@ -323,7 +363,7 @@ class TestDue:
         await pick(shop, journey, 2)
         due = next(d for d in (await situation(shop, journey)).dues if d.name == "window")
         late = Step(subject=journey, occurrence=due.at.isoformat(), at=due.at + timedelta(seconds=1), due="window")
-        done = await steps.on_due(shop.database, late)
+        done = await dues.on_due(shop.database, late)
         assert (done.state, len(done.operations)) == ("expired", 1)
 
     async def test_a_hand_over_recorded_first_beats_the_timer(self, shop: Shop) -> None:
@@ -332,7 +372,7 @@ class TestDue:
         due = next(d for d in (await situation(shop, journey)).dues if d.name == "window")
         await hand_over(shop, journey)
         late = Step(subject=journey, occurrence=due.at.isoformat(), at=due.at + timedelta(days=1), due="window")
-        done = await steps.on_due(shop.database, late)
+        done = await dues.on_due(shop.database, late)
         assert (done.state, done.seq) == ("collected", 3)
 
     async def test_a_step_again_answers_from_the_record(self, shop: Shop) -> None:
@@ -355,7 +395,7 @@ class TestTill:
         told = await steps.attend(shop.database, step(journey, "2"))
         verify = next(due for due in told.dues if due.name == "verify")
         late = Step(subject=journey, occurrence="v", at=verify.at, due="verify")
-        lost = await steps.on_due(shop.database, late)
+        lost = await dues.on_due(shop.database, late)
         assert lost.state == "reservation_failed"
         asked = await steps.open_case(shop.database, step(journey, "3"))
         assert await shop.value("SELECT kind FROM case_file WHERE id = :id", id=asked.case_id) == "reservation_lost"

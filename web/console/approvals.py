@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, Malformed
 from domain.people import Person
-from ledger.approval import record_verdict
+from ledger.approval import answer, record_verdict
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
 from web.errors import STATUS_OF_FAMILY
@@ -95,6 +95,21 @@ async def give(
         )  # fmt: skip
     except DomainError as refused:
         return await show_one(request, person, approval_id, refused=refused, note=note)
+    return see(request, f"/console/approvals/{approval_id}")
+
+
+@router.post("/console/approvals/{approval_id}/answer")
+async def answer_question(
+    request: Request, person: SignedIn, approval_id: int, text: Annotated[str, Form(max_length=4000)] = ""
+) -> Response:
+    """Answer what an approver has asked; the clock goes on with the time that was left."""
+    database = database_of(request)
+    async with database.read() as conn:
+        await approval_detail(conn, person, approval_id)
+    try:
+        await answer(database, approval_id, person, text=text, via="console")
+    except DomainError as refused:
+        return await show_one(request, person, approval_id, refused=refused, note=text)
     return see(request, f"/console/approvals/{approval_id}")
 
 
