@@ -61,6 +61,20 @@ class IdempotencyMismatch(DomainError):
     family = "malformed"
 
 
+class ReceiptMismatch(DomainError):
+    """A till receipt was reported before by the same system, and its lines said something else."""
+
+    code = "receipt_mismatch"
+    family = "malformed"
+
+
+class NotRecordable(DomainError):
+    """The database refuses what a fact says: a figure beyond its bounds, or a row that breaks a rule of the ledger."""
+
+    code = "not_recordable"
+    family = "malformed"
+
+
 class StepMismatch(DomainError):
     """A step was taken before under the same key with another input: a programming error, never retried."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from domain.orders import Body, Code, Minor, Name, Quantity
 
@@ -51,6 +51,13 @@ class PosSale(Body):
     receipt: Code
     lines: Annotated[tuple[SaleLineIn, ...], Field(min_length=1, max_length=1000)]
     tenders: tuple[TenderIn, ...] = ()
+
+    @field_validator("lines")
+    @classmethod
+    def _each_line_once(cls, lines: tuple[SaleLineIn, ...]) -> tuple[SaleLineIn, ...]:
+        if len({line.line for line in lines}) < len(lines):
+            raise ValueError("a line number appears twice on the receipt")
+        return lines
 
 
 class ReceivedLine(Body):

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.stock import DoubtRule
+
 HOUR_S = 3600
 DAY_S = 86_400
 
@@ -52,6 +54,8 @@ class StockPolicy(Part):
     channel_threshold: dict[str, int] = {}
     adjustment_review_minor: int = Field(5_000, ge=0)
     negative_after_s: int = Field(HOUR_S, gt=0)
+    # Which promise is doubted first when the till may have sold it; the next rule decides where one leaves a tie.
+    doubt_first: tuple[DoubtRule, ...] = ("newest", "least_at_stake")
 
 
 class Bands(Part):

@@ -1,6 +1,8 @@
 """The inventory state model: buckets, outside accounts, what may move where, and in which order a fact draws stock."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 LOCATION_KINDS = ("store", "dc", "hub", "dropship")
@@ -84,6 +86,51 @@ def draw_for_sale(quantity: int, available: int, count_pending: int) -> Draw:
     from_available = min(quantity, max(available, 0))
     from_pending = min(quantity - from_available, count_pending)
     return Draw(from_available, from_pending, quantity - from_available - from_pending)
+
+
+DoubtRule = Literal["newest", "oldest", "latest_promise", "least_at_stake"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An open hold on units that the till may have sold. `at_stake_minor` is what the customer pays for the rest of
+    it, in minor units; staged units are on the hold shelf, where no till sells them.
+    """
+
+    hold_id: str
+    journey_id: str
+    reserved: int
+    staged: int
+    at: datetime
+    promised_at: datetime | None
+    at_stake_minor: int
+    is_doubted: bool
+
+
+def promises_in_doubt(promises: Iterable[Promise], units: int, rules: Sequence[DoubtRule]) -> list[Promise]:
+    """Which promises the store is asked to verify when the book lacks `units`; those that it verifies already count.
+
+    An order of which nothing is staged comes before one that is partly picked, then the rules decide in their order.
+    """
+
+    def rank(promise: Promise) -> tuple[bool, bool, tuple[float, ...], str]:
+        latest = promise.promised_at.timestamp() if promise.promised_at else float("inf")
+        by_rule = {
+            "newest": -promise.at.timestamp(),
+            "oldest": promise.at.timestamp(),
+            "latest_promise": -latest,
+            "least_at_stake": float(promise.at_stake_minor),
+        }
+        return not promise.is_doubted, promise.staged > 0, tuple(by_rule[rule] for rule in rules), promise.hold_id
+
+    chosen = []
+    for promise in sorted((one for one in promises if one.reserved > 0), key=rank):
+        if units <= 0:
+            break
+        units -= promise.reserved
+        if not promise.is_doubted:
+            chosen.append(promise)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

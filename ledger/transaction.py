@@ -96,9 +96,14 @@ class Transaction:
         return found
 
     async def lock_stock(self, places: Iterable[tuple[str, str]]) -> Shelf:
-        """Lock (location, sku) rows, making missing ones; returns the shelf with their quantities in it."""
-        self.enter(Rank.STOCK)
-        await self.shelf.lock(places)
+        """Lock (location, sku) rows, making missing ones; returns the shelf with their quantities in it.
+
+        Rows that this transaction has locked already may be asked for at any later point.
+        """
+        wanted = set(places) - self.shelf.rows.keys()
+        if wanted:
+            self.enter(Rank.STOCK)
+            await self.shelf.lock(wanted)
         return self.shelf
 
     async def lock_holds(self, journey_id: str) -> Sequence[RowMapping]:

@@ -30,6 +30,7 @@ class Order:
     place: reference.Place
     holds: list[dict[str, Any]] = field(default_factory=list)
     sales: dict[str, dict[str, Any]] = field(default_factory=dict)
+    beside: set[tuple[str, str]] = field(default_factory=set)  # (location, SKU) that the same fact moves besides
     _before: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -65,7 +66,7 @@ class Order:
         places = {(self.row["location"], line["sku"]) for line in self.lines.values()}
         held = await self.tx.conn.execute(select(hold.c.location, hold.c.sku).where(hold.c.journey_id == self.id))
         places.update((row.location, row.sku) for row in held)
-        await self.tx.lock_stock(places | set(extra))
+        await self.tx.lock_stock(places | set(extra) | self.beside)
         self.holds = [dict(row) for row in await self.tx.lock_holds(self.id)]
         await self.load_money()
 

@@ -213,6 +213,8 @@ async def decide(
         if asked_by_journey:
             await _stop_waiting(tx, row["journey_id"])
         decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at)
+        if (row["kind"], option.id) in direct.CARRIED_OUT_LATER:
+            return DecisionAnswer(decision_id, "applying", None)
         if not asked_by_journey:
             await direct.apply(tx, row, journey_row, option, decision_id, person, at)
             return DecisionAnswer(decision_id, "applied", None)

@@ -91,6 +91,17 @@ async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping
     return "The store was given another hour."
 
 
+async def _leave_out(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    """The reports were wrong: they are deleted, and sending them again is refused."""
+    from ledger.facts import discard  # facts open cases, so cases cannot need facts while they are loaded
+
+    count = await discard(tx, case_row["id"], at)
+    return f"{count} {'report was' if count == 1 else 'reports were'} left out."
+
+
+# Decisions that are carried out after they were recorded, event by event, by `ledger.facts.finish`.
+CARRIED_OUT_LATER = frozenset({("event_rejected", "replay")})
+
 EFFECTS: dict[tuple[str, str], Effect] = {
     ("journey_stuck", "resume"): _resume,
     ("journey_stuck", "abandon"): _abandon,
@@ -98,4 +109,5 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,
     ("pick_overdue", "more_time"): _more_time,
+    ("event_rejected", "discard"): _leave_out,
 }

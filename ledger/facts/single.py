@@ -1,0 +1,177 @@
+"""Takes one event in a transaction of its own: those about an order, requests, and what a batch has left."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
+from domain.events import FACTS, BopisHandedOver, EventOutcome, HandedLine, OrderReference, PosSale
+from domain.ids import journey_id
+from ledger import goods
+from ledger.bopis import facts, requests
+from ledger.bopis.order import Order
+from ledger.engine import Database
+from ledger.facts import refusals
+from ledger.facts.inbox import Arrived, claim, problem
+from ledger.people import Caller
+from ledger.tables import event_inbox, journey
+from ledger.transaction import Transaction
+
+Handler = Callable[[Order, Any, str, datetime], Awaitable[str]]
+
+ON_ORDERS: dict[str, Handler] = {
+    "bopis.picked": facts.picked,
+    "bopis.handed_over": facts.handed_over,
+    "bopis.put_away": facts.put_away,
+    "bopis.cancelled": requests.cancelled,
+    "bopis.extended": requests.extended,
+    "bopis.hold_released": requests.hold_released,
+}
+
+
+async def take_one(
+    database: Database, caller: Caller, arrived: Arrived, received_at: datetime, *, via: str = "api"
+) -> EventOutcome:
+    """Take one event with its whole effect, or set it aside: a fact is quarantined, a request refused."""
+    actor = f"key:{caller.key_id}"
+    try:
+        with refusals.of_the_database():
+            return await database.write(lambda tx: _take(tx, caller, arrived), actor=actor, via=via)
+    except DomainError as error:
+        refusal = error
+    said = problem(refusal)
+    if arrived.event.type in FACTS and not isinstance(refusal, NotAllowed):
+        return await database.write(
+            lambda tx: refusals.quarantine(tx, caller.source, arrived, said, received_at), actor=actor, via=via
+        )
+    return await database.write(lambda tx: refusals.refuse(tx, caller.source, arrived, said), actor=actor, via=via)
+
+
+async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutcome:
+    (before,) = await claim(tx, caller.source, [arrived])
+    if before is not None:
+        return before
+    data, cause, at = arrived.data, arrived.cause(caller.source), arrived.event.occurred_at
+    if isinstance(data, DomainError):
+        raise data
+    about, case_id, outcome = None, None, "accepted"
+    if isinstance(data, OrderReference):
+        about = await _find_order(tx, caller, data)
+        if about is None:
+            return await _park(tx, caller, arrived, data)
+        order = await Order.load(tx, await tx.lock_journey(about))
+        await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
+    elif isinstance(data, PosSale):
+        about, outcome = await _sale(tx, caller, data, cause, at)
+    else:
+        case_id = await _goods(tx, caller, data, cause, at)
+    await tx.conn.execute(
+        update(event_inbox)
+        .where(event_inbox.c.source == caller.source, event_inbox.c.event_id == arrived.event.id)
+        .values(outcome="accepted", journey_id=about, case_id=case_id, body_sealed=None, waits_for=None, problem=None)
+    )
+    return arrived.outcome(outcome, case_id=case_id)
+
+
+async def _find_order(tx: Transaction, caller: Caller, data: OrderReference) -> str | None:
+    """The journey that is meant, or None when there is none yet. Raises `AmbiguousReference`, `Malformed`,
+    `NotAllowed`.
+    """
+    sources = sorted({caller.source, *caller.sources})
+    if data.journey_id is not None:
+        wanted = [data.journey_id]
+    elif data.order_id is None:
+        raise Malformed("Name the order: journey_id, or order_id (with order_source).", pointer="/data/order_id")
+    elif data.order_source is not None:
+        if data.order_source not in sources:
+            raise NotAllowed(f"This key may not speak about orders of {data.order_source}.")
+        wanted = [journey_id("bopis", data.order_source, data.order_id)]
+    else:
+        wanted = [journey_id("bopis", source, data.order_id) for source in sources]
+    rows = await tx.conn.execute(select(journey.c.id, journey.c.source).where(journey.c.id.in_(wanted)))
+    known = {row.id: row.source for row in rows}
+    own = [key for key, source in known.items() if source == caller.source]
+    if own:
+        return str(own[0])
+    if len(known) > 1:
+        raise AmbiguousReference(f"Order {data.order_id} exists in several sources; name order_source.")
+    for key, source in known.items():
+        if source not in sources:
+            raise NotAllowed(f"This key may not speak about orders of {source}.")
+        return str(key)
+    return None
+
+
+async def _park(tx: Transaction, caller: Caller, arrived: Arrived, data: OrderReference) -> EventOutcome:
+    """The order has not come yet: keep the event sealed, and apply it when the order comes."""
+    waits_for = data.journey_id or data.order_id or ""
+    said = {
+        "code": "order_unknown",
+        "detail": f"There is no order {waits_for} yet; the event is applied when it comes.",
+    }
+    await tx.conn.execute(
+        update(event_inbox)
+        .where(event_inbox.c.source == caller.source, event_inbox.c.event_id == arrived.event.id)
+        .values(outcome="parked", waits_for=waits_for, problem=said, body_sealed=tx.seal.close(arrived.body))
+    )
+    return arrived.outcome("parked", problem=said)
+
+
+async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: datetime) -> tuple[str | None, str]:
+    """A till receipt; returns the order it hands over, if any, and the outcome. Lines that name an order are that
+    order's hand-over: one movement, whoever reports it.
+    """
+    handed: dict[str, list[HandedLine]] = {}
+    rest = []
+    for line in data.lines:
+        if line.order_id is None or line.line_id is None:
+            rest.append(line)
+            continue
+        about = await _find_order(tx, caller, OrderReference(order_id=line.order_id, order_source=line.order_source))
+        if about is None:
+            raise NotFound(f"Line {line.line} names order {line.order_id}, which is not known.", pointer="/data/lines")
+        handed.setdefault(about, []).append(HandedLine(line_id=line.line_id, quantity=line.quantity))
+    if len(handed) > 1:
+        raise Malformed("One receipt may hand over one order; send a receipt for each.", pointer="/data/lines")
+    for about, lines in handed.items():
+        order = await Order.load(tx, await tx.lock_journey(about))
+        order.beside = {(data.location, line.sku) for line in rest}
+        given = [line for line in lines if line.quantity <= order.open_quantity(order.line(line.line_id))]
+        if given:
+            report = BopisHandedOver(lines=tuple(given), actor="till")
+            await facts.handed_over(order, report, cause, order.clock(at))
+    outcome = "accepted"
+    if rest:
+        answer = await _take_goods(tx, caller, data.model_copy(update={"lines": tuple(rest)}), cause, at)
+        outcome = "duplicate" if answer == goods.DUPLICATE and not handed else "accepted"
+    return next(iter(handed), None), outcome
+
+
+async def _take_goods(tx: Transaction, caller: Caller, data: goods.GoodsData, cause: str, at: datetime) -> goods.Answer:
+    places, fact, costs = await _known(tx, caller, data, cause, at)
+    (answer,) = await goods.take(tx, [fact], costs, places.sources)
+    if isinstance(answer, DomainError):
+        raise answer
+    return answer
+
+
+async def _goods(tx: Transaction, caller: Caller, data: goods.GoodsData, cause: str, at: datetime) -> int | None:
+    """A delivery or an adjustment; returns the case that was opened, if any."""
+    _, fact, costs = await _known(tx, caller, data, cause, at)
+    if goods.needs_review(fact, costs):
+        return await goods.review(tx, fact, costs)
+    await _take_goods(tx, caller, data, cause, at)
+    return None
+
+
+async def _known(
+    tx: Transaction, caller: Caller, data: goods.GoodsData, cause: str, at: datetime
+) -> tuple[goods.Places, goods.GoodsFact, goods.Costs]:
+    places = goods.places_of(tx.conn)
+    await places.refresh(tx.conn, {data.location})
+    fact = goods.fact_of(places, caller, data, cause, at)
+    costs = await goods.read_costs(tx.conn, ((fact.place.entity, sku) for sku in fact.skus))
+    goods.check_items(fact, costs)
+    return places, fact, costs

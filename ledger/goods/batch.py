@@ -1,0 +1,183 @@
+"""Takes many facts about goods in one transaction: everything is locked and read set-based, decided in memory in the
+order given, and written from arrays.
+
+The locks follow `ledger.transaction.Rank`: stock rows, waiting demand, average costs of what arrived. Hold rows are
+covered by their stock rows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import text
+
+from domain.errors import ReceiptMismatch
+from domain.events import PosSale, StockReceived
+from domain.messages import Message
+from domain.stock import Promise, promises_in_doubt
+from ledger.found import Demand
+from ledger.goods.book import Book, drawn, raised
+from ledger.goods.fact import Costs, GoodsFact, UnitCost
+from ledger.goods.receipts import Receipts
+from ledger.transaction import Rank, Transaction
+
+Place = tuple[str, str]  # (location, SKU)
+TAKEN = None
+DUPLICATE = "duplicate"
+Answer = ReceiptMismatch | str | None  # of one fact: why it was not taken, `DUPLICATE`, or `TAKEN`
+
+
+async def take(tx: Transaction, facts: Sequence[GoodsFact], costs: Costs, sources: Sequence[str]) -> list[Answer]:
+    """Take facts whose places and items are known; the answers stand in the order of the facts.
+
+    `costs` holds every (entity, SKU) of theirs; `sources` are the systems that may report a receipt a second time.
+    """
+    await tx.lock_stock({(fact.place.code, sku) for fact in facts for sku in fact.skus})
+    known = await Receipts.read(tx.conn, facts, sources)
+    answers: list[Answer] = []
+    for fact in facts:
+        try:
+            again = isinstance(fact.data, PosSale) and await known.was_taken(fact, fact.data)
+            answers.append(DUPLICATE if again else TAKEN)
+        except ReceiptMismatch as refusal:
+            answers.append(refusal)
+    fresh = [fact for fact, answer in zip(facts, answers, strict=True) if answer is TAKEN]
+    demand = await Demand.lock(tx, raised(fresh))
+    on_hand = await _lock_averages(tx, fresh, costs)
+    book = Book(tx, costs, demand, on_hand)
+    taken = drawn(fresh)
+    for fact in fresh:
+        book.take(fact)
+    await _doubt_promises(tx, fresh, taken)
+    await demand.write()
+    await _write(tx, book)
+    return answers
+
+
+_MISSING_AVERAGES = text(
+    "INSERT INTO average_cost (entity, sku, unit_cost_e4)"
+    " SELECT * FROM unnest(CAST(:entities AS text[]), CAST(:skus AS text[]), CAST(:costs AS bigint[]))"
+    " ON CONFLICT DO NOTHING"
+)
+_LOCK_AVERAGES = text(
+    "SELECT a.entity, a.sku, a.unit_cost_e4 FROM average_cost a"
+    " JOIN unnest(CAST(:entities AS text[]), CAST(:skus AS text[])) AS w(entity, sku) USING (entity, sku)"
+    " ORDER BY a.entity, a.sku FOR UPDATE OF a"
+)
+_ON_HAND = text(
+    "SELECT l.entity, s.sku, sum(s.available + s.reserved + s.staged + s.quarantined + s.count_pending)::bigint"
+    " FROM unnest(CAST(:entities AS text[]), CAST(:skus AS text[])) AS w(entity, sku)"
+    " JOIN location l ON l.entity = w.entity JOIN stock s ON s.location = l.code AND s.sku = w.sku"
+    " GROUP BY l.entity, s.sku"
+)
+
+
+async def _lock_averages(tx: Transaction, facts: Iterable[GoodsFact], costs: Costs) -> dict[tuple[str, str], int]:
+    """Lock the average cost of everything that arrived, and read it and the units it is an average of.
+
+    Two deliveries of an item to two places of an entity wait for each other here, so neither average is lost.
+    """
+    pairs = sorted(
+        {(fact.place.entity, sku) for fact in facts if isinstance(fact.data, StockReceived) for sku in fact.skus}
+    )
+    if not pairs:
+        return {}
+    tx.enter(Rank.MONEY)
+    arrays = {"entities": [pair[0] for pair in pairs], "skus": [pair[1] for pair in pairs]}
+    await tx.conn.execute(_MISSING_AVERAGES, {**arrays, "costs": [costs[pair].average_e4 for pair in pairs]})
+    for entity, sku, average in await tx.conn.execute(_LOCK_AVERAGES, arrays):
+        costs[entity, sku] = UnitCost(average, costs[entity, sku].standard_minor)
+    on_hand = dict.fromkeys(pairs, 0)
+    on_hand.update({(entity, sku): int(units) for entity, sku, units in await tx.conn.execute(_ON_HAND, arrays)})
+    return on_hand
+
+
+_PROMISES = text(
+    "SELECT h.id, h.journey_id, h.location, h.sku, h.reserved, h.staged, h.at, h.promised_at, h.doubted_at,"
+    " coalesce(l.unit_price_minor, 0) * h.reserved AS at_stake FROM hold h"
+    " JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location, sku) USING (location, sku)"
+    " LEFT JOIN sale_line l ON l.document = h.journey_id AND l.line_id = h.line_id"
+    " WHERE h.reserved + h.staged > 0 AND h.reserved > 0 AND h.journey_id IS NOT NULL ORDER BY h.id FOR UPDATE OF h"
+)
+_DOUBT = text(
+    "UPDATE hold h SET doubted_at = w.at FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[])) AS w(id, at)"
+    " WHERE h.id = w.id"
+)
+
+
+async def _doubt_promises(tx: Transaction, facts: Sequence[GoodsFact], taken: Mapping[Place, int]) -> None:
+    """Where the book is below zero now, promised units may be what was sold: their stores verify first, and nobody
+    tells a customer before.
+    """
+    short = {place: -tx.shelf.quantity(*place, "available") for place in sorted(taken)}
+    short = {place: units for place, units in short.items() if units > 0}
+    if not short:
+        return
+    last = {(fact.place.code, sku): fact for fact in facts for sku in fact.skus}
+    arrays = {"locations": [place[0] for place in short], "skus": [place[1] for place in short]}
+    promises: dict[Place, list[Promise]] = {}
+    for row in await tx.conn.execute(_PROMISES, arrays):
+        promises.setdefault((row.location, row.sku), []).append(
+            Promise(
+                row.id,
+                row.journey_id,
+                row.reserved,
+                row.staged,
+                row.at,
+                row.promised_at,
+                row.at_stake,
+                row.doubted_at is not None,
+            )
+        )
+    doubted = {}
+    for place, open_here in promises.items():
+        fact = last[place]
+        for promise in promises_in_doubt(open_here, short[place], fact.policy.stock.doubt_first):
+            doubted[promise.hold_id] = fact.at
+            tx.tell(promise.journey_id, Message.UNIT_DOUBTED)
+    if doubted:
+        await tx.conn.execute(_DOUBT, {"ids": list(doubted), "ats": list(doubted.values())})
+
+
+_SALE_COLUMNS = {
+    "document": "text",
+    "line_id": "text",
+    "sku": "text",
+    "entity": "text",
+    "location": "text",
+    "currency": "text",
+    "quantity": "int",
+    "unit_price_minor": "bigint",
+    "gross_minor": "bigint",
+    "discount_minor": "bigint",
+    "vendor_funded_minor": "bigint",
+    "coupon_minor": "bigint",
+    "tax_minor": "bigint",
+    "promotion_id": "text",
+    "handed_over": "int",
+    "cost_minor": "bigint",
+}
+_SELL = text(
+    f"INSERT INTO sale_line ({', '.join(_SALE_COLUMNS)}) SELECT * FROM unnest("
+    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _SALE_COLUMNS.items())
+    + ")"
+)
+_AVERAGE = text(
+    "UPDATE average_cost a SET unit_cost_e4 = w.cost"
+    " FROM unnest(CAST(:entities AS text[]), CAST(:skus AS text[]), CAST(:costs AS bigint[])) AS w(entity, sku, cost)"
+    " WHERE a.entity = w.entity AND a.sku = w.sku"
+)
+
+
+async def _write(tx: Transaction, book: Book) -> None:
+    """Sale lines and new averages; movements, quantities and journals follow when the transaction is flushed."""
+    if book.sale_lines:
+        await tx.conn.execute(_SELL, {name: [row[name] for row in book.sale_lines] for name in _SALE_COLUMNS})
+    if book.averages:
+        pairs = sorted(book.averages)
+        await tx.conn.execute(
+            _AVERAGE,
+            {
+                "entities": [pair[0] for pair in pairs],
+                "skus": [pair[1] for pair in pairs],
+                "costs": [book.averages[pair] for pair in pairs],
+            },
+        )
