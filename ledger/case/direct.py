@@ -99,6 +99,13 @@ async def _leave_out(tx: Transaction, case_row: RowMapping, _journey: RowMapping
     return f"{count} {'report was' if count == 1 else 'reports were'} left out."
 
 
+async def _ask_for_count(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    """Stock below zero: the store is asked to count. Still below zero after a while, the case comes back."""
+    from ledger.negative import ask_for_count  # it opens cases, so cases cannot need it while they are loaded
+
+    return await ask_for_count(tx, case_row, at)
+
+
 # Decisions that are carried out after they were recorded, event by event, by `ledger.facts.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay")})
 
@@ -110,4 +117,5 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("refund_failed", "manual_payout"): _paid_by_hand,
     ("pick_overdue", "more_time"): _more_time,
     ("event_rejected", "discard"): _leave_out,
+    ("negative_inventory", "count"): _ask_for_count,
 }

@@ -45,7 +45,7 @@ from ledger.tables.reference import (
     region,
     substitute,
 )
-from ledger.tables.stock import hold, movement, stock, waiting_demand
+from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
 
 __all__ = [
     "api_key",
@@ -54,6 +54,7 @@ __all__ = [
     "approval_verdict",
     "audit",
     "average_cost",
+    "below_zero",
     "case_decision",
     "case_event",
     "case_file",

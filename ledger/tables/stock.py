@@ -35,6 +35,16 @@ stock = Table(
     postgresql_with={"fillfactor": 70},
 )
 
+# Stock whose `available` is below zero, and since when by the database's clock. A trigger on `stock` keeps it.
+below_zero = Table(
+    "below_zero",
+    metadata,
+    word("location", primary_key=True),
+    word("sku", primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_below_zero_since", "since"),
+)
+
 movement = Table(
     "movement",
     metadata,

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import Database as TestDatabase
 from tests.ledger.books import assert_books_agree
+from tests.ledger.till import open_assortment
 from tests.shop import Shop, open_shop
 
 
@@ -16,3 +17,9 @@ async def shop(database: TestDatabase) -> AsyncIterator[Shop]:
     yield opened
     await assert_books_agree(opened.database)
     await opened.database.dispose()
+
+
+@pytest.fixture
+async def assortment(shop: Shop) -> None:
+    """Coffee and milk beside the tea: 2.00 to sell, 0.80 to buy, none in stock."""
+    await open_assortment(shop)
