@@ -13,8 +13,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -26,6 +26,7 @@ from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.case import CaseActivities
 from activities.payment import PaymentActivities
+from ledger import facts, negative
 from ledger.engine import Database
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
@@ -102,6 +103,25 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
+async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, stop: asyncio.Event) -> None:
+    """Run `sweep` again and again until `stop`; one that fails is logged, and the next one tries the same."""
+    while not stop.is_set():
+        try:
+            await sweep()
+        except Exception:
+            logger.exception("a sweep failed and is run again in %g s", every_s)
+        await _pause(every_s, stop)
+
+
+def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
+    """What nobody's request or workflow does, with its pause in seconds."""
+    return (
+        (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
+        (lambda: facts.apply_all_parked(database), 10.0),
+        (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
+    )
+
+
 async def main(settings: Settings) -> None:
     """Run everything that one worker process runs, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -142,6 +162,8 @@ async def main(settings: Settings) -> None:
             group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
             group.create_task(sender.run(database, settings, stop))
             group.create_task(workflows())
+            for sweep, every_s in sweeps(database):
+                group.create_task(keep_sweeping(sweep, every_s, stop))
     finally:
         connecting.cancel()
         await provider.aclose()

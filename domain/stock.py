@@ -142,16 +142,22 @@ class AtpStep:
     why: str
 
 
+def confidence_buffer(available: int, confidence_permille: int) -> int:
+    """The share of `available` that counts and picks have not confirmed, in units, rounded up."""
+    return -(-(max(available, 0) * (1000 - confidence_permille)) // 1000)
+
+
 def atp_steps(
     available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int, channel: str
 ) -> tuple[AtpStep, ...]:
-    """Available-to-promise for one channel, step by step; the last step is the answer, never below zero.
-
-    The confidence buffer withholds the share of `available` that counts have not confirmed, rounded up.
-    """
-    unsure = max(available, 0) * (1000 - confidence_permille)
-    buffer = -(-unsure // 1000)
-    answer = max(available - safety_stock - channel_threshold - buffer, 0)
+    """Available-to-promise for one channel, step by step; the last step is the answer, never below zero."""
+    buffer = confidence_buffer(available, confidence_permille)
+    answer = atp(
+        available,
+        safety_stock=safety_stock,
+        channel_threshold=channel_threshold,
+        confidence_permille=confidence_permille,
+    )
     return (
         AtpStep("available", available, "on the shelf and promised to nobody"),
         AtpStep("safety_stock", -safety_stock, "kept back at this location"),
@@ -163,10 +169,5 @@ def atp_steps(
 
 def atp(available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int) -> int:
     """The last of `atp_steps` alone."""
-    return atp_steps(
-        available,
-        safety_stock=safety_stock,
-        channel_threshold=channel_threshold,
-        confidence_permille=confidence_permille,
-        channel="",
-    )[-1].quantity
+    buffer = confidence_buffer(available, confidence_permille)
+    return max(available - safety_stock - channel_threshold - buffer, 0)

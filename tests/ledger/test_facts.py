@@ -40,9 +40,7 @@ A_DAY = [
 
 class TestOrderOfArrival:
     @pytest.mark.parametrize("seed", range(6))
-    async def test_any_order_in_any_parts_gives_the_same_stock_and_books(
-        self, shop: Shop, seed: int
-    ) -> None:
+    async def test_any_order_in_any_parts_gives_the_same_stock_and_books(self, shop: Shop, seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311
         shuffled = A_DAY * 2  # each of them twice
         chance.shuffle(shuffled)
@@ -78,7 +76,9 @@ class TestOrderOfArrival:
         back = [sale(f"y{n}", (MILK, 1), (COFFEE, 1)) for n in range(60)]
         parts = [there[:30], back[:30], there[30:], back[30:], there[:30], back[:30]]
         answers = await asyncio.gather(*(send(shop, *part) for part in parts))
-        assert sorted(outcomes([one for answer in answers for one in answer])) == ["accepted"] * 120 + ["duplicate"] * 60
+        assert (
+            sorted(outcomes([one for answer in answers for one in answer])) == ["accepted"] * 120 + ["duplicate"] * 60
+        )
         assert await shop.value("SELECT available FROM stock WHERE sku = :sku", sku=MILK) == -120
 
     async def test_two_deliveries_at_once_to_two_places_both_count_in_the_average(self, shop: Shop) -> None:
@@ -217,7 +217,9 @@ class TestOneBadEvent:
         await send(shop, delivery("d1", (COFFEE, 100)))
         answers = await send(shop, sale("s1", (COFFEE, 1)), adjusted("a1", COFFEE, -70), sale("s2", (COFFEE, 1)))
         assert outcomes(answers) == ["accepted"] * 3
-        assert await shop.value("SELECT kind FROM case_file WHERE id = :id", id=answers[1].case_id) == "adjustment_review"
+        assert (
+            await shop.value("SELECT kind FROM case_file WHERE id = :id", id=answers[1].case_id) == "adjustment_review"
+        )
         row = await shop.value("SELECT available || '/' || count_pending FROM stock WHERE sku = :sku", sku=COFFEE)
         assert row == "28/70"
 

@@ -46,7 +46,9 @@ def delivery(
     event_id: str, *goods: tuple[str, int], at: str = "S1", unit_cost_minor: int | None = None, minute: int = 0
 ) -> dict[str, Any]:
     lines = [{"sku": sku, "quantity": quantity, "unit_cost_minor": unit_cost_minor} for sku, quantity in goods]
-    return event(event_id, "stock.received", {"location": at, "document": f"D-{event_id}", "lines": lines}, minute=minute)
+    return event(
+        event_id, "stock.received", {"location": at, "document": f"D-{event_id}", "lines": lines}, minute=minute
+    )
 
 
 def adjusted(event_id: str, sku: str, quantity: int, *, at: str = "S1", minute: int = 0) -> dict[str, Any]:
