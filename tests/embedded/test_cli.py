@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from ledger.sealing import Seal
+from settings import DEMO_PAYLOAD_KEYS, parse_payload_keys
 from tests.conftest import Database
+from tests.shop import Shop, open_shop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,3 +108,45 @@ class TestBesideTheStack:
         done = endcap(tmp_path, "reset")
         assert done.returncode == 1
         assert (tmp_path / "photos").exists()
+
+
+class TestEvents:
+    @pytest.fixture
+    async def shop(self, database: Database) -> AsyncIterator[Shop]:
+        opened = await open_shop(database.url)
+        opened.database.seal = Seal(parse_payload_keys(DEMO_PAYLOAD_KEYS))
+        yield opened
+        await opened.database.dispose()
+
+    async def test_a_quarantined_event_is_listed_and_replayed_when_its_item_was_loaded(
+        self, home: Path, database: Database, shop: Shop
+    ) -> None:
+        settings = {"DATABASE_URL": database.url, "ENDCAP_DEMO": "on"}
+        lines = [{"line": "1", "sku": "NEW", "quantity": 2, "unit_price_minor": 100}]
+        bad = await shop.report("pos.sale", location="S1", receipt="R1", lines=lines)
+        listed = endcap(home, "events", "list", **settings)
+        assert bad.id in listed.stdout
+        assert "SKU NEW is not in the master data" in listed.stdout
+        missed = endcap(home, "events", "replay", "--all", **settings)
+        assert missed.returncode == 1
+        assert "1 of 1 events were not taken" in missed.stderr
+        await shop.change("INSERT INTO item (sku, name, price_minor, cost_minor) VALUES ('NEW', 'New', 100, 60)")
+        taken = endcap(home, "events", "replay", bad.id, "--source", "web", **settings)
+        assert taken.returncode == 0, taken.stderr
+        assert await shop.value("SELECT available FROM stock WHERE sku = 'NEW'") == -2
+        assert endcap(home, "events", "list", **settings).stdout == ""
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (["replay"], "say what to replay"),
+            (["replay", "e-1"], "name it with --source"),
+            (["replay", "e-1", "--source", "web"], "There is no quarantined event e-1"),
+        ],
+    )
+    def test_what_is_not_there_or_not_said_is_refused(
+        self, home: Path, database: Database, words: list[str], reason: str
+    ) -> None:
+        done = endcap(home, "events", *words, DATABASE_URL=database.url, ENDCAP_DEMO="on")
+        assert done.returncode == 1
+        assert reason in done.stderr
