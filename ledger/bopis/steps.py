@@ -14,8 +14,10 @@ from domain.messages import Situation, Step
 from domain.words import money
 from ledger import approval, case, people
 from ledger.bopis import cases, decisions
+from ledger.bopis.facts import wait_for
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
+from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.steps import take_journey_step
 from ledger.tables import approval as approvals
@@ -108,12 +110,8 @@ async def give_back(database: Database, step: Step) -> Situation:
         await order.lock_cases()
         because = await _not_approved(tx, row)
         await order.read_money()
-        options = [
-            option.model_copy(update={"allowed": False, "why_not": because})
-            if option.id == decision["option_id"]
-            else option
-            for option in await ways_out(order)
-        ]
+        rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
+        options = refused_stay_refused([rejected], await ways_out(order))
         await _refuse(order, decision, because, options, step.at)
         return because
 
@@ -135,18 +133,16 @@ async def _refuse(order: Order, decision: RowMapping, because: str, options: lis
     )
     await case.give_back(order.tx, decision["case_id"], because, at, options=options)
     order.row["asks"] = {"case_id": decision["case_id"]}
-    await _wait_again(order)
+    await _wait_again(order, at)
     await order.load_money()
     await order.save(at)
 
 
-async def _wait_again(order: Order) -> None:
-    """Stock that turns up is given to this order again."""
-    await order.tx.conn.execute(
-        update(waiting_demand)
-        .where(waiting_demand.c.journey_id == order.id, waiting_demand.c.quantity > 0)
-        .values(ended_at=None)
-    )
+async def _wait_again(order: Order, at: datetime) -> None:
+    """Stock that turns up is given to this order again, for what is missing now."""
+    await order.end_waiting()
+    for line in order.shorts():
+        await wait_for(order, line, order.missing(line), at)
 
 
 async def apply_decision(database: Database, step: Step) -> Situation:
