@@ -45,6 +45,8 @@ def add_open_time(start: datetime, duration: timedelta, hours: OpeningHours) -> 
     Reckoned in UTC between local opening bounds, so a day that loses or gains an hour counts what it has.
     A location that never opens within the horizon gets the duration as clock time: a clock must end.
     """
+    # In UTC from here on: adding to a wall-clock time would count an hour that a day has lost.
+    start = start.astimezone(UTC)
     rest = duration
     day = hours.local_date(start) - timedelta(days=1)
     for _ in range(HORIZON_DAYS):
@@ -56,7 +58,7 @@ def add_open_time(start: datetime, duration: timedelta, hours: OpeningHours) -> 
         if span[1] - begin >= rest:
             return begin + rest
         rest -= span[1] - begin
-    return start.astimezone(UTC) + duration
+    return start + duration
 
 
 def end_of_open_day(start: datetime, days: int, hours: OpeningHours) -> datetime:

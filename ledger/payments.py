@@ -17,8 +17,10 @@ from ledger import case, reference
 from ledger.engine import Database
 from ledger.journal import Entry
 from ledger.steps import take_journey_step
-from ledger.tables import journey, payment, payment_operation
+from ledger.tables import case_file, journey, payment, payment_operation
 from ledger.transaction import Rank, Transaction
+
+ASK_AFTER_ATTEMPTS = 5  # without an answer, somebody is asked to call the provider
 
 
 class OperationRow(NamedTuple):
@@ -32,6 +34,7 @@ class OperationRow(NamedTuple):
     tender: str
     reference: str
     state: str
+    attempts: int
 
 
 async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
@@ -58,6 +61,7 @@ async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
         row["tender"],
         row["reference"],
         row["state"],
+        row["attempts"],
     )
 
 
@@ -71,8 +75,10 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
         found = await operation(tx.conn, operation_id)
         if found.state not in ("requested", "unknown"):
             return ""
-        if outcome.state == "declined":
+        if outcome.state == "declined" or (outcome.state == "unknown" and found.attempts + 1 == ASK_AFTER_ATTEMPTS):
             await _open_failed_case(tx, row, found, outcome, step.at)
+        elif outcome.state == "succeeded" and found.attempts:
+            await _heal_failed_case(tx, found, step.at)
         tx.enter(Rank.MONEY)
         await tx.conn.execute(
             update(payment_operation)
@@ -141,11 +147,27 @@ async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None
         await tx.conn.execute(update(journey).where(journey.c.id == row["id"]).values(closed_at=at))
 
 
+async def _heal_failed_case(tx: Transaction, found: OperationRow, at: datetime) -> None:
+    """The provider has answered after all."""
+    tx.enter(Rank.CASE)
+    open_ones = await tx.conn.execute(
+        select(case_file.c.id)
+        .where(case_file.c.dedupe_key == f"{_case_kind(found)}|{found.id}", case_file.c.closed_at.is_(None))
+        .with_for_update()
+    )
+    await case.heal(tx, open_ones.scalar(), "the provider has confirmed it", at)
+
+
+def _case_kind(found: OperationRow) -> str:
+    return "capture_failed" if found.kind == "capture" else "refund_failed"
+
+
 async def _open_failed_case(
     tx: Transaction, row: RowMapping, found: OperationRow, outcome: PaymentOutcome, at: datetime
 ) -> None:
     place = await reference.place(tx.conn, row["location"])
-    kind = "capture_failed" if found.kind == "capture" else "refund_failed"
+    said = outcome.error or "no answer"
+    silent = outcome.state == "unknown"
     money = (
         MoneyEffect(
             label="Captured" if found.kind == "capture" else "Refund",
@@ -155,10 +177,10 @@ async def _open_failed_case(
     )
     options = [
         CaseOption(
-            id="retry",
-            label="Ask the provider again",
+            id="acknowledge" if silent else "retry",
+            label="The provider was called; keep asking" if silent else "Ask the provider again",
             rank=1,
-            because="most refusals pass",
+            because="it is asked again by itself, under the same key" if silent else "most refusals pass",
             consequence=Consequence(money=money, customer="Hears nothing until it is confirmed."),
         )
     ]
@@ -175,18 +197,18 @@ async def _open_failed_case(
     await case.open_case(
         tx,
         case.Opening(
-            kind=kind,
+            kind=_case_kind(found),
             subject=found.id,
             place=place,
             policy=Policy.model_validate(row["policy"]),
             at=at,
             journey_id=row["id"],
             channel=row["channel"],
-            facts={"operation_id": found.id, "tender": found.tender, "error": outcome.error, "order": row["key"]},
+            facts={"operation_id": found.id, "tender": found.tender, "error": said, "order": row["key"]},
             options=options,
             value_at_risk_minor=found.amount_minor,
             clock_offset_s=row["clock_offset_s"],
-            text=f"The provider declined: {outcome.error}.",
+            text=f"The provider does not answer: {said}." if silent else f"The provider declined: {said}.",
         ),
     )
 

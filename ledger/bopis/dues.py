@@ -5,14 +5,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping
 
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
-from domain.case import CaseOption, Consequence
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger import case
-from ledger.bopis import decisions
+from ledger.bopis import cases, decisions
 from ledger.bopis.facts import wait_for
 from ledger.bopis.order import Order
-from ledger.bopis.steps import ask
 from ledger.engine import Database
 from ledger.steps import take_journey_step
 from ledger.transaction import Transaction
@@ -53,7 +50,7 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
     if due == "put_away":
         return await _put_away_overdue(order, at)
     if due == "wait" and state is BopisState.RESERVATION_FAILED:
-        ref = await ask(order, at)
+        ref = await cases.ask_for_way_out(order, at)
         return f"Nothing turned up; case {ref.id} asks again."
     return ""
 
@@ -62,33 +59,7 @@ async def _nag(order: Order, number: int, at: datetime) -> str:
     permille = order.policy.bopis.nag_permille[number - 1]
     if permille < 1000:
         return "The store was reminded that the pick is due."
-    await case.open_case(
-        order.tx,
-        case.Opening(
-            kind="pick_overdue",
-            subject=order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"order": order.row["key"], "units": sum(line["reserved"] for line in order.lines.values())},
-            options=(
-                CaseOption(
-                    id="more_time",
-                    label="Give the store another hour",
-                    rank=1,
-                    because="the units are reserved and nobody has looked yet",
-                    consequence=Consequence(customer="Hears nothing yet."),
-                ),
-                CaseOption(id="acknowledge", label="The store was called", rank=2),
-            ),
-            value_at_risk_minor=sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values()),
-            promised_at=order.row["promised_at"],
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"Order {order.row['key']} is not picked at {order.place.name}.",
-        ),
-    )
+    await cases.pick_overdue(order, at)
     return "The pick is overdue; the store manager is asked." if permille == 1000 else "The pick is long overdue."
 
 
@@ -125,22 +96,7 @@ async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
 
 
 async def _put_away_overdue(order: Order, at: datetime) -> str:
-    await case.open_case(
-        order.tx,
-        case.Opening(
-            kind="put_away_overdue",
-            subject=order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"order": order.row["key"], "units": order.row["detail"].get("unclaimed", {})},
-            options=(CaseOption(id="acknowledge", label="The store was called", rank=1),),
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"Goods of order {order.row['key']} still stand on the hold shelf.",
-        ),
-    )
+    await cases.put_away_overdue(order, at)
     # Until it is reported, the goods cannot be sold: look again after the same time.
     order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
     return "Goods were not put away in time; the store manager is asked."

@@ -14,7 +14,7 @@ from domain.errors import Malformed
 from domain.events import BopisHandedOver, BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
 from ledger import case, found, reference, steps
-from ledger.bopis import money
+from ledger.bopis import cases, money
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
 from ledger.tables import person_note, waiting_demand
@@ -52,7 +52,7 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
     detail = _pick_sentence(data)
     if order.is_final:
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
-        await case.open_fact_after_close(order, detail, cause, at)
+        await cases.fact_after_close(order, detail, cause, at)
     else:
         await _after_pick(order, cause, at)
     await steps.note(order.tx, order.id, "picked", cause, detail, at, actor=data.picker)
@@ -209,7 +209,7 @@ async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datet
         f" against {data.proof.kind}." if data.proof is not None else "."
     )
     if after_close:
-        await case.open_fact_after_close(order, detail, cause, at)
+        await cases.fact_after_close(order, detail, cause, at)
     if data.proof is not None and data.proof.name:
         who = f"{data.proof.name}{f' ({data.proof.relation})' if data.proof.relation else ''}"
         await order.tx.conn.execute(insert(person_note).values(subject=order.id, author=data.actor, text=who))

@@ -9,8 +9,8 @@ from domain.errors import Malformed, StateConflict
 from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
 from domain.messages import Message
 from domain.words import money
-from ledger import case, steps
-from ledger.bopis import decisions
+from ledger import steps
+from ledger.bopis import cases, decisions
 from ledger.bopis.order import Order
 
 
@@ -59,7 +59,7 @@ async def _cancel_lines(order: Order, line_ids: tuple[str, ...], cause: str, at:
 async def _review_large_refund(order: Order, owed_minor: int, cause: str, at: datetime) -> None:
     """What is owed is paid at once; a large one is looked at afterwards."""
     if owed_minor >= order.policy.bands.refund_approval_minor:
-        await case.open_refund_review(order, owed_minor, cause, at)
+        await cases.refund_review(order, owed_minor, cause, at)
 
 
 async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) -> str:

@@ -8,14 +8,16 @@ from sqlalchemy import RowMapping, select, text, update
 
 from domain.bopis import BopisState
 from domain.calendars import add_open_time
-from domain.case import CaseOption, Consequence
+from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
 from domain.words import money
 from ledger import approval, case, people
-from ledger.bopis import decisions
+from ledger.bopis import cases, decisions
+from ledger.bopis.facts import wait_for
 from ledger.bopis.order import Order
-from ledger.bopis.ways_out import case_facts, ways_out
+from ledger.bopis.ways_out import ways_out
+from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.steps import take_journey_step
 from ledger.tables import approval as approvals
@@ -33,42 +35,12 @@ async def open_case(database: Database, step: Step) -> Situation:
             return ""
         order = await Order.load(tx, row)
         await order.lock_cases()
-        ref = await ask(order, step.at)
+        ref = await cases.ask_for_way_out(order, step.at)
         await order.load_money()
         await order.save(step.at)
         return f"Case {ref.id} opened: somebody has to choose a way out."
 
     return await take_journey_step(database, "open_case", step, work)
-
-
-async def ask(order: Order, at: datetime) -> case.CaseRef:
-    await order.read_money()
-    kind = order.row["detail"].get("failure") or "reservation_failure"
-    missing = order.shorts()
-    value = sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values())
-    first = missing[0]["sku"] if missing else ""
-    ref = await case.open_case(
-        order.tx,
-        case.Opening(
-            kind=kind,
-            subject=order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            sku=first,
-            facts=await case_facts(order, at),
-            options=await ways_out(order),
-            value_at_risk_minor=value,
-            promised_at=order.row["promised_at"],
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"{sum(order.missing(line) for line in missing)} units of order {order.row['key']}"
-            f" are not there at {order.place.name}.",
-        ),
-    )
-    order.row["asks"] = {"case_id": ref.id}
-    return ref
 
 
 async def _pending(tx: Transaction, row: RowMapping, decision_id: int | None) -> RowMapping | None:
@@ -138,12 +110,8 @@ async def give_back(database: Database, step: Step) -> Situation:
         await order.lock_cases()
         because = await _not_approved(tx, row)
         await order.read_money()
-        options = [
-            option.model_copy(update={"allowed": False, "why_not": because})
-            if option.id == decision["option_id"]
-            else option
-            for option in await ways_out(order)
-        ]
+        rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
+        options = refused_stay_refused([rejected], await ways_out(order))
         await _refuse(order, decision, because, options, step.at)
         return because
 
@@ -165,18 +133,16 @@ async def _refuse(order: Order, decision: RowMapping, because: str, options: lis
     )
     await case.give_back(order.tx, decision["case_id"], because, at, options=options)
     order.row["asks"] = {"case_id": decision["case_id"]}
-    await _wait_again(order)
+    await _wait_again(order, at)
     await order.load_money()
     await order.save(at)
 
 
-async def _wait_again(order: Order) -> None:
-    """Stock that turns up is given to this order again."""
-    await order.tx.conn.execute(
-        update(waiting_demand)
-        .where(waiting_demand.c.journey_id == order.id, waiting_demand.c.quantity > 0)
-        .values(ended_at=None)
-    )
+async def _wait_again(order: Order, at: datetime) -> None:
+    """Stock that turns up is given to this order again, for what is missing now."""
+    await order.end_waiting()
+    for line in order.shorts():
+        await wait_for(order, line, order.missing(line), at)
 
 
 async def apply_decision(database: Database, step: Step) -> Situation:
@@ -284,30 +250,7 @@ async def suspend(database: Database, step: Step) -> Situation:
         order = await Order.load(tx, row)
         await order.lock_cases()
         order.row["suspended_from"] = row["state"]
-        ref = await case.open_case(
-            tx,
-            case.Opening(
-                kind="journey_stuck",
-                subject=order.id,
-                place=order.place,
-                policy=order.policy,
-                at=step.at,
-                journey_id=order.id,
-                channel=order.row["channel"],
-                facts={"order": order.row["key"], "state": row["state"], "reason": step.reason},
-                options=(
-                    CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-                    CaseOption(
-                        id="abandon",
-                        label="End the order, undo everything",
-                        rank=2,
-                        consequence=Consequence(customer="Gets no goods and the whole amount back."),
-                    ),
-                ),
-                clock_offset_s=order.row["clock_offset_s"],
-                text=f"The journey stopped: {step.reason}",
-            ),
-        )
+        ref = await cases.journey_stuck(order, step.reason, step.at)
         await order.load_money()
         await order.save(step.at)
         return f"Suspended after an unexpected failure; case {ref.id}."

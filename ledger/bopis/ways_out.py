@@ -6,13 +6,15 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
 from domain.stock import atp
 from ledger import reference
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
-from ledger.tables import item, location, stock, substitute
+from ledger.tables import item, journey, location, stock, substitute
+from ledger.transaction import Transaction
 
 
 class NearStore(NamedTuple):
@@ -35,6 +37,15 @@ async def ways_out(order: Order) -> list[CaseOption]:
         options += await finders[way](order)
     options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
     return [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
+
+
+async def ways_out_now(conn: AsyncConnection, journey_id: str) -> list[CaseOption]:
+    """The same for reading alone: nothing is locked, and nothing is written."""
+    looking = Transaction(conn, actor="reader", via="read")
+    row = (await conn.execute(select(journey).where(journey.c.id == journey_id))).mappings().one()
+    order = await Order.load(looking, row)
+    await order.read_money()
+    return await ways_out(order)
 
 
 def _km(here: reference.Place, there: Mapping[Any, Any]) -> float | None:

@@ -12,8 +12,6 @@ from ledger.case.life import (
     heal_kind,
     open_case,
     open_delivery_stuck,
-    open_fact_after_close,
-    open_refund_review,
     resolve,
     tell_case,
 )
@@ -32,8 +30,6 @@ __all__ = [
     "on_due",
     "open_case",
     "open_delivery_stuck",
-    "open_fact_after_close",
-    "open_refund_review",
     "release",
     "resolve",
     "tell_case",

@@ -2,7 +2,7 @@
 and when.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from domain.errors import (
     Malformed,
     NotAllowed,
     NotFound,
+    NothingOffered,
     OptionNotAllowed,
     SelfHealed,
     StaleVersion,
@@ -24,7 +25,7 @@ from domain.errors import (
 )
 from domain.messages import Message
 from domain.people import Person
-from ledger.case import direct
+from ledger.case import direct, offers
 from ledger.case.life import add_event, change, tell_case
 from ledger.engine import Database
 from ledger.people import names
@@ -207,7 +208,9 @@ async def decide(
         if row["claimed_by"] not in (None, person.id):
             raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over before you decide.")
         _check_version(row, version)
-        option = chosen(row, option_id, parameters)
+        options = await offers.options_now(tx.conn, row)
+        option = chosen(options, offers.as_stored(row), option_id, parameters)
+        await offers.write_down(tx.conn, row, options)
         at = await tx.now(row["clock_offset_s"])
         asked_by_journey = journey_row is not None and journey_row["asks"].get("case_id") == case_id
         if asked_by_journey:
@@ -233,10 +236,17 @@ async def decide(
     return await database.write(work, actor=person.id, via=via)
 
 
-def chosen(row: RowMapping, option_id: str, parameters: Mapping[str, Any]) -> CaseOption:
-    """The option as it was offered, if it may be taken and everything was confirmed that it asks for."""
-    options = {entry["id"]: CaseOption.model_validate(entry) for entry in row["options"]}
+def chosen(
+    now: Sequence[CaseOption], before: Sequence[CaseOption], option_id: str, parameters: Mapping[str, Any]
+) -> CaseOption:
+    """The option as it is now, if it may be taken and everything was confirmed that it asks for.
+
+    Raises `NothingOffered` for one that was offered before and is gone, `UnknownOption` for one that never was.
+    """
+    options = {option.id: option for option in now}
     option = options.get(option_id)
+    if option is None and any(gone.id == option_id for gone in before):
+        raise NothingOffered("This way out is not there any more; look at the others.", pointer="/option")
     if option is None:
         raise UnknownOption(
             f"This case offers no option {option_id}; it offers {', '.join(options) or 'none'}.", pointer="/option"

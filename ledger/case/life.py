@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import RowMapping, func, insert, select, update
 
 from domain.calendars import OpeningHours, add_open_time
-from domain.case import KINDS, OPEN_STATES, CaseOption, Consequence, MoneyEffect, check_transition, priority, score
+from domain.case import KINDS, OPEN_STATES, CaseOption, check_transition, priority, score
 from domain.ids import case_target
 from domain.messages import Message
 from domain.policy import CasePolicy, Policy
-from domain.words import money
 from ledger import reference, situations
 from ledger.outbox import search_attributes
 from ledger.tables import case_decision, case_event, case_file, location
 from ledger.transaction import Transaction
 
 if TYPE_CHECKING:
-    from ledger.bopis.order import Order
     from ledger.engine import Database
 
 
@@ -279,52 +277,6 @@ async def give_back(
     tell_case(tx, changed, Message.CASE_CHANGED)
 
 
-async def open_fact_after_close(order: "Order", detail: str, cause: str, at: datetime) -> CaseRef:
-    """Goods moved on an order that had ended."""
-    value = sum(
-        row["gross_minor"] - row["discount_minor"] for row in order.sales.values() if row["line_id"] in order.lines
-    )
-    return await open_case(
-        order.tx,
-        Opening(
-            kind="fact_after_close",
-            subject=f"{order.id}|{cause}",
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"state": order.row["state"], "what": detail, "order": order.row["key"]},
-            options=(
-                CaseOption(
-                    id="accept_loss",
-                    label="Accept the loss",
-                    rank=1,
-                    because="the goods are gone and the customer was refunded",
-                    consequence=Consequence(
-                        money=(
-                            MoneyEffect(
-                                label="Goods at selling price", amount_minor=-value, currency=order.row["currency"]
-                            ),
-                        ),
-                        customer="Hears nothing.",
-                    ),
-                ),
-                CaseOption(
-                    id="charged_again",
-                    label="Charged again, with the customer's word",
-                    confirms=("agreed_with_customer",),
-                    rank=2,
-                ),
-                CaseOption(id="report_was_wrong", label="The report was wrong; goods are there", rank=3),
-            ),
-            value_at_risk_minor=value,
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"{detail} The order was {order.row['state']} by then.",
-        ),
-    )
-
-
 async def open_delivery_stuck(database: "Database", target: str, error: str) -> None:
     """A message to a workflow could not be delivered after many tries: an admin must look."""
 
@@ -349,24 +301,3 @@ async def open_delivery_stuck(database: "Database", target: str, error: str) -> 
         )
 
     await database.write(work, actor="endcap", via="relay")
-
-
-async def open_refund_review(order: "Order", owed_minor: int, cause: str, at: datetime) -> CaseRef:
-    """A refund above the limit was owed and paid; somebody looks at it afterwards."""
-    return await open_case(
-        order.tx,
-        Opening(
-            kind="refund_review",
-            subject=f"{order.id}|{cause}",
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            facts={"order": order.row["key"], "refund_minor": owed_minor},
-            options=(CaseOption(id="seen", label="Seen", rank=1, because="the refund was owed"),),
-            value_at_risk_minor=owed_minor,
-            clock_offset_s=order.row["clock_offset_s"],
-            text=f"{money(owed_minor, order.row['currency'])} went back on order {order.row['key']}.",
-        ),
-    )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import KINDS, OPEN_STATES, CaseOption, PriorityTerm
 from domain.errors import NotFound
 from domain.people import Person
+from ledger.case.offers import options_now
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
@@ -245,7 +246,7 @@ async def case_detail(
     return CaseDetail(
         **_summary(row),
         facts=row["facts"],
-        options=[_for_viewer(CaseOption.model_validate(option), may_decide=may_decide) for option in row["options"]],
+        options=[_for_viewer(option, may_decide=may_decide) for option in await options_now(conn, row)],
         runbook=kind.runbook if kind else "",
         resolved_by=row["resolved_by"],
         root_cause=row["root_cause"],

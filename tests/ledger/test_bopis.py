@@ -12,10 +12,12 @@ from domain.errors import (
     IdempotencyMismatch,
     Malformed,
     NotAllowed,
+    NothingOffered,
     OwnRequest,
     SelfHealed,
     StateConflict,
     UnknownLocation,
+    UnknownOption,
     UnknownSku,
     WrongCurrency,
 )
@@ -23,6 +25,7 @@ from domain.messages import Situation, Step
 from ledger import approval, case, facts, situations
 from ledger.bopis import dues, steps
 from ledger.people import Caller
+from ledger.reads.cases import case_detail
 from tests.ledger.books import accounts
 from tests.shop import ADA, ANA, FIN, MAX, TEA, WEB, Shop
 
@@ -245,12 +248,45 @@ class TestWaysOut:
         assert await shop.value("SELECT state FROM case_file") == "claimed"
         assert "can promise only" in await shop.value("SELECT reason FROM case_decision")
 
+    async def test_a_way_out_that_came_later_is_offered_and_one_that_went_is_refused(self, shop: Shop) -> None:
+        journey, case_id = await failed_order(shop)
+        async with shop.database.read() as conn:
+            before = {option.id for option in (await case_detail(conn, ANA, case_id)).options}
+        await shop.put("S2", 20)
+        async with shop.database.read() as conn:
+            after = {option.id for option in (await case_detail(conn, ANA, case_id)).options}
+        assert after - before == {"other_store:S2"}
+        await decide(shop, case_id, "other_store:S2", agreed_by_phone=True)
+        other, other_case = await failed_order(shop, 19)
+        assert other != journey
+        await shop.order(19, at="S2")
+        with pytest.raises(NothingOffered):
+            await decide(shop, other_case, "other_store:S2", agreed_by_phone=True)
+        with pytest.raises(UnknownOption):
+            await decide(shop, other_case, "teleport")
+
     async def test_a_part_goes_on_and_the_rest_is_refunded(self, shop: Shop) -> None:
         journey, case_id = await failed_order(shop)
         answer = await decide(shop, case_id, "part")
         done = await steps.apply_decision(shop.database, step(journey, "d", decision_id=answer.decision_id))
         assert (done.state, len(done.operations)) == ("reserved", 1)
         assert (await accounts(shop.database))["refunds_payable"] == -4500
+
+    async def test_an_order_that_waited_and_was_asked_again_wants_what_is_missing_and_no_more(self, shop: Shop) -> None:
+        journey, case_id = await failed_order(shop)
+        answer = await decide(shop, case_id, "wait", agreed_by_phone=True)
+        told = await steps.apply_decision(shop.database, step(journey, "d", decision_id=answer.decision_id))
+        wait = next(due for due in told.dues if due.name == "wait")
+        again = await dues.on_due(
+            shop.database, Step(subject=journey, occurrence="w", at=wait.at + timedelta(seconds=1), due="wait")
+        )
+        assert again.case_id is not None
+        await shop.put("S2", 20)
+        answer = await decide(shop, again.case_id, "other_store:S2", agreed_by_phone=True)
+        await shop.order(19, at="S2")
+        await steps.apply_decision(shop.database, step(journey, "e", decision_id=answer.decision_id))
+        wanted = await shop.value("SELECT sum(quantity) FROM waiting_demand WHERE ended_at IS NULL")
+        assert wanted == 3
 
     async def test_found_stock_heals_the_case_by_itself(self, shop: Shop) -> None:
         journey, case_id = await failed_order(shop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class Hub:
             activities=activities_on(self.shop.database, SandboxPaymentProvider(self.record)),
             workflow_runner=wire.workflow_runner(),
             workflow_failure_exception_types=[Exception],
+            # What a worker that has gone still held waits this long for it; the server's 10 s are as long as we look.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         )
 
     async def carry(self) -> None:

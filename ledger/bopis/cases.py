@@ -1,0 +1,173 @@
+"""The cases that an order can open: what people are told of it, and what they may choose."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from domain.case import CaseOption, Consequence, MoneyEffect
+from domain.words import money
+from ledger import case
+from ledger.bopis.order import Order
+from ledger.bopis.ways_out import case_facts, ways_out
+
+
+async def _open(
+    order: Order,
+    kind: str,
+    at: datetime,
+    *,
+    text: str,
+    options: Sequence[CaseOption],
+    facts: Mapping[str, Any],
+    subject: str | None = None,
+    sku: str = "",
+    value_at_risk_minor: int = 0,
+    promised_at: datetime | None = None,
+) -> case.CaseRef:
+    """Open a case about this order, on its own clock; one for each kind and subject (the order, when left out)."""
+    return await case.open_case(
+        order.tx,
+        case.Opening(
+            kind=kind,
+            subject=subject or order.id,
+            place=order.place,
+            policy=order.policy,
+            at=at,
+            journey_id=order.id,
+            channel=order.row["channel"],
+            sku=sku,
+            facts={"order": order.row["key"], **facts},
+            options=options,
+            value_at_risk_minor=value_at_risk_minor,
+            promised_at=promised_at,
+            clock_offset_s=order.row["clock_offset_s"],
+            text=text,
+        ),
+    )
+
+
+def value_of(order: Order) -> int:
+    """What the customer ordered, after discounts, in minor units."""
+    return sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values())
+
+
+async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
+    """The order cannot be kept as it is: somebody chooses among the ranked and priced ways out."""
+    await order.read_money()
+    missing = order.shorts()
+    units = sum(order.missing(line) for line in missing)
+    ref = await _open(
+        order,
+        order.row["detail"].get("failure") or "reservation_failure",
+        at,
+        text=f"{units} units of order {order.row['key']} are not there at {order.place.name}.",
+        options=await ways_out(order),
+        facts=await case_facts(order, at),
+        sku=missing[0]["sku"] if missing else "",
+        value_at_risk_minor=value_of(order),
+        promised_at=order.row["promised_at"],
+    )
+    order.row["asks"] = {"case_id": ref.id}
+    return ref
+
+
+async def pick_overdue(order: Order, at: datetime) -> case.CaseRef:
+    """Nobody has picked in time."""
+    return await _open(
+        order,
+        "pick_overdue",
+        at,
+        text=f"Order {order.row['key']} is not picked at {order.place.name}.",
+        options=(
+            CaseOption(
+                id="more_time",
+                label="Give the store another hour",
+                rank=1,
+                because="the units are reserved and nobody has looked yet",
+                consequence=Consequence(customer="Hears nothing yet."),
+            ),
+            CaseOption(id="acknowledge", label="The store was called", rank=2),
+        ),
+        facts={"units": sum(line["reserved"] for line in order.lines.values())},
+        value_at_risk_minor=value_of(order),
+        promised_at=order.row["promised_at"],
+    )
+
+
+async def put_away_overdue(order: Order, at: datetime) -> case.CaseRef:
+    """Goods that nobody will collect still stand on the hold shelf."""
+    return await _open(
+        order,
+        "put_away_overdue",
+        at,
+        text=f"Goods of order {order.row['key']} still stand on the hold shelf.",
+        options=(CaseOption(id="acknowledge", label="The store was called", rank=1),),
+        facts={"units": order.row["detail"].get("unclaimed", {})},
+    )
+
+
+async def journey_stuck(order: Order, reason: str | None, at: datetime) -> case.CaseRef:
+    """An unexpected failure has suspended the journey."""
+    return await _open(
+        order,
+        "journey_stuck",
+        at,
+        text=f"The journey stopped: {reason}",
+        options=(
+            CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
+            CaseOption(
+                id="abandon",
+                label="End the order, undo everything",
+                rank=2,
+                consequence=Consequence(customer="Gets no goods and the whole amount back."),
+            ),
+        ),
+        facts={"state": order.row["state"], "reason": reason},
+    )
+
+
+async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) -> case.CaseRef:
+    """Goods moved on an order that had ended."""
+    value = sum(
+        row["gross_minor"] - row["discount_minor"] for row in order.sales.values() if row["line_id"] in order.lines
+    )
+    loss = MoneyEffect(label="Goods at selling price", amount_minor=-value, currency=order.row["currency"])
+    return await _open(
+        order,
+        "fact_after_close",
+        at,
+        text=f"{detail} The order was {order.row['state']} by then.",
+        subject=f"{order.id}|{cause}",
+        options=(
+            CaseOption(
+                id="accept_loss",
+                label="Accept the loss",
+                rank=1,
+                because="the goods are gone and the customer was refunded",
+                consequence=Consequence(money=(loss,), customer="Hears nothing."),
+            ),
+            CaseOption(
+                id="charged_again",
+                label="Charged again, with the customer's word",
+                confirms=("agreed_with_customer",),
+                rank=2,
+            ),
+            CaseOption(id="report_was_wrong", label="The report was wrong; goods are there", rank=3),
+        ),
+        facts={"state": order.row["state"], "what": detail},
+        value_at_risk_minor=value,
+    )
+
+
+async def refund_review(order: Order, owed_minor: int, cause: str, at: datetime) -> case.CaseRef:
+    """A refund above the limit was owed and paid; somebody looks at it afterwards."""
+    return await _open(
+        order,
+        "refund_review",
+        at,
+        text=f"{money(owed_minor, order.row['currency'])} went back on order {order.row['key']}.",
+        subject=f"{order.id}|{cause}",
+        options=(CaseOption(id="seen", label="Seen", rank=1, because="the refund was owed"),),
+        facts={"refund_minor": owed_minor},
+        value_at_risk_minor=owed_minor,
+    )

@@ -1,0 +1,46 @@
+"""What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.case import CaseOption
+from ledger.tables import case_file
+
+ABOUT_WAYS_OUT = frozenset({"reservation_failure", "reservation_lost", "pick_short"})
+STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
+
+
+def as_stored(row: RowMapping) -> list[CaseOption]:
+    """The options as they were last written down."""
+    return [CaseOption.model_validate(option) for option in row["options"]]
+
+
+async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
+    """The options of a case as they are now; those of a case that is being applied or closed stay as they were."""
+    stored = as_stored(row)
+    if row["kind"] not in ABOUT_WAYS_OUT or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
+        return stored
+    # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
+    from ledger.bopis.ways_out import ways_out_now
+
+    return refused_stay_refused(stored, await ways_out_now(conn, row["journey_id"])) or stored
+
+
+def refused_stay_refused(before: Sequence[CaseOption], now: Sequence[CaseOption]) -> list[CaseOption]:
+    """What an approver rejected is not offered again in this episode, with the reason why."""
+    why = {option.id: option.why_not for option in before if not option.allowed}
+    return [
+        option.model_copy(update={"allowed": False, "why_not": why[option.id]}) if option.id in why else option
+        for option in now
+    ]
+
+
+async def write_down(conn: AsyncConnection, row: RowMapping, options: Sequence[CaseOption]) -> None:
+    """Keep the options that a decision was made among."""
+    await conn.execute(
+        update(case_file)
+        .where(case_file.c.id == row["id"])
+        .values(options=[option.model_dump(mode="json") for option in options])
+    )
