@@ -142,16 +142,10 @@ class AtpStep:
     why: str
 
 
-def confidence_buffer(available: int, confidence_permille: int) -> int:
-    """The share of `available` that counts and picks have not confirmed, in units, rounded up."""
-    return -(-(max(available, 0) * (1000 - confidence_permille)) // 1000)
-
-
 def atp_steps(
     available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int, channel: str
 ) -> tuple[AtpStep, ...]:
     """Available-to-promise for one channel, step by step; the last step is the answer, never below zero."""
-    buffer = confidence_buffer(available, confidence_permille)
     answer = atp(
         available,
         safety_stock=safety_stock,
@@ -162,12 +156,21 @@ def atp_steps(
         AtpStep("available", available, "on the shelf and promised to nobody"),
         AtpStep("safety_stock", -safety_stock, "kept back at this location"),
         AtpStep("channel_threshold", -channel_threshold, f"kept back from channel {channel}"),
-        AtpStep("confidence_buffer", -buffer, f"book confirmed to {confidence_permille / 10:g} %"),
+        AtpStep(
+            "confidence_buffer",
+            -confidence_buffer(available, confidence_permille),
+            f"book confirmed to {confidence_permille / 10:g} %",
+        ),
         AtpStep("atp", answer, "what may be promised" if answer else "nothing may be promised"),
     )
 
 
+def confidence_buffer(available: int, confidence_permille: int) -> int:
+    """The share of `available` that counts have not confirmed, rounded up."""
+    return -(-(max(available, 0) * (1000 - confidence_permille)) // 1000)
+
+
 def atp(available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int) -> int:
-    """The last of `atp_steps` alone."""
+    """The last of `atp_steps` alone, without its words: every reservation asks for it."""
     buffer = confidence_buffer(available, confidence_permille)
     return max(available - safety_stock - channel_threshold - buffer, 0)

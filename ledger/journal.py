@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.postings import RULE_VERSION, Line
+from ledger import rows
 
 
 class Entry(NamedTuple):
@@ -40,6 +41,8 @@ _LINES = text(
     " CAST(:debit_minor AS bigint[]), CAST(:credit_minor AS bigint[]), CAST(:location AS text[]), CAST(:sku AS text[]))"
 )
 
+_LINE_COLUMNS = ("journal_id", "line_no", "account", "debit_minor", "credit_minor", "location", "sku")
+
 
 async def write(conn: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Insert entries and their lines by two statements, however many there are."""
@@ -55,8 +58,11 @@ async def write(conn: AsyncConnection, entries: Sequence[Entry]) -> None:
     )
     ids = {(row.cause, row.event, row.entity): row.id for row in made}
     lines = [
-        {"journal_id": ids[entry.cause, entry.event, entry.entity], "line_no": number, **line._asdict()}
+        (ids[entry.cause, entry.event, entry.entity], number, *line)
         for entry in entries
         for number, line in enumerate(entry.lines, start=1)
     ]
-    await conn.execute(_LINES, {name: [line[name] for line in lines] for name in lines[0]})
+    if len(lines) >= rows.FROM_ROWS:
+        await rows.copy(conn, "journal_line", _LINE_COLUMNS, lines)
+    else:
+        await conn.execute(_LINES, dict(zip(_LINE_COLUMNS, map(list, zip(*lines, strict=True)), strict=True)))

@@ -3,16 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.stock import BUCKETS, OUTSIDE_ACCOUNTS, check_move
+from ledger import rows
 
+# Nearly always none is missing: looking is cheaper than to try, and be refused by, every row.
 _INSERT_MISSING = text(
-    "INSERT INTO stock (location, sku) SELECT * FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[]))"
-    " ON CONFLICT DO NOTHING"
+    "INSERT INTO stock (location, sku)"
+    " SELECT * FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location, sku)"
+    " WHERE NOT EXISTS (SELECT 1 FROM stock s WHERE s.location = w.location AND s.sku = w.sku)"
+    " ORDER BY w.location, w.sku ON CONFLICT DO NOTHING"
 )
 _LOCK = text(
     "SELECT s.* FROM stock s JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location, sku)"
@@ -43,6 +48,7 @@ _MOVEMENT_COLUMNS = {
     "actor": "text",
     "at": "timestamptz",
 }
+_MOVEMENT_RECORD = itemgetter(*_MOVEMENT_COLUMNS)
 _MOVE = text(
     f"INSERT INTO movement ({', '.join(_MOVEMENT_COLUMNS)}) SELECT * FROM unnest("
     + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _MOVEMENT_COLUMNS.items())
@@ -143,6 +149,8 @@ class Shelf:
                     **{str(bucket): [self._changes[place][bucket] for place in places] for bucket in BUCKETS},
                 },
             )
-        if self._moves:
+        if len(self._moves) >= rows.FROM_ROWS:
+            await rows.copy(self.conn, "movement", [*_MOVEMENT_COLUMNS], map(_MOVEMENT_RECORD, self._moves))
+        elif self._moves:
             await self.conn.execute(_MOVE, {name: [move[name] for move in self._moves] for name in _MOVEMENT_COLUMNS})
         self._changes, self._moves = {}, []

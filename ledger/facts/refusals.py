@@ -25,8 +25,12 @@ _OF_THE_DATA = ("22", "23")
 
 def is_of_the_data(error: DBAPIError) -> bool:
     """Whether the database refuses the data; anything else (a lost connection, no space) is no fault of an event."""
-    refused_unsent = isinstance(getattr(error.orig, "__cause__", None), DataError)
-    return sqlstate(error)[:2] in _OF_THE_DATA or refused_unsent
+    return sqlstate(error)[:2] in _OF_THE_DATA or isinstance(_of_the_driver(error), DataError)
+
+
+def _of_the_driver(error: DBAPIError) -> BaseException | None:
+    """What asyncpg itself raised: wrapped once more by SQLAlchemy, but for a COPY."""
+    return getattr(error.orig, "__cause__", None) or error.orig
 
 
 @contextmanager
@@ -37,7 +41,7 @@ def of_the_database() -> Iterator[None]:
     except DBAPIError as error:
         if not is_of_the_data(error):
             raise
-        rule = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+        rule = getattr(_of_the_driver(error), "constraint_name", None)
         why = f"it would break {rule}" if rule else "a figure is out of bounds"
         raise NotRecordable(f"The ledger cannot record this: {why}.", pointer="/data") from error
 

@@ -6,6 +6,7 @@ covered by their stock rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import text
 
@@ -13,6 +14,7 @@ from domain.errors import ReceiptMismatch
 from domain.events import PosSale, StockReceived
 from domain.messages import Message
 from domain.stock import Promise, promises_in_doubt
+from ledger import rows
 from ledger.found import Demand
 from ledger.goods.book import Book, drawn, raised
 from ledger.goods.fact import Costs, GoodsFact, UnitCost
@@ -155,6 +157,7 @@ _SALE_COLUMNS = {
     "handed_over": "int",
     "cost_minor": "bigint",
 }
+_SALE_RECORD = itemgetter(*_SALE_COLUMNS)
 _SELL = text(
     f"INSERT INTO sale_line ({', '.join(_SALE_COLUMNS)}) SELECT * FROM unnest("
     + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _SALE_COLUMNS.items())
@@ -169,7 +172,9 @@ _AVERAGE = text(
 
 async def _write(tx: Transaction, book: Book) -> None:
     """Sale lines and new averages; movements, quantities and journals follow when the transaction is flushed."""
-    if book.sale_lines:
+    if len(book.sale_lines) >= rows.FROM_ROWS:
+        await rows.copy(tx.conn, "sale_line", [*_SALE_COLUMNS], map(_SALE_RECORD, book.sale_lines))
+    elif book.sale_lines:
         await tx.conn.execute(_SELL, {name: [row[name] for row in book.sale_lines] for name in _SALE_COLUMNS})
     if book.averages:
         pairs = sorted(book.averages)
