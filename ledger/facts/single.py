@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
-from domain.events import FACTS, BopisHandedOver, EventOutcome, HandedLine, OrderReference, PosSale
+from domain.events import FACTS, BopisHandedOver, EventOutcome, HandedLine, OrderReference, OrderShipped, PosSale
 from domain.ids import journey_id
-from ledger import goods
+from ledger import goods, holds
 from ledger.bopis import facts, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -63,6 +63,8 @@ async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutco
             return await _park(tx, caller, arrived, data)
         order = await Order.load(tx, await tx.lock_journey(about))
         await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
+    elif isinstance(data, OrderShipped):
+        await holds.shipped(tx, caller, data, cause, at)
     elif isinstance(data, PosSale):
         about, outcome = await _sale(tx, caller, data, cause, at)
     else:
