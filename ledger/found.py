@@ -9,7 +9,7 @@ from domain.ids import hold_id
 from domain.messages import Message
 from ledger.shelf import Cause
 from ledger.tables import hold, journey, waiting_demand
-from ledger.transaction import Rank, Transaction
+from ledger.transaction import Transaction
 
 
 async def assign(tx: Transaction, places: Iterable[tuple[str, str]], cause: Cause) -> None:
@@ -20,7 +20,7 @@ async def assign(tx: Transaction, places: Iterable[tuple[str, str]], cause: Caus
     wanted = sorted(place for place in set(places) if tx.shelf.quantity(*place, "available") > 0)
     if not wanted:
         return
-    tx.enter(Rank.HOLD)
+    # Demand and holds are covered by the stock rows, so this may come after money has been locked.
     rows = await tx.conn.execute(
         select(waiting_demand, journey.c.channel, journey.c.source, journey.c.entity)
         .join(journey, journey.c.id == waiting_demand.c.journey_id)
