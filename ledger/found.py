@@ -10,7 +10,7 @@ from domain.ids import hold_id
 from domain.messages import Message
 from ledger.shelf import Cause
 from ledger.tables import journey, waiting_demand
-from ledger.transaction import Rank, Transaction
+from ledger.transaction import Transaction
 
 _HOLD_COLUMNS = {
     "id": "text",
@@ -52,7 +52,7 @@ class Demand:
         demand, wanted = cls(tx), sorted(set(places))
         if not wanted:
             return demand
-        tx.enter(Rank.HOLD)
+        # Demand and holds are covered by the stock rows, so this may come after money has been locked.
         rows = await tx.conn.execute(
             select(waiting_demand, journey.c.channel, journey.c.source, journey.c.entity)
             .join(journey, journey.c.id == waiting_demand.c.journey_id)

@@ -93,6 +93,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
         )
         if outcome.state == "succeeded":
             await _succeeded(tx, row, found, step.at)
+            await _give_back_what_was_given_up(tx, row, found, step.at)
             await _close_if_done(tx, row, step.at)
         return _sentence(found, outcome)
 
@@ -132,6 +133,22 @@ async def _succeeded(tx: Transaction, row: RowMapping, found: OperationRow, at: 
             policy.authority.of_posting(event),
         )
     )
+
+
+async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> None:
+    """Money that was given up while the provider was asked to take it has been taken: it goes back now."""
+    owed = row["detail"].get("owed_when_captured", 0)
+    if found.kind != "capture" or not owed:
+        return
+    # Not imported above: an order needs cases, and what is decided about cases needs payments.
+    from ledger.bopis.money import owe
+    from ledger.bopis.order import Order
+
+    order = await Order.load(tx, row)
+    await order.load_money()
+    order.row["detail"]["owed_when_captured"] = 0
+    await owe(order, owed, f"operation:{found.id}", at, reason="given up before it was captured")
+    await order.save(at)
 
 
 async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:

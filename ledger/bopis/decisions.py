@@ -10,9 +10,9 @@ from domain.bopis import BopisState
 from domain.errors import NothingOffered
 from domain.stock import atp
 from domain.words import money as money_words
-from ledger import found, reference
-from ledger.bopis import money
-from ledger.bopis.facts import made_ready, wait_for
+from ledger import reference
+from ledger.bopis import money, waiting
+from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
 from ledger.tables import journey_line, sale_line
@@ -56,31 +56,28 @@ async def _other_store(order: Order, parameters: Parameters, cause: str, at: dat
         there = promisable(order, target.code, sku)
         if there < quantity:
             raise NothingOffered(f"{target.name} can promise only {there} of {quantity} units of {sku} now.")
-    if any(line["staged"] or line["collected"] for line in order.lines.values()):
+    if order.goods_have_moved():
         raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
-    freed = _release_reserved(order, why)
+    _release_reserved(order, why)
     order.row["detail"].setdefault("moved_from", []).append(order.location)
     order.row["location"], order.row["region"], order.place = target.code, target.region, target
     for line in order.lines.values():
         _reserve(order, line, order.open_quantity(line), why)
-    await found.assign(order.tx, freed, why)
     await order.settle(at)
     await order.mail_customer("order_moved", cause, at)
     return f"The order moved to {target.name}; all units are reserved there."
 
 
-def _release_reserved(order: Order, why: Cause, line_ids: list[str] | None = None) -> list[tuple[str, str]]:
-    """Let go of what is promised and not picked; returns the places that have it available again."""
-    freed = []
+def _release_reserved(order: Order, why: Cause, line_ids: list[str] | None = None) -> None:
+    """Let go of what is promised and not picked: it is available again."""
     for line in (order.lines[line_id] for line_id in line_ids or order.lines):
         for held, part in order.shift(line["line_id"], "reserved", "released", line["reserved"]):
             place = held["location"]
             order.tx.shelf.move(
                 "released", held["sku"], part, (place, "reserved"), (place, "available"), why, hold_id=held["id"]
             )
-            freed.append((place, str(held["sku"])))
+            order.free(place, str(held["sku"]))
         line["reserved"] = 0
-    return freed
 
 
 def _reserve(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
@@ -95,10 +92,15 @@ def _reserve(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> N
 
 async def _substitute(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
     why = order.cause(cause, at)
-    swaps = {line["line_id"]: str(parameters[f"line:{line['line_id']}"]) for line in order.shorts()}
+    chosen = {line["line_id"]: parameters.get(f"line:{line['line_id']}") for line in order.shorts()}
+    swaps = {line_id: str(sku) for line_id, sku in chosen.items() if sku is not None}
+    if len(swaps) < len(chosen):
+        raise NothingOffered("More is missing by now than a substitute was chosen for.")
     items = await reference.items(order.tx.conn, swaps.values())
+    wanted: dict[str, int] = {}
     for line_id, sku in swaps.items():
-        quantity = order.missing(order.lines[line_id])
+        wanted[sku] = wanted.get(sku, 0) + order.missing(order.lines[line_id])
+    for sku, quantity in wanted.items():
         if promisable(order, order.location, sku) < quantity:
             raise NothingOffered(f"{items[sku]['name']} is not on the shelf any more in {quantity} units.")
     owed = 0
@@ -121,6 +123,8 @@ async def _add_line(
     units.
     """
     line_id = f"{old['line_id']}~{sku}"
+    while line_id in order.lines:  # the same substitute once more, for units that went missing later
+        line_id += "~"
     sold = order.sales[old["line_id"]]
     tax = min(money.part_of_tax(sold, quantity), paid_minor)
     gross = quantity * price_minor
@@ -160,10 +164,10 @@ async def _add_line(
 
 async def _part(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
+    before = order.row["state"]
     owed = await give_up_units(order, missing, cause, at, reason="not there")
     await order.settle(at)
-    if order.row["state"] == BopisState.READY_FOR_PICKUP:
-        await made_ready(order, cause, at)
+    await ready_or_collected(order, before, cause, at)
     await order.mail_customer("line_refunded", cause, at, amount_minor=owed)
     return f"{sum(missing.values())} missing units were taken off the order; {_money(order, owed)} goes back."
 
@@ -172,14 +176,13 @@ async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: 
     """Take units off the order and owe the customer what they cost. Returns the amount in minor units."""
     for line_id, quantity in units.items():
         order.lines[line_id]["cancelled"] += quantity
-    owed = money.give_up(order, dict(units))
+    owed = money.give_up(order, dict(units)) + money.give_up_charges_of_nothing(order)
     await money.owe(order, owed, cause, at, reason=reason)
     return owed
 
 
 async def _wait(order: Order, _parameters: Parameters, _cause: str, at: datetime) -> str:
-    for line in order.shorts():
-        await wait_for(order, line, order.missing(line), at)
+    await waiting.wait_again(order, at)
     order.row["promised_at"] = None
     order.due("wait", at + timedelta(seconds=order.policy.sourcing.wait_s))
     return "The order waits for stock that turns up."
@@ -194,7 +197,7 @@ async def _cancel_refund(order: Order, _parameters: Parameters, cause: str, at: 
 async def let_go(order: Order, line_ids: list[str], cause: str, at: datetime, *, part: str = "released") -> None:
     """End the holds of some lines: what is promised is available again at once, what is staged waits to be put away."""
     why = order.cause(cause, at)
-    freed = _release_reserved(order, why, line_ids)
+    _release_reserved(order, why, line_ids)
     for line_id in line_ids:
         line = order.lines[line_id]
         if line["staged"]:
@@ -203,7 +206,6 @@ async def let_go(order: Order, line_ids: list[str], cause: str, at: datetime, *,
             line["staged"] = 0
     if any(order.on_hold_shelf(line_id) for line_id in order.lines):
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
-    await found.assign(order.tx, freed, why)
 
 
 async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: str) -> int:
@@ -214,10 +216,9 @@ async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: s
     for line_id, quantity in units.items():
         order.lines[line_id]["cancelled"] += quantity
     owed = money.give_up(order, {line_id: quantity for line_id, quantity in units.items() if quantity})
-    if nothing_sold:
-        owed += money.give_up(order, money.charges_left(order))
+    owed += money.give_up_charges_of_nothing(order)
     await money.owe(order, owed, cause, at, reason=reason)
-    await order.end_waiting()
+    await waiting.end(order)
     order.drop_dues("pick", "window", "verify", "wait")
     if nothing_sold:
         order.go(BopisState.EXPIRED if reason == "no_show" else BopisState.CANCELLED)

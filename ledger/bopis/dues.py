@@ -7,8 +7,7 @@ from sqlalchemy import RowMapping
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger.bopis import cases, decisions
-from ledger.bopis.facts import wait_for
+from ledger.bopis import cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -86,7 +85,7 @@ async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
         order.tx.shelf.move(
             "lost", sku, gone, (place, "reserved"), (place, "available"), why, reason="sold", hold_id=row["id"]
         )
-        await wait_for(order, line, gone, at)
+        await waiting.wait_for(order, line, gone, at)
         lost += gone
     if not lost:
         return "The book covers the promise again."

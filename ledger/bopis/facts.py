@@ -9,15 +9,15 @@ from typing import Any
 from sqlalchemy import insert
 
 from domain import postings
-from domain.bopis import BopisState
+from domain.bopis import ON_THE_HOLD_SHELF, BopisState
 from domain.errors import Malformed
 from domain.events import BopisHandedOver, BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
-from ledger import case, found, reference, steps
-from ledger.bopis import cases, money
+from ledger import case, reference, steps
+from ledger.bopis import cases, money, waiting
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
-from ledger.tables import person_note, waiting_demand
+from ledger.tables import person_note
 
 # What a reason for a short pick does to the units that were promised, and to the rest of the shelf.
 _SHELF_IS_EMPTY = frozenset({"not_in_stock"})
@@ -33,27 +33,30 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
     await order.lock_cases()
     await order.lock_goods()
     why = order.cause(cause, at)
+    unexpected = 0
     for wanted in data.lines:
         line = order.line(wanted.line_id)
+        quantity = wanted.quantity - order.already_handed_over(wanted.line_id, wanted.quantity)
         if order.is_final:
-            _pick_without_promise(order, line, wanted.quantity, why)
-            order.leave_on_hold_shelf(wanted.line_id, wanted.quantity)
+            _pick_without_promise(order, line, quantity, why)
+            order.leave_on_hold_shelf(wanted.line_id, quantity)
+            unexpected += quantity
             continue
         still = order.open_quantity(line) - line["staged"]
-        if wanted.quantity > still:
+        if quantity > still:
             raise Malformed(
                 f"Line {wanted.line_id}: {wanted.quantity} picked, but only {still} units are left to pick.",
                 pointer="/data/lines",
             )
-        _pick(order, line, wanted.quantity, why)
+        _pick(order, line, quantity, why)
         if wanted.reason is not None:
             await _short(order, line, wanted, why)
     order.drop_dues("verify")
     detail = _pick_sentence(data)
-    if order.is_final:
+    if order.is_final and unexpected:
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
         await cases.fact_after_close(order, detail, cause, at)
-    else:
+    elif not order.is_final:
         await _after_pick(order, cause, at)
     await steps.note(order.tx, order.id, "picked", cause, detail, at, actor=data.picker)
     await order.save(at)
@@ -120,7 +123,7 @@ async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Ca
     if reason in _SHELF_IS_EMPTY and left > 0:
         order.tx.shelf.move("suspected", sku, left, (place, "available"), (place, "count_pending"), why, reason=reason)
     if short:
-        await wait_for(order, line, short, why.at)
+        await waiting.wait_for(order, line, short, why.at)
 
 
 def _sold_from_under(order: Order, line: dict[str, Any]) -> int:
@@ -130,39 +133,29 @@ def _sold_from_under(order: Order, line: dict[str, Any]) -> int:
     return int(min(doubted, below_zero, line["reserved"]))
 
 
-async def wait_for(order: Order, line: dict[str, Any], quantity: int, at: datetime) -> None:
-    """Have units that turn up given to this order."""
-    await order.tx.conn.execute(
-        insert(waiting_demand).values(
-            location=order.location,
-            sku=line["sku"],
-            journey_id=order.id,
-            line_id=line["line_id"],
-            quantity=quantity,
-            promised_at=order.row["promised_at"],
-            at=at,
-        )
-    )
-
-
 async def _after_pick(order: Order, cause: str, at: datetime) -> None:
+    before = order.row["state"]
     await order.settle(at)
     state = order.row["state"]
     lost = order.row["detail"].get("failure") == "reservation_lost"
     if state == BopisState.RESERVATION_FAILED and not order.row["asks"].get("case_id") and not lost:
         order.row["detail"]["failure"] = "pick_short"
-    if state == BopisState.READY_FOR_PICKUP:
-        await made_ready(order, cause, at)
-    elif state != BopisState.RESERVATION_FAILED:
-        order.row["detail"]["failure"] = None
+    if state != BopisState.RESERVATION_FAILED:
+        await order.answer_if_nothing_is_missing(at)
+    await ready_or_collected(order, before, cause, at)
 
 
-async def made_ready(order: Order, cause: str, at: datetime) -> None:
-    """The goods stand on the hold shelf: the customer is told, and authorised money is captured."""
-    order.row["detail"].setdefault("pickup_code", f"{secrets.randbelow(10**6):06d}")
-    order.row["detail"]["failure"] = None
-    await money.capture_what_is_staged(order, cause, at)
-    await order.mail_customer("ready_for_pickup", "1", at, window_until=order.row["dues"].get("window"))
+async def ready_or_collected(order: Order, before: str, cause: str, at: datetime) -> None:
+    """Authorised money is taken for what stands ready or was collected; the customer is told when goods are ready."""
+    state = order.row["state"]
+    if state not in ON_THE_HOLD_SHELF and not any(line["collected"] for line in order.lines.values()):
+        return
+    await money.capture_what_is_due(order, cause, at)
+    if state in ON_THE_HOLD_SHELF and before not in ON_THE_HOLD_SHELF:
+        order.row["detail"].setdefault("pickup_code", f"{secrets.randbelow(10**6):06d}")
+        times = order.row["detail"].get("told_ready", 0) + 1
+        order.row["detail"]["told_ready"] = times
+        await order.mail_customer("ready_for_pickup", str(times), at, window_until=order.row["dues"].get("window"))
 
 
 def _pick_sentence(data: BopisPicked) -> str:
@@ -225,21 +218,27 @@ async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, in
     )
     for line_id, quantity in handed.items():
         _draw(order, order.lines[line_id], quantity, costs, why)
-    await money.earn(order, handed, cause, why.at)
+    if handed:
+        await money.earn(order, handed, cause, why.at)
     sent_back = {line_id: quantity for line_id, quantity in refused.items() if quantity}
     for line_id, quantity in sent_back.items():
         line = order.lines[line_id]
-        from_shelf = min(quantity, line["staged"])
-        order.shift(line_id, "staged", "released", from_shelf)
-        line["staged"] -= from_shelf
+        # They were brought to the customer: what was not reported as picked was picked all the same.
+        _pick(order, line, max(quantity - line["staged"], 0), why)
+        order.shift(line_id, "staged", "released", quantity)
+        line["staged"] -= quantity
         line["cancelled"] += quantity
-        order.leave_on_hold_shelf(line_id, from_shelf)
+        order.leave_on_hold_shelf(line_id, quantity)
     if sent_back:
         order.due("put_away", why.at + timedelta(seconds=order.policy.bopis.put_away_s))
-        await money.owe(order, money.give_up(order, sent_back), cause, why.at, reason="refused at hand-over")
+        owed = money.give_up(order, sent_back) + money.give_up_charges_of_nothing(order)
+        await money.owe(order, owed, cause, why.at, reason="refused at hand-over")
+    before = order.row["state"]
     await order.settle(why.at)
+    await order.answer_if_nothing_is_missing(why.at)
+    await ready_or_collected(order, before, cause, why.at)
     if order.is_final:
-        await order.end_waiting()
+        await waiting.end(order)
         await order.end_asks("the order was collected", why.at)
 
 
@@ -249,6 +248,7 @@ def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, in
     """
     left, sku = quantity, str(line["sku"])
     cost = costs.get(sku, 0)
+    order.handed_over_before_its_pick(str(line["line_id"]), quantity - min(quantity, line["staged"]))
     for part_name in ("staged", "reserved"):
         part_wanted = min(left, line[part_name])
         for held, part in order.shift(str(line["line_id"]), part_name, "committed", part_wanted):
@@ -333,10 +333,11 @@ async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -
         order.tx.shelf.move("put_away", sku, quantity, (place, "staged"), (place, target), why, cost_minor=cost)
         lines += postings.damage(cost, location=place, sku=sku)
         order.leave_on_hold_shelf(line_id, -quantity)
+        if target == "available":
+            order.free(place, sku)
     order.tx.post(money.entry(order, "bopis.put_away", cause, lines, at))
     if order.nothing_left_on_hold_shelf():
         await case.heal_kind(order.tx, order.id, "put_away_overdue", "the goods were put away", at)
-    await found.assign(order.tx, [(order.location, str(line["sku"])) for line in order.lines.values()], why)
     detail = f"{sum(wanted.values())} units put away, {data.condition}."
     await steps.note(order.tx, order.id, "put_away", cause, detail, at, actor=data.actor)
     await order.save(at)

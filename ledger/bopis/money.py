@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from domain import payments, postings
 from domain.payments import Refundable, part_of
 from ledger import reference
 from ledger.bopis.order import Order
 from ledger.journal import Entry
-from ledger.tables import payment, payment_operation
+from ledger.tables import journal, journal_line, payment, payment_operation
 from ledger.transaction import Rank
 
 
@@ -109,6 +109,13 @@ def charges_left(order: Order) -> dict[str, int]:
     }
 
 
+def give_up_charges_of_nothing(order: Order) -> int:
+    """Give up the charges of an order of which nothing was sold and nothing is left; returns them in minor units."""
+    if any(line["collected"] or order.open_quantity(line) for line in order.lines.values()):
+        return 0
+    return give_up(order, charges_left(order))
+
+
 async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reason: str) -> int:
     """Record what the customer is owed: authorised money is let go, captured money is refunded to where it came from.
 
@@ -124,8 +131,9 @@ async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reas
         ).mappings()
     ]
     rest = amount_minor
+    asked = await _captures_asked_for(order, ("requested", "unknown"))
     for row in rows:
-        loose = row["amount_minor"] - row["captured_minor"] - row["voided_minor"]
+        loose = row["amount_minor"] - row["captured_minor"] - row["voided_minor"] - asked.get(row["id"], 0)
         part = min(rest, loose)
         if part > 0:
             rest -= part
@@ -133,9 +141,13 @@ async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reas
             await order.tx.conn.execute(
                 update(payment).where(payment.c.id == row["id"]).values(voided_minor=row["voided_minor"] + part)
             )
-    shares = payments.share_refund(
-        rest, (Refundable(row["id"], row["captured_minor"] - row["refund_requested_minor"]) for row in rows)
-    )
+    refundable = [Refundable(row["id"], row["captured_minor"] - row["refund_requested_minor"]) for row in rows]
+    if asked:
+        # The provider is still asked for this money: it goes back when it was taken, and is not taken otherwise.
+        later = max(rest - sum(one.open_minor for one in refundable), 0)
+        order.row["detail"]["owed_when_captured"] = order.row["detail"].get("owed_when_captured", 0) + later
+        rest -= later
+    shares = payments.share_refund(rest, refundable)
     by_id = {row["id"]: row for row in rows}
     for payment_id, part in shares:
         await _request(order, payment_id, "refund", part, cause, at, reason)
@@ -148,33 +160,61 @@ async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reas
     return rest
 
 
-async def capture_what_is_staged(order: Order, cause: str, at: datetime) -> None:
-    """Ask the provider for authorised money, up to what the goods on the hold shelf and the charges cost."""
-    due = sum(paid_share(order.sales[line["line_id"]], line["staged"]) for line in order.lines.values())
-    due += sum(paid_share(order.sales[line_id], 1) for line_id in charges_left(order))
-    order.tx.enter(Rank.MONEY)
+async def _captures_asked_for(order: Order, states: tuple[str, ...]) -> dict[str, int]:
+    """Minor units of each payment that the provider was asked to take, by the states of the operations."""
     rows = await order.tx.conn.execute(
-        select(payment)
-        .where(payment.c.journey_id == order.id, payment.c.authorized_minor > 0)
-        .order_by(payment.c.id)
-        .with_for_update()
-    )
-    asked = await order.tx.conn.execute(
-        select(payment_operation.c.payment_id, payment_operation.c.amount_minor).where(
+        select(payment_operation.c.payment_id, func.sum(payment_operation.c.amount_minor).label("amount_minor"))
+        .where(
             payment_operation.c.journey_id == order.id,
             payment_operation.c.kind == "capture",
-            payment_operation.c.state.in_(("requested", "unknown", "succeeded")),
+            payment_operation.c.state.in_(states),
         )
+        .group_by(payment_operation.c.payment_id)
     )
-    requested: dict[str, int] = {}
-    for operation in asked:
-        requested[operation.payment_id] = requested.get(operation.payment_id, 0) + operation.amount_minor
-    for row in rows.mappings():
-        loose = row["amount_minor"] - row["voided_minor"] - requested.get(row["id"], 0)
+    return {row.payment_id: int(row.amount_minor) for row in rows}
+
+
+async def capture_what_is_due(order: Order, cause: str, at: datetime) -> None:
+    """Ask the provider for authorised money, up to what was handed over or stands ready, with the charges."""
+    order.tx.enter(Rank.MONEY)
+    found = await order.tx.conn.execute(
+        select(payment).where(payment.c.journey_id == order.id).order_by(payment.c.id).with_for_update()
+    )
+    rows = found.mappings().all()
+    if not any(row["authorized_minor"] for row in rows):
+        return
+    asked = await _captures_asked_for(order, ("requested", "unknown"))
+    taken = sum(row["captured_minor"] + asked.get(row["id"], 0) - row["refund_requested_minor"] for row in rows)
+    due = sum(paid_share(order.sales[line["line_id"]], line["staged"]) for line in order.lines.values())
+    due += sum(paid_share(order.sales[line_id], 1) for line_id in charges_left(order))
+    due += await _earned(order) + order.row["detail"].get("owed_when_captured", 0) - taken
+    for row in rows:
+        loose = row["amount_minor"] - row["captured_minor"] - row["voided_minor"] - asked.get(row["id"], 0)
         part = min(due, loose)
         if part > 0:
             due -= part
             await _request(order, row["id"], "capture", part, cause, at, "ready for pickup")
+
+
+async def _earned(order: Order) -> int:
+    """What the customer owes for what was handed over, in minor units: posted before, or about to be."""
+    about_to_be = sum(
+        line.debit_minor
+        for posted in order.tx.entries
+        if posted.event == "bopis.handed_over" and posted.journey_id == order.id
+        for line in posted.lines
+        if line.account == "customer_deposits"
+    )
+    before = await order.tx.conn.execute(
+        select(func.coalesce(func.sum(journal_line.c.debit_minor), 0))
+        .join(journal, journal.c.id == journal_line.c.journal_id)
+        .where(
+            journal.c.journey_id == order.id,
+            journal.c.event == "bopis.handed_over",
+            journal_line.c.account == "customer_deposits",
+        )
+    )
+    return int(before.scalar_one()) + about_to_be
 
 
 async def _request(

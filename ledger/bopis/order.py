@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, text, update
+from sqlalchemy import RowMapping, insert, select, update
 
 from domain import bopis
 from domain.bopis import FINAL, BopisState
 from domain.errors import UnknownLine
 from domain.ids import hold_id
 from domain.policy import Policy
-from ledger import approval, case, mails, reference
+from ledger import approval, case, found, mails, reference
+from ledger.bopis import waiting
 from ledger.shelf import Cause
-from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line, waiting_demand
+from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
 from ledger.tables.stock import HOLD_PARTS
 from ledger.transaction import Rank, Transaction
 
@@ -31,6 +32,8 @@ class Order:
     holds: list[dict[str, Any]] = field(default_factory=list)
     sales: dict[str, dict[str, Any]] = field(default_factory=dict)
     beside: set[tuple[str, str]] = field(default_factory=set)  # (location, SKU) that the same fact moves besides
+    taken_up: int = 0  # units that others had found for it, its own since its goods were locked
+    _freed: set[tuple[str, str]] = field(default_factory=set)
     _before: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -62,13 +65,17 @@ class Order:
             await self.tx.lock_approval(self.row["asks"]["approval_id"])
 
     async def lock_goods(self, extra: Iterable[tuple[str, str]] = ()) -> None:
-        """Lock the stock rows of all its lines here and of its holds elsewhere, then the holds."""
+        """Lock the stock rows of all its lines here and of its holds elsewhere, then the holds.
+
+        What others have found and held for this order is its own from here on.
+        """
         places = {(self.row["location"], line["sku"]) for line in self.lines.values()}
         held = await self.tx.conn.execute(select(hold.c.location, hold.c.sku).where(hold.c.journey_id == self.id))
         places.update((row.location, row.sku) for row in held)
         await self.tx.lock_stock(places | set(extra) | self.beside)
         self.holds = [dict(row) for row in await self.tx.lock_holds(self.id)]
         await self.load_money()
+        self.taken_up = await waiting.take_up_found(self)
 
     async def read_money(self) -> None:
         """The sale lines as they are; only this journey's own lock holder changes them."""
@@ -150,9 +157,32 @@ class Order:
         """Units of a line that stand on the hold shelf although nobody will collect them."""
         return int(self.row["detail"].get("unclaimed", {}).get(line_id, 0))
 
+    def handed_over_before_its_pick(self, line_id: str, quantity: int) -> None:
+        """Units were collected that nobody has reported as picked yet; that report may still come."""
+        if quantity:
+            unpicked = self.row["detail"].setdefault("unpicked", {})
+            unpicked[line_id] = unpicked.get(line_id, 0) + quantity
+
+    def already_handed_over(self, line_id: str, quantity: int) -> int:
+        """How many units of a late report of a pick the customer has already; they are expected no more."""
+        unpicked = self.row["detail"].get("unpicked", {})
+        known = min(quantity, unpicked.get(line_id, 0))
+        if known:
+            unpicked[line_id] -= known
+        return int(known)
+
+    def goods_have_moved(self) -> bool:
+        """Whether anything of it has left its shelf here: then it cannot move to another store as a whole."""
+        lines = self.lines.items()
+        return any(line["staged"] or line["collected"] or self.on_hold_shelf(line_id) for line_id, line in lines)
+
     def leave_on_hold_shelf(self, line_id: str, quantity: int) -> None:
         unclaimed = self.row["detail"].setdefault("unclaimed", {})
         unclaimed[line_id] = unclaimed.get(line_id, 0) + quantity
+
+    def free(self, location: str, sku: str) -> None:
+        """Units are available again there: `save` gives them to whoever waits for them."""
+        self._freed.add((location, sku))
 
     def nothing_left_on_hold_shelf(self) -> bool:
         """Whether everything was put away or taken; then no clock runs for it any more."""
@@ -225,6 +255,8 @@ class Order:
         """Go where the quantities lead, set the due instants of that state, and close when nothing is left to do."""
         before, state = self.row["state"], self.state_by_quantities()
         self.go(state)
+        if any(max(self.missing(line), 0) < line["short"] for line in self.lines.values()):
+            await waiting.cut(self)
         for line in self.lines.values():
             line["short"] = max(self.missing(line), 0)
             line["state"] = _line_state(line, self.open_quantity(line))
@@ -249,14 +281,25 @@ class Order:
             self.drop_dues("pick", "window", "verify")
 
     async def end_asks(self, because: str, at: datetime) -> None:
-        """What people were asked about this order has answered itself: the case is closed, an approval superseded."""
+        """Nothing has to be decided or picked any more: the cases about it are closed, an approval superseded."""
+        await self.answer_asks(because, at)
+        await case.heal_kind(self.tx, self.id, "pick_overdue", because, at)
+
+    async def answer_asks(self, because: str, at: datetime) -> None:
+        """The question which way out to take has answered itself."""
         asks = self.row["asks"]
         if asks.get("approval_id"):
             await approval.supersede(self.tx, asks["approval_id"], at)
         if asks.get("case_id"):
             await case.heal(self.tx, asks["case_id"], because, at)
-        await case.heal_kind(self.tx, self.id, "pick_overdue", because, at)
         self.row["asks"] = {}
+
+    async def answer_if_nothing_is_missing(self, at: datetime) -> None:
+        """Where the missing units are there after all, nobody has to choose a way out."""
+        if not self.shorts():
+            self.drop_dues("wait")
+            await self.answer_asks("the missing units turned up and are held for the order", at)
+            self.row["detail"]["failure"] = None
 
     async def mail_customer(self, template: str, dedupe: str, at: datetime, **context: Any) -> None:
         """Queue a mail to the customer; the sender drops it when the customer gave no address."""
@@ -270,17 +313,15 @@ class Order:
             context=context,
         )
 
-    async def end_waiting(self) -> None:
-        """The journey waits for no more stock."""
-        await self.tx.conn.execute(
-            update(waiting_demand)
-            .where(waiting_demand.c.journey_id == self.id, waiting_demand.c.ended_at.is_(None))
-            .values(ended_at=text("now()"), found=0)
-        )
-
     async def save(self, at: datetime) -> None:
-        """Write the rows that changed; close the journey when its state is final and nothing is left to do."""
+        """Write the rows that changed; close the journey when its state is final and nothing is left to do.
+
+        Last, what this order let go is given to those who wait for it, which may be this order itself.
+        """
         conn = self.tx.conn
+        if self.taken_up and not self.is_final:
+            await self.answer_if_nothing_is_missing(at)
+            await self.settle(at)
         for line in self.lines.values():
             if line != self._before.get(f"line {line['line_id']}"):
                 key = (journey_line.c.journey_id == self.id) & (journey_line.c.line_id == line["line_id"])
@@ -322,6 +363,8 @@ class Order:
                 }
             )
         )
+        await found.assign(self.tx, self._freed, self.cause(f"freed:{self.id}:{self.row['version']}", at))
+        self._freed.clear()
 
     async def _open_operations(self) -> bool:
         found = await self.tx.conn.execute(

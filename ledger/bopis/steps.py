@@ -4,7 +4,7 @@ what is true.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, select, text, update
+from sqlalchemy import RowMapping, select, update
 
 from domain.bopis import BopisState
 from domain.calendars import add_open_time
@@ -13,15 +13,14 @@ from domain.errors import DomainError
 from domain.messages import Situation, Step
 from domain.words import money
 from ledger import approval, case, people
-from ledger.bopis import cases, decisions
-from ledger.bopis.facts import wait_for
+from ledger.bopis import cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.steps import take_journey_step
 from ledger.tables import approval as approvals
-from ledger.tables import case_decision, waiting_demand
+from ledger.tables import case_decision
 from ledger.transaction import Transaction
 
 
@@ -109,7 +108,7 @@ async def give_back(database: Database, step: Step) -> Situation:
         order = await Order.load(tx, row)
         await order.lock_cases()
         because = await _not_approved(tx, row)
-        await order.read_money()
+        await order.lock_goods()
         rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
         options = refused_stay_refused([rejected], await ways_out(order))
         await _refuse(order, decision, because, options, step.at)
@@ -133,16 +132,8 @@ async def _refuse(order: Order, decision: RowMapping, because: str, options: lis
     )
     await case.give_back(order.tx, decision["case_id"], because, at, options=options)
     order.row["asks"] = {"case_id": decision["case_id"]}
-    await _wait_again(order, at)
-    await order.load_money()
+    await waiting.wait_again(order, at)
     await order.save(at)
-
-
-async def _wait_again(order: Order, at: datetime) -> None:
-    """Stock that turns up is given to this order again, for what is missing now."""
-    await order.end_waiting()
-    for line in order.shorts():
-        await wait_for(order, line, order.missing(line), at)
 
 
 async def apply_decision(database: Database, step: Step) -> Situation:
@@ -167,7 +158,7 @@ async def apply_decision(database: Database, step: Step) -> Situation:
         await tx.conn.execute(update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied"))
         await case.resolve(tx, decision["case_id"], option, done, step.at, by=decision["decided_by"])
         if option != "wait":
-            await order.end_waiting()
+            await waiting.end(order)
         order.row["asks"] = {}
         order.row["detail"]["failure"] = None
         await order.save(step.at)
@@ -185,51 +176,12 @@ async def attend(database: Database, step: Step) -> Situation:
         order = await Order.load(tx, row)
         await order.lock_cases()
         await order.lock_goods()
-        told = await _take_found(order, step.at)
+        told = [f"{order.taken_up} missing units turned up and are reserved."] if order.taken_up else []
         told += await _doubt(order, step.at)
         await order.save(step.at)
         return " ".join(told)
 
     return await take_journey_step(database, "attend", step, work)
-
-
-async def _take_found(order: Order, at: datetime) -> list[str]:
-    rows = await order.tx.conn.execute(
-        select(waiting_demand)
-        .where(waiting_demand.c.journey_id == order.id, waiting_demand.c.found > 0)
-        .order_by(waiting_demand.c.id)
-        .with_for_update()
-    )
-    total = 0
-    for row in rows.mappings().all():
-        line = order.lines[row["line_id"]]
-        usable = min(row["found"], max(order.missing(line), 0)) if not order.is_final else 0
-        line["reserved"] += usable
-        total += usable
-        if row["found"] > usable:
-            _hand_back(order, row, row["found"] - usable, at)
-        await order.tx.conn.execute(
-            update(waiting_demand)
-            .where(waiting_demand.c.id == row["id"])
-            .values(found=0, ended_at=text("CASE WHEN quantity = 0 THEN now() ELSE ended_at END"))
-        )
-    if not total:
-        return []
-    order.drop_dues("wait")
-    if not order.shorts():
-        await order.end_asks("the missing units turned up and are held for the order", at)
-        order.row["detail"]["failure"] = None
-    await order.settle(at)
-    return [f"{total} missing units turned up and are reserved."]
-
-
-def _hand_back(order: Order, row: RowMapping, quantity: int, at: datetime) -> None:
-    why = order.cause(f"attend:{row['id']}", at)
-    for held, part in order.shift(row["line_id"], "reserved", "released", quantity):
-        place = held["location"]
-        order.tx.shelf.move(
-            "released", held["sku"], part, (place, "reserved"), (place, "available"), why, hold_id=held["id"]
-        )
 
 
 async def _doubt(order: Order, at: datetime) -> list[str]:

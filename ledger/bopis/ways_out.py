@@ -71,7 +71,7 @@ _COVERED = text(
 
 async def _other_stores(order: Order) -> list[tuple[float, CaseOption]]:
     """Stores near by that can promise every open unit; not once something was handed over or stands ready here."""
-    if any(line["collected"] or line["staged"] for line in order.lines.values()):
+    if order.goods_have_moved():
         return []
     wanted: dict[str, int] = {}
     for line in order.lines.values():

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.calendars import OpeningHours, add_open_time
 from domain.case import KINDS, OPEN_STATES, CaseOption, check_transition, priority, score
@@ -66,11 +67,8 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
     """Open a case, add to the one that is open for the same cause, or reopen the one that was closed."""
     kind = KINDS[opening.kind]
     key = f"{opening.kind}|{opening.subject}"
-    before = (
-        (await tx.conn.execute(select(case_file).where(case_file.c.dedupe_key == key).with_for_update()))
-        .mappings()
-        .first()
-    )
+    same_cause = select(case_file).where(case_file.c.dedupe_key == key).with_for_update()
+    before = (await tx.conn.execute(same_cause)).mappings().first()
     if before is not None and before["state"] in OPEN_STATES:
         await _seen_again(tx, before, opening)
         return CaseRef(before["id"], before["episode"], is_new=False)
@@ -121,7 +119,9 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
         "clock_offset_s": opening.clock_offset_s,
     }
     if before is None:
-        made = await tx.conn.execute(insert(case_file).values(**values).returning(*case_file.c))
+        made = await tx.conn.execute(
+            upsert(case_file).values(**values).on_conflict_do_nothing().returning(*case_file.c)
+        )
     else:
         made = await tx.conn.execute(
             update(case_file)
@@ -129,7 +129,11 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
             .values(**values, version=before["version"] + 1)
             .returning(*case_file.c)
         )
-    row = made.mappings().one()
+    row = made.mappings().first()
+    if row is None:  # the same cause was seen by another transaction, which has committed since we looked
+        first = (await tx.conn.execute(same_cause)).mappings().one()
+        await _seen_again(tx, first, opening)
+        return CaseRef(first["id"], first["episode"], is_new=False)
     await add_event(
         tx, row, "opened" if before is None else "reopened", opening.text or kind.title, opening.at, detail=None
     )
