@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from domain.orders import Body, Code, Minor, Name, Quantity
+from domain.orders import Body, Code, Instant, Minor, Name, Quantity
 
 PICK_REASONS = (
     "not_in_stock",
@@ -130,7 +130,7 @@ class BopisCancelled(OrderReference):
 
 
 class BopisExtended(OrderReference):
-    until: AwareDatetime
+    until: Instant
     actor: Code | None = None
 
 
@@ -159,7 +159,7 @@ class Event(Body):
 
     id: Code
     type: Code
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     sequence: Annotated[int, Field(strict=True, ge=0, le=2**62)] | None = None
     data: dict[str, Any]
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.case import CaseOption
@@ -107,7 +107,14 @@ async def _take(tx: Transaction, caller: Caller, event: Event, digest: bytes, bo
     await tx.conn.execute(
         update(event_inbox)
         .where(event_inbox.c.source == caller.source, event_inbox.c.event_id == event.id)
-        .values(outcome="accepted", journey_id=about, case_id=case_id, body_sealed=None, waits_for=None)
+        .values(
+            outcome="accepted",
+            journey_id=about,
+            # One that was set aside stays beside the case that it had opened.
+            case_id=func.coalesce(case_id, event_inbox.c.case_id),
+            body_sealed=None,
+            waits_for=None,
+        )
     )
     return EventOutcome(id=event.id, outcome="accepted", case_id=case_id)
 

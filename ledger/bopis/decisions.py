@@ -10,6 +10,7 @@ from domain.bopis import BopisState
 from domain.errors import NothingOffered
 from domain.stock import atp
 from domain.words import money as money_words
+from domain.words import units
 from ledger import found, reference
 from ledger.bopis import money
 from ledger.bopis.facts import made_ready, wait_for
@@ -55,7 +56,7 @@ async def _other_store(order: Order, parameters: Parameters, cause: str, at: dat
     for sku, quantity in wanted.items():
         there = promisable(order, target.code, sku)
         if there < quantity:
-            raise NothingOffered(f"{target.name} can promise only {there} of {quantity} units of {sku} now.")
+            raise NothingOffered(f"{target.name} can promise only {there} of {units(quantity)} of {sku} now.")
     if any(line["staged"] or line["collected"] for line in order.lines.values()):
         raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
     freed = _release_reserved(order, why)
@@ -95,12 +96,17 @@ def _reserve(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> N
 
 async def _substitute(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
     why = order.cause(cause, at)
-    swaps = {line["line_id"]: str(parameters[f"line:{line['line_id']}"]) for line in order.shorts()}
+    short = [line["line_id"] for line in order.shorts()]
+    if any(f"line:{line_id}" not in parameters for line_id in short):
+        raise NothingOffered("More is missing by now than this substitute was chosen for; choose again.")
+    swaps = {line_id: str(parameters[f"line:{line_id}"]) for line_id in short}
     items = await reference.items(order.tx.conn, swaps.values())
+    wanted: dict[str, int] = {}
     for line_id, sku in swaps.items():
-        quantity = order.missing(order.lines[line_id])
+        wanted[sku] = wanted.get(sku, 0) + order.missing(order.lines[line_id])
+    for sku, quantity in wanted.items():
         if promisable(order, order.location, sku) < quantity:
-            raise NothingOffered(f"{items[sku]['name']} is not on the shelf any more in {quantity} units.")
+            raise NothingOffered(f"{items[sku]['name']} is not there any more in the quantity of {quantity}.")
     owed = 0
     for line_id, sku in swaps.items():
         line = order.lines[line_id]
@@ -108,7 +114,10 @@ async def _substitute(order: Order, parameters: Parameters, cause: str, at: date
         paid = money.give_up(order, {line_id: quantity})
         line["cancelled"] += quantity
         line["substituted_by"] = sku
-        owed += await _add_line(order, line, sku, quantity, items[sku]["price_minor"], paid, why)
+        cheaper = await _add_line(order, line, sku, quantity, items[sku]["price_minor"], paid, why)
+        # What was paid goes over to the substitute; only what that costs less goes back.
+        line["refunded_minor"] += cheaper - paid
+        owed += cheaper
     await money.owe(order, owed, cause, at, reason="substitute is cheaper")
     await order.settle(at)
     return f"Replaced by {', '.join(str(items[sku]['name']) for sku in swaps.values())}."
@@ -121,6 +130,8 @@ async def _add_line(
     units.
     """
     line_id = f"{old['line_id']}~{sku}"
+    while line_id in order.lines:  # the same line was replaced by the same item before
+        line_id += "~"
     sold = order.sales[old["line_id"]]
     tax = min(money.part_of_tax(sold, quantity), paid_minor)
     gross = quantity * price_minor
@@ -165,7 +176,7 @@ async def _part(order: Order, _parameters: Parameters, cause: str, at: datetime)
     if order.row["state"] == BopisState.READY_FOR_PICKUP:
         await made_ready(order, cause, at)
     await order.mail_customer("line_refunded", cause, at, amount_minor=owed)
-    return f"{sum(missing.values())} missing units were taken off the order; {_money(order, owed)} goes back."
+    return f"What is missing, {units(sum(missing.values()))}, was taken off the order; {_money(order, owed)} goes back."
 
 
 async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: datetime, *, reason: str) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping, select, update
 
 from domain.case import CaseOption
+from domain.errors import NothingOffered
 from domain.messages import Message
 from domain.people import Person
 from domain.words import money
@@ -80,6 +81,22 @@ async def _paid_by_hand(tx: Transaction, case_row: RowMapping, journey_row: RowM
     return "Recorded as paid out by hand."
 
 
+async def _replayed(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, _at: datetime) -> str:
+    """The reports were taken before this decision was recorded; one that came since keeps the case open."""
+    from ledger import replay
+
+    if await replay.count_set_aside(tx, case_row["id"]):
+        raise NothingOffered("Another report of this kind has come just now; choose again to take it as well.")
+    return "All reports behind this case were taken."
+
+
+async def _discarded(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, _at: datetime) -> str:
+    from ledger import replay
+
+    left = await replay.leave_out(tx, case_row["id"])
+    return "1 report was left out." if left == 1 else f"{left} reports were left out."
+
+
 async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
     """An overdue pick gets another hour before the next reminder."""
     assert journey_row is not None
@@ -98,4 +115,6 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,
     ("pick_overdue", "more_time"): _more_time,
+    ("event_rejected", "replay"): _replayed,
+    ("event_rejected", "discard"): _discarded,
 }
