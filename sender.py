@@ -15,13 +15,16 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from sqlalchemy.exc import DBAPIError
 
+from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError
-from domain.words import kind_title, local, money, span, until, words
-from ledger import mails
+from domain.words import kind_title, local, money, span, subject_words, until, words
+from ledger import digest, mails
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
+from ledger.reads.approvals import ApprovalFilter, ApprovalSummary, list_approvals
 from ledger.reads.letters import Addressee, Matter, addressee, matter
+from ledger.reads.places import zone_of
 from ledger.transaction import Transaction
 from ports.mail import (
     Attachment,
@@ -45,6 +48,7 @@ POLL_S = 1.0
 FIRST_WAIT_S = 15
 LONGEST_WAIT_S = 3600
 ATTEMPTS = 30  # somewhat more than a day
+LISTED = 50  # requests in one digest
 WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder"})
 TEMPLATES = Path(__file__).parent / "web" / "templates"
 
@@ -63,7 +67,15 @@ def _environment(*, markup: bool) -> Environment:
         keep_trailing_newline=True,
     )  # nosec B701
     env.filters.update(
-        {"money": money, "local": local, "span": span, "until": until, "words": words, "kind_title": kind_title}
+        {
+            "money": money,
+            "local": local,
+            "span": span,
+            "until": until,
+            "words": words,
+            "kind_title": kind_title,
+            "about": subject_words,
+        }
     )
     return env
 
@@ -82,6 +94,19 @@ def render(template: str, context: dict[str, Any]) -> tuple[str, str, str]:
     subject, _, text = _texts.get_template(f"mail/{template}.txt").render(context).partition("\n")
     html = _pages.get_template(f"mail/{template}.html").render({**context, "subject": one_line(subject)})
     return one_line(subject), text.lstrip("\n"), html
+
+
+def check_still_true(template: str, about: Matter) -> None:
+    """Raises `NobodyToWriteTo` for a mail whose sentence was true when it was queued, and is not any more."""
+    order, case, approval = about.order, about.case, about.approval
+    if template in WITH_CODE and order is not None and BopisState(order.state) not in ON_THE_HOLD_SHELF:
+        raise NobodyToWriteTo(f"the order is {order.state} by now")
+    if template == "order_moved" and order is not None and BopisState(order.state) in FINAL:
+        raise NobodyToWriteTo(f"the order is {order.state} by now")
+    if template == "case_escalated" and case is not None and case.closed:
+        raise NobodyToWriteTo("the case is closed by now")
+    if template == "approval_question" and approval is not None and approval.paused_at is None:
+        raise NobodyToWriteTo("the question is answered by now")
 
 
 class Sender:
@@ -110,7 +135,14 @@ class Sender:
             if to is None:
                 raise NobodyToWriteTo("there is no address to write to")
             to_name = to.name or to_name
-            letter = await self._letter(row, to)
+            async with self._database.read() as conn:
+                about = await matter(conn, row, to)
+            check_still_true(row.template, about)
+            goes_at = await digest.hold_back(self._database, row, to=to_name)
+            if goes_at is not None:
+                log.info("mail %s goes with the digest at %s", row.id, goes_at)
+                return
+            letter = await self._letter(row, to, about)
             await mails.name_message(self._database, row.id, letter.message_id)
             await self._outgoing.send(build(letter, sender=self._sender, now=datetime.now(UTC)))
         except NobodyToWriteTo as why:
@@ -123,13 +155,17 @@ class Sender:
         except (MailRefusedError, TemplateError, DomainError) as error:
             log.error("mail %s (%s) cannot be sent: %s", row.id, row.template, error)  # noqa: TRY400
             await mails.mail_failed(self._database, row.id, f"{type(error).__name__}: {error}", None, to=to_name)
+        except (DBAPIError, OSError):
+            raise  # not this mail's fault: its lease ends, and it is taken in hand again
+        except Exception as error:
+            log.exception("mail %s (%s) failed as nobody foresaw, attempt %s", row.id, row.template, row.attempts)
+            retry_at = datetime.now(UTC) + wait_after(row.attempts) if row.attempts < ATTEMPTS else None
+            await mails.mail_failed(self._database, row.id, type(error).__name__, retry_at, to=to_name)
         else:
             await mails.mail_sent(self._database, row.id, letter.message_id)
 
-    async def _letter(self, row: MailRow, to: Addressee) -> Letter:
-        async with self._database.read() as conn:
-            about = await matter(conn, row, to)
-        link = await self._link(to, about) if row.template == "approval_request" else None
+    async def _letter(self, row: MailRow, to: Addressee, about: Matter) -> Letter:
+        link = await self._link(to, about.approval) if row.template == "approval_request" else None
         context = {
             "context": row.context,
             "to": to,
@@ -140,6 +176,8 @@ class Sender:
             "link": link,
             "base_url": self._base_url,
         }
+        if row.template == "approval_digest":
+            context |= await self._all_that_waits(to)
         subject, text, html = render(row.template, context)
         return Letter(
             to_name=to.name,
@@ -152,9 +190,20 @@ class Sender:
             attachments=_code(about) if row.template in WITH_CODE else (),
         )
 
-    async def _link(self, to: Addressee, about: Matter) -> str | None:
+    async def _all_that_waits(self, to: Addressee) -> dict[str, Any]:
+        """What a digest lists: each request that waits for this person, with a link of its own."""
+        if to.person is None:
+            raise NobodyToWriteTo("only people who work here approve")
+        async with self._database.read() as conn:
+            waiting = await list_approvals(conn, to.person, ApprovalFilter(state="pending", mine=True), limit=LISTED)
+            zone = await zone_of(conn, to.person)
+        found = [(one, await self._link(to, one)) for one in waiting.items if one.paused_at is None]
+        if not found:
+            raise NobodyToWriteTo("nothing waits any more")
+        return {"approvals": found, "zone": zone}
+
+    async def _link(self, to: Addressee, approval: ApprovalSummary | None) -> str | None:
         """A link of the approver's own. It is made when the mail is sent, so that its token is stored nowhere."""
-        approval = about.approval
         if approval is None:
             return None
         if approval.state != "pending":

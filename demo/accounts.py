@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from demo import people
+from ledger.access import password_hasher
 from ledger.engine import Database
 from ledger.sessions import hash_of
 from ledger.tables import api_key, credential, person, person_role
@@ -109,7 +110,7 @@ async def _create(tx: Transaction, secret: str) -> list[dict[str, Any]]:
         role, scopes = roles.setdefault(grant.person_id, (grant.role, []))
         if role == grant.role and (grant.region or grant.location):
             scopes.append(grant.region or grant.location)
-    hasher = _hasher()
+    hasher = password_hasher()
     accounts = []
     for person_id in ids:
         if person_id not in there:
@@ -122,11 +123,6 @@ async def _create(tx: Transaction, secret: str) -> list[dict[str, Any]]:
         accounts.append({"email": row.email, "password": chosen, "role": role, "regions": scopes, "name": row.name})
     await _set_keys(tx, secret, there.keys())
     return accounts
-
-
-def _hasher() -> PasswordHasher:
-    """The least that OWASP recommends for argon2id: eleven accounts must not hold up the start of a demo."""
-    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 
 def _holds(hasher: PasswordHasher, stored: str | None, chosen: str) -> bool:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from domain.orders import Body, Code, Minor, Name, Quantity
+from domain.orders import Body, Code, Instant, Minor, Name, Quantity
 
 PICK_REASONS = (
     "not_in_stock",
@@ -137,7 +137,7 @@ class BopisCancelled(OrderReference):
 
 
 class BopisExtended(OrderReference):
-    until: AwareDatetime
+    until: Instant
     actor: Code | None = None
 
 
@@ -179,7 +179,7 @@ class Event(Body):
 
     id: Code
     type: Code
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     sequence: Annotated[int, Field(strict=True, ge=0, le=2**62)] | None = None
     data: dict[str, Any]
 

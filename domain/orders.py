@@ -5,11 +5,20 @@ are numbers.
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_QUANTITY = 1_000_000
 MAX_MINOR = 10**12
 
+
+def _within_reach(instant: datetime) -> datetime:
+    """Calendars are reckoned with around an instant; beyond these years that ends outside of what a date can be."""
+    if not 2000 <= instant.year <= 2100:
+        raise ValueError("the year must lie between 2000 and 2100")
+    return instant
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f|/]+$")]
 Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
@@ -69,14 +78,14 @@ class PaymentIn(Body):
     tender: Literal["card", "wallet", "gift_card", "store_credit", "loyalty", "cash"]
     amount_minor: Minor
     state: Literal["captured", "authorized"]
-    authorized_until: AwareDatetime | None = None
+    authorized_until: Instant | None = None
 
 
 class OrderHold(Body):
     """The source keeps the order back: nothing is picked until it says so."""
 
     reason: Literal["payment", "fraud", "service"]
-    until: AwareDatetime | None = None
+    until: Instant | None = None
 
 
 class BopisOrder(Body):
@@ -84,8 +93,8 @@ class BopisOrder(Body):
     channel: Code
     pickup_location: Code
     currency: Currency
-    placed_at: AwareDatetime | None = None
-    promised_at: AwareDatetime | None = None
+    placed_at: Instant | None = None
+    promised_at: Instant | None = None
     prices_include_tax: bool = False
     customer: Customer = Customer()
     hold_id: Code | None = None

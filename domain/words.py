@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain.case import KINDS
+from domain.ids import parse_journey_id
 
 WITHOUT_MINOR = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})
 WITH_THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
@@ -46,6 +47,24 @@ def words(text: str) -> str:
     """`ship_to_store` → `Ship to store`."""
     joined = " ".join(ACRONYMS.get(part, part) for part in text.split("_"))
     return joined[:1].upper() + joined[1:]
+
+
+def subject_words(subject: str) -> str:
+    """What a case is about, from its key: `bopis:web:W-1|event:…` → `Order W-1`, `pos|unknown_sku|SKU 7 …` → `SKU 7 …
+    (from pos)`, `S1|APPLE` → `S1, APPLE`.
+    """
+    if subject.startswith("bopis:") and subject.count(":") >= 2:
+        return f"Order {parse_journey_id(subject.split('|', 1)[0]).key}"
+    source, _, rest = subject.partition("|")
+    code, found, detail = rest.partition("|")
+    if found:
+        return f"{detail} (from {source})"
+    return f"{source}, {code}" if code else source
+
+
+def units(count: int) -> str:
+    """`1 unit`, `2 units`."""
+    return "1 unit" if count == 1 else f"{count} units"
 
 
 def kind_title(kind: str) -> str:

@@ -18,11 +18,16 @@ SCOPES = ("orders:write", "events:write", "stock:adjust", "read", "decide", "app
 MIN_PASSWORD = 12
 
 
+def password_hasher() -> PasswordHasher:
+    """Argon2id at the least cost that OWASP recommends; one for all, or sign-in would tell by its time who is there."""
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
 async def set_password(database: Database, email: str, password: str) -> None:
     """Give a person a local account, or a new password; their sessions end. Raises `NotFound`, `Malformed`."""
     if len(password) < MIN_PASSWORD:
         raise Malformed(f"A password needs at least {MIN_PASSWORD} characters.")
-    hashed = PasswordHasher().hash(password)
+    hashed = password_hasher().hash(password)
 
     async def work(tx: Transaction) -> None:
         found = await tx.conn.execute(select(person.c.id).where(func.lower(person.c.email) == email.lower()))

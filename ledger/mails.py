@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from ledger.tables import approval, case_event, case_file, journey, mail
+from ledger.tables import approval, case_event, case_file, journey, journey_step, mail
 
 if TYPE_CHECKING:
     from ledger.engine import Database
@@ -146,11 +146,17 @@ async def mail_sent(database: "Database", mail_id: int, message_id: str) -> None
             update(mail)
             .where(mail.c.id == mail_id)
             .values(state="sent", message_id=message_id, sent_at=func.now(), leased_until=None, last_error=None)
-            .returning(mail.c.case_id, mail.c.attempts)
+            .returning(mail.c.case_id, mail.c.journey_id, mail.c.template, mail.c.attempts)
         )
         row = sent.one()
-        if row.case_id is not None and row.attempts > 1:
-            await _say_on_case(tx, row.case_id, "mail_sent", f"The mail went out at attempt {row.attempts}.", mail_id)
+        if row.attempts == 1:
+            return
+        if row.case_id is not None:
+            await say_on_case(tx, row.case_id, "mail_sent", f"The mail went out at attempt {row.attempts}.", mail_id)
+        elif row.journey_id is not None:
+            about = row.template.replace("_", " ")
+            text = f"The message “{about}” went out at attempt {row.attempts}."
+            await _say_on_order(tx, row.journey_id, "mail_sent", text, mail_id)
 
     await database.write(work, actor="sender", via="sender")
 
@@ -160,7 +166,8 @@ async def mail_failed(
 ) -> None:
     """It was not taken. With `retry_at` it is tried again then; without, it has failed for good.
 
-    The first failure and the last one are written on the case, so that nobody waits for a mail that never came.
+    The first failure and the last one are written on the case, or on the order where there is none, so that nobody
+    waits for a mail that never came.
     """
 
     async def work(tx: "Transaction") -> None:
@@ -170,17 +177,23 @@ async def mail_failed(
         else:
             values["not_before"] = retry_at
         failed = await tx.conn.execute(
-            update(mail).where(mail.c.id == mail_id).values(values).returning(mail.c.case_id, mail.c.attempts)
+            update(mail)
+            .where(mail.c.id == mail_id)
+            .values(values)
+            .returning(mail.c.case_id, mail.c.journey_id, mail.c.template, mail.c.attempts)
         )
         row = failed.one()
-        if row.case_id is None:
-            return
         if retry_at is None:
-            text = f"The mail to {to} could not be delivered and is given up: {error[:200]}"
-            await _say_on_case(tx, row.case_id, "mail_failed", text, mail_id)
+            kind, became = "mail_failed", "could not be delivered and is given up"
         elif row.attempts == 1:
-            text = f"The mail to {to} could not be delivered yet; it is tried again: {error[:200]}"
-            await _say_on_case(tx, row.case_id, "mail_delayed", text, mail_id)
+            kind, became = "mail_delayed", "could not be delivered yet; it is tried again"
+        else:
+            return
+        if row.case_id is not None:
+            await say_on_case(tx, row.case_id, kind, f"The mail to {to} {became}: {error[:200]}", mail_id)
+        elif row.journey_id is not None:
+            about = row.template.replace("_", " ")
+            await _say_on_order(tx, row.journey_id, kind, f"The message “{about}” {became}: {error[:200]}", mail_id)
 
     await database.write(work, actor="sender", via="sender")
 
@@ -198,7 +211,8 @@ async def give_up_withdrawn(database: "Database", mail_id: int, why: str) -> Non
     await database.write(work, actor="sender", via="sender")
 
 
-async def _say_on_case(tx: "Transaction", case_id: int, kind: str, text: str, mail_id: int) -> None:
+async def say_on_case(tx: "Transaction", case_id: int, kind: str, text: str, mail_id: int) -> None:
+    """A line about a mail on the timeline of its case."""
     episode = select(case_file.c.episode).where(case_file.c.id == case_id).scalar_subquery()
     await tx.conn.execute(
         insert(case_event).values(
@@ -211,4 +225,22 @@ async def _say_on_case(tx: "Transaction", case_id: int, kind: str, text: str, ma
             detail={"mail_id": mail_id},
             at=func.now(),
         )
+    )
+
+
+async def _say_on_order(tx: "Transaction", journey_id: str, kind: str, text: str, mail_id: int) -> None:
+    """A line about a mail on the timeline of its order, at the order's own time."""
+    offset_s = await _clock_offset_s(tx, journey_id, None, None)
+    await tx.conn.execute(
+        upsert(journey_step)
+        .values(
+            journey_id=journey_id,
+            step=kind,
+            occurrence=f"mail:{mail_id}",
+            input_hash="",
+            detail=text,
+            actor="sender",
+            at=await tx.now(offset_s),
+        )
+        .on_conflict_do_nothing()
     )

@@ -90,6 +90,12 @@ async def entities_of(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, 
     return {row.code: row.entity for row in rows}
 
 
+async def time_zone(conn: AsyncConnection, code: str) -> str:
+    """The zone of a location, in which people there read the clock; UTC for one that is not known."""
+    found = await conn.execute(select(location.c.time_zone).where(location.c.code == code))
+    return str(found.scalar_one_or_none() or "UTC")
+
+
 async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, RowMapping]:
     """Items by SKU; those that are not in the master data are missing from the answer."""
     wanted = sorted(set(skus))

@@ -83,7 +83,7 @@ def build(letter: Letter, *, sender: str, now: datetime) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
     name, address = parseaddr(sender)
     message["From"] = _address(name, address)
-    message["To"] = _address(letter.to_name, letter.to_email)
+    _write_addressee(message, _address(letter.to_name, letter.to_email))
     message["Subject"] = one_line(letter.subject)
     message["Date"] = format_datetime(now.astimezone(UTC))
     message["Message-ID"] = letter.message_id
@@ -115,6 +115,15 @@ def build(letter: Letter, *, sender: str, now: datetime) -> EmailMessage:
                 filename=attachment.filename,
             )
     return message
+
+
+def _write_addressee(message: EmailMessage, to: Address) -> None:
+    """Raises `MailRefusedError` for an address that is none."""
+    try:
+        message["To"] = to
+    except (ValueError, AttributeError, LookupError, email.errors.MessageError) as error:
+        # The standard library's parser meets some malformed addresses with mistakes of its own.
+        raise MailRefusedError("the address cannot be written in a header") from error
 
 
 def _address(name: str, address: str) -> Address:

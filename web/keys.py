@@ -70,13 +70,15 @@ async def caller_of(
     remote = request.client.host if request.client else "unknown"
     if credentials is None:
         raise _unauthorized("Send a key: Authorization: Bearer <key>.", "missing_key")
-    await limits.check_address(remote)
     key = credentials.credentials
     caller = None
     if 0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii():
         async with database_of(request).read() as conn:
             caller = await caller_of_key(conn, key)
     if caller is None:
+        # Counted after the look-up: behind a proxy many systems share an address, and a wrong key of one must not
+        # stop the others. A key has 160 bits; what is slowed down is the noise, not a guess that might be right.
+        await limits.check_address(remote)
         await limits.count_wrong(remote)
         raise _unauthorized("This key is unknown or was revoked. Ask for a new one.", "unknown_key")
     await limits.check_key(caller.key_id)
@@ -140,6 +142,8 @@ async def decider_of(request: Request, caller: Caller, on_behalf_of: str | None)
             )
         return Decider(caller.person, None)
     refusal = NotAllowed("This key may not act for that person; its list of persons is kept by an admin.")
+    if caller.person is not None:
+        raise NotAllowed("A person's own token acts for that person alone. Leave X-On-Behalf-Of out.")
     if "act_as" not in caller.scopes:
         raise refusal
     async with database_of(request).read() as conn:

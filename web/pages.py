@@ -18,7 +18,8 @@ from jinja2_fragments import render_block
 from markupsafe import Markup, escape
 
 from domain.errors import DomainError
-from domain.words import kind_title, local, money, span, until, words
+from domain.ids import parse_journey_id
+from domain.words import kind_title, local, money, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.sessions import SignInFirstError, way_to_sign_in
 
@@ -66,6 +67,18 @@ def without(things: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: thing for name, thing in things.items() if name not in names}
 
 
+def order_key(journey_id: str) -> str:
+    """The number that the customer knows, from a journey's id."""
+    return parse_journey_id(journey_id).key
+
+
+def actor(name: str) -> str:
+    """Who did it, as people read it: systems by their key, what Endcap did by itself by its name."""
+    if name.startswith("key:"):
+        return f"system {name.removeprefix('key:')}"
+    return {"endcap": "Endcap", "sender": "Endcap"}.get(name, name)
+
+
 def path(text: object) -> str:
     """One segment of an address, whatever characters an id has."""
     return quote(str(text), safe=":")
@@ -92,6 +105,9 @@ def environment() -> Environment:
         "when": when,
         "words": words,
         "kind_title": kind_title,
+        "about": subject_words,
+        "order_key": order_key,
+        "actor": actor,
         "paragraphs": paragraphs,
         "path": path,
         "instant": instant,

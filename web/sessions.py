@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends, Request, Response
 from limits import RateLimitItemPerMinute
@@ -20,6 +19,7 @@ from limits.strategies import MovingWindowRateLimiter
 from domain.errors import Busy, NotAllowed
 from domain.people import Person
 from ledger import sessions as records
+from ledger.access import password_hasher
 from ledger.engine import Database
 from ledger.people import person_by_id
 
@@ -28,7 +28,7 @@ PER_ADDRESS = RateLimitItemPerMinute(300, 5)
 UNKNOWN_LINKS = RateLimitItemPerMinute(30, 5)
 WRONG = "This address and password do not go together."
 
-_hasher = PasswordHasher()
+_hasher = password_hasher()
 # Checked when an account does not exist, so that the answer takes as long as for one that does.
 _NOBODYS_HASH = _hasher.hash(secrets.token_urlsafe(16))
 

@@ -21,6 +21,7 @@ from domain.errors import (
 from domain.ids import approval_target
 from domain.messages import Message
 from domain.people import Person
+from domain.words import local
 from ledger import mails, people, reference
 from ledger.approval.links import revoke_links
 from ledger.engine import Database
@@ -94,11 +95,12 @@ async def _check(tx: Transaction, row: RowMapping, person: Person, version: int 
 
 
 async def decided_sentence(conn: AsyncConnection, row: RowMapping) -> str:
-    """`Approved by Ana Ruiz, 14:02 UTC, 3 Mar 2026`."""
+    """`Approved by Ana Ruiz, Tue 3 Mar, 14:02 CET.`"""
     known = await people.names(conn, [row["decided_by"], row["decided_for"]])
     behalf = f" for {known.get(row['decided_for'], row['decided_for'])}" if row["decided_for"] else ""
     who = known.get(row["decided_by"], row["decided_by"])
-    return f"{row['state'].capitalize()} by {who}{behalf}, {row['decided_at']:%H:%M %Z, %-d %b %Y}."
+    at = local(row["decided_at"], await reference.time_zone(conn, row["location"]))
+    return f"{row['state'].capitalize()} by {who}{behalf}, {at}."
 
 
 async def _may(tx: Transaction, row: RowMapping, person: Person) -> str | None:

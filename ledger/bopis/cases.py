@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.case import CaseOption, Consequence, MoneyEffect
-from domain.words import money
+from domain.words import money, units
 from ledger import case
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import case_facts, ways_out
@@ -55,12 +55,12 @@ async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
     """The order cannot be kept as it is: somebody chooses among the ranked and priced ways out."""
     await order.read_money()
     missing = order.shorts()
-    units = sum(order.missing(line) for line in missing)
+    lacking = sum(order.missing(line) for line in missing)
     ref = await _open(
         order,
         order.row["detail"].get("failure") or "reservation_failure",
         at,
-        text=f"{units} units of order {order.row['key']} are not there at {order.place.name}.",
+        text=f"Order {order.row['key']} lacks {units(lacking)} at {order.place.name}.",
         options=await ways_out(order),
         facts=await case_facts(order, at),
         sku=missing[0]["sku"] if missing else "",

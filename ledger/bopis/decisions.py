@@ -10,6 +10,7 @@ from domain.bopis import BopisState
 from domain.errors import NothingOffered
 from domain.stock import atp
 from domain.words import money as money_words
+from domain.words import units
 from ledger import reference
 from ledger.bopis import money, waiting
 from ledger.bopis.facts import ready_or_collected
@@ -55,7 +56,7 @@ async def _other_store(order: Order, parameters: Parameters, cause: str, at: dat
     for sku, quantity in wanted.items():
         there = promisable(order, target.code, sku)
         if there < quantity:
-            raise NothingOffered(f"{target.name} can promise only {there} of {quantity} units of {sku} now.")
+            raise NothingOffered(f"{target.name} can promise only {there} of {units(quantity)} of {sku} now.")
     if order.goods_have_moved():
         raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
     _release_reserved(order, why)
@@ -102,7 +103,7 @@ async def _substitute(order: Order, parameters: Parameters, cause: str, at: date
         wanted[sku] = wanted.get(sku, 0) + order.missing(order.lines[line_id])
     for sku, quantity in wanted.items():
         if promisable(order, order.location, sku) < quantity:
-            raise NothingOffered(f"{items[sku]['name']} is not on the shelf any more in {quantity} units.")
+            raise NothingOffered(f"{items[sku]['name']} is not there any more in the quantity of {quantity}.")
     owed = 0
     for line_id, sku in swaps.items():
         line = order.lines[line_id]
@@ -110,7 +111,10 @@ async def _substitute(order: Order, parameters: Parameters, cause: str, at: date
         paid = money.give_up(order, {line_id: quantity})
         line["cancelled"] += quantity
         line["substituted_by"] = sku
-        owed += await _add_line(order, line, sku, quantity, items[sku]["price_minor"], paid, why)
+        cheaper = await _add_line(order, line, sku, quantity, items[sku]["price_minor"], paid, why)
+        # What was paid goes over to the substitute; only what that costs less goes back.
+        line["refunded_minor"] += cheaper - paid
+        owed += cheaper
     await money.owe(order, owed, cause, at, reason="substitute is cheaper")
     await order.settle(at)
     return f"Replaced by {', '.join(str(items[sku]['name']) for sku in swaps.values())}."
@@ -169,7 +173,7 @@ async def _part(order: Order, _parameters: Parameters, cause: str, at: datetime)
     await order.settle(at)
     await ready_or_collected(order, before, cause, at)
     await order.mail_customer("line_refunded", cause, at, amount_minor=owed)
-    return f"{sum(missing.values())} missing units were taken off the order; {_money(order, owed)} goes back."
+    return f"What is missing, {units(sum(missing.values()))}, was taken off the order; {_money(order, owed)} goes back."
 
 
 async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: datetime, *, reason: str) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping
 
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
-from domain.words import money
+from domain.words import money, units
 from ledger.bopis import cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -57,7 +57,7 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
 async def _nag(order: Order, number: int, at: datetime) -> str:
     permille = order.policy.bopis.nag_permille[number - 1]
     if permille < 1000:
-        return "The store was reminded that the pick is due."
+        return f"{permille / 10:g} % of the time to pick have passed, and nothing is picked yet."
     await cases.pick_overdue(order, at)
     return "The pick is overdue; the store manager is asked." if permille == 1000 else "The pick is long overdue."
 
@@ -91,7 +91,7 @@ async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
         return "The book covers the promise again."
     order.row["detail"]["failure"] = "reservation_lost"
     await order.settle(at)
-    return f"{lost} promised units are gone: the till sold them."
+    return f"Of what was promised, {units(lost)} cannot be found: the till sold what was there."
 
 
 async def _put_away_overdue(order: Order, at: datetime) -> str:

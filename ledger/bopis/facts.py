@@ -13,6 +13,7 @@ from domain.bopis import ON_THE_HOLD_SHELF, BopisState
 from domain.errors import Malformed
 from domain.events import BopisHandedOver, BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
+from domain.words import units
 from ledger import case, reference, steps
 from ledger.bopis import cases, money, waiting
 from ledger.bopis.order import Order
@@ -45,7 +46,7 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
         still = order.open_quantity(line) - line["staged"]
         if quantity > still:
             raise Malformed(
-                f"Line {wanted.line_id}: {wanted.quantity} picked, but only {still} units are left to pick.",
+                f"Line {wanted.line_id}: {wanted.quantity} picked, but {still} left to pick.",
                 pointer="/data/lines",
             )
         _pick(order, line, quantity, why)
@@ -161,7 +162,7 @@ async def ready_or_collected(order: Order, before: str, cause: str, at: datetime
 def _pick_sentence(data: BopisPicked) -> str:
     total = sum(line.quantity for line in data.lines)
     short = [f"line {line.line_id} {line.reason.replace('_', ' ')}" for line in data.lines if line.reason]
-    return f"{total} units picked" + (f"; short: {', '.join(short)}." if short else ".")
+    return f"{units(total)} picked" + (f"; short: {', '.join(short)}." if short else ".")
 
 
 async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datetime) -> str:
@@ -198,7 +199,7 @@ async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datet
     else:
         await _hand_over(order, handed, refused, cause, why)
     total = sum(handed.values())
-    detail = f"{total} units handed over to the customer" + (
+    detail = f"{units(total)} handed over to the customer" + (
         f" against {data.proof.kind}." if data.proof is not None else "."
     )
     if after_close:
@@ -324,7 +325,7 @@ async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -
         line, limit = order.line(line_id), order.on_hold_shelf(line_id)
         if quantity > limit:
             raise Malformed(
-                f"Line {line_id}: {quantity} put away, but {limit} units wait to be put away.", pointer="/data/lines"
+                f"Line {line_id}: {quantity} put away, but {limit} wait to be put away.", pointer="/data/lines"
             )
         if not quantity:
             continue
@@ -338,7 +339,7 @@ async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -
     order.tx.post(money.entry(order, "bopis.put_away", cause, lines, at))
     if order.nothing_left_on_hold_shelf():
         await case.heal_kind(order.tx, order.id, "put_away_overdue", "the goods were put away", at)
-    detail = f"{sum(wanted.values())} units put away, {data.condition}."
+    detail = f"{units(sum(wanted.values()))} put away, {data.condition}."
     await steps.note(order.tx, order.id, "put_away", cause, detail, at, actor=data.actor)
     await order.save(at)
     order.tx.tell(order.id, Message.PUT_AWAY_RECORDED)

@@ -302,7 +302,12 @@ class Order:
             self.row["detail"]["failure"] = None
 
     async def mail_customer(self, template: str, dedupe: str, at: datetime, **context: Any) -> None:
-        """Queue a mail to the customer; the sender drops it when the customer gave no address."""
+        """Queue a mail to the customer; the sender drops it when the customer gave no address.
+
+        Where policy leaves notices to the source, it writes to its customers itself.
+        """
+        if self.policy.authority.notice == "source":
+            return
         await mails.queue(
             self.tx,
             template=template,

@@ -2,16 +2,18 @@
 recorded state does not allow it.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import Malformed, StateConflict
 from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
 from domain.messages import Message
-from domain.words import money
+from domain.words import local, money
 from ledger import steps
 from ledger.bopis import cases, decisions
 from ledger.bopis.order import Order
+
+LONGEST_WINDOW = timedelta(days=60)
 
 
 async def cancelled(order: Order, data: BopisCancelled, cause: str, at: datetime) -> str:
@@ -64,17 +66,22 @@ async def _review_large_refund(order: Order, owed_minor: int, cause: str, at: da
 
 async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) -> str:
     """Give the customer until a later instant. Raises `StateConflict` unless the goods stand ready, `Malformed` for
-    an earlier time.
+    an earlier time or one that is too far off.
     """
     if BopisState(order.row["state"]) not in ON_THE_HOLD_SHELF:
         raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; only a ready pickup is extended.")
     window = order.row["dues"].get("window")
     if data.until <= at or (window and data.until <= datetime.fromisoformat(window)):
         raise Malformed("The new end of the pickup window is not later than the present one.", pointer="/data/until")
+    if data.until > at + LONGEST_WINDOW:
+        days = LONGEST_WINDOW.days
+        raise Malformed(
+            f"Goods are kept for {days} days from now at most; choose an earlier end.", pointer="/data/until"
+        )
     await order.lock_cases()
     await order.lock_goods()
     order.due("window", data.until)
-    detail = f"The pickup window was extended until {data.until:%d %b %H:%M %Z}."
+    detail = f"The pickup window was extended until {local(data.until, order.place.hours.time_zone)}."
     await steps.note(order.tx, order.id, "extended", cause, detail, at, actor=data.actor)
     await order.save(at)
     order.tx.tell(order.id, Message.WINDOW_EXTENDED)

@@ -11,7 +11,7 @@ from domain.calendars import add_open_time
 from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
-from domain.words import money
+from domain.words import local, money
 from ledger import approval, case, people
 from ledger.bopis import cases, decisions, waiting
 from ledger.bopis.order import Order
@@ -189,8 +189,10 @@ async def _doubt(order: Order, at: datetime) -> list[str]:
     if not doubted or "verify" in order.row["dues"] or order.is_final:
         return []
     span = timedelta(seconds=order.policy.bopis.verify_open_s)
-    order.due("verify", add_open_time(at, span, order.place.hours))
-    return ["The till sold a promised unit: the store is asked to look whether the promised one is still there."]
+    until = add_open_time(at, span, order.place.hours)
+    order.due("verify", until)
+    zone = order.place.hours.time_zone
+    return [f"The till sold a promised unit. The store has until {local(until, zone)} to pick it or to say it is gone."]
 
 
 async def suspend(database: Database, step: Step) -> Situation:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
 from domain.stock import atp
+from domain.words import units
 from ledger import reference
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
@@ -132,11 +133,13 @@ def _move_to(order: Order, store: NearStore, wanted: Mapping[str, int]) -> CaseO
 async def _substitutes(order: Order) -> list[tuple[float, CaseOption]]:
     """One option that replaces every missing line by the nearest substitute on the shelf, where each has one."""
     chosen: dict[str, tuple[str, str, int, int]] = {}
+    taken: dict[str, int] = {}
     for line in order.shorts():
         missing = order.missing(line)
-        found = await _substitute_for(order, line, missing)
+        found = await _substitute_for(order, line, missing, taken)
         if found is None:
             return []
+        taken[found[0]] = taken.get(found[0], 0) + missing
         chosen[line["line_id"]] = found
     if not chosen:
         return []
@@ -168,8 +171,12 @@ async def _substitutes(order: Order) -> list[tuple[float, CaseOption]]:
     return [(5 + abs(difference) / 50, option)]
 
 
-async def _substitute_for(order: Order, line: Mapping[str, Any], missing: int) -> tuple[str, str, int, int] | None:
-    """(sku, name, price difference for all units, units) of the best substitute that can be promised here."""
+async def _substitute_for(
+    order: Order, line: Mapping[str, Any], missing: int, taken: Mapping[str, int]
+) -> tuple[str, str, int, int] | None:
+    """(sku, name, price difference for all units, units) of the best substitute that can be promised here, beside
+    what other lines have `taken` of it.
+    """
     rows = await order.tx.conn.execute(
         select(item, stock.c.available, stock.c.safety_stock, stock.c.confidence_permille)
         .join(substitute, substitute.c.substitute_sku == item.c.sku)
@@ -187,7 +194,11 @@ async def _substitute_for(order: Order, line: Mapping[str, Any], missing: int) -
             confidence_permille=row["confidence_permille"],
         )
         difference = row["price_minor"] - unit_paid
-        if there >= missing and not row["stop_sale"] and abs(difference) * 1000 <= unit_paid * band:
+        if (
+            there - taken.get(row["sku"], 0) >= missing
+            and not row["stop_sale"]
+            and abs(difference) * 1000 <= unit_paid * band
+        ):
             return row["sku"], row["name"], difference * missing, missing
     return None
 
@@ -198,7 +209,7 @@ async def _part(order: Order) -> list[tuple[float, CaseOption]]:
         return []
     missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
     owed = sum(paid_share(order.sales[line_id], quantity) for line_id, quantity in missing.items())
-    units = sum(missing.values())
+    missing_units = sum(missing.values())
     return [
         (
             20 + owed / 100,
@@ -207,7 +218,7 @@ async def _part(order: Order) -> list[tuple[float, CaseOption]]:
                 label="Go on with the rest, refund what is missing",
                 consequence=Consequence(
                     money=(MoneyEffect(label="Refund", amount_minor=-owed, currency=order.row["currency"]),),
-                    customer=f"Gets the order without {units} units and the money for them back.",
+                    customer=f"Gets the order without {units(missing_units)} and the money back.",
                 ),
                 because="keeps what there is",
                 needs_approval=owed >= order.policy.bands.refund_approval_minor,
@@ -256,7 +267,7 @@ async def _cancel(order: Order) -> list[tuple[float, CaseOption]]:
                     money=(MoneyEffect(label="Refund", amount_minor=-owed, currency=order.row["currency"]),),
                     customer="Gets no goods and the whole amount back, where it came from.",
                 ),
-                because="nothing else keeps the order",
+                because="the customer would rather have the money",
                 needs_approval=owed >= order.policy.bands.refund_approval_minor,
             ),
         )

@@ -3,7 +3,7 @@ and when.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, insert, select, text, update
@@ -25,12 +25,16 @@ from domain.errors import (
 )
 from domain.messages import Message
 from domain.people import Person
+from domain.words import local
+from ledger import reference
 from ledger.case import direct, offers
 from ledger.case.life import add_event, change, tell_case
 from ledger.engine import Database
 from ledger.people import names
 from ledger.tables import case_decision, case_file, journey, person_note, waiting_demand
 from ledger.transaction import Transaction
+
+LONGEST_WAIT = timedelta(days=60)
 
 
 class DecisionAnswer(NamedTuple):
@@ -52,13 +56,18 @@ async def _open_for(tx: Transaction, case_id: int, person: Person) -> RowMapping
         if row["resolution"] == "self_healed":
             raise SelfHealed("The cause of this case went away by itself; there is nothing left to decide.")
         by = (await names(tx.conn, [row["resolved_by"]])).get(row["resolved_by"] or "", "somebody")
-        raise AlreadyDecided(f"This case was closed by {by} at {row['closed_at']:%H:%M %Z}.")
+        raise AlreadyDecided(f"This case was closed by {by}, {await _local(tx, row, 'closed_at')}.")
     return row
 
 
 async def _claimed_by(tx: Transaction, row: RowMapping) -> str:
     name = (await names(tx.conn, [row["claimed_by"]])).get(row["claimed_by"], row["claimed_by"])
-    return f"{name} claimed this case at {row['claimed_at']:%H:%M %Z}"
+    return f"{name} claimed this case, {await _local(tx, row, 'claimed_at')}"
+
+
+async def _local(tx: Transaction, row: RowMapping, name: str) -> str:
+    """An instant of the case as people at its place read it."""
+    return local(row[name], await reference.time_zone(tx.conn, row["location"]))
 
 
 def _check_version(row: RowMapping, version: int | None) -> None:
@@ -132,19 +141,29 @@ async def release(database: Database, case_id: int, person: Person, *, via: str)
 
 
 async def wait(database: Database, case_id: int, person: Person, *, reason: str, until: datetime, via: str) -> None:
-    """Put a case aside until an instant, with a reason; its clocks pause. Raises `Malformed` for a time in the past."""
+    """Put a case aside until an instant, with a reason; its clocks pause.
+
+    Raises `Malformed` for a time that has passed or is too far off, `AlreadyClaimed` for somebody else's case.
+    """
 
     async def work(tx: Transaction) -> None:
         row = await _open_for(tx, case_id, person)
         at = await tx.now(row["clock_offset_s"])
+        if row["claimed_by"] not in (None, person.id):
+            raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over before you put it aside.")
         if until <= at:
             raise Malformed("The time to wait until has passed already; choose a later one.", pointer="/until")
+        if until > at + LONGEST_WAIT:
+            raise Malformed(
+                f"A case waits for {LONGEST_WAIT.days} days at most; choose an earlier end.", pointer="/until"
+            )
         if not reason.strip():
             raise Malformed("Say what the case waits for.", pointer="/reason")
         if row["state"] == "deciding":
             raise StateConflict("A decision is being applied; the case cannot wait now.")
+        there = local(until, await reference.time_zone(tx.conn, row["location"]))
         changed = await change(tx, row, state="waiting", waiting_reason=reason, waiting_until=until, next_level_at=None)
-        await add_event(tx, changed, "waiting", f"{person.name} set the case aside until {until:%d %b %H:%M %Z}.", at)
+        await add_event(tx, changed, "waiting", f"{person.name} set the case aside until {there}.", at)
         tx.record("case.waiting", f"case:{case_id}", at, after={"until": until.isoformat()}, reason=reason)
         tell_case(tx, changed, Message.CASE_CHANGED)
 
@@ -202,12 +221,7 @@ async def decide(
         found = await tx.conn.execute(select(case_file.c.journey_id).where(case_file.c.id == case_id))
         journey_id = found.scalar()
         journey_row = await tx.lock_journey(journey_id) if journey_id else None
-        row = await _open_for(tx, case_id, person)
-        if row["state"] == "deciding":
-            raise AlreadyDecided("A decision on this case is being applied already.")
-        if row["claimed_by"] not in (None, person.id):
-            raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over before you decide.")
-        _check_version(row, version)
+        row = await _to_decide(tx, case_id, person, version)
         options = await offers.options_now(tx.conn, row)
         option = chosen(options, offers.as_stored(row), option_id, parameters)
         await offers.write_down(tx.conn, row, options)
@@ -236,6 +250,17 @@ async def decide(
     return await database.write(work, actor=person.id, via=via)
 
 
+async def _to_decide(tx: Transaction, case_id: int, person: Person, version: int | None) -> RowMapping:
+    """The case, locked, if this person may decide it now."""
+    row = await _open_for(tx, case_id, person)
+    if row["state"] == "deciding":
+        raise AlreadyDecided("A decision on this case is being applied already.")
+    if row["claimed_by"] not in (None, person.id):
+        raise AlreadyClaimed(f"{await _claimed_by(tx, row)}; take it over before you decide.")
+    _check_version(row, version)
+    return row
+
+
 def chosen(
     now: Sequence[CaseOption], before: Sequence[CaseOption], option_id: str, parameters: Mapping[str, Any]
 ) -> CaseOption:
@@ -258,7 +283,20 @@ def chosen(
             raise Malformed(
                 f"Confirm “{name.replace('_', ' ')}” before choosing this option.", pointer=f"/parameters/{name}"
             )
+    _check_parameters(option, parameters)
     return option
+
+
+def _check_parameters(option: CaseOption, parameters: Mapping[str, Any]) -> None:
+    """What is sent along may repeat the option as it is offered and confirm it; it never changes what is done."""
+    for name in parameters.keys() - set(option.confirms):
+        if name not in option.parameters:
+            raise Malformed(f"This option has no parameter {name[:80]}; leave it out.", pointer=f"/parameters/{name}")
+        if parameters[name] != option.parameters[name]:
+            raise NothingOffered(
+                f"This way out is not offered with that {name[:80]}; look at what it is now, then choose again.",
+                pointer=f"/parameters/{name}",
+            )
 
 
 async def _record(
@@ -299,6 +337,7 @@ async def _record(
         unclaimed_due_at=None,
         unstarted_due_at=None,
         next_due_at=row["unresolved_due_at"],
+        next_level_at=row["unresolved_due_at"] if row["unclaimed_due_at"] else row["next_level_at"],
     )
     behalf = f" (entered by {on_behalf})" if on_behalf else ""
     await add_event(tx, changed, "decided", f"{person.name} chose “{option.label}”{behalf}.", at, note_id=note_id)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ports.mail import Attachment, Letter, MailRefusedError, build, message_id, one_line, sender_domain
 
@@ -75,6 +77,16 @@ class TestHeaderInjection:
     def test_what_is_no_single_address_is_refused(self, address: str) -> None:
         with pytest.raises(MailRefusedError):
             build(letter(to_email=address), sender=SENDER, now=NOW).as_bytes()
+
+    @given(address=st.text(max_size=40) | st.from_regex(r"[!-~]{1,12}@[!-~]{1,12}", fullmatch=True))
+    @example(address="a@[")
+    @settings(max_examples=300, deadline=None)
+    def test_any_address_is_written_or_refused(self, address: str) -> None:
+        try:
+            raw = build(letter(to_email=address), sender=SENDER, now=NOW).as_bytes()
+        except MailRefusedError:
+            return
+        assert email.message_from_bytes(raw, policy=email.policy.default)["Bcc"] is None
 
     def test_one_line_keeps_other_characters(self) -> None:
         assert one_line("Jürgen\u2028Müller ✓") == "Jürgen Müller ✓"

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from email.message import EmailMessage
 
+import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 import ledger.engine
 from embedded.ports import free_port
@@ -16,26 +17,8 @@ from ledger.people import person_by_id
 from ledger.transaction import Transaction
 from ports.mail import SmtpServer
 from sender import FIRST_WAIT_S, LONGEST_WAIT_S, Sender, render, wait_after
-from tests.sender.conftest import MailServer
-from tests.web.retail import a_case, an_approval, rows
-
-BASE = "http://endcap.test"
-
-
-def sender(database: ledger.engine.Database, port: int) -> Sender:
-    server = SmtpServer("127.0.0.1", port, tls="none", timeout_s=5)
-    return Sender(database, server, sender="Endcap <endcap@shop.example>", base_url=BASE)
-
-
-async def queue(database: ledger.engine.Database, **fields: Any) -> None:
-    async def work(tx: Transaction) -> None:
-        await mails.queue(tx, **{"not_before": datetime.now(UTC) - timedelta(minutes=1), **fields})
-
-    await database.write(work, actor="test", via="test")
-
-
-async def mail_rows(database: ledger.engine.Database) -> list[dict[str, Any]]:
-    return sorted(await rows(database, tables.mail), key=lambda row: row["id"])
+from tests.sender.conftest import BASE, MailServer, due_now, mail_rows, queue, report, sender, text_of
+from tests.web.retail import a_case, an_approval, order, rows
 
 
 class TestApprovalRequest:
@@ -45,9 +28,7 @@ class TestApprovalRequest:
         approval_id = await an_approval(retailer)
         assert await sender(retailer, mail_server.port).once() == 1
         [message] = mail_server.mails
-        part = message.get_body(("plain",))
-        assert part is not None
-        text = part.get_content().replace("\r\n", "\n")
+        text = text_of(message)
         found = re.search(rf"^{BASE}/a/(\S+)$", text, re.MULTILINE)
         assert found is not None
         assert message["To"] == "Ana Ruiz <ana.ruiz@stores.example>"
@@ -82,6 +63,57 @@ class TestApprovalRequest:
         assert [row["state"] for row in await mail_rows(retailer)] == ["withdrawn"]
 
 
+class TestToCustomers:
+    """A mail tells a customer what is true when it is sent, or is not sent."""
+
+    async def test_ready_goes_out_while_the_goods_stand_ready(
+        self, retailer: ledger.engine.Database, mail_server: MailServer, web: httpx2.AsyncClient
+    ) -> None:
+        await web.post("/api/v1/bopis-orders", json=order("W-1"))
+        await report(web, "bopis.picked", picker="p1", lines=[{"line_id": "1", "quantity": 2}])
+        await sender(retailer, mail_server.port).once()
+        [message] = mail_server.mails
+        assert "ready for pickup at Store S1" in message["Subject"]
+        assert "We keep it until" in text_of(message)
+
+    @pytest.mark.parametrize("after", ["bopis.handed_over", "bopis.cancelled"])
+    async def test_ready_is_withdrawn_once_it_is_not_true_any_more(
+        self, retailer: ledger.engine.Database, mail_server: MailServer, web: httpx2.AsyncClient, after: str
+    ) -> None:
+        await web.post("/api/v1/bopis-orders", json=order("W-1"))
+        await report(web, "bopis.picked", picker="p1", lines=[{"line_id": "1", "quantity": 2}])
+        await report(web, after, actor="p1")
+        await sender(retailer, mail_server.port).once()
+        states = {row["template"]: row["state"] for row in await mail_rows(retailer)}
+        assert states.pop("ready_for_pickup") == "withdrawn"
+        assert set(states.values()) <= {"sent"}
+        assert not any("ready for pickup" in message["Subject"] for message in mail_server.mails)
+
+    async def test_one_that_cannot_be_delivered_is_said_on_the_order(
+        self, retailer: ledger.engine.Database, mail_server: MailServer, web: httpx2.AsyncClient
+    ) -> None:
+        await web.post("/api/v1/bopis-orders", json=order("W-1", customer={"name": "Noor", "email": "noor at home"}))
+        await report(web, "bopis.picked", picker="p1", lines=[{"line_id": "1", "quantity": 2}])
+        await sender(retailer, mail_server.port).once()
+        timeline = (await web.get("/api/v1/journeys/bopis:web:W-1")).json()["timeline"]
+        [said] = [entry for entry in timeline if entry["event"] == "mail_failed"]
+        assert said["detail"].startswith("The message “ready for pickup” could not be delivered and is given up")
+        assert "noor at home" not in said["detail"]
+
+    async def test_a_source_that_writes_to_its_customers_itself_is_left_to_it(
+        self, retailer: ledger.engine.Database, web: httpx2.AsyncClient
+    ) -> None:
+        async def policy(tx: Transaction) -> None:
+            body = {"authority": {"notice": "source"}}
+            row = {"version": "quiet", "effective_from": datetime(2020, 1, 1, tzinfo=UTC), "body": body}
+            await tx.conn.execute(tables.policy_document.insert().values(row))
+
+        await retailer.write(policy, actor="test", via="test")
+        await web.post("/api/v1/bopis-orders", json=order("W-1"))
+        await report(web, "bopis.picked", picker="p1", lines=[{"line_id": "1", "quantity": 2}])
+        assert await mail_rows(retailer) == []
+
+
 class TestFailures:
     async def test_a_dead_server_delays_the_mail_and_the_case_says_so(
         self, retailer: ledger.engine.Database, mail_server: MailServer
@@ -97,7 +129,7 @@ class TestFailures:
         assert len(events) == 1
         assert "Ana Ruiz" in events[0]["text"]
 
-        await _due_now(retailer)
+        await due_now(retailer)
         await sender(retailer, mail_server.port).once()
         [row] = await mail_rows(retailer)
         assert (row["state"], row["attempts"]) == ("sent", 2)
@@ -129,6 +161,25 @@ class TestFailures:
         await an_approval(retailer)
         assert await sender(retailer, mail_server.port).once() == 2
         assert [row["state"] for row in await mail_rows(retailer)] == ["failed", "sent"]
+
+    async def test_one_that_nobody_foresaw_is_tried_again_and_the_others_go_out(
+        self, retailer: ledger.engine.Database, mail_server: MailServer
+    ) -> None:
+        class Broken(SmtpServer):
+            async def send(self, message: EmailMessage) -> None:
+                if "Negative stock" in message["Subject"]:
+                    raise AttributeError("all_defects")
+                await super().send(message)
+
+        case_id = await a_case(retailer, "S1/APPLE")
+        await queue(retailer, template="case_escalated", dedupe_key="c", person_id="ana.ruiz", case_id=case_id)
+        await an_approval(retailer)
+        outgoing = Broken("127.0.0.1", mail_server.port, tls="none", timeout_s=5)
+        carrier = Sender(retailer, outgoing, sender="Endcap <endcap@shop.example>", base_url=BASE)
+        assert await carrier.once() == 2
+        first, second = await mail_rows(retailer)
+        assert (first["state"], first["not_before"] > datetime.now(UTC), second["state"]) == ("queued", True, "sent")
+        assert "AttributeError" in first["last_error"]
 
     async def test_an_erased_customer_gets_no_mail(
         self, retailer: ledger.engine.Database, mail_server: MailServer
@@ -210,12 +261,3 @@ class TestWords:
         assert "\n" not in subject
         assert "12.90 USD" in text
         assert "<script>" not in html
-
-
-async def _due_now(database: ledger.engine.Database) -> None:
-    async def work(tx: Transaction) -> None:
-        found = (await tx.conn.execute(select(tables.mail.c.id))).scalars().all()
-        past = datetime.now(UTC) - timedelta(minutes=1)
-        await tx.conn.execute(update(tables.mail).where(tables.mail.c.id.in_(found)).values(not_before=past))
-
-    await database.write(work, actor="test", via="test")

@@ -31,6 +31,12 @@ KEYS: dict[str, dict[str, Any]] = {
     "mute": {"source": "web", "scopes": ()},
     "gone": {"source": "web", "scopes": EVERY_SCOPE, "revoked_at": NOW},
     "ana": {"source": "ana.ruiz", "scopes": ("read", "decide", "approve"), "person_id": "ana.ruiz"},
+    "ana-as-sam": {
+        "source": "ana.ruiz",
+        "scopes": ("read", "decide", "approve", "act_as"),
+        "person_id": "ana.ruiz",
+        "act_as": ["sam.ortega"],
+    },
     "sam": {"source": "sam.ortega", "scopes": ("read", "decide", "approve"), "person_id": "sam.ortega"},
     "sol": {"source": "sol.byrne", "scopes": ("read", "decide", "approve"), "person_id": "sol.byrne"},
     "ida": {"source": "ida.noor", "scopes": ("read", "decide", "approve"), "person_id": "ida.noor"},
@@ -96,7 +102,9 @@ def order(order_id: str, *, sku: str = "APPLE", quantity: int = 2, location: str
     }  # fmt: skip
 
 
-async def a_case(database: Database, subject: str, *, location: str = "S1", journey_id: str | None = None) -> int:
+async def a_case(
+    database: Database, subject: str, *, location: str = "S1", journey_id: str | None = None, sku: str = "APPLE"
+) -> int:
     """A case opened by hand, with two options, one of which policy forbids."""
 
     async def work(tx: Transaction) -> int:
@@ -110,7 +118,7 @@ async def a_case(database: Database, subject: str, *, location: str = "S1", jour
                 policy=await reference.policy_at(tx.conn, place, NOW),
                 at=NOW - timedelta(minutes=5),
                 journey_id=journey_id,
-                sku="APPLE",
+                sku=sku,
                 facts={"available": -2},
                 options=(
                     CaseOption(id="dismiss", label="Nothing to do"),

@@ -59,6 +59,7 @@ class TestDeciding:
             ("other", "sam.ortega"),  # has the scope and no list
             ("sam", "ana.ruiz"),  # has no such scope
             ("sam", "sam.ortega"),
+            ("ana-as-sam", "sam.ortega"),  # a person's own token: Ana would approve what "Sam" asked for
             ("ida", None),  # may look, not decide
         ],
     )

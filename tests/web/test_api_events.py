@@ -53,6 +53,14 @@ class TestOutcomes:
         stock = (await web.get("/api/v1/stock?location=S1&sku=APPLE")).json()["items"][0]
         assert stock["on_hand"] == 8
 
+    async def test_one_at_an_impossible_time_is_refused_alone(self, web: httpx2.AsyncClient) -> None:
+        await web.post(ORDERS, json=order("W-1"))
+        early, late = pick("e-early"), pick("e-late")
+        early["occurred_at"], late["occurred_at"] = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"
+        found = await send(web, early, pick(), late)
+        assert [one["outcome"] for one in found] == ["refused", "accepted", "refused"]
+        assert found[0]["problem"]["pointer"] == "/occurred_at"
+
     async def test_the_same_event_again_is_a_duplicate_and_does_nothing(
         self, web: httpx2.AsyncClient, retailer: Database
     ) -> None:

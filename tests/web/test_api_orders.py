@@ -199,3 +199,17 @@ class TestKeys:
         for _ in range(WRONG_KEYS_PER_MINUTE):
             assert (await guesser.get("/api/v1/journeys")).status_code == 401
         problem(await guesser.get("/api/v1/journeys"), 429, "too_many_requests")
+        # A neighbour behind the same proxy whose key was revoked must not stop the shop's orders.
+        assert (await as_key("web").get("/api/v1/journeys")).status_code == 200
+
+
+class TestInstants:
+    """An instant that no calendar reaches is refused at its field, before anything is reckoned with it."""
+
+    @pytest.mark.parametrize("field", ["placed_at", "promised_at"])
+    @pytest.mark.parametrize(
+        "instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2101-01-01T00:00:00Z"]
+    )
+    async def test_of_an_order(self, standing: httpx2.AsyncClient, field: str, instant: str) -> None:
+        response = await standing.post("/api/v1/bopis-orders", json=order("I-1") | {field: instant})
+        assert [error["pointer"] for error in problem(response, 422, "malformed")["errors"]] == [f"/{field}"]

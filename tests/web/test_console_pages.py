@@ -1,6 +1,7 @@
 """The first page, orders and stock: figures lead to what they count, postings balance, time can be skipped."""
 
 import re
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from ledger import tables
 from ledger.transaction import Transaction
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, order, rows
+from web.app import STATIC
 from web.pages import templates
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -85,7 +87,8 @@ class TestOrder:
         sam = await sign_in("sam.ortega")
         path = f"/console/journeys/{placed['journey_id']}"
         before = (await sam.get(path)).text
-        assert "It passes:" in before
+        assert "This happens, for real:" in before
+        assert "Pick check: noted if nothing is picked by then" in before
         assert (await sam.post(f"{path}/skip")).status_code == 303
         assert "clock is 3 h ahead" in (await sam.get(path)).text
         [row] = await rows(retailer, tables.journey)
@@ -132,3 +135,18 @@ class TestTemplates:
     )
     def test_the_check_above_can_fail(self, bad: str) -> None:
         assert FORBIDDEN.search(bad)
+
+
+class TestHelp:
+    async def test_it_lists_every_key_that_there_is(self, sign_in: SignIn) -> None:
+        page = (await (await sign_in("sam.ortega")).get("/console/help")).text
+        source = (STATIC / "keys.js").read_text()
+        acted_on = re.findall(r'^    "?([a-z/?])"?: \(\)', source, re.MULTILINE)
+        assert len(acted_on) >= 8
+        for key in acted_on:
+            assert f"<kbd>{key}</kbd>" in page, key
+        assert 'data-switch="keys" hidden' in page  # shown by the script: without it there is nothing to switch
+        assert "Sam Ortega" in page
+
+    async def test_nobody_reads_it_without_signing_in(self, browse: Callable[[], httpx2.AsyncClient]) -> None:
+        assert (await browse().get("/console/help")).status_code == 303

@@ -5,15 +5,17 @@ from datetime import timedelta
 
 import httpx2
 import pytest
+from argon2 import extract_parameters
 from sqlalchemy import func, update
 
 import ledger.engine
 from ledger import tables
+from ledger.access import password_hasher, set_password
 from ledger.sessions import end_all, hash_of
 from ledger.transaction import Transaction
 from tests.web.people import PASSWORD, SignIn, accounts, browse, email_of, sign_in
 from tests.web.retail import rows
-from web.sessions import same_site_path
+from web.sessions import _NOBODYS_HASH, same_site_path
 
 __all__ = ["accounts", "browse", "sign_in"]
 Browse = Callable[[], httpx2.AsyncClient]
@@ -161,3 +163,15 @@ class TestSessionEnds:
     async def test_no_form_acts_without_a_session(self, accounts: None, browse: Browse, path: str) -> None:
         answer = await browse().post(path, data={})
         assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/sign-in")
+
+
+class TestHashes:
+    def test_an_unknown_address_costs_as_much_work_as_a_known_one(self) -> None:
+        """However an account was made, its hash has the cost of the one that nobody's password is checked against."""
+        wanted = extract_parameters(_NOBODYS_HASH)
+        assert extract_parameters(password_hasher().hash("x")) == wanted
+
+    async def test_a_password_of_the_command_line_has_that_cost_too(self, retailer: ledger.engine.Database) -> None:
+        await set_password(retailer, email_of("sam.ortega"), PASSWORD)
+        [row] = await rows(retailer, tables.credential)
+        assert extract_parameters(row["password_hash"]) == extract_parameters(_NOBODYS_HASH)

@@ -63,8 +63,13 @@ async def show_one(
 ) -> Response:
     """The page of one approval. Raises `NotFound`, also for one of another region."""
     async with database_of(request).read() as conn:
-        context = await context_of(conn, await approval_detail(conn, person, approval_id))
+        approval = await approval_detail(conn, person, approval_id)
+        context = await context_of(conn, approval)
     context |= {"person": person, "section": "approvals", "refusal": refused, "draft": {"note": note}}
+    # Whoever may decide the verdict has asked, or could: the answer is the others' to give.
+    works_there = person.may_decide(approval.entity, approval.region, approval.location)
+    asked = approval.state == "pending" and approval.paused_at is not None
+    context["may_answer"] = asked and works_there and not approval.may_decide
     status = STATUS_OF_FAMILY[refused.family] if refused else 200
     return page(request, "approval.html", context, status=status)
 

@@ -3,6 +3,7 @@
 What the page says about a decision is read from the record, never from the click.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,12 +14,13 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption
-from domain.errors import DomainError, Malformed, NothingOffered
+from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
 from domain.people import Person
 from domain.words import words
 from ledger import case as cases
+from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.cases import CaseDetail, case_detail
-from ledger.reads.journeys import journey_customer, journey_detail
+from ledger.reads.journeys import CustomerView, JourneyDetail, journey_customer, journey_detail
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.errors import STATUS_OF_FAMILY
@@ -35,10 +37,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
     case = await case_detail(conn, person, case_id)
     places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
-    order = customer = None
-    if case.journey_id:
-        order = await journey_detail(conn, person, case.journey_id)
-        customer = await journey_customer(conn, person, case.journey_id)
+    order, customer = await _order_of(conn, person, case)
     here, near = [], []
     if case.sku and case.location:
         found = await list_stock(conn, person, StockFilter(location=case.location, sku=case.sku), limit=1)
@@ -61,11 +60,43 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "now": now,
         "clock_now": now + timedelta(seconds=case.clock_offset_s),
         "decision": case.decisions[-1] if case.decisions else None,
+        "asked": await _asked(conn, person, case),
+        "seen": seen,
         "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
         "draft": {},
         "refusal": None,
     }
+
+
+async def _order_of(
+    conn: AsyncConnection, person: Person, case: CaseDetail
+) -> tuple[JourneyDetail | None, CustomerView | None]:
+    """The order that a case is about; none where it has moved to a place that this person does not see."""
+    if case.journey_id is None:
+        return None, None
+    try:
+        order = await journey_detail(conn, person, case.journey_id)
+    except NotFound:
+        return None, None
+    return order, await journey_customer(conn, person, case.journey_id)
+
+
+async def _asked(conn: AsyncConnection, person: Person, case: CaseDetail) -> ApprovalDetail | None:
+    """The approval of the latest decision, with what was asked, answered and said about it."""
+    approval_id = case.decisions[-1].approval_id if case.decisions else None
+    if approval_id is None:
+        return None
+    try:
+        return await approval_detail(conn, person, approval_id)
+    except NotFound:
+        return None
+
+
+def seen(option: CaseOption) -> str:
+    """A mark of what a way out would do, carried by the form: with the same name it may mean something else by now."""
+    what = option.model_dump_json(include={"parameters", "consequence", "needs_approval"})
+    return f"{option.id}#{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
 async def show_case(
@@ -207,14 +238,20 @@ async def decide(
     note: Annotated[str, Form(max_length=4000)] = "",
     version: Annotated[int | None, Form()] = None,
     confirmed: Annotated[list[str], Form()] = [],  # noqa: B006
+    shown: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
-    """Record a decision: the option, the statements it asks for, the version of the case that the person saw."""
+    """Record a decision: the option, the statements it asks for, the version of the case that the person saw.
+
+    `shown` are the marks of the ways out as they were on the page; one that has changed since is not taken.
+    """
     database = database_of(request)
 
     async def work() -> None:
         async with database.read() as conn:
             case = await case_detail(conn, person, case_id)
         chosen = chosen_option(case, option)
+        if shown and seen(chosen) not in shown:
+            raise StaleVersion(f"“{chosen.label}” is not what it was when you opened this page; look at it again.")
         check_confirmed(chosen, confirmed)
         parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True)}
         await cases.decide(

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from domain.errors import DomainError, NotFound
 from domain.people import Person
+from domain.words import words
 from ledger import journeys
 from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_customer, journey_detail, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
@@ -21,6 +22,22 @@ from web.sessions import SignedIn, database_of
 router = APIRouter(route_class=ConsoleRoute)
 SKIP = timedelta(hours=3)
 FIELDS = ("state", "location", "region", "key", "sku", "text")
+
+
+DUES = {
+    "pick_nag": ("Pick check", "noted if nothing is picked by then; from the end of the time to pick on it is a case"),
+    "window_reminder": ("Reminder", "the customer is reminded by mail"),
+    "window": ("End of the pickup window", "the goods are released, the money goes back, the customer is told"),
+    "verify": ("Promised unit verified", "what the store has not found by then is lost, and a case asks for a way out"),
+    "put_away": ("Goods put away", "a case if they still stand on the hold shelf"),
+    "wait": ("End of waiting", "a case asks for a way out again"),
+}
+
+
+def due_words(name: str) -> tuple[str, str]:
+    """What a due instant of an order is called, and what it causes."""
+    stem = name.rstrip("_0123456789")
+    return DUES.get(stem, (words(stem), "the order goes on"))
 
 
 class Entry(NamedTuple):
@@ -77,6 +94,7 @@ async def show_one(
         customer = await journey_customer(conn, person, journey_id)
         places = await all_places(conn)
         names = await item_names(conn, {row.sku for row in order.movements})
+    found = entries(order.postings)
     own_now = datetime.now(UTC) + timedelta(seconds=order.clock_offset_s)
     demo = request.app.state.settings.demo
     context = {
@@ -87,7 +105,9 @@ async def show_one(
         "places": places,
         "names": {**names, **{line.sku: line.name for line in order.lines}},
         "zone": places[order.location].time_zone if order.location in places else "UTC",
-        "entries": entries(order.postings),
+        "entries": found,
+        "uneven": sum(entry.debit_minor != entry.credit_minor for entry in found),
+        "due_words": due_words,
         "own_now": own_now,
         "may_skip": demo and order.closed_at is None and may_act(person, order),
         "passes": [due for due in order.dues if due.at <= own_now + SKIP],

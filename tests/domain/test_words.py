@@ -1,0 +1,52 @@
+"""How keys, amounts and instants are said to people."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.words import local, money, span, subject_words, units, until, words
+
+
+class TestAbout:
+    @pytest.mark.parametrize(
+        ("subject", "said"),
+        [
+            ("bopis:web:W-1001", "Order W-1001"),
+            ("bopis:web:W:1", "Order W:1"),
+            ("bopis:web:W-1|event:web:cancel-7", "Order W-1"),
+            ("pos|unknown_sku|SKU 7 is not in the master data.", "SKU 7 is not in the master data. (from pos)"),
+            ("pos|malformed|/sku: pattern '^[^|]+$'", "/sku: pattern '^[^|]+$' (from pos)"),
+            ("S1|APPLE", "S1, APPLE"),
+            ("case:7:1", "case:7:1"),
+            ("bopis:", "bopis:"),
+        ],
+    )
+    def test_a_key_is_never_shown_as_it_is_built(self, subject: str, said: str) -> None:
+        assert subject_words(subject) == said
+
+
+class TestFigures:
+    def test_one_unit_is_not_units(self) -> None:
+        assert [units(count) for count in (0, 1, 2)] == ["0 units", "1 unit", "2 units"]
+
+    @pytest.mark.parametrize(
+        ("amount", "currency", "said"),
+        [(1290, "USD", "12.90 USD"), (-5, "EUR", "−0.05 EUR"), (1290, "JPY", "1,290 JPY"), (1290, "KWD", "1.290 KWD")],
+    )
+    def test_money_has_the_currencys_digits(self, amount: int, currency: str, said: str) -> None:
+        assert money(amount, currency) == said
+
+
+class TestInstants:
+    def test_the_zone_is_always_written(self) -> None:
+        noon = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+        assert (local(noon), local(noon, "America/New_York")) == ("Sat 21 Nov, 12:00 UTC", "Sat 21 Nov, 07:00 EST")
+
+    def test_what_is_left_and_what_is_over(self) -> None:
+        noon = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+        assert until(noon + timedelta(minutes=42), noon) == "42 min left"
+        assert until(noon - timedelta(hours=1, minutes=10), noon) == "1 h 10 min over"
+        assert span(timedelta(days=2, hours=3)) == "2 d 3 h"
+
+    def test_words_of_codes(self) -> None:
+        assert (words("ship_to_store"), words("cogs")) == ("Ship to store", "COGS")

@@ -1,0 +1,173 @@
+"""Every page as people meet it: readable for a screen reader, on a phone, in the dark; the eye led to what was said."""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page, expect
+
+from ledger import tables
+from tests.e2e.conftest import OpenPage, Site
+from tests.e2e.test_console import PHONE, choose, link_of
+from tests.web.retail import a_case
+
+pytestmark = [pytest.mark.browser]
+DESK = {"width": 1280, "height": 800}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PAGES = (
+    "/",
+    "/console/queue",
+    "/console/queue?tab=mine",
+    "/console/queue?kind=pick_short&bogus=1",
+    "/console/approvals",
+    "/console/approvals?view=pending",
+    "/console/journeys",
+    "/console/journeys?state=collected",
+    "/console/stock",
+    "/console/stock?location=S1&sku=APPLE",
+    "/console/refunds",
+    "/console/help",
+    "/console/cases/999999",
+)
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds wrong with a page, and whether it is wider than its window."""
+    found = (await Axe().run(page, options=WCAG)).response["violations"]
+    said = [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+    wide = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return [*said, *(["wider than the window"] if wide else [])]
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+    async def test_nothing_is_out_of_reach(
+        self, site: Site, open_page: OpenPage, scheme: str, viewport: dict[str, int]
+    ) -> None:
+        journey_id, case_id = await site.failed_order("W-1", unit_price_minor=2500)
+        long_words = "Unpronounceable" * 8
+        await a_case(site.database, f"pos|unknown_sku|{long_words}", sku="")
+        look: dict[str, Any] = {"color_scheme": scheme, "viewport": viewport}
+        sam = await open_page("sam.ortega", **look)
+        await sam.goto(f"/console/cases/{case_id}")
+        found = {f"case {case_id}": await violations(sam)}
+        await choose(sam, "cancel_refund")
+        approval_id = await site.ask_approval(journey_id)
+        link = await link_of(site, approval_id)
+        stranger = await open_page(**look)
+        for path in ("/sign-in", link, f"{link}x"):
+            await stranger.goto(path)
+            found[path] = await violations(stranger)
+        for path in (
+            *PAGES,
+            f"/console/cases/{case_id}",
+            f"/console/approvals/{approval_id}",
+            f"/console/journeys/{journey_id}",
+        ):
+            await sam.goto(path)
+            found[path] = await violations(sam)
+        assert {path: said for path, said in found.items() if said} == {}
+
+
+class TestAnswers:
+    """After an answer that replaces part of the page, the eye and the focus are where it says something."""
+
+    async def test_a_refusal_far_up_is_brought_into_view_and_focused(
+        self, site: Site, open_page: OpenPage, with_script: bool
+    ) -> None:
+        _, case_id = await site.failed_order("W-1")
+        page = await open_page("sam.ortega", java_script_enabled=with_script, viewport={"width": 1280, "height": 500})
+        await page.goto(f"/console/cases/{case_id}")
+        await page.locator('input[name="option"][value^="other_store"]').check()
+        await page.get_by_role("button", name="Decide").click()
+        await expect(page.get_by_role("alert")).to_be_in_viewport()
+        await expect(page.get_by_role("alert")).to_contain_text("needs your word")
+        if with_script:
+            await expect(page.get_by_role("alert")).to_be_focused()
+        await expect(page.locator('input[name="option"][value^="other_store"]')).to_be_checked()
+
+    async def test_a_list_that_refreshes_itself_leaves_the_focus_where_it_is(
+        self, site: Site, open_page: OpenPage
+    ) -> None:
+        first = await a_case(site.database, "first")
+        page = await open_page("sam.ortega")
+        await page.clock.install()
+        await page.goto("/console/queue")
+        await page.keyboard.press("j")
+        link = page.locator(f"#case-{first} h2 a")
+        await expect(link).to_be_focused()
+        second = await a_case(site.database, "second")
+        await page.clock.fast_forward(16_000)
+        await expect(page.locator(f"#case-{second}")).to_be_visible()
+        await expect(link).to_be_focused()
+        await page.keyboard.press("x")
+        await expect(page.get_by_label(f"Select case {first}")).to_be_checked()
+        await page.keyboard.press("j")
+        await expect(page.locator(f"#case-{second} h2 a")).to_be_focused()
+
+    async def test_a_comment_that_was_taken_does_not_come_back(self, site: Site, open_page: OpenPage) -> None:
+        case_id = await a_case(site.database, "S1/APPLE")
+        page = await open_page("sam.ortega")
+        await page.goto(f"/console/cases/{case_id}")
+        await page.get_by_label("Comment").fill("counted")
+        await page.get_by_role("button", name="Add comment").click()
+        await expect(page.locator(".comment", has_text="counted")).to_be_visible()
+        await page.get_by_label("Note (optional)").fill("half a thought")
+        await page.get_by_role("button", name="Claim", exact=True).click()
+        await expect(page.get_by_text("You, since")).to_be_visible()
+        await expect(page.get_by_label("Note (optional)")).to_have_value("half a thought")
+        await expect(page.get_by_label("Comment")).to_have_value("")
+        await page.reload()
+        await expect(page.get_by_label("Note (optional)")).to_have_value("half a thought")
+        await expect(page.get_by_label("Comment")).to_have_value("")
+        assert [row["kind"] for row in await site.table(tables.case_event)].count("comment") == 1
+
+
+class TestKeys:
+    async def test_search_opens_the_folded_filters_and_help_is_one_key_away(
+        self, site: Site, open_page: OpenPage
+    ) -> None:
+        page = await open_page("sam.ortega")
+        await page.goto("/console/queue")
+        await page.keyboard.press("/")
+        await expect(page.get_by_label("Text")).to_be_focused()
+        await page.keyboard.type("?")  # inside a field a key only writes
+        await expect(page.get_by_label("Text")).to_have_value("?")
+        await page.get_by_role("heading", name="Cases").click()
+        await page.keyboard.press("?")
+        await expect(page).to_have_url(f"{site.url}/console/help")
+
+    async def test_the_switch_turns_them_off_for_this_browser(self, site: Site, open_page: OpenPage) -> None:
+        await a_case(site.database, "first")
+        page = await open_page("sam.ortega")
+        await page.goto("/console/help")
+        await page.get_by_role("button", name="Switch the keys off").click()
+        await expect(page.get_by_role("status").filter(has_text="off in this browser")).to_be_visible()
+        await page.goto("/console/queue")
+        await page.keyboard.press("j")
+        await expect(page.locator(".case-row.on")).to_have_count(0)
+        await page.goto("/console/help")
+        await page.get_by_role("button", name="Switch the keys on").click()
+        await page.goto("/console/queue")
+        await page.keyboard.press("j")
+        await expect(page.locator(".case-row.on")).to_have_count(1)
+
+    async def test_without_a_script_there_is_no_switch(self, site: Site, open_page: OpenPage) -> None:
+        page = await open_page("sam.ortega", java_script_enabled=False)
+        await page.goto("/console/help")
+        await expect(page.get_by_role("button", name=re.compile("Switch the keys"))).to_have_count(0)
+
+
+class TestPaper:
+    async def test_a_printed_case_shows_its_ways_out_and_nothing_to_press(
+        self, site: Site, open_page: OpenPage
+    ) -> None:
+        _, case_id = await site.failed_order("W-1")
+        page = await open_page("sam.ortega")
+        await page.goto(f"/console/cases/{case_id}")
+        await page.emulate_media(media="print")
+        await expect(page.locator(".option .name").first).to_be_visible()
+        for pressed in await page.locator("button, textarea, input:not([type=hidden]), nav").all():
+            await expect(pressed).to_be_hidden()
