@@ -35,6 +35,11 @@ def hold_id(journey: str, line_id: str, location: str) -> str:
     return f"{journey}/{line_id}/{location}"
 
 
+def checkout_id(source: str, key: str) -> str:
+    """`hold:web:C-77`: units that a channel holds before there is an order, or without one."""
+    return f"hold:{source}:{key}"
+
+
 def payment_id(journey: str, reference: str) -> str:
     return f"{journey}/{reference}"
 

@@ -98,28 +98,32 @@ class AtpStep:
 def atp_steps(
     available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int, channel: str
 ) -> tuple[AtpStep, ...]:
-    """Available-to-promise for one channel, step by step; the last step is the answer, never below zero.
-
-    The confidence buffer withholds the share of `available` that counts have not confirmed, rounded up.
-    """
-    unsure = max(available, 0) * (1000 - confidence_permille)
-    buffer = -(-unsure // 1000)
-    answer = max(available - safety_stock - channel_threshold - buffer, 0)
-    return (
-        AtpStep("available", available, "on the shelf and promised to nobody"),
-        AtpStep("safety_stock", -safety_stock, "kept back at this location"),
-        AtpStep("channel_threshold", -channel_threshold, f"kept back from channel {channel}"),
-        AtpStep("confidence_buffer", -buffer, f"book confirmed to {confidence_permille / 10:g} %"),
-        AtpStep("atp", answer, "what may be promised" if answer else "nothing may be promised"),
-    )
-
-
-def atp(available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int) -> int:
-    """The last of `atp_steps` alone."""
-    return atp_steps(
+    """Available-to-promise for one channel, step by step; the last step is the answer, never below zero."""
+    answer = atp(
         available,
         safety_stock=safety_stock,
         channel_threshold=channel_threshold,
         confidence_permille=confidence_permille,
-        channel="",
-    )[-1].quantity
+    )
+    return (
+        AtpStep("available", available, "on the shelf and promised to nobody"),
+        AtpStep("safety_stock", -safety_stock, "kept back at this location"),
+        AtpStep("channel_threshold", -channel_threshold, f"kept back from channel {channel}"),
+        AtpStep(
+            "confidence_buffer",
+            -confidence_buffer(available, confidence_permille),
+            f"book confirmed to {confidence_permille / 10:g} %",
+        ),
+        AtpStep("atp", answer, "what may be promised" if answer else "nothing may be promised"),
+    )
+
+
+def confidence_buffer(available: int, confidence_permille: int) -> int:
+    """The share of `available` that counts have not confirmed, rounded up."""
+    return -(-(max(available, 0) * (1000 - confidence_permille)) // 1000)
+
+
+def atp(available: int, *, safety_stock: int, channel_threshold: int, confidence_permille: int) -> int:
+    """The last of `atp_steps` alone, without its words: every reservation asks for it."""
+    buffer = confidence_buffer(available, confidence_permille)
+    return max(available - safety_stock - channel_threshold - buffer, 0)

@@ -60,6 +60,11 @@ class Database:
             connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
         )
 
+    @property
+    def plain_url(self) -> str:
+        """The address for asyncpg itself."""
+        return asyncpg_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
+
     async def write[T](self, work: Callable[[Transaction], Awaitable[T]], *, actor: str, via: str) -> T:
         """Run `work` in one transaction and commit it; serialization failures and deadlocks run the whole again.
 
@@ -73,7 +78,7 @@ class Database:
                     result = await work(tx)
                     await tx.flush()
                 if tx.has_messages:
-                    self._tell_relays()
+                    self.wake_relays()
                 return result
             except DBAPIError as error:
                 if sqlstate(error) not in RETRYABLE or attempt == ATTEMPTS:
@@ -88,7 +93,7 @@ class Database:
             await conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield conn
 
-    def _tell_relays(self) -> None:
+    def wake_relays(self) -> None:
         """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.
 
         What commits while one is under way shares the next. Relays poll, so a lost one costs a moment and nothing else.

@@ -2,7 +2,7 @@
 force.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,6 +31,21 @@ class Place(NamedTuple):
     hours: OpeningHours
 
 
+def unknown_location(code: str, pointer: str | None) -> UnknownLocation:
+    """The refusal of a location that is not in the master data."""
+    return UnknownLocation(
+        f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.", pointer=pointer
+    )
+
+
+def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
+    """The refusal of items that are not in the master data; `pointer` leads to the first of them."""
+    named = ", ".join(skus[:5]) + (" …" if len(skus) > 5 else "")
+    return UnknownSku(
+        f"SKU {named} is not in the master data; load it with `endcap load`, or correct the line.", pointer=pointer
+    )
+
+
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
     """A location by its code. Raises `UnknownLocation`."""
     row = (
@@ -46,10 +61,7 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
         .first()
     )
     if row is None:
-        raise UnknownLocation(
-            f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.",
-            pointer=pointer,
-        )
+        raise unknown_location(code, pointer)
     weekdays = {
         hours.weekday: (hours.opens, hours.closes)
         for hours in await conn.execute(select(opening_hours).where(opening_hours.c.location == code))
@@ -85,11 +97,7 @@ async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: st
     found = await items(conn, wanted)
     unknown = [sku for sku in wanted if sku not in found]
     if unknown:
-        named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
-        raise UnknownSku(
-            f"SKU {named} is not in the master data; load it with `endcap load`, or correct the line.",
-            pointer=f"{pointer}/{wanted.index(unknown[0])}/sku",
-        )
+        raise unknown_skus(unknown, f"{pointer}/{wanted.index(unknown[0])}/sku")
     return found
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from ledger.engine import Database
+from ledger.intake import Intake
 from settings import Settings, read_settings
 from web import api, approvals, console, errors
 from web.api.health import Measured, Metrics
@@ -40,9 +41,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         sealing_keys=settings.payload_keyring,
     )
     app.state.database = database
+    app.state.intake = intake = Intake(database)
     try:
         yield
     finally:
+        await intake.close()
         await database.dispose()
 
 

@@ -75,6 +75,8 @@ hold = Table(
     word("source"),
     word("channel"),
     word("journey_id", nullable=True),
+    word("checkout", nullable=True),  # hold:<source>:<id> of a hold that a channel asked for without an order
+    word("order_reference", nullable=True),  # what the channel calls the order that it holds for
     word("line_id"),
     word("location"),
     word("sku"),
@@ -91,6 +93,7 @@ hold = Table(
         name="parts_make_the_whole",
     ),
     Index("ix_hold_journey", "journey_id"),
+    Index("ix_hold_checkout", "checkout", postgresql_where=text("checkout IS NOT NULL")),
     Index("ix_hold_open_place", "location", "sku", postgresql_where=text("reserved + staged > 0")),
     Index("ix_hold_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND reserved > 0")),
 )

@@ -1,0 +1,157 @@
+"""Master data that every order needs, kept by the process for a moment: items, places with their hours, policy.
+
+An entry is read again when it is older than `age_s`; what is unknown is never kept, so new rows are seen at once.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from domain.calendars import ALWAYS_OPEN, OpeningHours
+from domain.policy import Policy, merge
+from ledger import reference
+from ledger.reference import Place
+
+type Connection = asyncpg.Connection[asyncpg.Record]
+
+MAX_AGE_S = 1.0
+_REMEMBERED_DAYS = 500
+_REMEMBERED_POLICIES = 2_000
+
+_ITEMS = "SELECT sku, frozen, stop_sale FROM item WHERE sku = ANY($1::text[])"
+_PLACES = """
+    SELECT l.code, l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude,
+        e.currency FROM location l JOIN entity e ON e.code = l.entity WHERE l.code = ANY($1::text[])
+"""
+_HOURS = "SELECT location, weekday, opens, closes FROM opening_hours WHERE location = ANY($1::text[])"
+_CLOSED = "SELECT location, day FROM closed_day WHERE location = ANY($1::text[])"
+# The most specific last, as they are merged.
+_POLICIES = """
+    SELECT id, version, entity, region, location, effective_from, effective_until, body::text AS body
+    FROM policy_document ORDER BY location <> '', region <> '', entity <> '', effective_from, id
+"""
+
+
+class Item(NamedTuple):
+    frozen: bool
+    stop_sale: bool
+
+
+class Resolved(NamedTuple):
+    """A policy in force and its JSON, as journeys carry it."""
+
+    policy: Policy
+    text: str
+
+
+class Calendar(OpeningHours):
+    """Opening hours that remember the spans of days: working one out costs more than the rest of a due instant."""
+
+    _spans: dict[date, tuple[datetime, datetime] | None]
+
+    def spans(self, day: date) -> tuple[datetime, datetime] | None:
+        """As `OpeningHours.spans`."""
+        known = self.__dict__.setdefault("_spans", {})
+        if day not in known:
+            if len(known) >= _REMEMBERED_DAYS:
+                known.clear()
+            known[day] = super().spans(day)
+        found: tuple[datetime, datetime] | None = known[day]
+        return found
+
+
+class Catalogue:
+    """What the orders of a process were last told by the master data. `clock` gives seconds that only go forward."""
+
+    def __init__(self, *, age_s: float = MAX_AGE_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._age_s = age_s
+        self._clock = clock
+        self._items: dict[str, tuple[float, Item]] = {}
+        self._places: dict[str, tuple[float, Place]] = {}
+        self._rows: dict[str, tuple[Any, ...]] = {}
+        self._documents: list[asyncpg.Record] = []
+        self._documents_at: float | None = None
+        self._policies: dict[tuple[int, ...], Resolved] = {}
+
+    async def load(self, conn: Connection, places: Iterable[str], skus: Iterable[str]) -> None:
+        """Read what is missing or too old. After it, `place`, `item` and `policy_at` answer for what was named."""
+        now = self._clock()
+        oldest = now - self._age_s
+        wanted = [sku for sku in set(skus) if (known := self._items.get(sku)) is None or known[0] < oldest]
+        if wanted:
+            rows = await conn.fetch(_ITEMS, wanted)
+            # Nothing is awaited between forgetting and knowing: another batch may be looking at the same entries.
+            for sku in wanted:
+                self._items.pop(sku, None)
+            for row in rows:
+                self._items[row["sku"]] = now, Item(row["frozen"], row["stop_sale"])
+        codes = [code for code in set(places) if (known := self._places.get(code)) is None or known[0] < oldest]
+        if codes:
+            await self._load_places(conn, codes, now)
+        if self._documents_at is None or self._documents_at < oldest:
+            documents = await conn.fetch(_POLICIES)
+            if documents != self._documents or len(self._policies) > _REMEMBERED_POLICIES:
+                self._documents, self._policies = documents, {}
+            self._documents_at = now
+
+    async def _load_places(self, conn: Connection, codes: list[str], now: float) -> None:
+        weekdays: dict[str, dict[int, Any]] = {code: {} for code in codes}
+        closed: dict[str, set[date]] = {code: set() for code in codes}
+        for row in await conn.fetch(_HOURS, codes):
+            weekdays[row["location"]][row["weekday"]] = row["opens"], row["closes"]
+        for row in await conn.fetch(_CLOSED, codes):
+            closed[row["location"]].add(row["day"])
+        found = {row["code"]: row for row in await conn.fetch(_PLACES, codes)}
+        for code in codes:
+            before = self._places.pop(code, None)
+            if code not in found:
+                continue
+            row = found[code]
+            same = (tuple(row.values()), weekdays[code], closed[code])
+            if before is not None and self._rows.get(code) == same:
+                self._places[code] = now, before[1]  # with the spans of days that it remembers
+                continue
+            hours = Calendar(row["time_zone"], weekdays[code] or ALWAYS_OPEN.weekdays, frozenset(closed[code]))
+            names = ("code", "name", "kind", "region", "entity", "currency", "pickup", "status")
+            place = Place(
+                *(row[name] for name in names), latitude=row["latitude"], longitude=row["longitude"], hours=hours
+            )
+            self._places[code], self._rows[code] = (now, place), same
+
+    def place(self, code: str, *, pointer: str) -> Place:
+        """A location that was loaded. Raises `UnknownLocation`."""
+        known = self._places.get(code)
+        if known is None:
+            raise reference.unknown_location(code, pointer)
+        return known[1]
+
+    def items(self, skus: Iterable[str]) -> Mapping[str, Item]:
+        """Items that were loaded, by SKU. Raises `UnknownSku`, naming every one that is not in the master data."""
+        wanted = list(dict.fromkeys(skus))
+        known = self._items
+        unknown = [sku for sku in wanted if sku not in known]
+        if unknown:
+            raise reference.unknown_skus(unknown, f"/lines/{wanted.index(unknown[0])}/sku")
+        return {sku: known[sku][1] for sku in wanted}
+
+    def policy_at(self, where: Place, at: datetime) -> Resolved:
+        """The policy in force at a place, least specific documents first."""
+        mine = [
+            row
+            for row in self._documents
+            if row["entity"] in ("", where.entity)
+            and row["region"] in ("", where.region)
+            and row["location"] in ("", where.code)
+            and row["effective_from"] <= at
+            and (row["effective_until"] is None or row["effective_until"] > at)
+        ]
+        key = tuple(row["id"] for row in mine)
+        found = self._policies.get(key)
+        if found is None:
+            policy = merge([(row["version"], json.loads(row["body"])) for row in mine])
+            found = self._policies[key] = Resolved(policy, policy.model_dump_json())
+        return found

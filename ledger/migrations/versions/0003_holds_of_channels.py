@@ -1,0 +1,21 @@
+"""Holds that a channel asks for without an order: which checkout a line belongs to, and what it is for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("hold", sa.Column("checkout", sa.Text(), nullable=True))
+    op.add_column("hold", sa.Column("order_reference", sa.Text(), nullable=True))
+    # Without locking the table: intake goes on while the index is built.
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "ix_hold_checkout",
+            "hold",
+            ["checkout"],
+            postgresql_where=sa.text("checkout IS NOT NULL"),
+            postgresql_concurrently=True,
+        )
