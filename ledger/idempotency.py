@@ -11,12 +11,9 @@ from domain.errors import IdempotencyMismatch
 from ledger.tables import idempotency
 from ledger.transaction import Rank, Transaction
 
-
 # Keys are locked by name before they are looked up, so that a batch can leave out those that are in use, and a row is
 # written once, with its answer. Whoever claims keys otherwise must lock them in the same way.
-TRY_KEYS = (
-    "SELECT name FROM unnest($1::text[]) AS name WHERE NOT pg_try_advisory_xact_lock(hashtextextended(name, 0))"
-)
+TRY_KEYS = "SELECT name FROM unnest($1::text[]) AS name WHERE NOT pg_try_advisory_xact_lock(hashtextextended(name, 0))"
 LOCK_KEYS = (
     "SELECT pg_advisory_xact_lock(number)"
     " FROM (SELECT DISTINCT hashtextextended(name, 0) AS number FROM unnest($1::text[]) AS name ORDER BY number) sorted"

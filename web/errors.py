@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -178,9 +179,7 @@ async def _database(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     state = getattr(error.orig, "sqlstate", None) or ""
     if state[:2] == DATA_EXCEPTION:
-        log.warning("a value reached the database that it cannot hold: %s %s", request.url.path, state)
-        detail = "A figure or text in the request is outside of what can be stored. Correct it and send it again."
-        return respond(request, problem(422, "malformed", detail, request.url.path))
+        return respond(request, _beyond(request.url.path, state))
     if isinstance(error, OperationalError | InterfaceError) or state[:2] in UNAVAILABLE or error.connection_invalidated:
         return await _unavailable(request, error)
     return await _unexpected(request, error)
@@ -192,10 +191,38 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
 
 
+async def _postgres(request: Request, error: Exception) -> Response:
+    """As `_database`, for statements that go to PostgreSQL without SQLAlchemy."""
+    assert isinstance(error, asyncpg.PostgresError)
+    state = error.sqlstate or ""
+    if state[:2] == DATA_EXCEPTION:
+        return respond(request, _beyond(request.url.path, state))
+    if state[:2] in UNAVAILABLE:
+        return await _unavailable(request, error)
+    return await _unexpected(request, error)
+
+
+def _beyond(instance: str, state: str) -> Problem:
+    log.warning("a value reached the database that it cannot hold: %s %s", instance, state)
+    detail = "A figure or text in the request is outside of what can be stored. Correct it and send it again."
+    return problem(422, "malformed", detail, instance)
+
+
+def unexpected_problem(error: Exception, instance: str) -> Problem:
+    """The problem of one part of a request that failed unexpectedly, where the other parts have their own answers."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state[:2] == DATA_EXCEPTION:
+        return _beyond(instance, state)
+    log.error("unexpected failure at %s", instance, exc_info=error)
+    return problem(500, "internal_error", _UNEXPECTED, instance)
+
+
+_UNEXPECTED = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected failure at %s %s", request.method, request.url.path, exc_info=error)
-    detail = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
-    return respond(request, problem(500, "internal_error", detail, request.url.path))
+    return respond(request, problem(500, "internal_error", _UNEXPECTED, request.url.path))
 
 
 def install(app: FastAPI) -> None:
@@ -205,6 +232,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(asyncpg.PostgresError, _postgres)
     app.add_exception_handler(PoolTimeout, _unavailable)
     app.add_exception_handler(OSError, _unavailable)
 

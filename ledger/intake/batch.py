@@ -89,29 +89,27 @@ class Taken:
     skipped: list[Submission] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Batch:
-    """`is_committing`: the commit was sent, so what a lost connection leaves behind is not known."""
+    """`is_patient`: wait for locks, as an order may that holds nobody else up."""
 
     conn: Connection
     catalogue: Catalogue
     is_patient: bool = False
-    is_committing: bool = False
 
     async def take(self, wanted: Sequence[Submission]) -> Taken:
         """Decide and record orders. Refusals are in the answer; what PostgreSQL refuses is raised, with nothing
         written.
         """
         taken = Taken()
-        self.is_committing = False
         checked = await self._check(wanted)
         held_at = await self._hold_spots(wanted)
         await self.conn.execute("BEGIN")
         try:
             missing = await self._decide_and_write(wanted, checked, held_at, taken)
-            self.is_committing = bool(taken.placed)
+            for one in taken.placed:
+                one.is_outcome_unknown = True  # until this method has returned
             await self.conn.execute("COMMIT")
-            self.is_committing = False
         except BaseException:
             if not self.conn.is_closed():
                 await self.conn.execute("ROLLBACK")
@@ -207,7 +205,8 @@ class Batch:
         pairs = [(one.source, key) for one in wanted for key in one.keys]
         rows = await self.conn.fetch(_ANSWERS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
         known = {(row["source"], row["key"]): row for row in rows}
-        new, mine = [], set()
+        new: list[Submission] = []
+        mine: set[str] = set()
         for one in wanted:
             locks = {lock_name(one.source, key) for key in one.keys}
             if locks & busy or locks & mine:  # in use elsewhere, or by an earlier order of this batch
@@ -244,12 +243,16 @@ class Batch:
         if checkouts:
             for row in await self.conn.fetch(_HOLDS, sorted(checkouts)):
                 now = row["now"]
-                held.setdefault(row["checkout"], []).append(
-                    HeldLine(
-                        row["id"], row["checkout"], row["location"], row["sku"], row["reserved"], row["expires_at"],
-                        what_became_of(row),
-                    )  # fmt: skip
+                line = HeldLine(
+                    id=row["id"],
+                    checkout=row["checkout"],
+                    location=row["location"],
+                    sku=row["sku"],
+                    open=row["reserved"],
+                    expires_at=row["expires_at"],
+                    ended=what_became_of(row),
                 )
+                held.setdefault(line.checkout, []).append(line)
         return held, now
 
     async def _make_missing(self, spots: Iterable[Spot]) -> None:

@@ -64,6 +64,10 @@ class Calendar(OpeningHours):
         return found
 
 
+def _is_old(entry: tuple[float, object] | None, oldest: float) -> bool:
+    return entry is None or entry[0] < oldest
+
+
 class Catalogue:
     """What the orders of a process were last told by the master data. `clock` gives seconds that only go forward."""
 
@@ -81,7 +85,7 @@ class Catalogue:
         """Read what is missing or too old. After it, `place`, `item` and `policy_at` answer for what was named."""
         now = self._clock()
         oldest = now - self._age_s
-        wanted = [sku for sku in set(skus) if (known := self._items.get(sku)) is None or known[0] < oldest]
+        wanted = [sku for sku in set(skus) if _is_old(self._items.get(sku), oldest)]
         if wanted:
             rows = await conn.fetch(_ITEMS, wanted)
             # Nothing is awaited between forgetting and knowing: another batch may be looking at the same entries.
@@ -89,7 +93,7 @@ class Catalogue:
                 self._items.pop(sku, None)
             for row in rows:
                 self._items[row["sku"]] = now, Item(row["frozen"], row["stop_sale"])
-        codes = [code for code in set(places) if (known := self._places.get(code)) is None or known[0] < oldest]
+        codes = [code for code in set(places) if _is_old(self._places.get(code), oldest)]
         if codes:
             await self._load_places(conn, codes, now)
         if self._documents_at is None or self._documents_at < oldest:
@@ -116,9 +120,18 @@ class Catalogue:
                 self._places[code] = now, before[1]  # with the spans of days that it remembers
                 continue
             hours = Calendar(row["time_zone"], weekdays[code] or ALWAYS_OPEN.weekdays, frozenset(closed[code]))
-            names = ("code", "name", "kind", "region", "entity", "currency", "pickup", "status")
             place = Place(
-                *(row[name] for name in names), latitude=row["latitude"], longitude=row["longitude"], hours=hours
+                code=code,
+                name=row["name"],
+                kind=row["kind"],
+                region=row["region"],
+                entity=row["entity"],
+                currency=row["currency"],
+                pickup=row["pickup"],
+                status=row["status"],
+                latitude=row["latitude"],
+                longitude=row["longitude"],
+                hours=hours,
             )
             self._places[code], self._rows[code] = (now, place), same
 

@@ -11,21 +11,25 @@ from datetime import datetime
 
 import asyncpg
 
-from domain.errors import Busy, DomainError
+from domain.errors import Busy
 from domain.orders import BopisOrder, PlacedOrder
 from ledger import facts
 from ledger.engine import RETRYABLE, Database
 from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
+from ledger.intake.deciding import Spot
 from ledger.people import Caller
 
 logger = logging.getLogger("endcap.intake")
 
+# A stock row (location, sku), or the name of an idempotency key.
+type Need = Spot | str
 type Connection = asyncpg.Connection[asyncpg.Record]
 
 LANES = 2
 MAX_BATCH = 200
+MAX_LINES = 2_000  # a batch is closed by the order that reaches it
 MAX_WAITING = 2_000
 MAX_SKIPS = 12
 MAX_LOSSES = 4
@@ -33,6 +37,7 @@ ATTEMPTS = 6
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
 _COMMAND_TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 5.0
 # Arrays of any length use one plan, which reaches rows by their keys even while a new table has no statistics.
 _PLANNER = {
     "plan_cache_mode": "force_generic_plan",
@@ -49,7 +54,7 @@ class Waiting:
 
     number: int
     one: Submission
-    needs: frozenset[str | tuple[str, str]]  # what two batches of this process must not touch at the same time
+    needs: frozenset[Need]  # what two batches of this process must not touch at the same time
     done: "asyncio.Future[Placement]"
     skips: int = 0
     losses: int = 0
@@ -63,8 +68,8 @@ class Queue:
     """Orders that wait, in the order of arrival; those that need what a batch is using stand behind it."""
 
     ready: list[Waiting] = field(default_factory=list)
-    behind: dict[str | tuple[str, str], list[Waiting]] = field(default_factory=dict)
-    in_use: set[str | tuple[str, str]] = field(default_factory=set)
+    behind: dict[Need, list[Waiting]] = field(default_factory=dict)
+    in_use: set[Need] = field(default_factory=set)
 
     def put(self, waiting: Waiting) -> None:
         heapq.heappush(self.ready, waiting)
@@ -75,9 +80,12 @@ class Queue:
         Orders of one batch may need the same stock, never the same key.
         """
         batch: list[Waiting] = []
-        mine: set[str | tuple[str, str]] = set()
-        while self.ready and len(batch) < limit:
+        mine: set[Need] = set()
+        lines = 0
+        while self.ready and len(batch) < limit and lines < MAX_LINES:
             waiting = heapq.heappop(self.ready)
+            if waiting.done.cancelled():  # the caller has gone; nothing was sent
+                continue
             blocked = next((need for need in waiting.needs if need in self.in_use), None)
             if blocked is None:
                 blocked = next((need for need in waiting.needs if isinstance(need, str) and need in mine), None)
@@ -86,6 +94,7 @@ class Queue:
                 continue
             mine |= waiting.needs
             batch.append(waiting)
+            lines += len(waiting.one.order.lines)
         self.in_use |= mine
         return batch
 
@@ -145,15 +154,18 @@ class Intake:
         if not self._lanes:
             self._lanes = [asyncio.create_task(self._run(wake)) for wake in self._wake]
         one = submission(caller, order, idempotency_key, received_at)
-        needs = frozenset((*one.spots, *(lock_name(one.source, key) for key in one.keys)))
+        needs: set[Need] = {*one.spots}
+        needs.update(lock_name(one.source, key) for key in one.keys)
         self._numbers += 1
-        waiting = Waiting(self._numbers, one, needs, asyncio.get_running_loop().create_future())
+        waiting = Waiting(self._numbers, one, frozenset(needs), asyncio.get_running_loop().create_future())
         self._waiting += 1
         self._enqueue(waiting)
         try:
             placed = await waiting.done
         finally:
             self._waiting -= 1
+            if self._is_drained:
+                self._wake_lanes()
         if placed.has_parked:
             await facts.apply_parked(self._database, one.source, order.order_id, placed.answer.journey_id)
         return placed.status, placed.answer
@@ -161,13 +173,15 @@ class Intake:
     async def close(self) -> None:
         """Take in what has come in, then end the lanes and their connections. New orders are refused meanwhile."""
         self._is_closing = True
-        for wake in self._wake:
-            wake.set()
+        self._wake_lanes()
         if self._lanes:
             await asyncio.gather(*self._lanes)
 
     def _enqueue(self, waiting: Waiting) -> None:
         self._queue.put(waiting)
+        self._wake_lanes()
+
+    def _wake_lanes(self) -> None:
         for wake in self._wake:
             wake.set()
 
@@ -199,8 +213,7 @@ class Intake:
                     await self._settle(lane, batch)
                 finally:
                     self._queue.give_back(batch)
-                    for other in self._wake:
-                        other.set()
+                    self._wake_lanes()
         finally:
             await lane.close()
 
@@ -212,9 +225,10 @@ class Intake:
         try:
             taken = await lane.take([waiting.one for waiting in batch])
         except LostConnection as lost:
-            self._come_again(batch, lost)
+            logger.warning("a batch of %d orders lost its connection: %s", len(batch), lost)
+            self._come_again(batch)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, each caller of the batch must hear of it
             if len(batch) == 1:
                 _fail(batch[0], error)
                 return
@@ -242,10 +256,9 @@ class Intake:
             else:
                 self._enqueue_later(waiting, waiting.skips)
 
-    def _come_again(self, batch: Sequence[Waiting], lost: "LostConnection") -> None:
+    def _come_again(self, batch: Sequence[Waiting]) -> None:
         for waiting in batch:
             waiting.losses += 1
-            waiting.one.is_outcome_unknown |= lost.is_outcome_unknown
             if waiting.losses < MAX_LOSSES:
                 self._enqueue_later(waiting, 4 * waiting.losses)
             elif waiting.one.is_outcome_unknown:
@@ -260,11 +273,7 @@ def _fail(waiting: Waiting, error: Exception) -> None:
 
 
 class LostConnection(Exception):
-    """The connection broke, or could not be made. `is_outcome_unknown`: a commit had been sent."""
-
-    def __init__(self, cause: BaseException, *, is_outcome_unknown: bool) -> None:
-        super().__init__(type(cause).__name__)
-        self.is_outcome_unknown = is_outcome_unknown
+    """The connection broke, or could not be made; the text names how."""
 
 
 class Lane:
@@ -278,16 +287,12 @@ class Lane:
     async def take(self, wanted: Sequence[Submission]) -> Taken:
         """Raises `LostConnection`, or what PostgreSQL refused; serialization failures and deadlocks are run again."""
         for attempt in range(1, ATTEMPTS + 1):
-            batch = None
             try:
-                batch = Batch(await self._connection(), self._catalogue)
-                return await batch.take(wanted)
+                return await Batch(await self._connection(), self._catalogue).take(wanted)
             except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
                 if is_lost(error, self._conn):
                     await self.close()
-                    raise LostConnection(
-                        error, is_outcome_unknown=batch is not None and batch.is_committing
-                    ) from error
+                    raise LostConnection(type(error).__name__) from error
                 if getattr(error, "sqlstate", "") not in RETRYABLE or attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(0.005 * 2**attempt)
@@ -297,6 +302,7 @@ class Lane:
         if self._conn is None or self._conn.is_closed():
             self._conn = await asyncpg.connect(
                 self._database.plain_url,
+                timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=_COMMAND_TIMEOUT_S,
                 server_settings={"application_name": "endcap-intake", **_PLANNER},
             )
@@ -312,7 +318,5 @@ def is_lost(error: BaseException, conn: Connection | None) -> bool:
     """Whether an error means that there is no connection, rather than that PostgreSQL refused a statement."""
     if conn is None or conn.is_closed() or isinstance(error, OSError):
         return True
-    return (getattr(error, "sqlstate", None) or "")[:2] in {"08", "53", "57"}
-
-
-__all__ = ["Busy", "DomainError", "Intake"]
+    state = getattr(error, "sqlstate", None) or ""
+    return state[:2] in {"08", "53", "57"} or state == "25006"  # the last: a server that is read-only for a while

@@ -241,8 +241,8 @@ class Rows:
                 json.dumps(checked.detail(decided.failure)), policy, checked.policy.policy.version, uuid4().hex,
                 who.name, who.email, who.phone, None if who.address is None else json.dumps(who.address),
                 who.pickup_person, decided.told(),
-            )  # fmt: skip
-        )
+            )
+        )  # fmt: skip
         lines = self._rows["lines"]
         for got in decided.lines:
             line = got.line
@@ -253,16 +253,16 @@ class Rows:
                     line.fallback, line.unit_price_minor, line.gross_minor, line.discount_minor, line.tax_minor, tax,
                     order.prices_include_tax, hold_id(journey, line.line_id, where.code), checked.source,
                     order.channel, where.code, where.entity, order.currency, checked.actor, promised_at, checked.at,
-                )  # fmt: skip
-            )
+                )
+            )  # fmt: skip
         # A charge is a line without goods: one unit, earned with the first hand-over.
         for number, charge in enumerate(order.charges, start=1):
             self._rows["charges"].append(
                 (
                     journey, f"charge:{number}", f"charge:{charge.kind}", charge.amount_minor, charge.tax_minor,
                     order.prices_include_tax, where.code, where.entity, order.currency,
-                )  # fmt: skip
-            )
+                )
+            )  # fmt: skip
         self._add_money(decided)
         for key in keys:
             self._rows["keys"].append((checked.source, key, digest, answer))
@@ -279,8 +279,8 @@ class Rows:
                     payment_id(checked.journey, entry.reference), checked.journey, entry.reference, entry.tender,
                     order.currency, entry.amount_minor, 0 if is_captured else entry.amount_minor,
                     entry.amount_minor if is_captured else 0, entry.authorized_until,
-                )  # fmt: skip
-            )
+                )
+            )  # fmt: skip
         lines = postings.deposit(captured)
         if lines:
             self._posted.append((decided, lines))
@@ -291,9 +291,7 @@ class Rows:
         dues = sorted((Due(name=name, at=at) for name, at in decided.dues.items()), key=lambda due: (due.at, due.name))
         situation = Situation(subject=checked.journey, state=decided.state.value, dues=tuple(dues))
         search = search_attributes({"kind": "bopis", "location": checked.where.code, "region": checked.where.region})
-        payload = (
-            f'{{"workflow":"bopis","situation":{situation.model_dump_json()},"search":{json.dumps(search)}}}'
-        )
+        payload = f'{{"workflow":"bopis","situation":{situation.model_dump_json()},"search":{json.dumps(search)}}}'
         self._rows["starts"].append((checked.journey, payload))
 
     def take(self, hold_line_id: str, units: int) -> None:
@@ -315,8 +313,8 @@ class Rows:
                     (
                         number, checked.journey, f"intake:{checked.journey}", checked.where.entity,
                         checked.order.currency, authority, checked.at,
-                    )  # fmt: skip
-                )
+                    )
+                )  # fmt: skip
                 for line_no, line in enumerate(lines, start=1):
                     self._rows["entry_lines"].append((number, line_no, *line))
         self._rows["takings"] = list(self._takings.items())

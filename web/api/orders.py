@@ -1,22 +1,25 @@
-"""Orders come in: one, or up to a thousand at a time. Everything an order does is one transaction of the ledger."""
+"""Orders come in: one, or up to a thousand at a time. What comes at the same moment shares transactions."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import DomainError
 from domain.orders import BopisOrder, PlacedOrder
-from ledger.intake import place_order
+from ledger.intake import Intake
 from ledger.people import Caller
 from web.api.responses import WRITES, IdempotencyKey
-from web.errors import Problem, problem_of, validation_problem
-from web.keys import database_of, require
+from web.errors import Problem, problem_of, unexpected_problem, validation_problem
+from web.keys import require
 
 router = APIRouter(tags=["orders"])
 Writer = Annotated[Caller, Depends(require("orders:write"))]
+
+IN_HAND = 400  # orders of one batch that wait for PostgreSQL at a time
 
 EXAMPLE = {
     "order_id": "W-1001",
@@ -39,8 +42,13 @@ ANSWER = {
 }
 
 
+def intake_of(request: Request) -> Intake:
+    intake: Intake = request.app.state.intake
+    return intake
+
+
 class OrderBatch(BaseModel):
-    """Orders are taken one by one, each in its own transaction; a refused one does not touch the others."""
+    """Each order is taken or refused by itself; they are no unit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,21 +82,30 @@ async def post_order(
     caller: Writer,
     order: Annotated[BopisOrder, Body(openapi_examples={"one line": {"value": EXAMPLE}})],
     idempotency_key: IdempotencyKey = None,
-) -> JSONResponse:
+) -> Response:
     """Reserve what is there and record the order; what is short becomes a case. A refused order writes nothing."""
-    status, body = await place_order(
-        database_of(request), caller, order, idempotency_key=idempotency_key, received_at=datetime.now(UTC)
+    status, placed = await intake_of(request).place(
+        caller, order, idempotency_key=idempotency_key, received_at=datetime.now(UTC)
     )
-    # Through the model, so that a repeat is the same answer byte for byte: stored JSON forgets the order of its keys.
-    placed = PlacedOrder.model_validate(body)
-    headers = {"Location": placed.links["self"]}
-    return JSONResponse(placed.model_dump(mode="json"), status_code=status, headers=headers)
+    # From the model, so that a repeat is the same answer byte for byte: stored JSON forgets the order of its keys.
+    return Response(
+        placed.model_dump_json(),
+        status_code=status,
+        media_type="application/json",
+        headers={"Location": placed.links["self"]},
+    )
 
 
 @router.post("/bopis-orders:batch", response_model=BatchAnswer, summary="Place up to 1,000 orders", responses=WRITES)
 async def post_orders(request: Request, caller: Writer, batch: OrderBatch) -> BatchAnswer:
     """Each order has its own result: its answer, or the problem it was refused with."""
-    return BatchAnswer(results=[await _place(request, caller, number, one) for number, one in enumerate(batch.orders)])
+    room = asyncio.Semaphore(IN_HAND)  # the rest of this request waits here, and leaves room for other callers
+
+    async def one(number: int, given: dict[str, Any]) -> BatchResult:
+        async with room:
+            return await _place(request, caller, number, given)
+
+    return BatchAnswer(results=await asyncio.gather(*(one(*numbered) for numbered in enumerate(batch.orders))))
 
 
 async def _place(request: Request, caller: Caller, number: int, given: dict[str, Any]) -> BatchResult:
@@ -96,13 +113,15 @@ async def _place(request: Request, caller: Caller, number: int, given: dict[str,
     instance = f"{request.url.path}#/orders/{number}"
     try:
         order = BopisOrder.model_validate(given)
-        status, body = await place_order(
-            database_of(request), caller, order, idempotency_key=None, received_at=datetime.now(UTC)
+        status, placed = await intake_of(request).place(
+            caller, order, idempotency_key=None, received_at=datetime.now(UTC)
         )
     except ValidationError as error:
         refused = validation_problem(error.errors(), instance)
-        return BatchResult(order_id=order_id, status=refused.status, problem=refused)
     except DomainError as error:
         refused = problem_of(error, instance)
-        return BatchResult(order_id=order_id, status=refused.status, problem=refused)
-    return BatchResult(order_id=order_id, status=status, body=PlacedOrder.model_validate(body))
+    except Exception as error:  # noqa: BLE001  it is logged; the other orders have their own results
+        refused = unexpected_problem(error, instance)
+    else:
+        return BatchResult(order_id=order_id, status=status, body=placed)
+    return BatchResult(order_id=order_id, status=refused.status, problem=refused)
