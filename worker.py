@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -26,6 +27,7 @@ from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.case import CaseActivities
 from activities.payment import PaymentActivities
+from ledger import holds
 from ledger.engine import Database
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
@@ -39,6 +41,7 @@ logger = logging.getLogger("endcap.worker")
 WORKFLOWS: Sequence[type] = (BopisWorkflow, CaseWorkflow, ApprovalWorkflow)
 SANDBOX_RECORD = "sandbox-payments.sqlite"
 _PAUSE_AFTER_FAILURE_S = 2.0
+_SWEEP_EVERY_S = 3.0
 
 
 def payment_provider(settings: Settings) -> PaymentPort:
@@ -102,6 +105,18 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
+async def keep_sweeping(database: Database, stop: asyncio.Event) -> None:
+    """Release holds that have expired, every few seconds until `stop`. One that fails is tried again with the next."""
+    while not stop.is_set():
+        try:
+            released = await holds.sweep(database)
+            if released:
+                logger.info("%d lines of holds expired and were released", released)
+        except (DBAPIError, OSError) as error:
+            logger.warning("holds could not be swept: %s", type(error).__name__)
+        await _pause(_SWEEP_EVERY_S, stop)
+
+
 async def main(settings: Settings) -> None:
     """Run everything that one worker process runs, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -142,6 +157,7 @@ async def main(settings: Settings) -> None:
             group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
             group.create_task(sender.run(database, settings, stop))
             group.create_task(workflows())
+            group.create_task(keep_sweeping(database, stop))
     finally:
         connecting.cancel()
         await provider.aclose()

@@ -146,6 +146,13 @@ class HoldEnded(DomainError):
     family = "conflict"
 
 
+class NotEnoughStock(DomainError):
+    """A hold that cannot be promised as policy wants it; the text says what is short."""
+
+    code = "not_enough_stock"
+    family = "conflict"
+
+
 class NothingOffered(DomainError):
     """The way out that was chosen is not there any more."""
 

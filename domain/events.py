@@ -138,7 +138,20 @@ class BopisHoldReleased(OrderReference):
     actor: Code | None = None
 
 
+class ShippedLine(Body):
+    line_id: Code
+    quantity: Quantity
+
+
+class OrderShipped(Body):
+    """Held goods have left for the customer. `lines: null` is all that is still held."""
+
+    hold_id: Code
+    lines: Annotated[tuple[ShippedLine, ...], Field(min_length=1, max_length=500)] | None = None
+
+
 FACTS: dict[str, type[Body]] = {
+    "order.shipped": OrderShipped,
     "pos.sale": PosSale,
     "stock.received": StockReceived,
     "stock.adjusted": StockAdjusted,

@@ -119,6 +119,11 @@ def receipt(cost_minor: int, *, location: str, sku: str, opening: bool = False) 
     return _lines([("inventory", cost_minor, 0), (credit, 0, cost_minor)], location, sku)
 
 
+def shipment(cost_minor: int, *, location: str, sku: str) -> list[Line]:
+    """Goods that left for an order of another system, which knows its money: their cost alone."""
+    return _lines([("cogs", cost_minor, 0), ("inventory", 0, cost_minor)], location, sku)
+
+
 def adjustment(cost_minor: int, reason: str, *, location: str, sku: str) -> list[Line]:
     """Stock found (positive) or lost (negative), at cost; the reason chooses the account."""
     other = ADJUSTMENT_ACCOUNTS.get(reason, "inventory_found" if cost_minor > 0 else "shrinkage")

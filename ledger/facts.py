@@ -16,7 +16,7 @@ from domain.case import CaseOption
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
 from domain.events import EVENT_TYPES, FACTS, BopisHandedOver, Event, EventOutcome, HandedLine, OrderReference, PosSale
 from domain.ids import journey_id
-from ledger import case, goods, reference
+from ledger import case, goods, holds, reference
 from ledger.bopis import facts, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -245,6 +245,9 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
 async def _goods(tx: Transaction, caller: Caller, kind: str, data: Any, cause: str, at: datetime) -> int | None:
     if kind == "stock.received":
         await goods.received(tx, data, cause, at)
+        return None
+    if kind == "order.shipped":
+        await holds.shipped(tx, caller, data, cause, at)
         return None
     return await goods.adjusted(tx, caller, data, cause, at)
 

@@ -84,6 +84,12 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
     )
 
 
+async def entities_of(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, str]:
+    """The entity of each location."""
+    rows = await conn.execute(select(location.c.code, location.c.entity).where(location.c.code.in_(sorted(set(codes)))))
+    return {row.code: row.entity for row in rows}
+
+
 async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, RowMapping]:
     """Items by SKU; those that are not in the master data are missing from the answer."""
     wanted = sorted(set(skus))

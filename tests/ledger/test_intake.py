@@ -346,7 +346,7 @@ class TestMasterData:
         assert await shop.value("SELECT count(DISTINCT policy_version) FROM journey") == 2
 
     async def test_changed_hours_move_the_due_instant(self, shop: Shop, intake: Intake) -> None:
-        monday = {"placed_at": "2026-03-02T10:00:00Z"}
+        monday: dict[str, Any] = {"placed_at": "2026-03-02T10:00:00Z"}
         first = (await place(intake, order(**monday)))[1].promised_at
         await shop.change("INSERT INTO opening_hours SELECT 'S1', d, '18:00', '23:00' FROM generate_series(0, 6) d")
         self.now_s = 1.5

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from web.api import approvals, cases, events, journeys, orders, stock
+from web.api import approvals, cases, events, holds, journeys, orders, stock
 from web.api.responses import PROBLEMS
 
 router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
-for part in (orders, events, journeys, stock, cases, approvals):
+for part in (orders, holds, events, journeys, stock, cases, approvals):
     router.include_router(part.router)
