@@ -19,6 +19,7 @@ from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
 from ledger.intake.deciding import Spot
+from ledger.outbox import CHANNEL
 from ledger.people import Caller
 
 logger = logging.getLogger("endcap.intake")
@@ -38,6 +39,8 @@ _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
 _COMMAND_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 5.0
+# A transaction of its own, since one with a NOTIFY makes others queue for their commit; nothing of it must last.
+_RING = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
 # Arrays of any length use one plan, which reaches rows by their keys even while a new table has no statistics.
 _PLANNER = {
     "plan_cache_mode": "force_generic_plan",
@@ -238,10 +241,10 @@ class Intake:
             await self._settle(lane, batch[middle:])
             return
         self._tell(taken, by_order)
+        if any(placed.status == 201 for placed in taken.placed.values()):
+            await lane.ring()  # when the callers have their answers
 
     def _tell(self, taken: Taken, by_order: dict[Submission, Waiting]) -> None:
-        if any(placed.status == 201 for placed in taken.placed.values()):
-            self._database.wake_relays()
         for one, placed in taken.placed.items():
             done = by_order[one].done
             if not done.done():
@@ -297,6 +300,14 @@ class Lane:
                     raise
                 await asyncio.sleep(0.005 * 2**attempt)
         raise AssertionError("the loop returns or raises")
+
+    async def ring(self) -> None:
+        """Wake the relays, once for all that a batch has started. They poll, so a lost call costs a moment."""
+        try:
+            if self._conn is not None:
+                await self._conn.execute(_RING)
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            logger.info("relays were not woken: %s", type(error).__name__)
 
     async def _connection(self) -> Connection:
         if self._conn is None or self._conn.is_closed():
