@@ -185,7 +185,7 @@ stocked AS (
         authorized_until)
     SELECT * FROM {_given("payments", _FIRST["payments"])}
 ), numbered AS MATERIALIZED (
-    SELECT nextval(pg_get_serial_sequence('journal', 'id')) AS id, * FROM o WHERE entry IS NOT NULL
+    SELECT nextval((SELECT pg_get_serial_sequence('journal', 'id'))) AS id, * FROM o WHERE entry IS NOT NULL
 ), journals AS (
     INSERT INTO journal (id, entity, period, event, currency, journey_id, cause, rule_version, authority, effective_at)
     SELECT id, entity, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), 'bopis.deposit', currency, journey_id,
