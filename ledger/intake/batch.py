@@ -4,6 +4,7 @@ The order of locks is `ledger.transaction.Rank`'s. A batch never waits for a loc
 has locked is left out (`Taken.skipped`), except where the caller is alone and patient.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from ledger.intake.checking import Checked, check
 from ledger.intake.deciding import Decided, HeldLine, Shelf, Spot, decide
 from ledger.intake.rows import Rows
 from ledger.people import Caller
+
+logger = logging.getLogger("endcap.intake")
 
 type Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -107,18 +110,25 @@ class Batch:
         await self.conn.execute("BEGIN")
         try:
             missing = await self._decide_and_write(wanted, checked, held_at, taken)
-            for one in taken.placed:
-                one.is_outcome_unknown = True  # until this method has returned
+            for one, placed in taken.placed.items():
+                one.is_outcome_unknown |= placed.status == 201  # until this method has returned
             await self.conn.execute("COMMIT")
         except BaseException:
-            if not self.conn.is_closed():
-                await self.conn.execute("ROLLBACK")
+            await self._roll_back()
             raise
         if missing:
             # After the commit, so that nothing is held while it may have to wait. The orders come again and find them.
             await self._make_missing(missing)
         await self._look_for_parked(taken)
         return taken
+
+    async def _roll_back(self) -> None:
+        """A connection that cannot even do that is given up: nobody else must find its transaction open."""
+        try:
+            if not self.conn.is_closed():
+                await self.conn.execute("ROLLBACK")
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            self.conn.terminate()
 
     async def _check(self, wanted: Sequence[Submission]) -> dict[Submission, Checked | DomainError]:
         await self.catalogue.load(
@@ -257,7 +267,10 @@ class Batch:
 
     async def _make_missing(self, spots: Iterable[Spot]) -> None:
         wanted = sorted(spots)
-        await self.conn.execute(_MAKE_MISSING, [spot[0] for spot in wanted], [spot[1] for spot in wanted])
+        try:
+            await self.conn.execute(_MAKE_MISSING, [spot[0] for spot in wanted], [spot[1] for spot in wanted])
+        except asyncpg.LockNotAvailableError:
+            logger.info("somebody else is making stock rows; the orders that need them come again")
 
     async def _look_for_parked(self, taken: Taken) -> None:
         """Mark new orders that events wait for. Read after the commit: an event parks when it sees no order."""

@@ -4,7 +4,6 @@ instants.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from domain import bopis
 from domain.errors import StateConflict, UnknownLocation, UnsupportedItem, WrongCurrency
@@ -35,15 +34,6 @@ class Checked:
     def nags(self) -> dict[str, datetime]:
         """The reminders of a pick that is waited for."""
         return bopis.nag_dues(self.at, self.due, self.policy.policy.bopis)
-
-    def detail(self, failure: str | None) -> dict[str, Any]:
-        """The journey's facts that pages and steps need; no personal data."""
-        return {
-            "failure": failure,
-            "kept_back": self.order.hold.reason if self.order.hold else None,
-            "frozen": self.frozen,
-            "has_address": self.order.customer.address is not None,
-        }
 
 
 def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, received_at: datetime) -> Checked:

@@ -139,7 +139,10 @@ def decide(checked: Checked, stock: Mapping[Spot, Shelf], held: Mapping[str, lis
         state = BopisState.RESERVATION_FAILED
     else:
         state = BopisState.RESERVED
-    return Decided(checked, state, granted, checked.nags() if state is BopisState.RESERVED else {})
+    dues = {}
+    if state is BopisState.RESERVED:
+        dues = dict(sorted(checked.nags().items(), key=lambda due: (due[1], due[0])))
+    return Decided(checked, state, granted, dues)
 
 
 def _open_lines(checked: Checked, held: Mapping[str, list[HeldLine]], now: datetime) -> list[HeldLine]:

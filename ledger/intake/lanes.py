@@ -19,6 +19,7 @@ from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
 from ledger.intake.deciding import Spot
+from ledger.outbox import CHANNEL
 from ledger.people import Caller
 
 logger = logging.getLogger("endcap.intake")
@@ -34,17 +35,22 @@ MAX_WAITING = 2_000
 MAX_SKIPS = 12
 MAX_LOSSES = 4
 ATTEMPTS = 6
+_IN_USE = "What this order needs is in use; nothing was recorded. Send the same order again in a moment."
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
 _COMMAND_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 5.0
-# Arrays of any length use one plan, which reaches rows by their keys even while a new table has no statistics.
-_PLANNER = {
+# A transaction of its own, since one with a NOTIFY makes others queue for their commit; nothing of it must last.
+_RING = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
+# How statements of a lane run. Arrays of any length use one plan, which reaches rows by their keys even while a new
+# table has no statistics.
+_SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "lock_timeout": "500ms",  # for rows that no batch expects to wait for: whoever else waits is not held up by them
 }
 
 
@@ -230,7 +236,8 @@ class Intake:
             return
         except Exception as error:  # noqa: BLE001  whatever it is, each caller of the batch must hear of it
             if len(batch) == 1:
-                _fail(batch[0], error)
+                locked = isinstance(error, asyncpg.LockNotAvailableError)
+                _fail(batch[0], Busy(_IN_USE) if locked else error)
                 return
             logger.warning("a batch of %d orders failed and is halved: %s", len(batch), type(error).__name__)
             middle = len(batch) // 2
@@ -238,10 +245,10 @@ class Intake:
             await self._settle(lane, batch[middle:])
             return
         self._tell(taken, by_order)
+        if any(placed.status == 201 for placed in taken.placed.values()):
+            await lane.ring()  # when the callers have their answers
 
     def _tell(self, taken: Taken, by_order: dict[Submission, Waiting]) -> None:
-        if any(placed.status == 201 for placed in taken.placed.values()):
-            self._database.wake_relays()
         for one, placed in taken.placed.items():
             done = by_order[one].done
             if not done.done():
@@ -252,7 +259,7 @@ class Intake:
             waiting = by_order[one]
             waiting.skips += 1
             if waiting.skips > MAX_SKIPS:
-                _fail(waiting, Busy("The stock of this order is in use; nothing was recorded. Send it again."))
+                _fail(waiting, Busy(_IN_USE))
             else:
                 self._enqueue_later(waiting, waiting.skips)
 
@@ -298,13 +305,21 @@ class Lane:
                 await asyncio.sleep(0.005 * 2**attempt)
         raise AssertionError("the loop returns or raises")
 
+    async def ring(self) -> None:
+        """Wake the relays, once for all that a batch has started. They poll, so a lost call costs a moment."""
+        try:
+            if self._conn is not None:
+                await self._conn.execute(_RING)
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            logger.info("relays were not woken: %s", type(error).__name__)
+
     async def _connection(self) -> Connection:
         if self._conn is None or self._conn.is_closed():
             self._conn = await asyncpg.connect(
                 self._database.plain_url,
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=_COMMAND_TIMEOUT_S,
-                server_settings={"application_name": "endcap-intake", **_PLANNER},
+                server_settings={"application_name": "endcap-intake", **_SESSION},
             )
         return self._conn
 

@@ -6,6 +6,7 @@ is, and would choose nested loops.
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ import asyncpg
 
 from domain import postings
 from domain.ids import hold_id, payment_id
-from domain.messages import Due, Situation
+from domain.messages import Situation
 from domain.stock import check_move
 from ledger.intake.deciding import Decided
 from ledger.outbox import search_attributes
@@ -48,6 +49,9 @@ _SHAPES: dict[str, dict[str, str]] = {
         "address": "jsonb",
         "pickup_person": "text",
         "told": "text",
+        "entry": "int",  # which of the batch's journal entries is this order's, from 1; none when nothing was captured
+        "authority": "text",
+        "start": "jsonb",
     },
     "lines": {
         "journey_id": "text",
@@ -96,17 +100,8 @@ _SHAPES: dict[str, dict[str, str]] = {
         "captured_minor": "bigint",
         "authorized_until": "timestamptz",
     },
-    "entries": {
-        "id": "bigint",
-        "journey_id": "text",
-        "cause": "text",
-        "entity": "text",
-        "currency": "text",
-        "authority": "text",
-        "at": "timestamptz",
-    },
     "entry_lines": {
-        "journal_id": "bigint",
+        "entry": "int",
         "line_no": "int",
         "account": "text",
         "debit_minor": "bigint",
@@ -116,7 +111,6 @@ _SHAPES: dict[str, dict[str, str]] = {
     },
     "takings": {"id": "text", "units": "int"},
     "keys": {"source": "text", "key": "text", "body_hash": "bytea", "answer": "jsonb"},
-    "starts": {"target": "text", "payload": "jsonb"},
 }
 
 
@@ -134,9 +128,8 @@ def _firsts(shapes: Iterable[str]) -> dict[str, int]:
     return firsts
 
 
-_RECORDED = ("orders", "lines", "charges", "payments", "entries", "entry_lines", "takings", "keys")
-_FIRST = _firsts(_RECORDED)
-_POLICIES = sum(len(_SHAPES[shape]) for shape in _RECORDED) + 1
+_FIRST = _firsts(_SHAPES)
+_POLICIES = sum(len(columns) for columns in _SHAPES.values()) + 1
 _RULES = _POLICIES + 1
 
 _RECORD = f"""
@@ -191,30 +184,54 @@ stocked AS (
     INSERT INTO payment (id, journey_id, reference, tender, currency, amount_minor, authorized_minor, captured_minor,
         authorized_until)
     SELECT * FROM {_given("payments", _FIRST["payments"])}
+), numbered AS MATERIALIZED (
+    SELECT nextval((SELECT pg_get_serial_sequence('journal', 'id'))) AS id, * FROM o WHERE entry IS NOT NULL
 ), journals AS (
     INSERT INTO journal (id, entity, period, event, currency, journey_id, cause, rule_version, authority, effective_at)
-    SELECT id, entity, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), 'bopis.deposit', currency, journey_id, cause,
-        ${_RULES}, authority, at
-    FROM {_given("entries", _FIRST["entries"])}
+    SELECT id, entity, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM'), 'bopis.deposit', currency, journey_id,
+        'intake:' || journey_id, ${_RULES}, authority, at
+    FROM numbered
 ), journal_lines AS (
     INSERT INTO journal_line (journal_id, line_no, account, debit_minor, credit_minor, location, sku)
-    SELECT * FROM {_given("entry_lines", _FIRST["entry_lines"])}
+    SELECT (SELECT array_agg(id ORDER BY entry) FROM numbered)[entry], line_no, account, debit_minor, credit_minor,
+        location, sku
+    FROM {_given("entry_lines", _FIRST["entry_lines"])}
 ), noted AS (
     INSERT INTO journey_step (journey_id, step, occurrence, input_hash, detail, actor, at)
     SELECT journey_id, 'placed', '1', '', told, actor, at FROM o
 ), answered AS (
     INSERT INTO idempotency (source, key, body_hash, status, answer)
     SELECT source, key, body_hash, 201, answer FROM {_given("keys", _FIRST["keys"])}
+), counted AS (
+    INSERT INTO outbox_counter (target, last_seq) SELECT journey_id, 1 FROM o
+), started AS (
+    INSERT INTO outbox (target, seq, kind, payload) SELECT journey_id, 1, 'start', start FROM o
 )
 SELECT 1
 """
-# Message 1 of each journey, last in the lock order.
-_START = f"""
-WITH given AS MATERIALIZED (SELECT * FROM {_given("starts", 1)}),
-counted AS (INSERT INTO outbox_counter (target, last_seq) SELECT target, 1 FROM given ORDER BY target)
-INSERT INTO outbox (target, seq, kind, payload) SELECT target, 1, 'start', payload FROM given ORDER BY target
-"""
-_JOURNAL_IDS = "SELECT nextval(pg_get_serial_sequence('journal', 'id')) FROM generate_series(1, $1)"
+# The situation of a journey that has just begun, but for its subject, state and dues.
+_BEGINNING = Situation(subject="", state="").model_dump(mode="json")
+
+
+@cache
+def _search(location: str, region: str) -> str:
+    """The search attributes of journeys at a place, as JSON."""
+    return json.dumps(search_attributes({"kind": "bopis", "location": location, "region": region}))
+
+
+@lru_cache(maxsize=64)
+def _detail(failure: str | None, kept_back: str | None, *, frozen: bool, has_address: bool) -> str:
+    """The journey's facts that pages and steps need, as JSON; no personal data."""
+    return json.dumps({"failure": failure, "kept_back": kept_back, "frozen": frozen, "has_address": has_address})
+
+
+def _start(decided: Decided) -> str:
+    """The start of the workflow, in the shape of `ledger.outbox.write`, as JSON."""
+    checked = decided.checked
+    dues = [{"name": name, "at": at.isoformat()} for name, at in decided.dues.items()]
+    situation = _BEGINNING | {"subject": checked.journey, "state": decided.state.value, "dues": dues}
+    search = _search(checked.where.code, checked.where.region)
+    return f'{{"workflow":"bopis","situation":{json.dumps(situation)},"search":{search}}}'
 
 
 class Rows:
@@ -224,7 +241,7 @@ class Rows:
         self._rows: dict[str, list[tuple[Any, ...]]] = {shape: [] for shape in _SHAPES}
         self._policies: dict[str, int] = {}
         self._takings: dict[str, int] = {}
-        self._posted: list[tuple[Decided, list[postings.Line]]] = []
+        self._entries = 0
 
     def add(self, decided: Decided, keys: Sequence[str], digest: bytes, answer: str) -> None:
         """Everything that one order writes. `answer` is kept as JSON under each of its keys."""
@@ -232,15 +249,22 @@ class Rows:
         where, journey = checked.where, checked.journey
         who = order.customer
         policy = self._policies.setdefault(checked.policy.text, len(self._policies) + 1)
+        detail = _detail(
+            decided.failure,
+            order.hold.reason if order.hold else None,
+            frozen=checked.frozen,
+            has_address=who.address is not None,
+        )
         dues = {name: when.isoformat() for name, when in decided.dues.items()}
         promised_at = checked.promised_at
         self._rows["orders"].append(
             (
                 journey, checked.source, order.order_id, decided.state.value, where.code, where.region, where.entity,
                 order.channel, order.currency, checked.actor, promised_at, checked.at, json.dumps(dues),
-                json.dumps(checked.detail(decided.failure)), policy, checked.policy.policy.version, uuid4().hex,
+                detail, policy, checked.policy.policy.version, uuid4().hex,
                 who.name, who.email, who.phone, None if who.address is None else json.dumps(who.address),
-                who.pickup_person, decided.told(),
+                who.pickup_person, decided.told(), self._post(decided),
+                checked.policy.policy.authority.of_posting("bopis"), _start(decided),
             )
         )  # fmt: skip
         lines = self._rows["lines"]
@@ -263,17 +287,14 @@ class Rows:
                     order.prices_include_tax, where.code, where.entity, order.currency,
                 )
             )  # fmt: skip
-        self._add_money(decided)
+        self._add_payments(decided)
         for key in keys:
             self._rows["keys"].append((checked.source, key, digest, answer))
-        self._add_start(decided)
 
-    def _add_money(self, decided: Decided) -> None:
+    def _add_payments(self, decided: Decided) -> None:
         checked, order = decided.checked, decided.checked.order
-        captured = 0
         for entry in order.payments:
             is_captured = entry.state == "captured"
-            captured += entry.amount_minor if is_captured else 0
             self._rows["payments"].append(
                 (
                     payment_id(checked.journey, entry.reference), checked.journey, entry.reference, entry.tender,
@@ -281,18 +302,17 @@ class Rows:
                     entry.amount_minor if is_captured else 0, entry.authorized_until,
                 )
             )  # fmt: skip
-        lines = postings.deposit(captured)
-        if lines:
-            self._posted.append((decided, lines))
 
-    def _add_start(self, decided: Decided) -> None:
-        """The workflow's start, in the shape of `ledger.outbox.write`."""
-        checked = decided.checked
-        dues = sorted((Due(name=name, at=at) for name, at in decided.dues.items()), key=lambda due: (due.at, due.name))
-        situation = Situation(subject=checked.journey, state=decided.state.value, dues=tuple(dues))
-        search = search_attributes({"kind": "bopis", "location": checked.where.code, "region": checked.where.region})
-        payload = f'{{"workflow":"bopis","situation":{situation.model_dump_json()},"search":{json.dumps(search)}}}'
-        self._rows["starts"].append((checked.journey, payload))
+    def _post(self, decided: Decided) -> int | None:
+        """The order's entry for what was captured; returns its number in this batch, or None for nothing to post."""
+        payments = decided.checked.order.payments
+        lines = postings.deposit(sum(entry.amount_minor for entry in payments if entry.state == "captured"))
+        if not lines:
+            return None
+        self._entries += 1
+        for line_no, line in enumerate(lines, start=1):
+            self._rows["entry_lines"].append((self._entries, line_no, *line))
+        return self._entries
 
     def take(self, hold_line_id: str, units: int) -> None:
         """Units of a checkout hold that became an order's own; what is left of its line expires."""
@@ -303,24 +323,10 @@ class Rows:
         return bool(self._rows["orders"])
 
     async def write(self, conn: Connection) -> None:
-        """Insert everything, messages last."""
-        if self._posted:
-            ids = await conn.fetch(_JOURNAL_IDS, len(self._posted))
-            for (number,), (decided, lines) in zip(ids, self._posted, strict=True):
-                checked = decided.checked
-                authority = checked.policy.policy.authority.of_posting("bopis")
-                self._rows["entries"].append(
-                    (
-                        number, checked.journey, f"intake:{checked.journey}", checked.where.entity,
-                        checked.order.currency, authority, checked.at,
-                    )
-                )  # fmt: skip
-                for line_no, line in enumerate(lines, start=1):
-                    self._rows["entry_lines"].append((number, line_no, *line))
+        """Insert everything."""
         self._rows["takings"] = list(self._takings.items())
-        arrays = [array for shape in _RECORDED for array in self._arrays(shape)]
+        arrays = [array for shape in _SHAPES for array in self._arrays(shape)]
         await conn.fetch(_RECORD, *arrays, list(self._policies), postings.RULE_VERSION)
-        await conn.fetch(_START, *self._arrays("starts"))
 
     def _arrays(self, shape: str) -> Sequence[Sequence[Any]]:
         rows = self._rows[shape]

@@ -11,6 +11,7 @@ import pytest
 
 from ledger import tables
 from ledger.engine import Database
+from ledger.intake import Intake
 from tests.web.conftest import MAX_BODY_BYTES
 from tests.web.retail import order, rows
 
@@ -160,6 +161,32 @@ class TestBatch:
     @pytest.mark.parametrize("orders", [[], [{}] * 1001])
     async def test_none_or_too_many_are_refused(self, standing: httpx2.AsyncClient, orders: list[Any]) -> None:
         problem(await standing.post(f"{ORDERS}:batch", json={"orders": orders}), 422, "malformed")
+
+
+class TestBusy:
+    async def test_too_many_at_once_are_told_to_come_again(
+        self, app: Any, web: httpx2.AsyncClient, retailer: Database
+    ) -> None:
+        app.state.intake = Intake(retailer, max_waiting=0)
+        response = await web.post(ORDERS, json=order("W-1"))
+        problem(response, 503, "busy")
+        assert int(response.headers["retry-after"]) >= 1
+        batch = (await web.post(f"{ORDERS}:batch", json={"orders": [order("W-1")]})).json()
+        assert batch["results"][0]["problem"]["code"] == "busy"
+        assert await rows(retailer, tables.journey) == []
+
+    async def test_every_order_of_a_request_is_answered_in_its_place(self, web: httpx2.AsyncClient) -> None:
+        # Short ones, since this application takes 50,000 bytes.
+        orders = [_short(number) for number in range(150)]
+        results = (await web.post(f"{ORDERS}:batch", json={"orders": orders})).json()["results"]
+        assert [one["order_id"] for one in results] == [one["order_id"] for one in orders]
+        states = Counter(one["body"]["state"] for one in results)
+        assert states == {"reserved": 50, "reservation_failed": 100}
+
+
+def _short(number: int) -> dict[str, Any]:
+    line = {"line_id": "1", "sku": "APPLE", "quantity": 1, "unit_price_minor": 0}
+    return {"order_id": f"B-{number}", "channel": "w", "pickup_location": "S2", "currency": "USD", "lines": [line]}
 
 
 class TestKeys:
