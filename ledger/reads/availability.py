@@ -89,8 +89,8 @@ def parse_basket(pairs: Sequence[str]) -> list[Wanted]:
     return [Wanted(sku, quantity) for sku, quantity in basket.items()]
 
 
-# Missing stock rows count as nothing on the shelf. `no` keeps the lines in the order of the basket. OFFSET 0 has each row
-# looked up by its key: the cost is that of the answer, however much stock there is beside it.
+# Missing stock rows count as nothing on the shelf. `no` keeps the lines in the order of the basket. OFFSET 0 has each
+# row looked up by its key: the cost is that of the answer, however much stock there is beside it.
 _ASK = """
     WITH wanted AS (
         SELECT * FROM unnest(CAST(:skus AS text[])) WITH ORDINALITY AS w(sku, no)
