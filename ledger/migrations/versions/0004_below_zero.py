@@ -34,14 +34,3 @@ def upgrade() -> None:
         "CREATE TRIGGER stock_begins_below_zero AFTER INSERT ON stock FOR EACH ROW"
         " WHEN (NEW.available < 0) EXECUTE FUNCTION keep_below_zero()"
     )
-    # From here on each step commits by itself: no writer waits for the reading of all stock.
-    with op.get_context().autocommit_block():
-        op.execute(
-            "WITH now_below AS (SELECT location, sku FROM stock WHERE available < 0 FOR UPDATE)"
-            " INSERT INTO below_zero (location, sku) SELECT location, sku FROM now_below ON CONFLICT DO NOTHING"
-        )
-        op.execute(
-            "CREATE INDEX ix_case_file_negative ON case_file (id)"
-            " WHERE kind = 'negative_inventory' AND closed_at IS NULL"
-        )
-        op.execute("CREATE INDEX ix_case_decision_applying ON case_decision (id) WHERE state = 'applying'")
