@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping, any_, exists, literal, or_, select, text
 
 from domain.events import EventOutcome
 from ledger.engine import Database
-from ledger.facts.replays import take_again
+from ledger.facts.replays import KEPT, take_again
 from ledger.tables import api_key, event_inbox
 
 PAGE_ROWS = 200
@@ -23,7 +23,7 @@ async def apply_parked(database: Database, order_source: str, order_key: str, ab
     )
     async with database.read() as conn:
         rows = await conn.execute(
-            select(event_inbox.c.source, event_inbox.c.event_id, event_inbox.c.body_sealed)
+            select(*KEPT)
             .where(
                 event_inbox.c.outcome == "parked",
                 event_inbox.c.waits_for.in_((order_key, about)),
@@ -38,6 +38,7 @@ async def apply_parked(database: Database, order_source: str, order_key: str, ab
 class _Mark(NamedTuple):
     """How far the sweep has come; what stays parked is passed over."""
 
+    waits_for: str = ""
     source: str = ""
     event_id: str = ""
 
@@ -46,15 +47,15 @@ class _Mark(NamedTuple):
 _READY = text(
     """
     WITH waiting AS (
-        SELECT i.source, i.event_id, i.occurred_at, i.recorded_at, i.body_sealed, i.waits_for FROM event_inbox i
-        WHERE i.outcome = 'parked' AND (i.source, i.event_id) > (:source, :event_id)
-        ORDER BY i.source, i.event_id LIMIT :limit
+        SELECT i.* FROM event_inbox i
+        WHERE i.outcome = 'parked' AND (i.waits_for, i.source, i.event_id) > (:waits_for, :source, :event_id)
+        ORDER BY i.waits_for, i.source, i.event_id LIMIT :limit
     )
     SELECT w.*, EXISTS (
         SELECT 1 FROM journey j WHERE j.id = w.waits_for
         UNION ALL SELECT 1 FROM journey j WHERE j.key = w.waits_for AND (j.source = w.source OR j.source IN (
             SELECT unnest(k.sources) FROM api_key k WHERE k.source = w.source))
-    ) AS ready FROM waiting w ORDER BY w.source, w.event_id
+    ) AS ready FROM waiting w ORDER BY w.waits_for, w.source, w.event_id
     """
 )
 
@@ -75,7 +76,7 @@ async def apply_all_parked(database: Database) -> int:
             applied += outcome.outcome != "parked"
         if len(rows) < PAGE_ROWS:
             return applied
-        mark = _Mark(rows[-1]["source"], rows[-1]["event_id"])
+        mark = _Mark(rows[-1]["waits_for"], rows[-1]["source"], rows[-1]["event_id"])
 
 
 def _as_it_happened(row: RowMapping) -> tuple[object, ...]:

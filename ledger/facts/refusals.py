@@ -47,9 +47,16 @@ def of_the_database() -> Iterator[None]:
 
 
 async def refuse(tx: Transaction, source: str, arrived: Arrived, said: dict[str, Any]) -> EventOutcome:
-    """Remember a refusal, so that the same event gets the same answer."""
+    """Remember a refusal, so that the same event gets the same answer; one that was set aside is kept no longer."""
+    values = {"outcome": "refused", "problem": said, "body_sealed": None, "waits_for": None}
     await tx.conn.execute(
-        upsert(event_inbox).values(**_row(source, arrived), outcome="refused", problem=said).on_conflict_do_nothing()
+        upsert(event_inbox)
+        .values(**_row(source, arrived), **values)
+        .on_conflict_do_update(
+            index_elements=["source", "event_id"],
+            set_=values,
+            where=event_inbox.c.outcome.in_(("parked", "quarantined")),
+        )
     )
     return arrived.outcome("refused", problem=said)
 

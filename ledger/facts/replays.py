@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from sqlalchemy import RowMapping, Select, func, select, text, update
 
 from domain.case import OPEN_STATES
@@ -18,24 +19,33 @@ from ledger.people import Caller
 from ledger.tables import api_key, case_decision, case_file, event_inbox
 from ledger.transaction import Transaction
 
-_KEPT = (
+_NO_KEY = {
+    "code": "sealed",
+    "detail": "It was sealed with a key that is not given any more: put that key into ENDCAP_PAYLOAD_KEYS.",
+}
+KEPT = (
     event_inbox.c.source,
     event_inbox.c.event_id,
     event_inbox.c.case_id,
     event_inbox.c.occurred_at,
     event_inbox.c.recorded_at,
     event_inbox.c.body_sealed,
+    event_inbox.c.outcome,
 )
 
 
 async def take_again(database: Database, row: Mapping[str, Any] | RowMapping, *, actor: str) -> EventOutcome:
-    """Take one event of the inbox again, by its sealed body; `row` has `source`, `event_id`, `body_sealed`.
+    """Take one event of the inbox again, by its sealed body; `row` has the columns of `KEPT`.
 
     It speaks for its own source and for those that the source's keys may speak about. Its outcome may be what it was.
     """
     if row["body_sealed"] is None:
         return EventOutcome(id=row["event_id"], outcome="duplicate")
-    arrived = read(json.loads(database.seal.open(row["body_sealed"])))
+    try:
+        body = database.seal.open(row["body_sealed"])
+    except InvalidToken:
+        return EventOutcome(id=row["event_id"], outcome=row["outcome"], problem=_NO_KEY, case_id=row["case_id"])
+    arrived = read(json.loads(body))
     assert isinstance(arrived, Arrived)  # only an event with a sound envelope is ever kept
     async with database.read() as conn:
         listed = await conn.execute(
@@ -49,7 +59,7 @@ async def take_again(database: Database, row: Mapping[str, Any] | RowMapping, *,
 
 def _quarantined() -> Select[Any]:
     return (
-        select(*_KEPT)
+        select(*KEPT)
         .where(event_inbox.c.outcome == "quarantined")
         .order_by(event_inbox.c.occurred_at, event_inbox.c.recorded_at, event_inbox.c.event_id)
     )
@@ -68,7 +78,7 @@ async def replay(
     A case none of whose events is left heals. Raises `NotFound` for one event that is not quarantined.
     """
     query = _quarantined()
-    for column, wanted in ((_KEPT[2], case_id), (_KEPT[0], source), (_KEPT[1], event_id)):
+    for column, wanted in ((KEPT[2], case_id), (KEPT[0], source), (KEPT[1], event_id)):
         if wanted is not None:
             query = query.where(column == wanted)
     async with database.read() as conn:

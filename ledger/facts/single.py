@@ -14,7 +14,7 @@ from ledger.bopis import facts, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.facts import refusals
-from ledger.facts.inbox import Arrived, claim, problem
+from ledger.facts.inbox import REPLAY, Arrived, claim, problem
 from ledger.people import Caller
 from ledger.tables import event_inbox, journey
 from ledger.transaction import Transaction
@@ -34,7 +34,10 @@ ON_ORDERS: dict[str, Handler] = {
 async def take_one(
     database: Database, caller: Caller, arrived: Arrived, received_at: datetime, *, via: str = "api"
 ) -> EventOutcome:
-    """Take one event with its whole effect, or set it aside: a fact is quarantined, a request refused."""
+    """Take one event with its whole effect, or set it aside: a fact is quarantined, a request refused.
+
+    A fact that the caller may not report is refused, too; one that comes back by `via` was allowed when it came first.
+    """
     actor = f"key:{caller.key_id}"
     try:
         with refusals.of_the_database():
@@ -42,7 +45,7 @@ async def take_one(
     except DomainError as error:
         refusal = error
     said = problem(refusal)
-    if arrived.event.type in FACTS and not isinstance(refusal, NotAllowed):
+    if arrived.event.type in FACTS and (via == REPLAY or not isinstance(refusal, NotAllowed)):
         return await database.write(
             lambda tx: refusals.quarantine(tx, caller.source, arrived, said, received_at), actor=actor, via=via
         )

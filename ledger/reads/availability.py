@@ -89,24 +89,31 @@ def parse_basket(pairs: Sequence[str]) -> list[Wanted]:
     return [Wanted(sku, quantity) for sku, quantity in basket.items()]
 
 
-# Missing stock rows count as nothing on the shelf. `no` keeps the lines in the order of the basket.
+# Missing stock rows count as nothing on the shelf. `no` keeps the lines in the order of the basket. OFFSET 0 has each
+# row looked up by its key: the cost is that of the answer, however much stock there is beside it.
 _ASK = """
     WITH wanted AS (
         SELECT * FROM unnest(CAST(:skus AS text[])) WITH ORDINALITY AS w(sku, no)
     ), here AS (SELECT latitude, longitude FROM location WHERE code = :near)
     SELECT location.code, location.name, location.kind, location.region, location.entity,
         location.pickup AND location.status = 'open' AND location.kind IN ('store', 'hub') AS pickup,
-        (SELECT 2 * 6371 * asin(sqrt(least(1.0,
-            power(sin(radians(location.latitude - here.latitude) / 2), 2)
-            + cos(radians(location.latitude)) * cos(radians(here.latitude))
-            * power(sin(radians(location.longitude - here.longitude) / 2), 2)))) FROM here) AS distance_km,
+        2 * 6371 * asin(sqrt(CASE WHEN far.chord > 1 THEN 1 ELSE far.chord END)) AS distance_km,
         array_agg(coalesce(s.available, 0) ORDER BY w.no) AS available,
         array_agg(coalesce(s.safety_stock, 0) ORDER BY w.no) AS safety_stock,
         array_agg(coalesce(s.confidence_permille, 1000) ORDER BY w.no) AS confidence_permille
-    FROM location CROSS JOIN wanted w
-    LEFT JOIN stock s ON s.location = location.code AND s.sku = w.sku
+    FROM location LEFT JOIN here ON true
+    CROSS JOIN LATERAL (
+        SELECT power(sin(radians(location.latitude - here.latitude) / 2), 2)
+            + cos(radians(location.latitude)) * cos(radians(here.latitude))
+            * power(sin(radians(location.longitude - here.longitude) / 2), 2) AS chord
+    ) far
+    CROSS JOIN wanted w
+    LEFT JOIN LATERAL (
+        SELECT available, safety_stock, confidence_permille FROM stock
+        WHERE stock.location = location.code AND stock.sku = w.sku OFFSET 0
+    ) s ON true
     WHERE location.status <> 'closed' AND {visible}
-    GROUP BY location.code
+    GROUP BY location.code, far.chord
 """
 
 

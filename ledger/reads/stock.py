@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
@@ -238,7 +238,8 @@ def _distance_km(here: Any) -> ColumnElement[float | None]:
     chord = func.pow(func.sin((lat - lat0) / 2), 2) + func.cos(lat) * func.cos(lat0) * func.pow(
         func.sin((lon - lon0) / 2), 2
     )
-    return 2 * 6371 * func.asin(func.sqrt(func.least(chord, 1.0)))
+    # Not least(): it passes over NULL, and a place without coordinates would be at the other end of the world.
+    return 2 * 6371 * func.asin(func.sqrt(case((chord > 1, 1.0), else_=chord)))
 
 
 def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:

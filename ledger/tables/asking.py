@@ -70,6 +70,7 @@ case_file = Table(
     Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=text("closed_at IS NULL")),
     Index("ix_case_file_mine", "claimed_by", postgresql_where=text("closed_at IS NULL")),
     Index("ix_case_file_journey", "journey_id"),
+    Index("ix_case_file_negative", "id", postgresql_where=text("kind = 'negative_inventory' AND closed_at IS NULL")),
     Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
 )
 
@@ -112,6 +113,7 @@ case_decision = Table(
     recorded_at(),
     one_of("state", ("applying", "awaiting_approval", "applied", "refused")),
     Index("ix_case_decision_case", "case_id", "id"),
+    Index("ix_case_decision_applying", "id", postgresql_where=text("state = 'applying'")),
 )
 
 approval = Table(

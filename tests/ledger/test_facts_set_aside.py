@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import AlreadyDecided, NotFound
 from ledger import case, facts
+from ledger.sealing import Seal
 from tests.ledger.till import COFFEE, POS, adjusted, event, open_assortment, outcomes, sale, send
 from tests.shop import ANA, WEB, Shop
 
@@ -132,6 +133,32 @@ class TestParked:
         assert await shop.value("SELECT state FROM journey WHERE id = :id", id=journey) == "reserved"
         assert await shop.value("SELECT outcome FROM event_inbox") == "quarantined"
         assert await shop.value("SELECT kind FROM case_file") == "event_rejected"
+
+    async def test_a_request_that_its_order_refuses_is_answered_once_and_not_asked_again(self, shop: Shop) -> None:
+        early = [
+            picked("p1", "LATE"),
+            event("h1", "bopis.handed_over", {"order_id": "LATE", "actor": "p1", "lines": None}, minute=1),
+            event("c1", "bopis.cancelled", {"order_id": "LATE"}, minute=2),
+        ]
+        assert outcomes(await send(shop, *early, caller=WEB)) == ["parked"] * 3
+        await shop.order(1, order_id="LATE")
+        assert await shop.value("SELECT state FROM journey") == "collected"
+        assert await shop.value("SELECT outcome FROM event_inbox WHERE event_id = 'c1'") == "refused"
+        assert await facts.apply_all_parked(shop.database) == 0
+        (again,) = await send(shop, early[2], caller=WEB)
+        assert again.problem is not None
+        assert (again.outcome, again.problem["code"]) == ("refused", "state_conflict")
+
+    async def test_one_whose_key_no_longer_fits_stays_sealed_and_stops_no_other(self, shop: Shop) -> None:
+        await send(shop, sale("s1", ("NEW", 1)))
+        sealed_before = shop.database.seal
+        shop.database.seal = Seal({"another": b"1" * 32})
+        await send(shop, sale("s2", ("NEW", 1)))
+        await open_assortment(shop, "NEW")
+        answers = await facts.replay(shop.database, actor="cli")
+        assert sorted(outcomes(answers)) == ["accepted", "quarantined"]
+        shop.database.seal = sealed_before
+        assert outcomes(await facts.replay(shop.database, actor="cli")) == ["accepted"]
 
     async def test_one_of_a_source_that_may_not_speak_about_the_order_goes_on_waiting(self, shop: Shop) -> None:
         stranger = POS._replace(source="stranger", sources=frozenset())

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger.engine import Database
+from ledger.reads.stock import nearby_stock
 from ledger.tables import location
 from tests.web.retail import order, rows
 from tests.web.test_api_orders import ORDERS, problem
@@ -42,6 +43,18 @@ class TestRank:
         near = (await ask(standing, "APPLE:1", near="S1"))["locations"]
         assert [round(one["distance_km"], 1) for one in near] == [0.0, 22.2, 778.4]
         assert {one["distance_km"] for one in (await ask(standing, "APPLE:1"))["locations"]} == {None}
+
+    async def test_a_place_without_coordinates_has_no_distance_and_comes_last_among_equals(
+        self, web: httpx2.AsyncClient, retailer: Database
+    ) -> None:
+        async with retailer.engine.begin() as conn:
+            await conn.execute(location.update().where(location.c.code == "S2").values(latitude=None))
+        body = await ask(web, "APPLE:1", near="S1")
+        assert codes(body) == ["S1", "S9", "S2"]
+        assert body["locations"][2]["distance_km"] is None
+        async with retailer.read() as conn:
+            found = await nearby_stock(conn, None, "S1", "APPLE")
+        assert [(one.stock.location, one.distance_km is None) for one in found] == [("S9", False), ("S2", True)]
 
     async def test_the_limit_cuts_the_answer_and_not_what_was_asked(self, standing: httpx2.AsyncClient) -> None:
         body = await ask(standing, "APPLE:1", limit=1)

@@ -34,4 +34,3 @@ def upgrade() -> None:
         "CREATE TRIGGER stock_begins_below_zero AFTER INSERT ON stock FOR EACH ROW"
         " WHEN (NEW.available < 0) EXECUTE FUNCTION keep_below_zero()"
     )
-    op.execute("INSERT INTO below_zero (location, sku) SELECT location, sku FROM stock WHERE available < 0")
