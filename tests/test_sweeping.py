@@ -19,7 +19,7 @@ async def test_a_hold_that_ran_out_is_given_back_while_the_worker_runs(
     wanted = HoldIn.model_validate({"hold_id": "C-1", "channel": "web", "lines": lines, "expires_in_s": 1})
     await holds.open_hold(shop.database, WEB, wanted, idempotency_key=None)
     stop = asyncio.Event()
-    sweeping = asyncio.create_task(keep_sweeping(shop.database, stop))
+    sweeping = asyncio.create_task(keep_sweeping(lambda: holds.sweep(shop.database), 0.2, stop))
 
     async def is_back() -> bool:
         return bool(await shop.value("SELECT available = 5 FROM stock WHERE location = 'S1'"))

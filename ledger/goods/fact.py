@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import Malformed, NotAllowed, UnknownSku
+from domain.errors import Malformed, NotAllowed
 from domain.events import PosSale, StockAdjusted, StockReceived
 from domain.policy import Policy
 from ledger import reference
@@ -81,11 +81,8 @@ def check_items(fact: GoodsFact, costs: Mapping[tuple[str, str], UnitCost]) -> N
     unknown = [sku for sku in dict.fromkeys(wanted) if (entity, sku) not in costs]
     if not unknown:
         return
-    named = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
     pointer = "/data/sku" if isinstance(fact.data, StockAdjusted) else f"/data/lines/{wanted.index(unknown[0])}/sku"
-    raise UnknownSku(
-        f"SKU {named} is not in the master data; load it with `endcap load`, or correct the line.", pointer=pointer
-    )
+    raise reference.unknown_skus(unknown, pointer)
 
 
 def needs_review(fact: GoodsFact, costs: Mapping[tuple[str, str], UnitCost]) -> bool:

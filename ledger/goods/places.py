@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import any_, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import UnknownLocation
 from domain.policy import Policy, merge
+from ledger import reference
 from ledger.tables import api_key, entity, location, policy_document
 
 MAX_AGE_S = 1.0
@@ -74,10 +74,7 @@ class Places:
         """A location by its code. Raises `UnknownLocation`."""
         found = self._places.get(code)
         if found is None:
-            raise UnknownLocation(
-                f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.",
-                pointer=pointer,
-            )
+            raise reference.unknown_location(code, pointer)
         return found
 
     def policy(self, where: GoodsPlace, at: datetime) -> Policy:
