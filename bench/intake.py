@@ -211,15 +211,20 @@ _GROWTH = """
     INSERT INTO movement (kind, sku, quantity, from_location, from_account, to_location, to_account, entity, cause,
             actor, at)
         SELECT 'reserved', 'K' || lpad((g % 10000)::text, 5, '0'), 1, 'L1', 'available', 'L1', 'reserved', 'E1',
-            'intake:old-' || g, 'grown', now() FROM generate_series(:first, :last) g;
+            'intake:old-' || g, 'grown', now()
+            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
     INSERT INTO journey_step (journey_id, step, occurrence, input_hash, detail, actor, at)
-        SELECT 'bopis:old-' || g, 'placed', '1', '', 'grown', 'grown', now() FROM generate_series(:first, :last) g;
+        SELECT 'bopis:old-' || g, 'placed', '1', '', 'grown', 'grown', now()
+            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
     INSERT INTO idempotency (source, key, body_hash, status)
-        SELECT 'old', 'order-' || g, '\\x00', 201 FROM generate_series(:first, :last) g;
+        SELECT 'old', 'order-' || g, '\\x00', 201
+            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
     INSERT INTO event_inbox (source, event_id, type, body_hash, occurred_at, outcome)
-        SELECT 'old', g::text, 'pos.sale', '\\x00', now(), 'accepted' FROM generate_series(:first, :last) g;
+        SELECT 'old', g::text, 'pos.sale', '\\x00', now(), 'accepted'
+            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
     INSERT INTO outbox_counter (target, last_seq)
-        SELECT 'bopis-old-' || g, 1 FROM generate_series(:first, :last) g
+        SELECT 'bopis-old-' || g, 1
+            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g
 """
 
 

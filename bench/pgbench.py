@@ -52,7 +52,10 @@ async def once(url: str, script: str) -> None:
 
 
 async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int) -> Load:
-    """Prepared statements, generic plans, two threads; what deadlocks is sent again. Raises RuntimeError with pgbench's words when it fails."""
+    """Prepared statements, generic plans, two threads; what deadlocks is sent again.
+
+    Raises RuntimeError with pgbench's words when it fails.
+    """
     told = await _pgbench(url, scripts, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds))
     latency = re.search(r"latency average = ([\d.]+) ms", told)
     found = re.search(r"tps = ([\d.]+)", told)
