@@ -1,0 +1,92 @@
+"""Runs pgbench on scripts and returns what PostgreSQL does of them in a second."""
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from embedded.postgres import find_binaries
+
+# The settings of the connections that carry the product's own batches.
+_PLANNER = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "plan_cache_mode=force_generic_plan",
+        "enable_seqscan=off",
+        "enable_hashjoin=off",
+        "enable_mergejoin=off",
+        "jit=off",
+    )
+)
+
+
+class Load(NamedTuple):
+    """Transactions a second, and the latency of one in milliseconds, with so many clients."""
+
+    per_s: float
+    latency_ms: float
+    clients: int
+
+
+def program() -> Path:
+    """pgbench beside the server's programs, or the system's. Raises FileNotFoundError, saying what to install."""
+    beside = find_binaries() / "pgbench"
+    if beside.exists():
+        return beside
+    on_path = shutil.which("pgbench")
+    if on_path is None:
+        raise FileNotFoundError(
+            "pgbench is missing: install Debian's postgresql-contrib, or the server's client tools."
+        )
+    return Path(on_path)
+
+
+async def once(url: str, script: str) -> None:
+    """One transaction by one client."""
+    await _pgbench(url, [script], "-c", "1", "-t", "1")
+
+
+async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int) -> Load:
+    """Prepared statements, generic plans, two threads; what deadlocks is sent again.
+
+    Raises RuntimeError with pgbench's words when it fails.
+    """
+    told = await _pgbench(url, scripts, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds))
+    latency = re.search(r"latency average = ([\d.]+) ms", told)
+    found = re.search(r"tps = ([\d.]+)", told)
+    if latency is None or found is None:  # so many clients that none got to its end in this time
+        return Load(0.0, float("inf"), clients)
+    return Load(float(found.group(1)), float(latency.group(1)), clients)
+
+
+async def _pgbench(url: str, scripts: Sequence[str], *options: str) -> str:
+    at = urlsplit(url)
+    with tempfile.TemporaryDirectory(prefix="endcap-pgbench-") as folder:
+        files = []
+        for number, script in enumerate(scripts):
+            file = Path(folder) / f"{number}.sql"
+            file.write_text(script, encoding="utf-8")
+            files += ["-f", str(file)]
+        process = await asyncio.create_subprocess_exec(
+            str(program()), "-n", "-M", "prepared", "--max-tries=20", *options,
+            "-h", str(at.hostname), "-p", str(at.port), "-U", str(at.username), *files, at.path.lstrip("/"),
+            env=os.environ | {"PGPASSWORD": at.password or "", "PGOPTIONS": _PLANNER},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, error = await process.communicate()
+    told = out.decode()
+    failed = re.search(r"number of failed transactions: (\d+)", told)
+    if process.returncode or (failed and int(failed.group(1))):
+        raise RuntimeError(f"pgbench failed: {error.decode()[-2000:]}{told[-500:]}")
+    return told
+
+
+async def best(url: str, scripts: Sequence[str], *, seconds: int, clients: Sequence[int] = (1, 4, 16, 64)) -> Load:
+    """The best of several numbers of clients."""
+    loads = [await run(url, scripts, clients=number, seconds=seconds) for number in clients]
+    return max(loads, key=lambda load: load.per_s)

@@ -1,0 +1,73 @@
+"""The product's own statements as a pgbench script: recorded while it takes orders, with their arguments, and then
+sent by pgbench with other keys.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+
+KEY, SKU, UID = "ZKEYZ", "ZSKUZ", "ZUIDZ"
+_CUSTOMER = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?=[0-9a-f]{24}(?![0-9a-f]))")
+_PARAMETER = re.compile(r"\$(\d+)")
+_SETTING = re.compile(r"^\s*(BEGIN|COMMIT|SET|NOTIFY)\b")
+_COLON = "¦"  # pgbench takes every colon before a word for a variable, in strings too
+
+
+class Recording:
+    """What one connection sends while `work` runs on it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    async def of(self, conn: asyncpg.Connection, work: Callable[[], Awaitable[object]]) -> "Recording":
+        def heard(query: asyncpg.connection.LoggedQuery) -> None:
+            self.sent.append((query.query, tuple(query.args or ())))
+
+        with conn.query_logger(heard):
+            await work()
+            await asyncio.sleep(0)  # asyncpg tells its listeners a turn later
+        return self
+
+    async def script(self, conn: asyncpg.Connection, variables: str, *, sku: str | None = None) -> str:
+        """A pgbench script; `variables` are its first lines and must set `n`, the number that makes a key new.
+
+        `sku` is the SQL expression that takes the place of the recorded SKU.
+        """
+        lines = [variables]
+        for query, args in self.sent:
+            if _SETTING.match(query):
+                lines.append(query.strip().rstrip(";") + ";")
+                continue
+            types = (await conn.prepare(query)).get_parameters()
+            values = [await self._text(conn, kind.name, arg) for kind, arg in zip(types, args, strict=True)]
+            named = [
+                f"({self._expression(value, sku)})::{kind.name}" if value is not None else f"NULL::{kind.name}"
+                for kind, value in zip(types, values, strict=True)
+            ]
+            parts = _PARAMETER.split(query)  # text, number, text, number, …
+            parts[1::2] = [named[int(number) - 1] for number in parts[1::2]]
+            lines.append("".join(parts).strip().rstrip(";") + ";")
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    async def _text(conn: asyncpg.Connection, kind: str, arg: Any) -> str | None:
+        found: str | None = await conn.fetchval(f"SELECT ($1::{kind})::text", arg)
+        return found
+
+    @staticmethod
+    def _expression(value: str, sku: str | None) -> str:
+        value = _CUSTOMER.sub(UID, value)
+        quoted = value.replace("'", "''").replace(":", _COLON)
+        expression = f"'{quoted}'::text"
+        if ":" in value:
+            expression = f"translate({expression}, '{_COLON}', chr(58))"
+        if KEY in value:
+            expression = f"replace({expression}, '{KEY}', :n::text)"
+        if UID in value:
+            expression = f"replace({expression}, '{UID}', lpad(to_hex(:n::bigint), 8, '0'))"
+        if sku is not None and SKU in value:
+            expression = f"replace({expression}, '{SKU}', {sku})"
+        return expression
