@@ -265,15 +265,24 @@ class Rows:
         return "accepted"
 
     def _doubt(self, place: Place) -> None:
-        """Where the book is below zero, the newest promises may be the broken ones."""
+        """Where the book is below zero, promises are doubted: those that are verified already count, then the newest of
+        which nothing is staged, with the least at stake.
+        """
         short = -self.stock[place]["available"]
         held = [
-            (-line.holds[place[0]][0], line.holds[place[0]][1], f"{key}/{name}", line)
+            (
+                not line.doubted,
+                line.staged > 0,
+                -line.holds[place[0]][0],
+                line.gross // line.ordered * (line.reserved + line.found),
+                f"{key}/{name}",
+                line,
+            )
             for key, order in self.orders.items()
             for name, line in order.lines.items()
             if (order.at, line.sku) == place and line.reserved + line.found > 0
         ]
-        for *_, line in sorted(held, key=lambda row: row[:3]):
+        for *_, line in sorted(held, key=lambda row: row[:5]):
             if short <= 0:
                 break
             short -= line.reserved + line.found
