@@ -86,6 +86,7 @@ class Settings(LocalSettings):
 
     # Demo
     demo: bool = False
+    mailbox_url: str | None = None  # where the demo's mails can be read; pages of the demo link to it
 
     # Behaviour of the processes
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -100,7 +101,7 @@ class Settings(LocalSettings):
     temporal_sqlite_synchronous: Literal["full", "normal"] = "full"
     postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
 
-    @field_validator("public_url", "asset_base", "payment_url")
+    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url")
     @classmethod
     def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None or value == "":

@@ -21,6 +21,8 @@ POLICIES: list[dict[str, Any]] = [
                 "write_off_minor": 2_500,
             },
             "stock": {"adjustment_review_minor": 5_000},
+            # Whoever tries things out decides more in an hour than a manager does in a week.
+            "approvals": {"mails_per_person_hour": 20},
         },
     }
 ]

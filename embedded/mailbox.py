@@ -19,7 +19,7 @@ from email.utils import getaddresses
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -36,14 +36,14 @@ _NAME = re.compile(r"[0-9TZ]{16,24}-[0-9]+-[a-z0-9.@_+-]{1,80}\.eml")
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:46rem;padding:1rem;color:#1d2430;background:#f6f7f9}
-a{color:#14508c}nav a{margin-right:.75rem}h1{font-size:1.25rem}ul{list-style:none;padding:0}
+a{color:#14508c}select,button{font:inherit;max-width:100%;min-height:2.5rem}h1{font-size:1.25rem}ul{list-style:none;padding:0}
 li,article{background:#fff;border:1px solid #dde1e7;border-radius:8px;padding:.75rem 1rem;margin:.5rem 0}
 small{color:#5b6573}pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}
 @media(prefers-color-scheme:dark){body{background:#14171c;color:#e6e9ee}li,article{background:#1d222a;border-color:#333b47}
 a{color:#8ec2f5}small{color:#9aa5b4}}
 """
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
@@ -134,11 +134,15 @@ def make_pages(folder: Path) -> Starlette:
         wanted = request.query_params.get("to")
         found = files()
         people = sorted({addressee_of(file) for file in found})
-        links = "".join(f'<a href="/?{urlencode({"to": who})}">{html.escape(who)}</a>' for who in people)
+        choices = "".join(
+            f"<option{' selected' if who == wanted else ''}>{html.escape(who)}</option>" for who in people
+        )
         shown = [file for file in found if wanted in {None, addressee_of(file)}][:SHOWN]
         rows = "".join(_row(file) for file in shown) or "<li>No mail yet.</li>"
         return page(
-            f"Mails to {wanted}" if wanted else "Demo mailbox", f'<nav><a href="/">all</a>{links}</nav><ul>{rows}</ul>'
+            f"Mails to {wanted}" if wanted else "Demo mailbox",
+            f'<form><label>Mails to <select name="to">{choices}</select></label> <button>Show</button>'
+            f' <a href="/">all</a></form><ul>{rows}</ul>',
         )
 
     def _row(file: Path) -> str:

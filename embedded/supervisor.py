@@ -190,7 +190,12 @@ class Supervisor:
         if self.settings.smtp_host is not None or not self.settings.demo:
             return
         self.settings = self.settings.model_copy(
-            update={"smtp_host": "127.0.0.1", "smtp_port": self.ports["smtp"], "smtp_tls": "none"}
+            update={
+                "smtp_host": "127.0.0.1",
+                "smtp_port": self.ports["smtp"],
+                "smtp_tls": "none",
+                "mailbox_url": f"http://127.0.0.1:{self.ports['mailbox']}",
+            }
         )
         child = children.mailbox(
             self.settings.model_copy(update={"database_url": "postgresql://unused", "temporal_address": "unused:0"}),

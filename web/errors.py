@@ -101,7 +101,7 @@ def answer(found: Problem, headers: dict[str, str] | None = None) -> JSONRespons
 
 def validation_errors(errors: Sequence[Any], prefix: str = "") -> list[FieldError]:
     """pydantic's errors with a pointer per field. The value that was sent is not repeated: it may be personal data."""
-    found = []
+    found: list[FieldError] = []
     for error in errors:
         place = [str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]]
         if place and place[0] == "body":
@@ -109,7 +109,13 @@ def validation_errors(errors: Sequence[Any], prefix: str = "") -> list[FieldErro
         pointer = prefix + "".join(f"/{part}" for part in place)
         detail = str(error["msg"]).removeprefix("Value error, ")
         found.append(FieldError(pointer=pointer, code=str(error["type"]), detail=detail))
-    return found
+    # A list whose entries are wrong counts as empty besides: to say so as well only misleads.
+    inside = [one.pointer for one in found]
+    return [
+        one
+        for one in found
+        if one.code != "too_short" or not any(pointer.startswith(f"{one.pointer}/") for pointer in inside)
+    ]
 
 
 def validation_problem(errors: Sequence[Any], instance: str) -> Problem:

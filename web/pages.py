@@ -17,12 +17,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 from markupsafe import Markup, escape
 
-from domain.errors import DomainError
+from domain.errors import DomainError, Malformed
 from domain.ids import parse_journey_id
 from domain.words import kind_title, local, money, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.sessions import SignInFirstError, way_to_sign_in
 
+MAX_NOTE = 4_000
+MAX_FORM = 20_000  # refused without ceremony; what lies between is refused with the text still in its field
 HTMX = "htmx.org@4.0.1/dist/htmx.min.js"
 # Of the file in the published package; its own read-me names the hash of the release before.
 HTMX_SRI = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
@@ -60,6 +62,14 @@ def start_of_day(now: datetime, zone: str) -> datetime:
 def paragraphs(text: str) -> Markup:
     """Free text of people: escaped, its line breaks kept."""
     return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def written(text: str) -> str:
+    """What somebody wrote into a form, without the line ends that browsers make of it. Raises `Malformed`."""
+    words = text.replace("\r\n", "\n").strip()
+    if len(words) > MAX_NOTE:
+        raise Malformed(f"A text has {MAX_NOTE:,} characters at most; this one has {len(words):,}. Shorten it.")
+    return words
 
 
 def without(things: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -142,6 +152,7 @@ def page(
         "person": None,
         "section": "",
         "demo": settings.demo,
+        "mailbox_url": settings.mailbox_url if settings.demo else None,
         "htmx_url": f"{settings.asset_base}/{HTMX}",
         "htmx_sri": HTMX_SRI,
         "here": request.url.path,

@@ -230,6 +230,19 @@ class TestKeys:
         assert (await as_key("web").get("/api/v1/journeys")).status_code == 200
 
 
+class TestPointing:
+    async def test_one_wrong_quantity_is_one_error(self, standing: httpx2.AsyncClient) -> None:
+        body = order("P-1")
+        body["lines"][0]["quantity"] = -1
+        found = problem(await standing.post(ORDERS, json=body), 422, "malformed")
+        assert "/lines/0/quantity" in [error["pointer"] for error in found["errors"]]
+        assert "/lines" not in [error["pointer"] for error in found["errors"]]
+
+    async def test_no_lines_at_all_are_too_few(self, standing: httpx2.AsyncClient) -> None:
+        found = problem(await standing.post(ORDERS, json=order("P-1", lines=[])), 422, "malformed")
+        assert [error["pointer"] for error in found["errors"]] == ["/lines"]
+
+
 class TestInstants:
     """An instant that no calendar reaches is refused at its field, before anything is reckoned with it."""
 

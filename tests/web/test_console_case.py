@@ -265,7 +265,14 @@ class TestWork:
         assert len(kinds) >= 4
 
     @pytest.mark.parametrize(
-        "form", [{}, {"reason": "x"}, {"reason": "", "until": "2099-01-01T10:00"}, {"reason": "x", "until": "soon"}]
+        "form",
+        [
+            {},
+            {"reason": "x"},
+            {"reason": "", "until": "2099-01-01T10:00"},
+            {"reason": "x", "until": "soon"},
+            {"reason": "x", "until": "0001-01-01T00:00+14:00"},
+        ],
     )
     async def test_waiting_needs_a_reason_and_an_end(
         self, sign_in: SignIn, retailer: ledger.engine.Database, form: dict[str, str]

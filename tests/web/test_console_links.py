@@ -106,6 +106,23 @@ class TestVerdict:
         assert (await ana.post(path, data=form | {"verdict": "reject", "note": "too much"})).status_code == 303
         assert await state_of(retailer, approval_id) == "rejected"
 
+    async def test_a_long_reason_is_counted_as_the_browser_counts_it(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id)
+        client = browse()
+        form = form_of((await client.get(path)).text)
+        lines = "a line\r\n" * 800  # 5,600 characters in the field, 6,400 on the wire
+        refused = await client.post(path, data={**form, "verdict": "reject", "note": lines})
+        assert refused.status_code == 422
+        assert "4,000 characters at most; this one has 5,599" in refused.text
+        assert "a line\na line" in refused.text.replace("\r", "")
+        form = form_of(refused.text)
+        taken = await client.post(path, data={**form, "verdict": "reject", "note": "a line\r\n" * 571})
+        assert taken.status_code == 303  # 3,997 characters in the field, 4,568 on the wire
+        assert await state_of(retailer, approval_id) == "rejected"
+
     async def test_a_question_leaves_it_open(self, retailer: ledger.engine.Database, browse: Browse) -> None:
         approval_id = await an_approval(retailer)
         path = await mailed(retailer, approval_id)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import insert
 
 import ledger.engine
@@ -49,6 +50,15 @@ class TestHome:
         sam, sol = await sign_in("sam.ortega"), await sign_in("sol.byrne")
         assert f'href="/console/cases/{case_id}"' in (await sam.get("/")).text
         assert "Not on the shelf" not in (await sol.get("/")).text
+
+    @pytest.mark.parametrize(("demo", "links"), [(True, 1), (False, 0)])
+    async def test_the_demos_mailbox_is_one_click_away_and_nobody_elses_is(
+        self, sign_in: SignIn, app: FastAPI, demo: bool, links: int
+    ) -> None:
+        changed = {"mailbox_url": "http://127.0.0.1:9/mails", "demo": demo}
+        app.state.settings = app.state.settings.model_copy(update=changed)
+        page = (await (await sign_in("sam.ortega")).get("/console/help")).text
+        assert page.count('href="http://127.0.0.1:9/mails"') == links
 
     async def test_without_refunds_the_page_behind_the_figure_says_so(self, sign_in: SignIn) -> None:
         assert "No refund was confirmed today" in (await (await sign_in("sam.ortega")).get("/console/refunds")).text

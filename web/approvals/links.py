@@ -17,7 +17,7 @@ from ledger.transaction import Transaction
 from web.approvals import proof
 from web.console.approvals import check_verdict, context_of
 from web.errors import STATUS_OF_FAMILY
-from web.pages import ConsoleRoute, page
+from web.pages import MAX_FORM, ConsoleRoute, page, written
 from web.sessions import Visitor, attempts_of, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -113,7 +113,7 @@ async def give(
     token: str,
     visitor: Visitor,
     verdict: Annotated[str, Form()] = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    note: Annotated[str, Form(max_length=MAX_FORM)] = "",
     version: Annotated[int | None, Form()] = None,
     proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
 ) -> Response:
@@ -132,7 +132,7 @@ async def give(
             raise NotAllowed(f"This link is {opened.approver.name}'s, and you are signed in as {visitor.name}.")
         check_verdict(verdict)
         await record_verdict(
-            database, opened.row.approval_id, opened.approver, verdict=verdict, note=note.strip(),
+            database, opened.row.approval_id, opened.approver, verdict=verdict, note=written(note),
             version=version, via="link", by_link=True,
         )  # fmt: skip
     except DomainError as refused:

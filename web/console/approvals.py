@@ -13,7 +13,7 @@ from ledger.approval import answer, record_verdict
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
 from web.errors import STATUS_OF_FAMILY
-from web.pages import ConsoleRoute, address, page, see
+from web.pages import MAX_FORM, ConsoleRoute, address, page, see, written
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -85,7 +85,7 @@ async def give(
     person: SignedIn,
     approval_id: int,
     verdict: Annotated[str, Form()] = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    note: Annotated[str, Form(max_length=MAX_FORM)] = "",
     version: Annotated[int | None, Form()] = None,
 ) -> Response:
     """Record the verdict of the person who is signed in; a form sent as it was shown decides nothing."""
@@ -95,7 +95,7 @@ async def give(
     try:
         check_verdict(verdict)
         await record_verdict(
-            database, approval_id, person, verdict=verdict, note=note.strip(), version=version, via="console",
+            database, approval_id, person, verdict=verdict, note=written(note), version=version, via="console",
             by_link=False,
         )  # fmt: skip
     except DomainError as refused:
@@ -105,14 +105,14 @@ async def give(
 
 @router.post("/console/approvals/{approval_id}/answer")
 async def answer_question(
-    request: Request, person: SignedIn, approval_id: int, text: Annotated[str, Form(max_length=4000)] = ""
+    request: Request, person: SignedIn, approval_id: int, text: Annotated[str, Form(max_length=MAX_FORM)] = ""
 ) -> Response:
     """Answer what an approver has asked; the clock goes on with the time that was left."""
     database = database_of(request)
     async with database.read() as conn:
         await approval_detail(conn, person, approval_id)
     try:
-        await answer(database, approval_id, person, text=text, via="console")
+        await answer(database, approval_id, person, text=written(text), via="console")
     except DomainError as refused:
         return await show_one(request, person, approval_id, refused=refused, note=text)
     return see(request, f"/console/approvals/{approval_id}")

@@ -24,7 +24,7 @@ from ledger.reads.journeys import CustomerView, JourneyDetail, journey_customer,
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.errors import STATUS_OF_FAMILY
-from web.pages import ConsoleRoute, is_partial, page, see
+from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -219,12 +219,13 @@ async def wait(
 
 @router.post("/console/cases/{case_id}/comment")
 async def comment(
-    request: Request, person: SignedIn, case_id: int, text: Annotated[str, Form(max_length=4000)] = ""
+    request: Request, person: SignedIn, case_id: int, text: Annotated[str, Form(max_length=MAX_FORM)] = ""
 ) -> Response:
     async def work() -> None:
-        if not text.strip():
+        words = written(text)
+        if not words:
             raise Malformed("The comment is empty.")
-        await cases.comment(database_of(request), case_id, person, text=text.strip(), via="console")
+        await cases.comment(database_of(request), case_id, person, text=words, via="console")
 
     return await act(request, person, case_id, work, draft={"text": text})
 
@@ -235,7 +236,7 @@ async def decide(
     person: SignedIn,
     case_id: int,
     option: Annotated[str, Form(max_length=200)] = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
+    note: Annotated[str, Form(max_length=MAX_FORM)] = "",
     version: Annotated[int | None, Form()] = None,
     confirmed: Annotated[list[str], Form()] = [],  # noqa: B006
     shown: Annotated[list[str], Form()] = [],  # noqa: B006
@@ -255,7 +256,7 @@ async def decide(
         check_confirmed(chosen, confirmed)
         parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True)}
         await cases.decide(
-            database, case_id, person, option_id=chosen.id, parameters=parameters, note=note.strip(), version=version,
+            database, case_id, person, option_id=chosen.id, parameters=parameters, note=written(note), version=version,
             via="console",
         )  # fmt: skip
 
@@ -283,6 +284,6 @@ def read_local(text: str, zone: str) -> datetime:
     """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
     try:
         there = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Malformed("Say until when, as a date and a time.") from error
-    return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)

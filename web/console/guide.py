@@ -13,7 +13,7 @@ KEYS = (
     (("x",), "select the case", "queue"),
     (("o",), "open the case", "queue"),
     (("m",), "claim the case", "queue, case"),
-    (("1", "9"), "choose a way out, from the first to the ninth; Decide still has to be pressed", "case"),
+    (("1 … 9",), "choose a way out, from the first to the ninth; Decide still has to be pressed", "case"),
     (("c",), "write a comment", "case"),
     (("/",), "search", "queue, orders, stock"),
     (("?",), "this page", "everywhere"),

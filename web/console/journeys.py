@@ -110,7 +110,7 @@ async def show_one(
         "due_words": due_words,
         "own_now": own_now,
         "may_skip": demo and order.closed_at is None and may_act(person, order),
-        "passes": [due for due in order.dues if due.at <= own_now + SKIP],
+        "passes": list(dict.fromkeys(due_words(due.name) for due in order.dues if due.at <= own_now + SKIP)),
         "skip_h": int(SKIP.total_seconds() // 3600),
         "refusal": refused,
     }
