@@ -35,6 +35,6 @@ async def test_a_sweep_that_fails_is_logged_and_run_again_until_the_worker_stops
 async def test_every_sweep_finds_nothing_to_do_in_an_empty_database(database: OwnDatabase) -> None:
     opened = Database(database.url)
     try:
-        assert [await sweep() for sweep, _ in sweeps(opened)] == [0, 0, 0]
+        assert {await sweep() for sweep, _ in sweeps(opened)} == {0}
     finally:
         await opened.dispose()

@@ -196,7 +196,9 @@ class Driver:
         situation = await self.situation(command.order)
         if situation.case_id is None:
             return "refused"
-        confirmed = {"agreed_by_phone": True}
+        offered = await self.shop.value("SELECT options FROM case_file WHERE id = :id", id=situation.case_id)
+        asks: list[str] = next((one["confirms"] for one in offered if one["id"] == option), [])
+        confirmed = dict.fromkeys(asks, True)
         try:
             await case.decide(
                 self.shop.database, situation.case_id, ANA, option_id=option, parameters=confirmed, via="test"

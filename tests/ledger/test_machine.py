@@ -197,7 +197,10 @@ class Retailer(RuleBasedStateMachine):
     def _happen(self, *numbers: int) -> None:
         async def happen() -> None:
             alone = len(numbers) == 1
-            commands = [found for number in numbers if (found := await self._command(number, alone=alone)) is not None]
+            found = [one for number in numbers if (one := await self._command(number, alone=alone)) is not None]
+            # Two answers of the provider at once for one order would answer the same question: one is enough.
+            answered = {command.order: command for command in found if command.kind == "provider"}
+            commands = [command for command in found if command.kind != "provider"] + list(answered.values())
             if commands:
                 await self._take(commands)
 
