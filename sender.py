@@ -154,7 +154,8 @@ class Sender:
             await mails.mail_failed(self._database, row.id, str(error), retry_at, to=to_name)
         except (MailRefusedError, TemplateError, DomainError) as error:
             log.error("mail %s (%s) cannot be sent: %s", row.id, row.template, error)  # noqa: TRY400
-            await mails.mail_failed(self._database, row.id, f"{type(error).__name__}: {error}", None, to=to_name)
+            said = str(error) if isinstance(error, MailRefusedError) else f"{type(error).__name__}: {error}"
+            await mails.mail_failed(self._database, row.id, said, None, to=to_name)
         except (DBAPIError, OSError):
             raise  # not this mail's fault: its lease ends, and it is taken in hand again
         except Exception as error:

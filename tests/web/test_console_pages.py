@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 import ledger.engine
+from domain.case import CaseOption, Consequence, StockEffect
 from ledger import tables
 from ledger.transaction import Transaction
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
@@ -160,3 +161,23 @@ class TestHelp:
 
     async def test_nobody_reads_it_without_signing_in(self, browse: Callable[[], httpx2.AsyncClient]) -> None:
         assert (await browse().get("/console/help")).status_code == 303
+
+
+class TestConsequences:
+    def test_many_items_are_summed_up_and_can_be_unfolded(self) -> None:
+        moved = [StockEffect(location="S1", sku=f"K{number}", quantity=2, effect="released") for number in range(6)]
+        option = CaseOption(id="x", label="X", consequence=Consequence(stock=(*moved, effect_at("S2"))))
+        said = templates.get_template("parts.html").module.consequence(option, {}, {})  # type: ignore[attr-defined]
+        assert "Released: 12 units of 6 items at S1" in said
+        assert said.count("2 × K") == 6
+        assert "Reserved: 1 × TEA at S2" in " ".join(said.split())
+
+    def test_items_of_one_name_are_told_apart_by_their_sku(self) -> None:
+        option = CaseOption(id="x", label="X", consequence=Consequence(stock=(effect_at("S2"),)))
+        names = {"TEA": "Tea", "TEA-2": "Tea"}
+        said = templates.get_template("parts.html").module.consequence(option, names, {})  # type: ignore[attr-defined]
+        assert "1 × Tea <code>TEA</code>" in said
+
+
+def effect_at(location: str) -> StockEffect:
+    return StockEffect(location=location, sku="TEA", quantity=1, effect="reserved")
