@@ -78,12 +78,11 @@ def pick_due(placed_at: datetime, promised_at: datetime | None, policy: BopisPol
     """
     start = next_opening(placed_at, hours)
     day = hours.spans(hours.local_date(start))
-    if (
-        day is not None
-        and day[0] <= start < day[1]
-        and day[1] - start < timedelta(seconds=policy.cutoff_before_close_s)
-    ):
-        start = next_opening(day[1], hours)
+    if day is not None and day[0] <= start < day[1]:
+        reopens = next_opening(day[1], hours)
+        # Where one day's hours run into the next, nobody closes and there is no cut-off.
+        if reopens > day[1] and day[1] - start < timedelta(seconds=policy.cutoff_before_close_s):
+            start = reopens
     due = add_open_time(start, timedelta(seconds=policy.pick_open_s), hours)
     if promised_at is not None:
         due = max(min(due, promised_at - timedelta(seconds=policy.pick_before_promise_s)), placed_at)

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from domain.bopis import FINAL, TRANSITIONS, BopisState, check_transition, nag_dues, pick_due, window_dues
-from domain.calendars import OpeningHours
+from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.errors import StateConflict
 from domain.policy import BopisPolicy
 
@@ -56,6 +56,9 @@ class TestPickDue:
 
     def test_on_saturday_night_it_is_picked_on_monday(self) -> None:
         assert pick_due(at(7, 20, 55), None, POLICY, STORE) == at(9, 11)
+
+    def test_a_store_that_never_closes_has_no_cut_off(self) -> None:
+        assert pick_due(at(2, 23, 30), None, POLICY, ALWAYS_OPEN) == at(3, 1, 30)
 
     def test_reminders_are_shares_of_the_way(self) -> None:
         dues = nag_dues(at(2, 10), at(2, 12), POLICY)
