@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +15,14 @@ from temporalio.worker import Worker
 import wire
 from domain.messages import Message, Situation, Told
 from tests.fakes import FakeSteps
+from tests.shop import open_shop
+from tests.workflows.hub import Hub
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
 
 if TYPE_CHECKING:
-    from tests.conftest import TemporalServer
+    from tests.conftest import Database, TemporalServer
 
 type Handle = WorkflowHandle[Any, Any]
 
@@ -79,3 +82,12 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
     )
     async with worker:
         yield Stage(temporal, task_queue, steps, eventually)
+
+
+@pytest.fixture
+async def hub(
+    database: Database, temporal: TemporalServer, task_queue: str, tmp_path: Path, eventually: Callable[..., Any]
+) -> AsyncIterator[Hub]:
+    shop = await open_shop(database.url, tea={"S1": 5, "S2": 5})
+    yield Hub(shop, temporal.client, task_queue, tmp_path / "sandbox.sqlite", eventually)
+    await shop.database.dispose()
