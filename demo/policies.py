@@ -19,8 +19,10 @@ POLICIES: list[dict[str, Any]] = [
                 "appeasement_minor": 1_000,
                 "sign_in_minor": 20_000,
                 "write_off_minor": 2_500,
+                "count": {"manager_minor": 2_500, "finance_minor": 25_000},
+                "adjustment": {"manager_minor": 2_500, "finance_minor": 25_000},
+                "transfer": {"manager_minor": 10_000, "finance_minor": 100_000},
             },
-            "stock": {"adjustment_review_minor": 5_000},
             # Whoever tries things out decides more in an hour than a manager does in a week.
             "approvals": {"mails_per_person_hour": 20},
         },

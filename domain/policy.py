@@ -6,10 +6,11 @@ roles, never people.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from domain.bands import Limits
 from domain.stock import DoubtRule
 
 HOUR_S = 3600
@@ -52,15 +53,35 @@ class SourcingPolicy(Part):
 
 class StockPolicy(Part):
     channel_threshold: dict[str, int] = {}
-    adjustment_review_minor: int = Field(5_000, ge=0)
     negative_after_s: int = Field(HOUR_S, gt=0)
     # Which promise is doubted first when the till may have sold it; the next rule decides where one leaves a tie.
     doubt_first: tuple[DoubtRule, ...] = ("newest", "least_at_stake")
 
 
-class Bands(Part):
-    """At or above a limit somebody must approve; an amount of 0 asks always."""
+class BandPolicy(Part):
+    """Minor units from which a manager, and from which finance must approve; `null` never asks that level."""
 
+    manager_minor: int | None = Field(ge=0)
+    finance_minor: int | None = Field(ge=0)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.manager_minor, self.finance_minor)
+
+    @model_validator(mode="after")
+    def _finance_looks_at_more(self) -> Self:
+        manager, finance = self.manager_minor, self.finance_minor
+        if manager is not None and finance is not None and finance < manager:
+            raise ValueError("the limit of finance is not below that of a manager")
+        return self
+
+
+class Bands(Part):
+    """At or above a limit somebody must approve; an amount of 0 asks always. Stock counts at cost."""
+
+    count: BandPolicy = BandPolicy(manager_minor=5_000, finance_minor=50_000)
+    adjustment: BandPolicy = BandPolicy(manager_minor=5_000, finance_minor=50_000)
+    transfer: BandPolicy = BandPolicy(manager_minor=50_000, finance_minor=500_000)
     refund_approval_minor: int = Field(20_000, ge=0)
     appeasement_minor: int = Field(1_000, ge=0)
     sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
@@ -125,6 +146,20 @@ class Policy(Part):
     authority: AuthorityPolicy = AuthorityPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, data: Any) -> Any:
+        """Documents and running journeys may still name the band of adjustments `stock.adjustment_review_minor`."""
+        stock = data.get("stock") if isinstance(data, Mapping) else None
+        if not isinstance(stock, Mapping) or "adjustment_review_minor" not in stock:
+            return data
+        limit = stock["adjustment_review_minor"]
+        finance = ((data.get("bands") or {}).get("adjustment") or Bands().adjustment.model_dump())["finance_minor"]
+        if isinstance(limit, int) and finance is not None:
+            finance = max(finance, limit)
+        kept = {**data, "stock": {name: value for name, value in stock.items() if name != "adjustment_review_minor"}}
+        return _over(kept, {"bands": {"adjustment": {"manager_minor": limit, "finance_minor": finance}}})
 
 
 def merge(overrides: Iterable[tuple[str, Mapping[str, Any]]]) -> Policy:

@@ -102,22 +102,23 @@ async def holders_of_role(
     return await _people(conn, (tuple(row) for row in rows))
 
 
+async def known_actor(conn: AsyncConnection, source: str, alias: str) -> str | None:
+    """The person with that id, or that alias in the source; None for an actor whom nobody knows."""
+    found = await conn.execute(
+        select(person.c.id)
+        .outerjoin(person_alias, person_alias.c.person_id == person.c.id)
+        .where(or_(person.c.id == alias, (person_alias.c.source == source) & (person_alias.c.alias == alias)))
+    )
+    one: str | None = found.scalars().first()
+    return one
+
+
 async def resolve_actor(conn: AsyncConnection, source: str, alias: str, location: str) -> list[str]:
     """The people that an actor in an event stands for: the one with that id or alias, else everybody at the location.
 
     An unknown actor counts as everyone there, so that an approver must come from outside.
     """
-    known = (
-        (
-            await conn.execute(
-                select(person.c.id)
-                .outerjoin(person_alias, person_alias.c.person_id == person.c.id)
-                .where(or_(person.c.id == alias, (person_alias.c.source == source) & (person_alias.c.alias == alias)))
-            )
-        )
-        .scalars()
-        .first()
-    )
+    known = await known_actor(conn, source, alias)
     if known is not None:
         return [known]
     everybody = await conn.execute(select(person.c.id).where(person.c.home_location == location).order_by(person.c.id))

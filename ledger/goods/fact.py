@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.bands import Level, Rolling, level_of
 from domain.errors import Malformed, NotAllowed
 from domain.events import PosSale, StockAdjusted, StockReceived
 from domain.policy import Policy
@@ -90,4 +91,5 @@ def needs_review(fact: GoodsFact, costs: Mapping[tuple[str, str], UnitCost]) -> 
     if not isinstance(fact.data, StockAdjusted):
         return False
     average = costs[fact.place.entity, fact.data.sku].average_e4
-    return reference.cost_of(average, abs(fact.data.quantity)) >= fact.policy.stock.adjustment_review_minor
+    worth = reference.cost_of(average, abs(fact.data.quantity))
+    return level_of(fact.policy.bands.adjustment.limits, worth, Rolling()) is not Level.NONE

@@ -186,6 +186,24 @@ approval_verdict = Table(
     Index("ix_approval_verdict_approval", "approval_id"),
 )
 
+# What documents were worth that a band was tested for: the next one of the same actor, place and kind counts them.
+band_use = Table(
+    "band_use",
+    metadata,
+    number(),
+    word("kind"),
+    word("actor"),  # a person's id; of an actor whom nobody knows, `everyone`
+    word("location"),
+    word("subject"),  # the document
+    minor("amount_minor"),  # gross, at cost
+    Column("level", Integer, nullable=False),  # who must approve it: 0 nobody, 1 a manager, 2 finance
+    instant("at"),
+    instant("withdrawn_at", nullable=True),  # rejected or expired: it took no effect
+    recorded_at(),
+    UniqueConstraint("kind", "subject"),
+    Index("ix_band_use_rolling", "kind", "actor", "location", "at"),
+)
+
 # What the first page of a new installation points at; written by the demo, read by the console.
 pinned_story = Table(
     "pinned_story",
