@@ -102,6 +102,13 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="age_not_checked",
+        title="Age not checked at hand-over",
+        severity="medium",
+        owner_role="store_manager",
+        runbook="Goods with an age limit left, and no check of the customer's age is recorded. Ask the store.",
+    ),
+    CaseKind(
         kind="put_away_overdue",
         title="Put-away overdue",
         severity="low",

@@ -104,6 +104,7 @@ class Proof(Body):
     code: Name | None = None
     name: Name | None = None
     relation: Name | None = None
+    id_checked: bool = False  # somebody looked at the customer's age
 
 
 class HandedLine(Body):

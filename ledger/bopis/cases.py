@@ -106,6 +106,22 @@ async def put_away_overdue(order: Order, at: datetime) -> case.CaseRef:
     )
 
 
+async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
+    """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
+    return await _open(
+        order,
+        "age_not_checked",
+        at,
+        text=f"{', '.join(names)} of order {order.row['key']}: no check of the customer's age is recorded.",
+        subject=f"{order.id}|{cause}",
+        options=(
+            CaseOption(id="checked", label="It was checked; only the record was missing", rank=1),
+            CaseOption(id="not_checked", label="It was not checked; the store was told", rank=2),
+        ),
+        facts={"goods": list(names)},
+    )
+
+
 async def journey_stuck(order: Order, reason: str | None, at: datetime) -> case.CaseRef:
     """An unexpected failure has suspended the journey."""
     return await _open(

@@ -1,24 +1,21 @@
-"""What stores report of an order: picked, handed over, put away. A fact takes its whole effect here and is never
-refused for a state.
+"""What stores report of an order: picked, put away. A fact takes its whole effect here and is never refused for a
+state.
 """
 
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
-
 from domain import postings
 from domain.bopis import ON_THE_HOLD_SHELF, BopisState
 from domain.errors import Malformed
-from domain.events import BopisHandedOver, BopisPicked, BopisPutAway, PickedLine
+from domain.events import BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
 from domain.words import units
 from ledger import case, reference, steps
 from ledger.bopis import cases, money, waiting
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
-from ledger.tables import person_note
 
 # What a reason for a short pick does to the units that were promised, and to the rest of the shelf.
 _SHELF_IS_EMPTY = frozenset({"not_in_stock"})
@@ -49,7 +46,7 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
                 f"Line {wanted.line_id}: {wanted.quantity} picked, but {still} left to pick.",
                 pointer="/data/lines",
             )
-        _pick(order, line, quantity, why)
+        pick(order, line, quantity, why)
         if wanted.reason is not None:
             await _short(order, line, wanted, why)
     order.drop_dues("verify")
@@ -65,7 +62,7 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
     return detail
 
 
-def _pick(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
+def pick(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
     """Promised units first; what the picker found beyond them is taken from the shelf, promised or not."""
     promised = min(quantity, line["reserved"])
     for held, part in order.shift(str(line["line_id"]), "reserved", "staged", promised):
@@ -163,149 +160,6 @@ def _pick_sentence(data: BopisPicked) -> str:
     total = sum(line.quantity for line in data.lines)
     short = [f"line {line.line_id} {line.reason.replace('_', ' ')}" for line in data.lines if line.reason]
     return f"{units(total)} picked" + (f"; short: {', '.join(short)}." if short else ".")
-
-
-async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datetime) -> str:
-    """Give units to the customer: exactly what was handed over is committed, earned and taken out of stock.
-
-    `lines: null` means everything on the hold shelf. Refused units go back to the shelf and are refunded.
-    Raises `UnknownLine`, and `Malformed` for more units than were ordered.
-    """
-    await order.lock_cases()
-    await order.lock_goods()
-    why = order.cause(cause, at)
-    after_close = order.is_final
-    handed: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    if data.lines is None:
-        handed = {line_id: line["staged"] for line_id, line in order.lines.items() if line["staged"]}
-        if not handed:
-            handed = {line_id: order.open_quantity(line) for line_id, line in order.lines.items()}
-    else:
-        for given in data.lines:
-            handed[given.line_id] = handed.get(given.line_id, 0) + given.quantity
-            refused[given.line_id] = refused.get(given.line_id, 0) + given.refused_quantity
-    for line_id, quantity in handed.items():
-        line = order.line(line_id)
-        limit = line["ordered"] - line["collected"] if after_close else order.open_quantity(line)
-        if quantity + refused.get(line_id, 0) > limit:
-            raise Malformed(
-                f"Line {line_id}: {quantity + refused.get(line_id, 0)} handed over or refused, only {limit} are left.",
-                pointer="/data/lines",
-            )
-    handed = {line_id: quantity for line_id, quantity in handed.items() if quantity}
-    if after_close:
-        await _hand_over_after_close(order, handed, cause, why)
-    else:
-        await _hand_over(order, handed, refused, cause, why)
-    total = sum(handed.values())
-    detail = f"{units(total)} handed over to the customer" + (
-        f" against {data.proof.kind}." if data.proof is not None else "."
-    )
-    if after_close:
-        await cases.fact_after_close(order, detail, cause, at)
-    if data.proof is not None and data.proof.name:
-        who = f"{data.proof.name}{f' ({data.proof.relation})' if data.proof.relation else ''}"
-        await order.tx.conn.execute(insert(person_note).values(subject=order.id, author=data.actor, text=who))
-    await steps.note(order.tx, order.id, "handed_over", cause, detail, at, actor=data.actor)
-    await order.save(at)
-    order.tx.tell(order.id, Message.HAND_OVER_RECORDED)
-    return detail
-
-
-async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause) -> None:
-    costs = await reference.unit_costs(
-        order.tx.conn, order.row["entity"], (str(order.lines[line_id]["sku"]) for line_id in handed)
-    )
-    for line_id, quantity in handed.items():
-        _draw(order, order.lines[line_id], quantity, costs, why)
-    if handed:
-        await money.earn(order, handed, cause, why.at)
-    sent_back = {line_id: quantity for line_id, quantity in refused.items() if quantity}
-    for line_id, quantity in sent_back.items():
-        line = order.lines[line_id]
-        # They were brought to the customer: what was not reported as picked was picked all the same.
-        _pick(order, line, max(quantity - line["staged"], 0), why)
-        order.shift(line_id, "staged", "released", quantity)
-        line["staged"] -= quantity
-        line["cancelled"] += quantity
-        order.leave_on_hold_shelf(line_id, quantity)
-    if sent_back:
-        order.due("put_away", why.at + timedelta(seconds=order.policy.bopis.put_away_s))
-        owed = money.give_up(order, sent_back) + money.give_up_charges_of_nothing(order)
-        await money.owe(order, owed, cause, why.at, reason="refused at hand-over")
-    before = order.row["state"]
-    await order.settle(why.at)
-    await order.answer_if_nothing_is_missing(why.at)
-    await ready_or_collected(order, before, cause, why.at)
-    if order.is_final:
-        await waiting.end(order)
-        await order.end_asks("the order was collected", why.at)
-
-
-def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, int], why: Cause) -> None:
-    """Take units from the hold shelf, then from what is promised, then from the shelf: they have left, wherever they
-    stood.
-    """
-    left, sku = quantity, str(line["sku"])
-    cost = costs.get(sku, 0)
-    order.handed_over_before_its_pick(str(line["line_id"]), quantity - min(quantity, line["staged"]))
-    for part_name in ("staged", "reserved"):
-        part_wanted = min(left, line[part_name])
-        for held, part in order.shift(str(line["line_id"]), part_name, "committed", part_wanted):
-            order.tx.shelf.move(
-                "handed_over",
-                sku,
-                part,
-                (held["location"], part_name),
-                (held["location"], "customer"),
-                why,
-                unit_cost_e4=cost,
-                cost_minor=reference.cost_of(cost, part),
-                hold_id=held["id"],
-            )
-        line[part_name] -= part_wanted
-        left -= part_wanted
-    if left:
-        place = order.location
-        order.tx.shelf.move(
-            "handed_over",
-            sku,
-            left,
-            (place, "available"),
-            (place, "customer"),
-            why,
-            unit_cost_e4=cost,
-            cost_minor=reference.cost_of(cost, left),
-        )
-    line["collected"] += quantity
-
-
-async def _hand_over_after_close(order: Order, handed: dict[str, int], cause: str, why: Cause) -> None:
-    """The order had ended and its money went back: the goods left all the same, at our cost until somebody decides."""
-    skus = [str(order.lines[line_id]["sku"]) for line_id in handed]
-    costs = await reference.unit_costs(order.tx.conn, order.row["entity"], skus)
-    lines: list[postings.Line] = []
-    for line_id, quantity in handed.items():
-        sku, place = str(order.lines[line_id]["sku"]), order.location
-        on_shelf = min(quantity, order.on_hold_shelf(line_id))
-        order.leave_on_hold_shelf(line_id, -on_shelf)
-        for bucket, part in (("staged", on_shelf), ("available", quantity - on_shelf)):
-            if part:
-                cost = reference.cost_of(costs.get(sku, 0), part)
-                order.tx.shelf.move(
-                    "handed_over",
-                    sku,
-                    part,
-                    (place, bucket),
-                    (place, "customer"),
-                    why,
-                    unit_cost_e4=costs.get(sku, 0),
-                    cost_minor=cost,
-                )
-                lines += postings.adjustment(-cost, "lost", location=place, sku=sku)
-    order.tx.post(money.entry(order, "bopis.handed_over_after_close", cause, lines, why.at))
-    order.nothing_left_on_hold_shelf()
 
 
 async def put_away(order: Order, data: BopisPutAway, cause: str, at: datetime) -> str:

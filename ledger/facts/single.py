@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
-from domain.events import FACTS, BopisHandedOver, EventOutcome, HandedLine, OrderReference, OrderShipped, PosSale
+from domain.events import FACTS, EventOutcome, OrderReference, OrderShipped, PosSale
 from domain.ids import journey_id
 from ledger import goods, holds
-from ledger.bopis import facts, requests
+from ledger.bopis import facts, handing_over, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.facts import refusals
@@ -23,7 +23,7 @@ Handler = Callable[[Order, Any, str, datetime], Awaitable[str]]
 
 ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
-    "bopis.handed_over": facts.handed_over,
+    "bopis.handed_over": handing_over.handed_over,
     "bopis.put_away": facts.put_away,
     "bopis.cancelled": requests.cancelled,
     "bopis.extended": requests.extended,
@@ -128,7 +128,7 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
     """A till receipt; returns the order it hands over, if any, and the outcome. Lines that name an order are that
     order's hand-over: one movement, whoever reports it.
     """
-    handed: dict[str, list[HandedLine]] = {}
+    handed: dict[str, dict[str, int]] = {}
     rest = []
     for line in data.lines:
         if line.order_id is None or line.line_id is None:
@@ -137,16 +137,14 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
         about = await _find_order(tx, caller, OrderReference(order_id=line.order_id, order_source=line.order_source))
         if about is None:
             raise NotFound(f"Line {line.line} names order {line.order_id}, which is not known.", pointer="/data/lines")
-        handed.setdefault(about, []).append(HandedLine(line_id=line.line_id, quantity=line.quantity))
+        lines = handed.setdefault(about, {})
+        lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
     if len(handed) > 1:
         raise Malformed("One receipt may hand over one order; send a receipt for each.", pointer="/data/lines")
     for about, lines in handed.items():
         order = await Order.load(tx, await tx.lock_journey(about))
         order.beside = {(data.location, line.sku) for line in rest}
-        given = [line for line in lines if line.quantity <= order.open_quantity(order.line(line.line_id))]
-        if given:
-            report = BopisHandedOver(lines=tuple(given), actor="till")
-            await facts.handed_over(order, report, cause, order.clock(at))
+        await handing_over.rung_up(order, lines, cause, order.clock(at))
     outcome = "accepted"
     if rest:
         answer = await _take_goods(tx, caller, data.model_copy(update={"lines": tuple(rest)}), cause, at)
