@@ -284,6 +284,15 @@ class Consequence(BaseModel, frozen=True):
     customer: str = ""
 
 
+class PassedOver(BaseModel, frozen=True):
+    """A place that is not offered as a way out, and why not, in a sentence."""
+
+    location: str
+    name: str
+    distance_km: float | None
+    why_not: str
+
+
 class CaseOption(BaseModel, frozen=True):
     """A way out, as it is offered.
 

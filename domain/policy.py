@@ -6,7 +6,7 @@ roles, never people.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,7 @@ from domain.stock import DoubtRule
 
 HOUR_S = 3600
 DAY_S = 86_400
+Signal = Literal["promise", "split", "cost", "confidence", "proximity"]
 
 
 class Part(BaseModel):
@@ -46,6 +47,11 @@ class SourcingPolicy(Part):
     )
     radius_km: int = Field(60, ge=0)
     other_stores: int = Field(3, ge=1)
+    open_orders_limit: int | None = Field(None, ge=1)  # a store with as many orders to pick is not asked
+    confidence_floor_permille: int = Field(500, ge=0, le=1000)
+    # The first signal that differs decides; with weights, the sum of all that are named here (see domain/sourcing.py).
+    signals: tuple[Signal, ...] = ("promise", "split", "cost", "confidence", "proximity")
+    weights: dict[Signal, Annotated[int, Field(ge=0)]] = {}
     across_entities: bool = False
     wait_s: int = Field(DAY_S, gt=0)  # how long an order waits for stock before somebody looks again
     substitute_price_band_permille: int = Field(300, ge=0)

@@ -2,8 +2,8 @@
 force.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping, or_, select, text
@@ -62,13 +62,7 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
     )
     if row is None:
         raise unknown_location(code, pointer)
-    weekdays = {
-        hours.weekday: (hours.opens, hours.closes)
-        for hours in await conn.execute(select(opening_hours).where(opening_hours.c.location == code))
-    }
-    closed = frozenset(
-        day.day for day in await conn.execute(select(closed_day.c.day).where(closed_day.c.location == code))
-    )
+    hours = await hours_of(conn, {code: row["time_zone"]})
     return Place(
         code=code,
         name=row["name"],
@@ -80,8 +74,23 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
         status=row["status"],
         latitude=row["latitude"],
         longitude=row["longitude"],
-        hours=OpeningHours(row["time_zone"], weekdays or ALWAYS_OPEN.weekdays, closed),
+        hours=hours[code],
     )
+
+
+async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str, OpeningHours]:
+    """The calendars of locations, given the time zone of each; one without opening hours never closes."""
+    wanted = sorted(zones)
+    weekdays: dict[str, dict[int, tuple[time, time]]] = {}
+    for row in await conn.execute(select(opening_hours).where(opening_hours.c.location.in_(wanted))):
+        weekdays.setdefault(row.location, {})[row.weekday] = (row.opens, row.closes)
+    closed: dict[str, set[date]] = {}
+    for row in await conn.execute(select(closed_day).where(closed_day.c.location.in_(wanted))):
+        closed.setdefault(row.location, set()).add(row.day)
+    return {
+        code: OpeningHours(zone, weekdays.get(code) or ALWAYS_OPEN.weekdays, frozenset(closed.get(code, ())))
+        for code, zone in zones.items()
+    }
 
 
 async def entities_of(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, str]:

@@ -2,135 +2,63 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from math import asin, cos, radians, sin, sqrt
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
+from domain.case import CaseOption, Consequence, MoneyEffect, PassedOver, StockEffect
 from domain.stock import atp
 from domain.words import units
 from ledger import reference
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
+from ledger.bopis.sourcing import other_stores
 from ledger.tables import item, journey, location, stock, substitute
 from ledger.transaction import Transaction
 
 
-class NearStore(NamedTuple):
-    code: str
-    name: str
-    distance_km: float
+class WaysOut(NamedTuple):
+    """What can be chosen, best first, and the places that are not offered."""
+
+    options: list[CaseOption]
+    passed_over: list[PassedOver]
+
+
+Scored = list[tuple[float, CaseOption]]
 
 
 async def ways_out(order: Order) -> list[CaseOption]:
     """Ranked, priced options for an order with missing units. Its money must be loaded. Rank 1 says why it is best."""
-    finders = {
-        "other_store": _other_stores,
-        "substitute": _substitutes,
-        "part": _part,
-        "wait": _wait,
-        "cancel_refund": _cancel,
-    }
-    options: list[tuple[float, CaseOption]] = []
+    return (await look_for_ways_out(order)).options
+
+
+async def look_for_ways_out(order: Order) -> WaysOut:
+    """The same, with the places that were looked at and passed over."""
+    finders = {"substitute": _substitutes, "part": _part, "wait": _wait, "cancel_refund": _cancel}
+    options: Scored = []
+    passed_over: list[PassedOver] = []
     for way in order.policy.sourcing.ways:
-        options += await finders[way](order)
+        if way == "other_store":
+            stores, passed_over = await other_stores(order)
+            options += stores
+        else:
+            options += await finders[way](order)
     options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
-    return [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
+    ranked = [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
+    return WaysOut(ranked, passed_over)
 
 
-async def ways_out_now(conn: AsyncConnection, journey_id: str) -> list[CaseOption]:
+async def ways_out_now(conn: AsyncConnection, journey_id: str) -> WaysOut:
     """The same for reading alone: nothing is locked, and nothing is written."""
     looking = Transaction(conn, actor="reader", via="read")
     row = (await conn.execute(select(journey).where(journey.c.id == journey_id))).mappings().one()
     order = await Order.load(looking, row)
     await order.read_money()
-    return await ways_out(order)
+    return await look_for_ways_out(order)
 
 
-def _km(here: reference.Place, there: Mapping[Any, Any]) -> float | None:
-    known = [at for at in (here.latitude, here.longitude, there["latitude"], there["longitude"]) if at is not None]
-    if len(known) < 4:
-        return None
-    lat1, lon1, lat2, lon2 = (radians(at) for at in known)
-    chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    return 2 * 6371 * asin(sqrt(chord))
-
-
-_COVERED = text(
-    """
-    SELECT s.location FROM stock s
-    JOIN unnest(CAST(:skus AS text[]), CAST(:wanted AS int[])) AS w(sku, wanted) USING (sku)
-    WHERE s.location = ANY(CAST(:locations AS text[]))
-      AND s.available - s.safety_stock - :threshold
-          - ceil(greatest(s.available, 0) * (1000 - s.confidence_permille) / 1000.0) >= w.wanted
-    GROUP BY s.location HAVING count(*) = :lines
-    """
-)
-
-
-async def _other_stores(order: Order) -> list[tuple[float, CaseOption]]:
-    """Stores near by that can promise every open unit; not once something was handed over or stands ready here."""
-    if order.goods_have_moved():
-        return []
-    wanted: dict[str, int] = {}
-    for line in order.lines.values():
-        if order.open_quantity(line):
-            wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
-    sourcing = order.policy.sourcing
-    rows = await order.tx.conn.execute(
-        select(location).where(
-            location.c.kind == "store",
-            location.c.pickup,
-            location.c.status == "open",
-            location.c.code != order.location,
-            location.c.entity == order.row["entity"] if not sourcing.across_entities else location.c.code != "",
-        )
-    )
-    near = []
-    for row in rows.mappings():
-        km = _km(order.place, row)
-        same_region = row["region"] == order.row["region"]
-        if (km is not None and km <= sourcing.radius_km) or (km is None and same_region):
-            near.append(NearStore(row["code"], row["name"], km if km is not None else float(sourcing.radius_km)))
-    covered = await order.tx.conn.execute(
-        _COVERED,
-        {
-            "skus": list(wanted),
-            "wanted": list(wanted.values()),
-            "locations": [store.code for store in near],
-            "threshold": order.policy.stock.channel_threshold.get(order.row["channel"], 0),
-            "lines": len(wanted),
-        },
-    )
-    able = set(covered.scalars().all())
-    best = sorted((store for store in near if store.code in able), key=lambda store: (store.distance_km, store.code))
-    return [(store.distance_km, _move_to(order, store, wanted)) for store in best[: sourcing.other_stores]]
-
-
-def _move_to(order: Order, store: NearStore, wanted: Mapping[str, int]) -> CaseOption:
-    effects = [StockEffect(location=store.code, sku=sku, quantity=n, effect="reserved") for sku, n in wanted.items()]
-    effects += [
-        StockEffect(location=order.location, sku=line["sku"], quantity=line["reserved"], effect="released")
-        for line in order.lines.values()
-        if line["reserved"]
-    ]
-    return CaseOption(
-        id=f"other_store:{store.code}",
-        label=f"Pick up at {store.name} ({store.distance_km:.0f} km)",
-        parameters={"location": store.code},
-        consequence=Consequence(
-            stock=tuple(effects),
-            money=(),
-            customer=f"Collects at {store.name}, {store.distance_km:.0f} km from {order.place.name}, same price.",
-        ),
-        because="keeps the whole order and costs nothing but the way",
-        confirms=("agreed_by_phone",),
-    )
-
-
-async def _substitutes(order: Order) -> list[tuple[float, CaseOption]]:
+async def _substitutes(order: Order) -> Scored:
     """One option that replaces every missing line by the nearest substitute on the shelf, where each has one."""
     chosen: dict[str, tuple[str, str, int, int]] = {}
     taken: dict[str, int] = {}
@@ -203,7 +131,7 @@ async def _substitute_for(
     return None
 
 
-async def _part(order: Order) -> list[tuple[float, CaseOption]]:
+async def _part(order: Order) -> Scored:
     """Go on with what there is and refund the rest, where anything is there at all."""
     if not any(line["reserved"] or line["staged"] or line["collected"] for line in order.lines.values()):
         return []
@@ -227,7 +155,7 @@ async def _part(order: Order) -> list[tuple[float, CaseOption]]:
     ]
 
 
-async def _wait(_order: Order) -> list[tuple[float, CaseOption]]:
+async def _wait(_order: Order) -> Scored:
     """Keep the order waiting for stock that turns up: a count, a delivery, a release."""
     return [
         (
@@ -246,7 +174,7 @@ async def _wait(_order: Order) -> list[tuple[float, CaseOption]]:
     ]
 
 
-async def _cancel(order: Order) -> list[tuple[float, CaseOption]]:
+async def _cancel(order: Order) -> Scored:
     """Cancel everything that is not collected and refund it."""
     owed = sum(
         paid_share(order.sales[line["line_id"]], order.open_quantity(line)) for line in order.lines.values()

@@ -1,11 +1,12 @@
 """What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import RowMapping, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import CaseOption
+from domain.case import CaseOption, PassedOver
 from ledger.tables import case_file
 
 ABOUT_WAYS_OUT = frozenset({"reservation_failure", "reservation_lost", "pick_short"})
@@ -17,15 +18,28 @@ def as_stored(row: RowMapping) -> list[CaseOption]:
     return [CaseOption.model_validate(option) for option in row["options"]]
 
 
+class Offered(NamedTuple):
+    """What can be chosen, and the places that were looked at and are not offered."""
+
+    options: list[CaseOption]
+    passed_over: list[PassedOver]
+
+
 async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
     """The options of a case as they are now; those of a case that is being applied or closed stay as they were."""
+    return (await offered_now(conn, row)).options
+
+
+async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
+    """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
     stored = as_stored(row)
     if row["kind"] not in ABOUT_WAYS_OUT or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
-        return stored
+        return Offered(stored, [])
     # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
     from ledger.bopis.ways_out import ways_out_now
 
-    return refused_stay_refused(stored, await ways_out_now(conn, row["journey_id"])) or stored
+    found = await ways_out_now(conn, row["journey_id"])
+    return Offered(refused_stay_refused(stored, found.options) or stored, found.passed_over)
 
 
 def refused_stay_refused(before: Sequence[CaseOption], now: Sequence[CaseOption]) -> list[CaseOption]:

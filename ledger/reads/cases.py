@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import KINDS, OPEN_STATES, CaseOption, PriorityTerm
+from domain.case import KINDS, OPEN_STATES, CaseOption, PassedOver, PriorityTerm
 from domain.errors import NotFound
 from domain.people import Person
-from ledger.case.offers import options_now
+from ledger.case.offers import offered_now
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
@@ -120,6 +120,7 @@ class CaseDetail(CaseSummary):
 
     facts: dict[str, Any]
     options: list[CaseOption]
+    passed_over: list[PassedOver]
     runbook: str
     resolved_by: str | None
     root_cause: str | None
@@ -243,10 +244,12 @@ async def case_detail(
         raise NotFound(f"There is no case {case_id} that you may see.")
     may_decide = viewer is None or viewer.may_decide(row["entity"], row["region"], row["location"])
     kind = KINDS.get(row["kind"])
+    offered = await offered_now(conn, row)
     return CaseDetail(
         **_summary(row),
         facts=row["facts"],
-        options=[_for_viewer(option, may_decide=may_decide) for option in await options_now(conn, row)],
+        options=[_for_viewer(option, may_decide=may_decide) for option in offered.options],
+        passed_over=offered.passed_over,
         runbook=kind.runbook if kind else "",
         resolved_by=row["resolved_by"],
         root_cause=row["root_cause"],

@@ -36,6 +36,20 @@ class TestPage:
         assert " checked" not in page
         assert len(option_ids(page)) >= 2
 
+    async def test_places_that_are_not_asked_are_folded_away_with_their_reasons(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        assert "passed-over" not in page
+        async with retailer.engine.begin() as conn:
+            await conn.execute(update(tables.location).where(tables.location.c.code == "S2").values(status="no_pickup"))
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        assert '<details id="passed-over"><summary>1 place was looked at and is not offered</summary>' in page
+        assert "Hands out no pickups now." in page
+        assert "other_store:S2" not in option_ids(page)
+
     async def test_a_case_of_another_region_does_not_exist(
         self, sign_in: SignIn, retailer: ledger.engine.Database
     ) -> None:
