@@ -4,7 +4,7 @@ A fragment is a block of the page's own template, so a page and its refresh can 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -124,6 +124,7 @@ def environment() -> Environment:
         "without": without,
         "until": until,
         "span": span,
+        "seconds": lambda seconds: span(timedelta(seconds=seconds)),
     }
     env.filters.update(filters)
     env.globals["address"] = address

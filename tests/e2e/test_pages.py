@@ -27,6 +27,8 @@ PAGES = (
     "/console/stock",
     "/console/stock?location=S1&sku=APPLE",
     "/console/refunds",
+    "/console/figures",
+    "/console/figures?by=location",
     "/console/help",
     "/console/cases/999999",
 )

@@ -1,0 +1,47 @@
+"""The figures by which a retailer judges its promises, with their definitions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel
+
+from domain.errors import NotAllowed
+from domain.kpi import Dimension
+from ledger.reads.kpis import KpiFigures, Period, kpis
+from web.keys import Reader, database_of
+
+router = APIRouter(tags=["figures"])
+USUAL = timedelta(days=7)
+
+
+class KpiAnswer(BaseModel):
+    """The period as it was understood, and every figure over it."""
+
+    since: datetime
+    until: datetime
+    by: Dimension
+    figures: list[KpiFigures]
+
+
+@router.get("/kpis", summary="Figures over a period, by one dimension")
+async def get_kpis(
+    request: Request,
+    caller: Reader,
+    since: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Default: seven days before `until`.")
+    ] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Exclusive; default: now.")] = None,
+    by: Dimension = Dimension.REGION,
+) -> KpiAnswer:
+    """Each figure with its definition, what was counted (`n`), and its groups, largest first.
+
+    A person's token sees what the person sees; a system's key has no region and is refused.
+    """
+    if caller.person is None:
+        raise NotAllowed("Figures belong to people's regions. Use a personal token; a system's key has no region.")
+    end = until or datetime.now(UTC)
+    period = Period(since or end - USUAL, end)
+    async with database_of(request).read() as conn:
+        found = await kpis(conn, caller.person, period, by)
+    return KpiAnswer(since=period.start, until=period.end, by=by, figures=found)
