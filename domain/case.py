@@ -176,7 +176,10 @@ _KINDS = (
         title="Large adjustment to review",
         severity="medium",
         owner_role="regional_ops",
-        runbook="The quantity is parked as count pending. Confirm it or have it counted.",
+        runbook=(
+            "Units said to be lost are parked as count pending. Confirm the report, or undo it; whoever reported it "
+            "cannot confirm it."
+        ),
     ),
     CaseKind(
         kind="posting_failed",

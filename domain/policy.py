@@ -8,7 +8,7 @@ roles, never people.
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from domain.bands import Limits
 from domain.stock import DoubtRule
@@ -139,6 +139,15 @@ class ApprovalPolicy(Part):
     }
     quorum: int = Field(1, ge=1)
     mails_per_person_hour: int = Field(5, ge=1)
+
+    @field_validator("ladders")
+    @classmethod
+    def _finance_can_be_asked(cls, ladders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """A band that asks finance is never answered by others."""
+        for kind in ("adjustment", "count", "transfer"):
+            if kind in ladders and "finance" not in ladders[kind]:
+                raise ValueError(f"the ladder of {kind} needs the role finance, which its band may ask")
+        return ladders
 
 
 class Policy(Part):

@@ -9,6 +9,7 @@ from domain.ids import approval_target
 from domain.messages import Message, Situation, Step
 from domain.policy import Policy
 from ledger import people, reference
+from ledger.approval import endings
 from ledger.approval.links import revoke_links
 from ledger.approval.opening import ask_level, mail_approver
 from ledger.engine import Database
@@ -99,4 +100,5 @@ async def _expire(tx: Transaction, row: RowMapping, at: datetime) -> str:
                 update(journey).where(journey.c.id == row["journey_id"]).values(asks=asks | {"verdict": "expired"})
             )
             tx.tell(row["journey_id"], Message.VERDICT_RECORDED)
+    await endings.carry_out(tx, row, "expired", at)
     return "Nobody decided in time."

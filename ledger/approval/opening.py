@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, insert, update
 
+from domain.bands import Level, ladder_of
 from domain.calendars import add_open_time
 from domain.ids import approval_target
 from domain.people import Person
@@ -32,11 +33,12 @@ class Request(NamedTuple):
     case_id: int | None
     decision_id: int | None
     clock_offset_s: int = 0
+    level: Level = Level.MANAGER  # of the band: finance is not asked through a manager
 
 
 async def open_approval(tx: Transaction, request: Request) -> int:
     """Write the request, mail the first level of the ladder that has anybody in it, and start its clock."""
-    ladder = request.policy.approvals.ladders[request.kind]
+    ladder = ladder_of(request.level, request.policy.approvals.ladders[request.kind])
     row = (
         (
             await tx.conn.execute(

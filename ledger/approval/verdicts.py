@@ -23,6 +23,7 @@ from domain.messages import Message
 from domain.people import Person
 from domain.words import local
 from ledger import mails, people, reference
+from ledger.approval import endings
 from ledger.approval.links import revoke_links
 from ledger.engine import Database
 from ledger.tables import approval, approval_verdict, delegation, journey, person_note
@@ -76,6 +77,7 @@ async def record_verdict(
             )
             tx.tell(journey_row["id"], Message.VERDICT_RECORDED)
         tx.tell(approval_target(approval_id), Message.APPROVAL_CLOSED)
+        await endings.carry_out(tx, row, state, at)
 
     await database.write(work, actor=person.id, via=via)
 

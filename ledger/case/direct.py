@@ -11,6 +11,7 @@ from domain.people import Person
 from domain.words import money
 from ledger import payments
 from ledger.case.life import resolve
+from ledger.people import person_by_id
 from ledger.tables import case_decision, journey
 from ledger.transaction import Transaction
 
@@ -106,6 +107,23 @@ async def _ask_for_count(tx: Transaction, case_row: RowMapping, _journey: RowMap
     return await ask_for_count(tx, case_row, at)
 
 
+async def _confirm(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    return await _decide_review(tx, case_row, "confirm", at)
+
+
+async def _undo(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    return await _decide_review(tx, case_row, "undo", at)
+
+
+async def _decide_review(tx: Transaction, case_row: RowMapping, option: str, at: datetime) -> str:
+    """A reported adjustment is posted, or what was parked for it goes back."""
+    from ledger.adjustments import decide_review  # it opens cases, so cases cannot need it while they are loaded
+
+    person = await person_by_id(tx.conn, tx.actor)
+    assert person is not None  # who decides a case is a person
+    return await decide_review(tx, case_row, option, person, at)
+
+
 # Decisions that are carried out after they were recorded, event by event, by `ledger.facts.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay")})
 
@@ -118,4 +136,6 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("pick_overdue", "more_time"): _more_time,
     ("event_rejected", "discard"): _leave_out,
     ("negative_inventory", "count"): _ask_for_count,
+    ("adjustment_review", "confirm"): _confirm,
+    ("adjustment_review", "undo"): _undo,
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import DomainError
-from domain.events import EventOutcome, PosSale, StockAdjusted, StockReceived
+from domain.events import EventOutcome, PosSale, StockReceived
 from ledger import goods
 from ledger.engine import Database
 from ledger.facts.inbox import Arrived, claim, give_up
@@ -21,11 +21,14 @@ MAX_LINES = 4_000  # of one transaction: its stock rows are locked until it comm
 
 
 def touches_goods_only(arrived: Arrived) -> bool:
-    """Whether no order is concerned: a delivery, an adjustment, a receipt without a line of an order."""
+    """Whether no order is concerned and nobody has to look: a delivery, a receipt without a line of an order.
+
+    An adjustment is tested against its band under a lock, and so has a transaction of its own.
+    """
     data = arrived.data
     if isinstance(data, PosSale):
         return all(line.order_id is None or line.line_id is None for line in data.lines)
-    return isinstance(data, StockReceived | StockAdjusted)
+    return isinstance(data, StockReceived)
 
 
 def lines_of(arrived: Arrived) -> int:
@@ -103,7 +106,7 @@ async def _take(tx: Transaction, caller: Caller, run: Sequence[Arrived]) -> Take
 async def _known(
     tx: Transaction, places: goods.Places, caller: Caller, run: Sequence[Arrived]
 ) -> tuple[dict[str, goods.GoodsFact], goods.Costs]:
-    """The facts by event id that the master data knows, less adjustments that somebody must look at; and unit costs.
+    """The facts by event id that the master data knows, and unit costs.
 
     What is missing here is taken alone, and is told there what is wrong with it.
     """
@@ -118,6 +121,5 @@ async def _known(
     for event_id, fact in facts.items():
         with suppress(DomainError):
             goods.check_items(fact, costs)
-            if not goods.needs_review(fact, costs):
-                known[event_id] = fact
+            known[event_id] = fact
     return known, costs

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
-from domain.events import FACTS, EventOutcome, OrderReference, OrderShipped, PosSale
+from domain.events import FACTS, EventOutcome, OrderReference, OrderShipped, PosSale, StockAdjusted
 from domain.ids import journey_id
-from ledger import goods, holds
+from ledger import adjustments, goods, holds, reference
 from ledger.bopis import facts, handing_over, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -162,11 +162,12 @@ async def _take_goods(tx: Transaction, caller: Caller, data: goods.GoodsData, ca
 
 async def _goods(tx: Transaction, caller: Caller, data: goods.GoodsData, cause: str, at: datetime) -> int | None:
     """A delivery or an adjustment; returns the case that was opened, if any."""
-    _, fact, costs = await _known(tx, caller, data, cause, at)
-    if goods.needs_review(fact, costs):
-        return await goods.review(tx, fact, costs)
-    await _take_goods(tx, caller, data, cause, at)
-    return None
+    if not isinstance(data, StockAdjusted):
+        await _take_goods(tx, caller, data, cause, at)
+        return None
+    _, fact, _ = await _known(tx, caller, data, cause, at)
+    place = await reference.place(tx.conn, data.location, pointer="/data/location")
+    return await adjustments.report(tx, caller.source, data, cause, place, fact.policy, at)
 
 
 async def _known(

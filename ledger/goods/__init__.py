@@ -1,9 +1,8 @@
 """Facts about goods that belong to no order: sold at the till, received from a supplier, adjusted by a person."""
 
 from ledger.goods.batch import DUPLICATE, TAKEN, Answer, take
-from ledger.goods.fact import Costs, GoodsData, GoodsFact, check_items, fact_of, needs_review, read_costs
-from ledger.goods.places import Places, places_of
-from ledger.goods.review import review
+from ledger.goods.fact import Costs, GoodsData, GoodsFact, check_items, fact_of, read_costs
+from ledger.goods.places import GoodsPlace, Places, places_of
 
 __all__ = [
     "DUPLICATE",
@@ -12,12 +11,11 @@ __all__ = [
     "Costs",
     "GoodsData",
     "GoodsFact",
+    "GoodsPlace",
     "Places",
     "check_items",
     "fact_of",
-    "needs_review",
     "places_of",
     "read_costs",
-    "review",
     "take",
 ]

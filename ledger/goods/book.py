@@ -130,22 +130,33 @@ class Book:
         self.costs[key] = UnitCost(average, before.standard_minor)
 
     def _adjusted(self, fact: GoodsFact, data: StockAdjusted) -> list[postings.Line]:
-        """A correction by a person, worth less than the band from which somebody looks at it."""
+        """A correction that needs nobody's word, or has it. Units lost leave where they were parked first."""
         why, place = self._why(fact, data.actor), fact.place
         unit_cost_e4 = self.costs[place.entity, data.sku].average_e4
-        cost = reference.cost_of(unit_cost_e4, abs(data.quantity))
-        accounts = ("found", "available") if data.quantity > 0 else ("available", "shrink")
-        self.tx.shelf.move(
-            "adjusted",
-            data.sku,
-            abs(data.quantity),
-            (place.code, accounts[0]),
-            (place.code, accounts[1]),
-            why,
-            reason=data.reason,
-            unit_cost_e4=unit_cost_e4,
-            cost_minor=cost,
+        units = abs(data.quantity)
+        cost = reference.cost_of(unit_cost_e4, units)
+        of_parked = cost if fact.parked == units else min(reference.cost_of(unit_cost_e4, fact.parked), cost)
+        sides = (
+            [(units, "found", "available", cost)]
+            if data.quantity > 0
+            else [
+                (fact.parked, "count_pending", "shrink", of_parked),
+                (units - fact.parked, "available", "shrink", cost - of_parked),
+            ]
         )
+        for part, source, target, part_cost in sides:
+            if part:
+                self.tx.shelf.move(
+                    "adjusted",
+                    data.sku,
+                    part,
+                    (place.code, source),
+                    (place.code, target),
+                    why,
+                    reason=data.reason,
+                    unit_cost_e4=unit_cost_e4,
+                    cost_minor=part_cost,
+                )
         self._count(fact, data.sku, data.quantity)
         if data.quantity > 0:
             self.demand.serve([(place.code, data.sku)], why)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.bands import Level, Rolling, level_of
 from domain.errors import Malformed, NotAllowed
 from domain.events import PosSale, StockAdjusted, StockReceived
 from domain.policy import Policy
@@ -29,6 +28,7 @@ class GoodsFact:
     data: GoodsData
     place: GoodsPlace
     policy: Policy
+    parked: int = 0  # of units lost: how many were taken out of the promise before, and wait as count pending
 
     @property
     def skus(self) -> list[str]:
@@ -84,12 +84,3 @@ def check_items(fact: GoodsFact, costs: Mapping[tuple[str, str], UnitCost]) -> N
         return
     pointer = "/data/sku" if isinstance(fact.data, StockAdjusted) else f"/data/lines/{wanted.index(unknown[0])}/sku"
     raise reference.unknown_skus(unknown, pointer)
-
-
-def needs_review(fact: GoodsFact, costs: Mapping[tuple[str, str], UnitCost]) -> bool:
-    """Whether an adjustment is worth as much as the band from which somebody looks at it."""
-    if not isinstance(fact.data, StockAdjusted):
-        return False
-    average = costs[fact.place.entity, fact.data.sku].average_e4
-    worth = reference.cost_of(average, abs(fact.data.quantity))
-    return level_of(fact.policy.bands.adjustment.limits, worth, Rolling()) is not Level.NONE

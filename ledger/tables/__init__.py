@@ -3,6 +3,7 @@
 The constraints here are the first line of truth about stock and money; code comes second.
 """
 
+from ledger.tables.adjustments import adjustment, adjustment_line
 from ledger.tables.asking import (
     approval,
     approval_link,
@@ -49,6 +50,8 @@ from ledger.tables.reference import (
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
 
 __all__ = [
+    "adjustment",
+    "adjustment_line",
     "api_key",
     "approval",
     "approval_link",

@@ -138,6 +138,7 @@ class Rows:
     costs: dict[str, int] = field(default_factory=dict)
     now: int = 0
     freed: set[Place] = field(default_factory=set)
+    adjusted_unseen: dict[str, int] = field(default_factory=dict)  # minor units that nobody looked at, by location
 
     def seen(self) -> dict[str, Any]:
         """What can be compared with the ledger."""
@@ -298,10 +299,12 @@ class Rows:
         place = (location, sku)
         if quantity == 0:
             raise Refused("quarantined")
-        if self.costs[sku] * abs(quantity) >= band:  # somebody reviews it first
+        worth, unseen = self.costs[sku] * abs(quantity), self.adjusted_unseen.get(location, 0)
+        if worth + unseen >= band:  # somebody reviews it first
             if quantity < 0:
                 self._move(place, "available", "count_pending", min(-quantity, max(self.stock[place]["available"], 0)))
             return "accepted"
+        self.adjusted_unseen[location] = worth + unseen
         self._move(place, None if quantity > 0 else "available", "available" if quantity > 0 else None, abs(quantity))
         if quantity > 0:
             self.freed.add(place)

@@ -38,6 +38,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "act_as": ["sam.ortega"],
     },
     "sam": {"source": "sam.ortega", "scopes": ("read", "decide", "approve"), "person_id": "sam.ortega"},
+    "sam-adjusts": {"source": "sam.ortega", "scopes": ("read", "stock:adjust"), "person_id": "sam.ortega"},
     "sol": {"source": "sol.byrne", "scopes": ("read", "decide", "approve"), "person_id": "sol.byrne"},
     "ida": {"source": "ida.noor", "scopes": ("read", "decide", "approve"), "person_id": "ida.noor"},
 }

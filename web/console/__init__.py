@@ -5,8 +5,20 @@ Every control is a link or a form that works without a script; htmx only makes i
 
 from fastapi import APIRouter
 
-from web.console import approvals, cases, events, figures, guide, home, journeys, queue, sign_in, stock
+from web.console import (
+    adjustments,
+    approvals,
+    cases,
+    events,
+    figures,
+    guide,
+    home,
+    journeys,
+    queue,
+    sign_in,
+    stock,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (sign_in, home, queue, cases, events, journeys, stock, approvals, figures, guide):
+for part in (sign_in, home, queue, cases, events, journeys, stock, adjustments, approvals, figures, guide):
     router.include_router(part.router)

@@ -1,0 +1,60 @@
+"""Reads of adjustments: one by its id, and those that are open on an item at a place."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.adjustments import Adjustment
+from domain.errors import NotFound
+from domain.people import Person
+from ledger.reads.access import ALL_SOURCES, visible
+from ledger.tables import adjustment, adjustment_line
+
+_NEEDS = ("nobody", "manager", "finance")
+
+
+async def _read(conn: AsyncConnection, clause: ColumnElement[bool]) -> list[Adjustment]:
+    rows = (await conn.execute(select(adjustment).where(clause).order_by(adjustment.c.at, adjustment.c.id))).mappings()
+    documents = rows.all()
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for line in (
+        await conn.execute(
+            select(adjustment_line)
+            .where(adjustment_line.c.adjustment_id.in_([row["id"] for row in documents]))
+            .order_by(adjustment_line.c.line_no)
+        )
+    ).mappings():
+        lines.setdefault(line["adjustment_id"], []).append({**line, "line": line["line_no"]})
+    return [
+        Adjustment.model_validate(
+            {**row, "adjustment_id": row["key"], "needs": _NEEDS[row["level"]], "lines": lines[row["id"]]}
+        )
+        for row in documents
+    ]
+
+
+async def adjustment_of(conn: AsyncConnection, row_id: str) -> Adjustment:
+    """The document with this id of the ledger's; it exists."""
+    (found,) = await _read(conn, adjustment.c.id == row_id)
+    return found
+
+
+async def adjustment_detail(
+    conn: AsyncConnection, viewer: Person | None, key: str, *, sources: Collection[str] | None
+) -> Adjustment:
+    """One adjustment by the id that its source gave. Raises `NotFound`, also for one out of the viewer's sight."""
+    mine = true() if sources is None or ALL_SOURCES in sources else adjustment.c.source.in_(sources)
+    found = await _read(conn, (adjustment.c.key == key) & visible(adjustment.c, viewer) & mine)
+    if not found:
+        raise NotFound(f"There is no adjustment {key} that you may see.")
+    return found[0]
+
+
+async def open_adjustments(conn: AsyncConnection, location: str, sku: str) -> Sequence[Adjustment]:
+    """Those that wait for a verdict or a decision on an item at a place."""
+    about = select(adjustment_line.c.adjustment_id).where(adjustment_line.c.sku == sku)
+    return await _read(
+        conn, (adjustment.c.location == location) & adjustment.c.closed_at.is_(None) & adjustment.c.id.in_(about)
+    )
