@@ -1,45 +1,58 @@
 """`python -m bench`: measures, prints the table and writes `bench/results/latest.json`.
 
-ROWS=S1,S2 measures some; BENCH_SECONDS (default 5) is the length of one run; BENCH_GROWTH (default 500,000) is the
-number of orders whose rows S8 puts in place.
+ROWS=S1,S5 measures some, and replaces only those in the file; BENCH_SECONDS (default 5) is the length of one run;
+BENCH_GROWTH (default 5,000,000) is the number of orders whose rows S8 puts in place.
 """
 
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from bench import events, intake, place
+from bench import events, growth, intake, over_http, place
 from bench.rows import Row, machine, show, write
 
-KNOWN = ("S1", "S2", "S3", "S5", "S6", "S8")
+# What measures a row: given the URL of a server, and how long one run takes. In the order of measuring.
+MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
+    "S1": partial(intake.reserve, wanted=frozenset({"S1"})),
+    "S2": partial(intake.reserve, wanted=frozenset({"S2"})),
+    "S3": partial(intake.reserve, wanted=frozenset({"S3"})),
+    "S4": over_http.one_by_one,
+    "S5": over_http.in_batches,
+    "S5.events": events.over_http,
+    "S6": intake.latency,
+    "S8": growth.growth,
+}
+TOGETHER = ("S1", "S2", "S3")  # their orders are taken once
 
 
-async def measure(wanted: set[str], *, seconds: float, growth: int) -> list[Row]:
-    """Every wanted row, on one server of its own."""
+async def measure(wanted: set[str], *, seconds: float) -> list[Row]:
+    """Every wanted row, on one server of its own; each is printed as soon as it is known."""
     rows: list[Row] = []
+    left = dict(MEASURES)
+    if together := wanted & set(TOGETHER):
+        left = {"S1": partial(intake.reserve, wanted=frozenset(together))} | {
+            name: one for name, one in left.items() if name not in TOGETHER
+        }
     async with place.server() as server_url:
-        if wanted & {"S1", "S2", "S3"}:
-            rows += await intake.reserve(server_url, seconds=seconds, wanted=wanted)
-        if "S5" in wanted:
-            rows += await events.sales(server_url, seconds=seconds)
-        if "S6" in wanted:
-            rows += await intake.latency(server_url, seconds=seconds)
-        if "S8" in wanted:
-            rows += await intake.growth(server_url, seconds=seconds, orders=growth)
+        for name, one in left.items():
+            if name in wanted or (together and name == "S1"):
+                found = await one(server_url, seconds=seconds)
+                print(show(found, head=not rows), flush=True)
+                rows += found
     return rows
 
 
 def main() -> int:
     """Exit status 2 for a row that there is not."""
-    wanted = {name.strip() for name in os.environ.get("ROWS", "").split(",") if name.strip()} or set(KNOWN)
-    unknown = wanted - set(KNOWN)
+    wanted = {name.strip() for name in os.environ.get("ROWS", "").split(",") if name.strip()} or set(MEASURES)
+    unknown = wanted - set(MEASURES)
     if unknown:
-        print(f"There is no row {', '.join(sorted(unknown))}; the rows are {', '.join(KNOWN)}.", file=sys.stderr)
+        print(f"There is no row {', '.join(sorted(unknown))}; the rows are {', '.join(MEASURES)}.", file=sys.stderr)
         return 2
     print(machine(), flush=True)
-    seconds, growth = float(os.environ.get("BENCH_SECONDS", "5")), int(os.environ.get("BENCH_GROWTH", "500000"))
-    rows = asyncio.run(measure(wanted, seconds=seconds, growth=growth))
-    print(show(rows))
+    rows = asyncio.run(measure(wanted, seconds=float(os.environ.get("BENCH_SECONDS", "5"))))
     write(rows)
     return 0
 

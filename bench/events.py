@@ -1,14 +1,27 @@
-"""S5: sales at the till, taken in requests of a thousand events in this process."""
+"""S5.events: sales at the till over HTTP, a thousand events a request, beside the statements that they become."""
 
-import time
 from random import Random
 from typing import Any
 
-from bench import place
+import asyncpg
+
+from bench import load, pgbench, place, served
+from bench.recorded import KEY, Recording, counts
 from bench.rows import Row, row
 from ledger import facts
+from ledger import rows as writing
+from ledger.engine import Database
 
 LINES = 3
+CONNECTIONS = 4
+RUNS = 3
+WRITTEN = ("event_inbox", "journal", "journal_line", "movement", "sale_line")
+
+
+def sales(number: int, *, key: str, seed: str) -> list[dict[str, Any]]:
+    """Receipts of three lines each, SKUs by chance; `key` makes their ids new."""
+    dice = Random(seed)  # noqa: S311  which SKU is sold
+    return [_sale(f"{key}-{seed}-{n}", dice) for n in range(number)]
 
 
 def _sale(number: str, dice: Random) -> dict[str, Any]:
@@ -20,20 +33,82 @@ def _sale(number: str, dice: Random) -> dict[str, Any]:
     return {"id": number, "type": "pos.sale", "occurred_at": place.now().isoformat(), "data": data}
 
 
-async def sales(server_url: str, *, seconds: float, request_events: int = 1_000) -> list[Row]:
-    """Lines a second. A refused or quarantined event is an error here: nothing that is sent deserves it."""
-    runs = []
-    async with place.database(server_url, "sales") as database:
-        for run in range(3):
-            dice, taken = Random(run), 0  # noqa: S311  which SKU is sold
-            began = time.perf_counter()
-            while (spent := time.perf_counter() - began) < seconds:
-                request = [_sale(f"r{run}-{taken + n}", dice) for n in range(request_events)]
-                outcomes = await facts.receive(database, place.CALLER, request, received_at=place.now())
-                wrong = [one for one in outcomes if one.outcome != "accepted"]
-                if wrong:
-                    raise RuntimeError(f"{len(wrong)} sales were not accepted, first {wrong[0]}")
-                taken += request_events
-            runs.append(taken * LINES / spent)
-    note = f"{runs[-1] / LINES:,.0f} events/s of {LINES} lines, requests of {request_events}; no limit measured yet"
-    return [row("S5", "sales at the till, in process", runs, "lines/s", None, note)]
+async def script(database: Database, *, request_events: int, seed: str) -> str:
+    """What one request sends to PostgreSQL, with other keys.
+
+    Rows that the product writes by COPY are inserted from arrays here, since pgbench cannot send COPY.
+    Raises RuntimeError when the script writes another number of rows than the product.
+    """
+    await _receive(database, sales(10, key="warm", seed=seed))  # master data is in memory from now on
+    conn = await asyncpg.connect(database.plain_url)
+    copied_from = writing.FROM_ROWS
+    writing.FROM_ROWS = 10**9
+    try:
+        before = await counts(conn, WRITTEN)
+        wanted = sales(request_events, key=KEY, seed=seed)
+        recording = await Recording().of_engine(database.engine, lambda: _receive(database, wanted))
+        by_product = await counts(conn, WRITTEN)
+        made = await recording.script(conn, "\\set n random(1, 4000000000)")
+        await pgbench.once(database.url, made, planner="")
+        by_pgbench = await counts(conn, WRITTEN)
+    finally:
+        writing.FROM_ROWS = copied_from
+        await conn.close()
+    for table, rows in by_product.items():
+        if rows - before[table] != by_pgbench[table] - rows:
+            raise RuntimeError(
+                f"the script writes {by_pgbench[table] - rows} rows of {table}, not {rows - before[table]}"
+            )
+    return made
+
+
+async def _receive(database: Database, events: list[dict[str, Any]]) -> None:
+    """A refused or quarantined event is an error here: nothing that is sent deserves it."""
+    outcomes = await facts.receive(database, place.CALLER, events, received_at=place.now())
+    wrong = [one for one in outcomes if one.outcome != "accepted"]
+    if wrong:
+        raise RuntimeError(f"{len(wrong)} sales were not accepted, first {wrong[0]}")
+
+
+async def over_http(server_url: str, *, seconds: float, request_events: int = 1_000) -> list[Row]:
+    """Lines a second by `POST /events`."""
+    requests = [
+        load.request(
+            "/api/v1/events", {"events": sales(request_events, key=f"e{load.KEY}", seed=str(n))}, key=served.KEY
+        )
+        for n in range(4)
+    ]
+    runs: list[load.Told] = []
+    async with place.database(server_url, "events") as database:
+        await served.add_key(database)
+        async with served.application(database) as port:
+            for run in range(RUNS):
+                first = (run + 1) * 10**9
+                runs.append(
+                    await served.drive(
+                        port, requests, connections=CONNECTIONS, seconds=seconds, first=first, status=200
+                    )
+                )
+        await _all_taken(database, sum(one.sent for one in runs) * request_events)
+        scripts = [await script(database, request_events=request_events, seed=f"limit{n}") for n in range(4)]
+        limits = await pgbench.best(
+            database.url, scripts, seconds=max(int(seconds / 2), 1), clients=(1, 2, 4), planner=""
+        )
+    note = (
+        f"{runs[-1].per_s * request_events:,.0f} events/s, requests of {request_events} over {CONNECTIONS} connections,"
+        f" p50 {runs[-1].p50_ms:,.0f} ms; pgbench, {limits.clients} clients, INSERT where the product sends COPY"
+    )
+    limit = limits.per_s * request_events * LINES
+    lines_s = [one.per_s * request_events * LINES for one in runs]
+    return [row("S5.events", "POST /events, sales of 3 lines", lines_s, "lines/s", limit, note)]
+
+
+async def _all_taken(database: Database, sent: int) -> None:
+    """A request of events answers 200 whatever became of them."""
+    async with database.read() as conn:
+        accepted = (
+            await conn.exec_driver_sql("SELECT count(*) FROM event_inbox WHERE outcome = 'accepted'")
+        ).scalar_one()
+        lines = (await conn.exec_driver_sql("SELECT count(*) FROM sale_line")).scalar_one()
+    if accepted != sent or lines != sent * LINES:
+        raise RuntimeError(f"of {sent} sales {accepted} were accepted, with {lines} lines")

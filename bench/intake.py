@@ -1,17 +1,18 @@
-"""S1, S2, S3, S6, S8: orders taken in this process, beside what PostgreSQL does with the same statements."""
+"""S1, S2, S3, S6: orders taken in this process, beside what PostgreSQL does with the same statements."""
 
 import asyncio
 import importlib
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from random import Random
 
 import asyncpg
 from sqlalchemy import text
 
 from bench import pgbench, place
-from bench.recorded import KEY, SKU, Recording
+from bench.recorded import KEY, SKU, Recording, counts
 from bench.rows import Row, row
 from domain.orders import BopisOrder
 from ledger import intake
@@ -93,15 +94,19 @@ async def _script(database: Database, wanted: Sequence[BopisOrder], *, sku: str 
     conn = await asyncpg.connect(database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
     try:
         batch = batches.Batch(conn, catalogue.Catalogue())
-        warm = place.order(f"warm-{time.monotonic_ns()}", *{line.sku for one in wanted for line in one.lines})
-        await batch.take([submission(place.CALLER, warm, None, place.now())])  # master data is in memory from now on
+        skus = sorted({line.sku for one in wanted for line in one.lines})
+        for first in range(0, len(skus), 400):  # an order has at most 500 lines
+            warm = place.order(f"warm-{time.monotonic_ns()}", *skus[first : first + 400])
+            await batch.take(
+                [submission(place.CALLER, warm, None, place.now())]
+            )  # master data is in memory from now on
         submitted = [submission(place.CALLER, one, None, place.now()) for one in wanted]
-        before = await _counts(conn)
+        before = await counts(conn, WRITTEN)
         recording = await Recording().of(conn, lambda: batch.take(submitted))
-        by_product = await _counts(conn)
+        by_product = await counts(conn, WRITTEN)
         script = await recording.script(conn, _VARIABLES, sku=sku)
         await pgbench.once(database.url, script)
-        by_pgbench = await _counts(conn)
+        by_pgbench = await counts(conn, WRITTEN)
     finally:
         await conn.close()
     for table, rows in by_product.items():
@@ -110,11 +115,6 @@ async def _script(database: Database, wanted: Sequence[BopisOrder], *, sku: str 
                 f"the script writes {by_pgbench[table] - rows} rows of {table}, not {rows - before[table]}"
             )
     return script
-
-
-async def _counts(conn: asyncpg.Connection) -> dict[str, int]:
-    """Rows of each table that an order writes, to see that a script writes what the product writes."""
-    return {table: await conn.fetchval(f"SELECT count(*) FROM {table}") for table in WRITTEN}  # noqa: S608  our names
 
 
 async def _one_order(database: Database, *, hot: bool) -> str | None:
@@ -135,19 +135,22 @@ async def _one_order(database: Database, *, hot: bool) -> str | None:
     return await _script(database, [place.order(key, SKU)], sku=f"'{place.sku(0)}'" if hot else _ANY_SKU)
 
 
-async def _batches(database: Database, *, scripts: int = 8) -> list[str]:
-    """Several batches of orders for SKUs by chance, each a script of its own."""
+async def batches(database: Database, *, scripts: int = 8, lines: int = 1) -> list[str]:
+    """Several batches of orders for SKUs by chance, each a script of its own; empty where there can be none."""
     made = []
     for number in range(scripts):
-        chosen = place.orders(BATCH, hot=False, seed=f"batch{number}")
-        wanted = [place.order(f"{KEY}-{number}-{n}", *(line.sku for line in one.lines)) for n, one in enumerate(chosen)]
+        dice = Random(f"batch{number}")  # noqa: S311  which SKU is asked for
+        wanted = [
+            place.order(f"{KEY}-{number}-{n}", *map(place.sku, dice.sample(range(place.SKUS), lines)))
+            for n in range(BATCH)
+        ]
         script = await _script(database, wanted, sku=None)
         if script is not None:
             made.append(script)
     return made
 
 
-async def reserve(server_url: str, *, seconds: float, wanted: set[str]) -> list[Row]:
+async def reserve(server_url: str, *, seconds: float, wanted: Collection[str]) -> list[Row]:
     """S1, S2, S3: uniform, one hot row, and the share of the same set-based statements."""
     rows: list[Row] = []
     async with place.database(server_url, "reserve") as database:
@@ -168,7 +171,7 @@ async def reserve(server_url: str, *, seconds: float, wanted: set[str]) -> list[
             note = f"{share:.2f} of S1; " + (f"pgbench on one hot row, {load.clients} clients" if load else _NO_LIMIT)
             rows.append(row("S2", "reserve, one hot SKU", hot, "orders/s", load and load.per_s, note))
         if "S3" in wanted:
-            scripts = await _batches(database)
+            scripts = await batches(database)
             load = await pgbench.best(database.url, scripts, seconds=pg, clients=(1, 2, 4)) if scripts else None
             note = f"pgbench, {BATCH}-order batches, {load.clients} clients" if load else _NO_LIMIT
             rows.append(
@@ -205,49 +208,3 @@ async def latency(server_url: str, *, seconds: float) -> list[Row]:
                 )
             )
     return rows
-
-
-_GROWTH = """
-    INSERT INTO movement (kind, sku, quantity, from_location, from_account, to_location, to_account, entity, cause,
-            actor, at)
-        SELECT 'reserved', 'K' || lpad((g % 10000)::text, 5, '0'), 1, 'L1', 'available', 'L1', 'reserved', 'E1',
-            'intake:old-' || g, 'grown', now()
-            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
-    INSERT INTO journey_step (journey_id, step, occurrence, input_hash, detail, actor, at)
-        SELECT 'bopis:old-' || g, 'placed', '1', '', 'grown', 'grown', now()
-            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
-    INSERT INTO idempotency (source, key, body_hash, status)
-        SELECT 'old', 'order-' || g, '\\x00', 201
-            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
-    INSERT INTO event_inbox (source, event_id, type, body_hash, occurred_at, outcome)
-        SELECT 'old', g::text, 'pos.sale', '\\x00', now(), 'accepted'
-            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g;
-    INSERT INTO outbox_counter (target, last_seq)
-        SELECT 'bopis-old-' || g, 1
-            FROM generate_series(CAST(:first AS int), CAST(:last AS int)) g
-"""
-
-
-async def grow(database: Database, orders: int, *, first: int = 1) -> None:
-    """Rows of so many orders that were taken before, by statements over whole sets."""
-    step = 250_000
-    for begin in range(first, orders + 1, step):
-        for statement in _GROWTH.split(";"):
-            async with database.engine.begin() as conn:
-                await conn.execute(text("SET LOCAL synchronous_commit = off"))
-                await conn.execute(text(statement), {"first": begin, "last": min(begin + step - 1, orders)})
-    async with database.engine.connect() as conn:
-        checked = await conn.execution_options(isolation_level="AUTOCOMMIT")
-        await checked.execute(text("VACUUM (ANALYZE)"))
-        await checked.execute(text("CHECKPOINT"))
-
-
-async def growth(server_url: str, *, seconds: float, orders: int) -> list[Row]:
-    """S8: S1 with few rows and with many in place; the limit is itself with few."""
-    async with place.database(server_url, "growth") as database:
-        await grow(database, 10_000)
-        before = [await rate(database, hot=False, seconds=seconds, name=f"g{n}") for n in range(RUNS)]
-        await grow(database, orders, first=10_001)
-        after = [await rate(database, hot=False, seconds=seconds, name=f"G{n}") for n in range(RUNS)]
-    note = f"{statistics.median(before) / statistics.median(after):.2f} × slower with {orders:,} orders' rows"
-    return [row("S8", "S1 with many orders' rows in place", after, "orders/s", statistics.median(before), note)]

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from embedded.postgres import find_binaries
 
-# The settings of the connections that carry the product's own batches.
-_PLANNER = " ".join(
+# The settings of the connections that carry the product's own batches of orders; all others have the server's.
+BATCHES = " ".join(
     f"-c {setting}"
     for setting in (
         "plan_cache_mode=force_generic_plan",
@@ -46,17 +46,17 @@ def program() -> Path:
     return Path(on_path)
 
 
-async def once(url: str, script: str) -> None:
+async def once(url: str, script: str, *, planner: str = BATCHES) -> None:
     """One transaction by one client."""
-    await _pgbench(url, [script], "-c", "1", "-t", "1")
+    await _pgbench(url, [script], planner, "-c", "1", "-t", "1")
 
 
-async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int) -> Load:
+async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int, planner: str = BATCHES) -> Load:
     """Prepared statements, generic plans, two threads; what deadlocks is sent again.
 
     Raises RuntimeError with pgbench's words when it fails.
     """
-    told = await _pgbench(url, scripts, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds))
+    told = await _pgbench(url, scripts, planner, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(seconds))
     latency = re.search(r"latency average = ([\d.]+) ms", told)
     found = re.search(r"tps = ([\d.]+)", told)
     if latency is None or found is None:  # so many clients that none got to its end in this time
@@ -64,7 +64,7 @@ async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int) -
     return Load(float(found.group(1)), float(latency.group(1)), clients)
 
 
-async def _pgbench(url: str, scripts: Sequence[str], *options: str) -> str:
+async def _pgbench(url: str, scripts: Sequence[str], planner: str, *options: str) -> str:
     at = urlsplit(url)
     with tempfile.TemporaryDirectory(prefix="endcap-pgbench-") as folder:
         files = []
@@ -75,7 +75,7 @@ async def _pgbench(url: str, scripts: Sequence[str], *options: str) -> str:
         process = await asyncio.create_subprocess_exec(
             str(program()), "-n", "-M", "prepared", "--max-tries=20", *options,
             "-h", str(at.hostname), "-p", str(at.port), "-U", str(at.username), *files, at.path.lstrip("/"),
-            env=os.environ | {"PGPASSWORD": at.password or "", "PGOPTIONS": _PLANNER},
+            env=os.environ | {"PGPASSWORD": at.password or "", "PGOPTIONS": planner},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, error = await process.communicate()
@@ -86,7 +86,14 @@ async def _pgbench(url: str, scripts: Sequence[str], *options: str) -> str:
     return told
 
 
-async def best(url: str, scripts: Sequence[str], *, seconds: int, clients: Sequence[int] = (1, 4, 16, 64)) -> Load:
+async def best(
+    url: str,
+    scripts: Sequence[str],
+    *,
+    seconds: int,
+    clients: Sequence[int] = (1, 4, 16, 64),
+    planner: str = BATCHES,
+) -> Load:
     """The best of several numbers of clients."""
-    loads = [await run(url, scripts, clients=number, seconds=seconds) for number in clients]
+    loads = [await run(url, scripts, clients=number, seconds=seconds, planner=planner) for number in clients]
     return max(loads, key=lambda load: load.per_s)

@@ -4,10 +4,12 @@ sent by pgbench with other keys.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 KEY, SKU, UID = "ZKEYZ", "ZSKUZ", "ZUIDZ"
 _CUSTOMER = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?=[0-9a-f]{24}(?![0-9a-f]))")
@@ -31,12 +33,29 @@ class Recording:
             await asyncio.sleep(0)  # asyncpg tells its listeners a turn later
         return self
 
+    async def of_engine(self, engine: AsyncEngine, work: Callable[[], Awaitable[object]]) -> "Recording":
+        """The same for work on an engine's own connections, within one transaction; COPY is not heard."""
+
+        def heard(_conn: Any, _cursor: Any, statement: str, given: Any, _context: Any, is_many: bool) -> None:  # noqa: FBT001
+            for args in given if is_many else [given]:
+                self.sent.append((statement, tuple(args)))
+
+        event.listen(engine.sync_engine, "before_cursor_execute", heard)
+        self.sent.append(("BEGIN", ()))
+        try:
+            await work()
+        finally:
+            event.remove(engine.sync_engine, "before_cursor_execute", heard)
+        self.sent.append(("COMMIT", ()))
+        return self
+
     async def script(self, conn: asyncpg.Connection, variables: str, *, sku: str | None = None) -> str:
         """A pgbench script; `variables` are its first lines and must set `n`, the number that makes a key new.
 
         `sku` is the SQL expression that takes the place of the recorded SKU.
         """
         lines = [variables]
+        journals: list[int] = []
         for query, args in self.sent:
             if _SETTING.match(query):
                 lines.append(query.strip().rstrip(";") + ";")
@@ -47,10 +66,23 @@ class Recording:
                 f"({self._expression(value, sku)})::{kind.name}" if value is not None else f"NULL::{kind.name}"
                 for kind, value in zip(types, values, strict=True)
             ]
+            if query.startswith("INSERT INTO journal_line") and journals:
+                named[0] = _entries(journals, args[0])
             parts = _PARAMETER.split(query)  # text, number, text, number, …
             parts[1::2] = [named[int(number) - 1] for number in parts[1::2]]
-            lines.append("".join(parts).strip().rstrip(";") + ";")
+            statement = "".join(parts).strip().rstrip(";")
+            if query.startswith("INSERT INTO journal ("):
+                journals = self.journals
+                statement = f"WITH made AS ({statement}) SELECT array_agg(id ORDER BY id)::text AS ids FROM made \\gset"
+            lines.append(statement if statement.endswith("gset") else statement + ";")
         return "\n".join(lines) + "\n"
+
+    @property
+    def journals(self) -> list[int]:
+        """Ids of the journal entries whose lines were written by a statement of their own, in their order."""
+        return sorted(
+            {number for query, args in self.sent if query.startswith("INSERT INTO journal_line") for number in args[0]}
+        )
 
     @staticmethod
     async def _text(conn: asyncpg.Connection, kind: str, arg: Any) -> str | None:
@@ -71,3 +103,18 @@ class Recording:
         if sku is not None and SKU in value:
             expression = f"replace({expression}, '{SKU}', {sku})"
         return expression
+
+
+def _entries(journals: list[int], recorded: list[int]) -> str:
+    """SQL for the ids of entries that the script has just written (`:ids`), where others were recorded."""
+    place = {number: at for at, number in enumerate(journals, start=1)}
+    places = ",".join(str(place[number]) for number in recorded)
+    return (
+        f"(SELECT array_agg(i.id ORDER BY w.no) FROM unnest('{{{places}}}'::int[]) WITH ORDINALITY AS w(at, no)"
+        " JOIN unnest(:ids::bigint[]) WITH ORDINALITY AS i(id, at) ON i.at = w.at)"
+    )
+
+
+async def counts(conn: asyncpg.Connection, tables: Sequence[str]) -> dict[str, int]:
+    """Rows of each table, to see that a script writes what the product writes."""
+    return {table: await conn.fetchval(f"SELECT count(*) FROM {table}") for table in tables}

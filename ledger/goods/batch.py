@@ -64,10 +64,12 @@ _LOCK_AVERAGES = text(
     " JOIN unnest(CAST(:entities AS text[]), CAST(:skus AS text[])) AS w(entity, sku) USING (entity, sku)"
     " ORDER BY a.entity, a.sku FOR UPDATE OF a"
 )
+# Where statistics are behind (shops were just opened), a join with the pairs themselves reads all of stock for each
+# of them. This reads pairs too many where entities have different SKUs, and each row once.
 _ON_HAND = text(
     "SELECT l.entity, s.sku, sum(s.available + s.reserved + s.staged + s.quarantined + s.count_pending)::bigint"
-    " FROM unnest(CAST(:entities AS text[]), CAST(:skus AS text[])) AS w(entity, sku)"
-    " JOIN location l ON l.entity = w.entity JOIN stock s ON s.location = l.code AND s.sku = w.sku"
+    " FROM stock s JOIN location l ON l.code = s.location"
+    " WHERE l.entity = ANY(CAST(:entities AS text[])) AND s.sku = ANY(CAST(:skus AS text[]))"
     " GROUP BY l.entity, s.sku"
 )
 
@@ -88,7 +90,10 @@ async def _lock_averages(tx: Transaction, facts: Iterable[GoodsFact], costs: Cos
     for entity, sku, average in await tx.conn.execute(_LOCK_AVERAGES, arrays):
         costs[entity, sku] = UnitCost(average, costs[entity, sku].standard_minor)
     on_hand = dict.fromkeys(pairs, 0)
-    on_hand.update({(entity, sku): int(units) for entity, sku, units in await tx.conn.execute(_ON_HAND, arrays)})
+    each_once = {name: sorted(set(values)) for name, values in arrays.items()}
+    for entity, sku, units in await tx.conn.execute(_ON_HAND, each_once):
+        if (entity, sku) in on_hand:
+            on_hand[entity, sku] = int(units)
     return on_hand
 
 

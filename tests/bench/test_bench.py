@@ -5,25 +5,63 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from bench import events, intake, pgbench, place
-from bench.recorded import KEY, SKU, Recording
+from bench import growth, intake, pgbench, place
+from bench.recorded import KEY, SKU, Recording, counts
 from bench.rows import row, show, write
 
 ROOT = Path(__file__).parents[2]
 
 
-async def test_the_smallest_rows_are_measured_and_written_down(postgres_url: str, tmp_path: Path) -> None:
+async def test_the_smallest_row_is_measured_and_written_down(postgres_url: str, tmp_path: Path) -> None:
     rows = await intake.reserve(postgres_url, seconds=0.3, wanted={"S1"})
-    rows += await events.sales(postgres_url, seconds=0.1, request_events=20)
-    assert [one.id for one in rows] == ["S1", "S5"]
+    assert [one.id for one in rows] == ["S1"]
     assert all(one.value > 0 and len(one.runs) == 3 for one in rows)
     write(rows, tmp_path / "latest.json")
     written = json.loads((tmp_path / "latest.json").read_text())
     assert {"id", "work", "value", "unit", "limit", "ratio", "runs", "note"} == set(written["rows"][0])
-    assert written["machine"]
+    assert "PostgreSQL" in written["machine"]
     assert "S1" in show(rows)
+
+
+def test_rows_that_were_not_measured_now_stay(tmp_path: Path) -> None:
+    file = tmp_path / "latest.json"
+    write([row("S1", "a", [1.0], "orders/s", 2.0), row("S2", "b", [5.0], "orders/s", None)], file)
+    write([row("S1", "a", [4.0], "orders/s", 2.0)], file)
+    written = json.loads(file.read_text())
+    assert [(one["id"], one["value"]) for one in written["rows"]] == [("S1", 4.0), ("S2", 5.0)]
+    assert set(written["measured"]) == {"S1", "S2"}
+
+
+def test_rows_of_another_machine_do_not_stay(tmp_path: Path) -> None:
+    file = tmp_path / "latest.json"
+    write([row("S2", "b", [5.0], "orders/s", None)], file)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "another one"}))
+    write([row("S1", "a", [4.0], "orders/s", 2.0)], file)
+    assert [one["id"] for one in json.loads(file.read_text())["rows"]] == ["S1"]
+
+
+async def test_rows_are_put_in_place_and_orders_are_taken_beside_them(postgres_url: str) -> None:
+    (measured,) = await growth.growth(postgres_url, seconds=0.3, orders=700)
+    assert measured.id == "S8"
+    assert measured.limit is not None
+    assert measured.value > 0
+    assert "700 orders' rows" in measured.note
+
+
+async def test_filling_puts_a_row_of_each_order_into_every_table(postgres_url: str) -> None:
+    async with place.database(postgres_url, "fill") as database:
+        await growth.fill(database, 300)
+        conn = await asyncpg.connect(database.plain_url)
+        try:
+            tables = ("movement", "journey_step", "idempotency", "event_inbox", "outbox", "outbox_counter")
+            assert await counts(conn, tables) == dict.fromkeys(tables, 300)
+            assert await conn.fetchval("SELECT count(*) FROM outbox WHERE done_at IS NULL") == 0
+            assert await conn.fetchval("SHOW max_wal_size") == "1GB"
+        finally:
+            await conn.close()
 
 
 async def test_a_recorded_statement_is_sent_with_other_keys(postgres_url: str) -> None:
