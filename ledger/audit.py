@@ -110,6 +110,13 @@ RULES: dict[str, str] = {
         JOIN journey j ON j.id = l.journey_id
         WHERE (l.collected <> s.handed_over OR l.cancelled <> s.refunded_quantity)
     """,
+    "lines and policies belong to journeys": """
+        SELECT l.journey_id || ' ' || l.line_id, 'there is no such journey'
+        FROM journey_line l WHERE NOT EXISTS (SELECT 1 FROM journey j WHERE j.id = l.journey_id)
+        UNION ALL
+        SELECT j.id, coalesce('there is no policy ' || j.policy_copy, 'it has no policy')
+        FROM journey j LEFT JOIN policy_copy p ON p.id = j.policy_copy WHERE p.id IS NULL AND j.policy IS NULL
+    """,
     "messages are delivered or waiting": """
         SELECT target, 'message ' || seq || ' of ' || recorded_at || ': ' || coalesce(last_error, 'not delivered')
         FROM outbox WHERE done_at IS NULL AND recorded_at < now() - interval '10 minutes'

@@ -11,9 +11,8 @@ from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import NotFound, StateConflict
 from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
-from domain.policy import Policy
 from domain.words import money
-from ledger import case, reference
+from ledger import case, policies, reference
 from ledger.engine import Database
 from ledger.journal import Entry
 from ledger.steps import take_journey_step
@@ -108,7 +107,7 @@ def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
 
 
 async def _succeeded(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> None:
-    policy = Policy.model_validate(row["policy"])
+    policy = await policies.of_journey(tx.conn, row)
     column, lines = {
         "refund": ("refunded_minor", postings.refund_paid(found.amount_minor)),
         "capture": ("captured_minor", postings.deposit(found.amount_minor)),
@@ -217,7 +216,7 @@ async def _open_failed_case(
             kind=_case_kind(found),
             subject=found.id,
             place=place,
-            policy=Policy.model_validate(row["policy"]),
+            policy=await policies.of_journey(tx.conn, row),
             at=at,
             journey_id=row["id"],
             channel=row["channel"],

@@ -12,7 +12,7 @@ from domain.bopis import FINAL, BopisState
 from domain.errors import UnknownLine
 from domain.ids import hold_id
 from domain.policy import Policy
-from ledger import approval, case, found, mails, reference
+from ledger import approval, case, found, mails, policies, reference
 from ledger.bopis import waiting
 from ledger.shelf import Cause
 from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
@@ -46,7 +46,7 @@ class Order:
             tx,
             dict(row),
             {line["line_id"]: dict(line) for line in lines.mappings()},
-            Policy.model_validate(row["policy"]),
+            await policies.of_journey(tx.conn, row),
             await reference.place(tx.conn, row["location"]),
         )
         order.row |= {name: dict(row[name]) for name in ("dues", "asks", "detail")}

@@ -31,7 +31,7 @@ _LINES = text(
 )
 # The receipt's own movement says when it happened.
 _SAME_INSTANT = text(
-    "SELECT EXISTS (SELECT 1 FROM movement WHERE sku = :sku AND from_location = :location AND kind = 'sold'"
+    "SELECT EXISTS (SELECT 1 FROM movement WHERE sku = :sku AND to_location = :location AND kind = 'sold'"
     " AND at = :at AND starts_with(cause, 'event:' || CAST(:source AS text) || ':'))"
 )
 

@@ -26,23 +26,32 @@ logger = logging.getLogger("endcap.intake")
 
 type Connection = asyncpg.Connection[asyncpg.Record]
 
-_ANSWERS = """
+# `OFFSET 0`: each key is looked up by the index, whatever the size of the table was when the plan was made. Joined, a
+# plan from the first minute of a database reads the whole table for each batch.
+ANSWERS = """
     SELECT i.source, i.key, i.body_hash, i.answer::text AS answer
-    FROM unnest($1::text[], $2::text[]) AS w(source, key) JOIN idempotency i USING (source, key)
+    FROM unnest($1::text[], $2::text[]) AS w(source, key) CROSS JOIN LATERAL (
+        SELECT source, key, body_hash, answer FROM idempotency WHERE source = w.source AND key = w.key OFFSET 0
+    ) i
 """
 _LOCK = """
     SELECT s.location, s.sku, s.available, s.safety_stock, s.confidence_permille
-    FROM unnest($1::text[], $2::text[]) AS w(location, sku) JOIN stock s USING (location, sku)
-    ORDER BY s.location, s.sku FOR UPDATE OF s
+    FROM (SELECT * FROM unnest($1::text[], $2::text[]) AS given(location, sku) ORDER BY location, sku) w
+    CROSS JOIN LATERAL (
+        SELECT location, sku, available, safety_stock, confidence_permille FROM stock
+        WHERE location = w.location AND sku = w.sku FOR UPDATE {or_not}
+    ) s
 """
-_LOCK_WHAT_IS_FREE = _LOCK + " SKIP LOCKED"
+LOCK = _LOCK.format(or_not="")
+LOCK_WHAT_IS_FREE = _LOCK.format(or_not="SKIP LOCKED")
 _MAKE_MISSING = "INSERT INTO stock (location, sku) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING"
-_HOLD_SPOTS = "SELECT checkout, location, sku FROM hold WHERE checkout = ANY($1::text[])"
-_HOLDS = """
+HOLD_SPOTS = "SELECT checkout, location, sku FROM hold WHERE checkout = ANY($1::text[])"
+# Sorted by an expression, so that no plan reads all holds in the order of their ids instead of sorting these few.
+HOLDS = """
     SELECT id, checkout, location, sku, reserved, staged, committed, released, expired, lost, expires_at, now() AS now
-    FROM hold WHERE checkout = ANY($1::text[]) ORDER BY id FOR UPDATE
+    FROM hold WHERE checkout = ANY($1::text[]) ORDER BY id || '' FOR UPDATE
 """
-_PARKED = """
+PARKED = """
     SELECT DISTINCT waits_for FROM event_inbox WHERE outcome = 'parked' AND waits_for = ANY($1::text[])
 """
 
@@ -144,6 +153,7 @@ class Batch:
                 )
             except DomainError as error:
                 found[one] = error
+        await self.catalogue.keep(self.conn, (one.policy for one in found.values() if isinstance(one, Checked)))
         return found
 
     async def _hold_spots(self, wanted: Sequence[Submission]) -> dict[str, set[Spot]]:
@@ -151,7 +161,7 @@ class Batch:
         names = sorted({one.checkout for one in wanted if one.checkout})
         spots: dict[str, set[Spot]] = {}
         if names:
-            for row in await self.conn.fetch(_HOLD_SPOTS, names):
+            for row in await self.conn.fetch(HOLD_SPOTS, names):
                 spots.setdefault(row["checkout"], set()).add((row["location"], row["sku"]))
         return spots
 
@@ -213,7 +223,7 @@ class Batch:
         else:
             busy = {row[0] for row in await self.conn.fetch(TRY_KEYS, list(names))}
         pairs = [(one.source, key) for one in wanted for key in one.keys]
-        rows = await self.conn.fetch(_ANSWERS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        rows = await self.conn.fetch(ANSWERS, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
         known = {(row["source"], row["key"]): row for row in rows}
         new: list[Submission] = []
         mine: set[str] = set()
@@ -243,7 +253,7 @@ class Batch:
         arrays = [spot[0] for spot in wanted], [spot[1] for spot in wanted]
         if self.is_patient:
             await self.conn.execute(_MAKE_MISSING, *arrays)
-        rows = await self.conn.fetch(_LOCK if self.is_patient else _LOCK_WHAT_IS_FREE, *arrays)
+        rows = await self.conn.fetch(LOCK if self.is_patient else LOCK_WHAT_IS_FREE, *arrays)
         return {(row[0], row[1]): Shelf(row[2], row[3], row[4]) for row in rows}
 
     async def _lock_holds(self, checkouts: set[str]) -> tuple[dict[str, list[HeldLine]], datetime | None]:
@@ -251,7 +261,7 @@ class Batch:
         held: dict[str, list[HeldLine]] = {}
         now = None
         if checkouts:
-            for row in await self.conn.fetch(_HOLDS, sorted(checkouts)):
+            for row in await self.conn.fetch(HOLDS, sorted(checkouts)):
                 now = row["now"]
                 line = HeldLine(
                     id=row["id"],
@@ -278,7 +288,7 @@ class Batch:
         if not new:
             return
         names = [name for one in new for name in (one.order.order_id, taken.placed[one].answer.journey_id)]
-        parked = {row[0] for row in await self.conn.fetch(_PARKED, names)}
+        parked = {row[0] for row in await self.conn.fetch(PARKED, names)}
         for one in new:
             if one.order.order_id in parked or taken.placed[one].answer.journey_id in parked:
                 taken.placed[one] = taken.placed[one]._replace(has_parked=True)

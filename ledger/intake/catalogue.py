@@ -13,7 +13,7 @@ import asyncpg
 
 from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.policy import Policy, merge
-from ledger import reference
+from ledger import policies, reference
 from ledger.reference import Place
 
 type Connection = asyncpg.Connection[asyncpg.Record]
@@ -22,6 +22,7 @@ MAX_AGE_S = 1.0
 _REMEMBERED_DAYS = 500
 _REMEMBERED_POLICIES = 2_000
 
+_KEEP_COPY = "INSERT INTO policy_copy (id, body) VALUES ($1, $2::text::jsonb) ON CONFLICT DO NOTHING"
 _ITEMS = "SELECT sku, frozen, stop_sale FROM item WHERE sku = ANY($1::text[])"
 _PLACES = """
     SELECT l.code, l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude,
@@ -42,10 +43,11 @@ class Item(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """A policy in force and its JSON, as journeys carry it."""
+    """A policy in force, its JSON, and the name under which that is stored (`ledger.policies`)."""
 
     policy: Policy
     text: str
+    copy: str
 
 
 class Calendar(OpeningHours):
@@ -80,6 +82,7 @@ class Catalogue:
         self._documents: list[asyncpg.Record] = []
         self._documents_at: float | None = None
         self._policies: dict[tuple[int, ...], Resolved] = {}
+        self._kept: set[str] = set()
 
     async def load(self, conn: Connection, places: Iterable[str], skus: Iterable[str]) -> None:
         """Read what is missing or too old. After it, `place`, `item` and `policy_at` answer for what was named."""
@@ -166,5 +169,16 @@ class Catalogue:
         found = self._policies.get(key)
         if found is None:
             policy = merge([(row["version"], json.loads(row["body"])) for row in mine])
-            found = self._policies[key] = Resolved(policy, policy.model_dump_json())
+            text = policy.model_dump_json()
+            found = self._policies[key] = Resolved(policy, text, policies.copy_id(text))
         return found
+
+    async def keep(self, conn: Connection, resolved: Iterable[Resolved]) -> None:
+        """Store the policies that this process has not stored yet; without a transaction around it, so that nobody
+        waits for one.
+        """
+        for one in {one.copy: one for one in resolved if one.copy not in self._kept}.values():
+            await conn.execute(_KEEP_COPY, one.copy, one.text)
+            if len(self._kept) > _REMEMBERED_POLICIES:
+                self._kept.clear()
+            self._kept.add(one.copy)

@@ -44,7 +44,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _RING = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
 # How statements of a lane run. Arrays of any length use one plan, which reaches rows by their keys even while a new
 # table has no statistics.
-_SESSION = {
+SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -319,7 +319,7 @@ class Lane:
                 self._database.plain_url,
                 timeout=_CONNECT_TIMEOUT_S,
                 command_timeout=_COMMAND_TIMEOUT_S,
-                server_settings={"application_name": "endcap-intake", **_SESSION},
+                server_settings={"application_name": "endcap-intake", **SESSION},
             )
         return self._conn
 

@@ -192,7 +192,11 @@ async def stock_detail(
         select(movement)
         .where(
             movement.c.sku == sku,
-            or_(movement.c.to_location == location_code, movement.c.from_location == location_code),
+            or_(
+                movement.c.to_location == location_code,
+                # Said as the index of what leaves a place says it.
+                and_(movement.c.from_location == location_code, movement.c.from_location != movement.c.to_location),
+            ),
         )
         .order_by(movement.c.recorded_at.desc(), movement.c.id.desc())
         .limit(check_limit(movements))

@@ -15,7 +15,7 @@ from ledger.tables.asking import (
     pinned_story,
 )
 from ledger.tables.base import metadata
-from ledger.tables.journeys import journey, journey_line, journey_step
+from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
 from ledger.tables.money import (
     average_cost,
     journal,
@@ -92,6 +92,7 @@ __all__ = [
     "person_note",
     "person_role",
     "pinned_story",
+    "policy_copy",
     "policy_document",
     "region",
     "sale_line",

@@ -200,7 +200,7 @@ band_use = Table(
     instant("at"),
     instant("withdrawn_at", nullable=True),  # rejected or expired: it took no effect
     recorded_at(),
-    UniqueConstraint("kind", "subject"),
+    UniqueConstraint("kind", "subject", name="uq_band_use_kind"),
     Index("ix_band_use_rolling", "kind", "actor", "location", "at"),
 )
 

@@ -2,7 +2,7 @@
 once.
 """
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, text
 
 from ledger.tables.base import document, instant, metadata, minor, recorded_at, word
 
@@ -30,7 +30,10 @@ journey = Table(
     # What is asked of people now: {"case_id": 7, "decision_id": 9, "approval_id": 3}.
     document("asks"),
     document("detail"),  # kind-specific facts that pages and steps need; no personal data
-    document("policy"),
+    # The policy that the journey keeps, by the name of its content. Journeys begun before there were copies carry it
+    # themselves, in `policy`.
+    word("policy_copy", nullable=True),
+    document("policy", nullable=True),
     word("policy_version", default=""),
     Column("clock_offset_s", Integer, nullable=False, server_default=text("0")),
     Column("version", Integer, nullable=False, server_default=text("1")),
@@ -42,12 +45,15 @@ journey = Table(
     Index("ix_journey_place", "location", "opened_at"),
 )
 
+# Each policy that journeys keep, once. A row never changes: its name is a digest of what it says.
+policy_copy = Table("policy_copy", metadata, word("id", primary_key=True), document("body"), recorded_at())
+
 LINE_QUANTITIES = ("reserved", "picked", "staged", "collected", "cancelled", "short")
 
 journey_line = Table(
     "journey_line",
     metadata,
-    Column("journey_id", ForeignKey("journey.id"), primary_key=True),
+    word("journey_id", primary_key=True),  # written with its journey, which is never deleted; `endcap audit` looks
     word("line_id", primary_key=True),
     word("sku"),
     Column("ordered", Integer, nullable=False),
