@@ -27,7 +27,18 @@ class BopisState(StrEnum):
 S = BopisState
 
 TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
-    S.PLACED: frozenset({S.RESERVED, S.RESERVATION_FAILED, S.CANCELLED}),
+    # A store may pick and hand over what its source keeps back: then it goes on from where its goods are.
+    S.PLACED: frozenset(
+        {
+            S.RESERVED,
+            S.PICKING,
+            S.READY_FOR_PICKUP,
+            S.PARTIALLY_COLLECTED,
+            S.COLLECTED,
+            S.RESERVATION_FAILED,
+            S.CANCELLED,
+        }
+    ),
     S.RESERVED: frozenset(
         {S.PICKING, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.PARTIALLY_COLLECTED, S.COLLECTED, S.CANCELLED}
     ),

@@ -135,6 +135,29 @@ def promises_in_doubt(promises: Iterable[Promise], units: int, rules: Sequence[D
 
 
 @dataclass(frozen=True, slots=True)
+class Basket:
+    """Units of an open checkout hold that ends by itself: nobody has ordered them yet."""
+
+    hold_id: str
+    reserved: int
+    at: datetime
+
+
+def baskets_lost(baskets: Iterable[Basket], units: int) -> list[tuple[str, int]]:
+    """(hold, units) that are lost at once when the book lacks `units`, the newest hold first: a basket has nobody to
+    verify it, and least is at stake.
+    """
+    lost = []
+    for basket in sorted(baskets, key=lambda one: (-one.at.timestamp(), one.hold_id)):
+        taken = min(units, basket.reserved)
+        if taken <= 0:
+            break
+        units -= taken
+        lost.append((basket.hold_id, taken))
+    return lost
+
+
+@dataclass(frozen=True, slots=True)
 class AtpStep:
     """One line of the explanation of an available-to-promise figure."""
 

@@ -25,6 +25,7 @@ from domain.holds import Held, HeldLine, HoldExtension, HoldIn
 from domain.ids import checkout_id, hold_id
 from domain.stock import atp
 from ledger import found, reference
+from ledger.doubt import Taken, doubt
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.journal import Entry
@@ -168,7 +169,7 @@ async def release(database: Database, caller: Caller, key: str) -> Held:
 
 async def shipped(tx: Transaction, caller: Caller, data: OrderShipped, cause: str, at: datetime) -> None:
     """Held goods have left: committed, at their average cost. What was given back meanwhile has left all the same and
-    is taken from what is available, below zero if need be.
+    is taken from what is available, below zero if need be; then promises that the book lacks are doubted.
 
     Raises `NotFound`, `UnknownLine`, and `HoldEnded` for units that were committed before.
     """
@@ -176,6 +177,7 @@ async def shipped(tx: Transaction, caller: Caller, data: OrderShipped, cause: st
     wanted = _units_shipped(rows, data)
     entities = await reference.entities_of(tx.conn, {row["location"] for row in rows})
     tx.enter(Rank.MONEY)
+    taken: dict[tuple[str, str], Taken] = {}
     for entity in sorted({entities[row["location"]] for row in rows if row["id"] in wanted}):
         there = [row for row in rows if row["id"] in wanted and entities[row["location"]] == entity]
         costs = await reference.unit_costs(tx.conn, entity, (row["sku"] for row in there))
@@ -185,9 +187,12 @@ async def shipped(tx: Transaction, caller: Caller, data: OrderShipped, cause: st
             cost = _ship(tx, row, wanted[row["id"]], costs.get(row["sku"], 0), why)
             lines += postings.shipment(cost, location=row["location"], sku=row["sku"])
         place = await reference.place(tx.conn, there[0]["location"])
-        authority = (await reference.policy_at(tx.conn, place, at)).authority.of_posting("order.shipped")
+        policy = await reference.policy_at(tx.conn, place, at)
+        authority = policy.authority.of_posting("order.shipped")
+        taken |= {(row["location"], row["sku"]): Taken(why, policy.stock.doubt_first) for row in there}
         tx.post(Entry(entity, "order.shipped", place.currency, cause, lines, at, None, authority))
     await _save(tx, rows)
+    await doubt(tx, taken)
 
 
 def _units_shipped(rows: Sequence[Mapping[str, Any]], data: OrderShipped) -> dict[str, int]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain import postings
-from domain.bopis import ON_THE_HOLD_SHELF, BopisState
+from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.errors import Malformed
 from domain.events import BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
@@ -83,6 +83,7 @@ def _pick_without_promise(order: Order, line: dict[str, Any], quantity: int, why
     if quantity:
         place = order.location
         order.tx.shelf.move("picked", str(line["sku"]), quantity, (place, "available"), (place, "staged"), why)
+        order.take_unpromised(str(line["sku"]))
 
 
 async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Cause) -> None:
@@ -135,12 +136,19 @@ async def _after_pick(order: Order, cause: str, at: datetime) -> None:
     before = order.row["state"]
     await order.settle(at)
     state = order.row["state"]
+    await end_of_the_pick(order, at)
     lost = order.row["detail"].get("failure") == "reservation_lost"
     if state == BopisState.RESERVATION_FAILED and not order.row["asks"].get("case_id") and not lost:
         order.row["detail"]["failure"] = "pick_short"
     if state != BopisState.RESERVATION_FAILED:
         await order.answer_if_nothing_is_missing(at)
     await ready_or_collected(order, before, cause, at)
+
+
+async def end_of_the_pick(order: Order, at: datetime) -> None:
+    """Nobody has to be reminded of a pick that was reported as far as the store will go."""
+    if order.row["state"] not in TO_BE_PICKED:
+        await case.heal_kind(order.tx, order.id, "pick_overdue", "the pick was reported", at)
 
 
 async def ready_or_collected(order: Order, before: str, cause: str, at: datetime) -> None:

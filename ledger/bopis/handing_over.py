@@ -13,7 +13,7 @@ from domain.messages import Message
 from domain.words import units
 from ledger import reference, steps
 from ledger.bopis import cases, money, waiting
-from ledger.bopis.facts import pick, ready_or_collected
+from ledger.bopis.facts import end_of_the_pick, pick, ready_or_collected
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
 from ledger.tables import item, person_note
@@ -149,6 +149,7 @@ async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, in
         await money.owe(order, owed, cause, why.at, reason="refused at hand-over")
     before = order.row["state"]
     await order.settle(why.at)
+    await end_of_the_pick(order, why.at)
     await order.answer_if_nothing_is_missing(why.at)
     await ready_or_collected(order, before, cause, why.at)
     if order.is_final:
@@ -181,6 +182,7 @@ def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, in
         left -= part_wanted
     if left:
         place = order.location
+        order.take_unpromised(sku)
         order.tx.shelf.move(
             "handed_over",
             sku,
@@ -203,6 +205,7 @@ async def _hand_over_after_close(order: Order, handed: dict[str, int], cause: st
         sku, place = str(order.lines[line_id]["sku"]), order.location
         on_shelf = min(quantity, order.on_hold_shelf(line_id))
         order.leave_on_hold_shelf(line_id, -on_shelf)
+        order.take_unpromised(sku)
         for bucket, part in (("staged", on_shelf), ("available", quantity - on_shelf)):
             if part:
                 cost = reference.cost_of(costs.get(sku, 0), part)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, select, update
 
 from domain import bopis
 from domain.bopis import FINAL, BopisState
@@ -14,6 +14,8 @@ from domain.ids import hold_id
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
 from ledger.bopis import waiting
+from ledger.bopis.changes import write_changes
+from ledger.doubt import Taken, doubt
 from ledger.shelf import Cause
 from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
 from ledger.tables.stock import HOLD_PARTS
@@ -34,6 +36,7 @@ class Order:
     beside: set[tuple[str, str]] = field(default_factory=set)  # (location, SKU) that the same fact moves besides
     taken_up: int = 0  # units that others had found for it, its own since its goods were locked
     _freed: set[tuple[str, str]] = field(default_factory=set)
+    _taken: set[tuple[str, str]] = field(default_factory=set)
     _before: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -104,6 +107,11 @@ class Order:
     @property
     def is_final(self) -> bool:
         return BopisState(self.row["state"]) in FINAL
+
+    @property
+    def is_kept_back(self) -> bool:
+        """Whether its source has not let it go on yet. Goods may move all the same: what has happened has happened."""
+        return self.row["state"] == BopisState.PLACED and self.row["detail"].get("kept_back") is not None
 
     def clock(self, at: datetime) -> datetime:
         """An instant on this journey's clock, which a demo may have moved on."""
@@ -184,6 +192,10 @@ class Order:
         """Units are available again there: `save` gives them to whoever waits for them."""
         self._freed.add((location, sku))
 
+    def take_unpromised(self, sku: str) -> None:
+        """Units of the shelf here were moved that nobody had promised to it: `save` doubts what the book lacks then."""
+        self._taken.add((self.location, sku))
+
     def nothing_left_on_hold_shelf(self) -> bool:
         """Whether everything was put away or taken; then no clock runs for it any more."""
         empty = not any(self.row["detail"].get("unclaimed", {}).values())
@@ -242,6 +254,8 @@ class Order:
         """The state that the quantities of the lines amount to."""
         lines = self.lines.values()
         collected = sum(line["collected"] for line in lines)
+        if self.is_kept_back and any(self.open_quantity(line) for line in lines):
+            return BopisState.PLACED
         if self.shorts():
             return BopisState.RESERVATION_FAILED
         if any(line["reserved"] for line in lines):
@@ -277,7 +291,7 @@ class Order:
                     told_at, self.policy.bopis, self.place.hours, frozen=frozen
                 ).items():
                     self.due(name, when)
-        else:
+        elif state is not BopisState.PLACED:
             self.drop_dues("pick", "window", "verify")
 
     async def end_asks(self, because: str, at: datetime) -> None:
@@ -321,29 +335,14 @@ class Order:
     async def save(self, at: datetime) -> None:
         """Write the rows that changed; close the journey when its state is final and nothing is left to do.
 
-        Last, what this order let go is given to those who wait for it, which may be this order itself.
+        Last, what this order let go is given to those who wait for it, which may be this order itself, and promises
+        are doubted where it took more than the book had.
         """
         conn = self.tx.conn
         if self.taken_up and not self.is_final:
             await self.answer_if_nothing_is_missing(at)
             await self.settle(at)
-        for line in self.lines.values():
-            if line != self._before.get(f"line {line['line_id']}"):
-                key = (journey_line.c.journey_id == self.id) & (journey_line.c.line_id == line["line_id"])
-                await conn.execute(update(journey_line).where(key).values(**_changed(line, ("journey_id", "line_id"))))
-        for row in self.holds:
-            if f"hold {row['id']}" not in self._before:
-                await conn.execute(insert(hold).values(**row))
-            elif row != self._before[f"hold {row['id']}"]:
-                await conn.execute(
-                    update(hold).where(hold.c.id == row["id"]).values(**_changed(row, ("id", "recorded_at")))
-                )
-        for row in self.sales.values():
-            if row != self._before.get(f"sale {row['line_id']}"):
-                key = (sale_line.c.document == self.id) & (sale_line.c.line_id == row["line_id"])
-                await conn.execute(
-                    update(sale_line).where(key).values(**_changed(row, ("document", "line_id", "recorded_at")))
-                )
+        await write_changes(self, self._before)
         if self.is_final and not self.row["dues"] and not self.row["asks"] and not await self._open_operations():
             self.row["closed_at"] = at
         self.row["version"] += 1
@@ -369,7 +368,10 @@ class Order:
             )
         )
         await found.assign(self.tx, self._freed, self.cause(f"freed:{self.id}:{self.row['version']}", at))
+        why = Taken(self.cause(f"overdrawn:{self.id}:{self.row['version']}", at), self.policy.stock.doubt_first)
+        await doubt(self.tx, dict.fromkeys(self._taken, why))
         self._freed.clear()
+        self._taken.clear()
 
     async def _open_operations(self) -> bool:
         found = await self.tx.conn.execute(
@@ -378,10 +380,6 @@ class Order:
             .limit(1)
         )
         return found.first() is not None
-
-
-def _changed(row: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in keys}
 
 
 def _line_state(line: Mapping[str, Any], open_quantity: int) -> str:

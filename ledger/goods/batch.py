@@ -5,23 +5,22 @@ The locks follow `ledger.transaction.Rank`: stock rows, waiting demand, average 
 covered by their stock rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from sqlalchemy import text
 
 from domain.errors import ReceiptMismatch
 from domain.events import PosSale, StockReceived
-from domain.messages import Message
-from domain.stock import Promise, promises_in_doubt
 from ledger import rows
+from ledger.doubt import Taken, doubt
 from ledger.found import Demand
 from ledger.goods.book import Book, drawn, raised
 from ledger.goods.fact import Costs, GoodsFact, UnitCost
 from ledger.goods.receipts import Receipts
+from ledger.shelf import Cause
 from ledger.transaction import Rank, Transaction
 
-Place = tuple[str, str]  # (location, SKU)
 TAKEN = None
 DUPLICATE = "duplicate"
 Answer = ReceiptMismatch | str | None  # of one fact: why it was not taken, `DUPLICATE`, or `TAKEN`
@@ -45,11 +44,10 @@ async def take(tx: Transaction, facts: Sequence[GoodsFact], costs: Costs, source
     demand = await Demand.lock(tx, raised(fresh))
     on_hand = await _lock_averages(tx, fresh, costs)
     book = Book(tx, costs, demand, on_hand)
-    taken = drawn(fresh)
     for fact in fresh:
         book.take(fact)
-    await _doubt_promises(tx, fresh, taken)
     await demand.write()
+    await _doubt_what_lacks(tx, fresh)
     await _write(tx, book)
     return answers
 
@@ -97,53 +95,6 @@ async def _lock_averages(tx: Transaction, facts: Iterable[GoodsFact], costs: Cos
     return on_hand
 
 
-_PROMISES = text(
-    "SELECT h.id, h.journey_id, h.location, h.sku, h.reserved, h.staged, h.at, h.promised_at, h.doubted_at,"
-    " coalesce(l.unit_price_minor, 0) * h.reserved AS at_stake FROM hold h"
-    " JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location, sku) USING (location, sku)"
-    " LEFT JOIN sale_line l ON l.document = h.journey_id AND l.line_id = h.line_id"
-    " WHERE h.reserved + h.staged > 0 AND h.reserved > 0 AND h.journey_id IS NOT NULL ORDER BY h.id FOR UPDATE OF h"
-)
-_DOUBT = text(
-    "UPDATE hold h SET doubted_at = w.at FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[])) AS w(id, at)"
-    " WHERE h.id = w.id"
-)
-
-
-async def _doubt_promises(tx: Transaction, facts: Sequence[GoodsFact], taken: Mapping[Place, int]) -> None:
-    """Where the book is below zero now, promised units may be what was sold: their stores verify first, and nobody
-    tells a customer before.
-    """
-    short = {place: -tx.shelf.quantity(*place, "available") for place in sorted(taken)}
-    short = {place: units for place, units in short.items() if units > 0}
-    if not short:
-        return
-    last = {(fact.place.code, sku): fact for fact in facts for sku in fact.skus}
-    arrays = {"locations": [place[0] for place in short], "skus": [place[1] for place in short]}
-    promises: dict[Place, list[Promise]] = {}
-    for row in await tx.conn.execute(_PROMISES, arrays):
-        promises.setdefault((row.location, row.sku), []).append(
-            Promise(
-                row.id,
-                row.journey_id,
-                row.reserved,
-                row.staged,
-                row.at,
-                row.promised_at,
-                row.at_stake,
-                row.doubted_at is not None,
-            )
-        )
-    doubted = {}
-    for place, open_here in promises.items():
-        fact = last[place]
-        for promise in promises_in_doubt(open_here, short[place], fact.policy.stock.doubt_first):
-            doubted[promise.hold_id] = fact.at
-            tx.tell(promise.journey_id, Message.UNIT_DOUBTED)
-    if doubted:
-        await tx.conn.execute(_DOUBT, {"ids": list(doubted), "ats": list(doubted.values())})
-
-
 _SALE_COLUMNS = {
     "document": "text",
     "line_id": "text",
@@ -173,6 +124,22 @@ _AVERAGE = text(
     " FROM unnest(CAST(:entities AS text[]), CAST(:skus AS text[]), CAST(:costs AS bigint[])) AS w(entity, sku, cost)"
     " WHERE a.entity = w.entity AND a.sku = w.sku"
 )
+
+
+async def _doubt_what_lacks(tx: Transaction, facts: Sequence[GoodsFact]) -> None:
+    """Where the facts have left the book below zero, promised units may be what was sold; the last fact says why."""
+    short = {place for place in drawn(facts) if tx.shelf.quantity(*place, "available") < 0}
+    if not short:
+        return
+    await doubt(
+        tx,
+        {
+            place: Taken(Cause(fact.cause, tx.actor, fact.at, fact.place.entity), fact.policy.stock.doubt_first)
+            for fact in facts
+            for place in drawn([fact])
+            if place in short
+        },
+    )
 
 
 async def _write(tx: Transaction, book: Book) -> None:

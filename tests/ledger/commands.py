@@ -7,8 +7,10 @@ from typing import Any
 from tests.ledger.model import (
     DAMAGED,
     FINAL,
+    LATE_S,
     ON_THE_HOLD_SHELF,
     STILL_THERE,
+    TIMERS,
     Command,
     Line,
     Order,
@@ -24,7 +26,7 @@ class Model(Rows):
     def apply(self, command: Command) -> str:
         """Take a command; returns what it must be answered with. A refused one changes nothing."""
         before = copy.deepcopy(self.__dict__)
-        self.now, self.freed = command.at, set()
+        self.now, self.freed = command.at + (LATE_S if command.kind in TIMERS else 0), set()
         try:
             done: str = getattr(self, f"_{command.kind}")(command, *command.args)
         except Refused as refusal:
@@ -106,6 +108,8 @@ class Model(Rows):
 
     def _handed_over(self, command: Command, handed: tuple[tuple[str, int, int], ...] | None) -> str:
         order = self._begin(command)
+        if handed is None and order.is_final:
+            handed = tuple((name, line.unclaimed, 0) for name, line in order.lines.items())
         if handed is None:
             staged = tuple((name, line.staged, 0) for name, line in order.lines.items() if line.staged)
             handed = staged or tuple((name, line.open, 0) for name, line in order.lines.items())
@@ -173,7 +177,8 @@ class Model(Rows):
                 raise Refused("quarantined")
             line.unclaimed -= quantity
             self._move((order.at, line.sku), "staged", "available" if condition == "good" else "damaged", quantity)
-            self.freed.add((order.at, line.sku))
+            if condition == "good" and quantity:
+                self.freed.add((order.at, line.sku))
         return "accepted"
 
     def _cancelled(self, command: Command, names: tuple[str, ...] | None) -> str:

@@ -15,7 +15,7 @@ from domain.payments import PaymentOutcome
 from ledger import approval, case, facts, intake, payments, situations
 from ledger.bopis import dues, steps
 from ledger.people import Caller
-from tests.ledger.model import BUCKETS, Command, Line
+from tests.ledger.model import BUCKETS, LATE_S, Command, Line
 from tests.shop import ANA, MAX, Shop
 
 SYSTEM = Caller(
@@ -167,7 +167,7 @@ class Driver:
 
     async def _due(self, command: Command, name: str) -> str:
         """A timer fires, whenever that may be: as it would after an outage."""
-        late = self.clock(command.at) + timedelta(days=400)
+        late = self.clock(command.at + LATE_S)
         await dues.on_due(self.shop.database, self._step(command, name, late, due=name))
         return "done"
 

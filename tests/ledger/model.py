@@ -12,6 +12,8 @@ STILL_THERE = ("no_variance", "reserved_for_other")
 DAMAGED = ("damaged", "worn_display")
 FINAL = ("collected", "cancelled", "expired")
 ON_THE_HOLD_SHELF = ("ready_for_pickup", "partially_collected")
+TIMERS = ("window", "verify")
+LATE_S = 400 * 24 * 3600  # timers fire as they would after an outage, and what they cause happens then
 Place = tuple[str, str]  # location, SKU
 
 
