@@ -11,6 +11,7 @@ from domain.messages import Message
 from domain.words import local, money
 from ledger import steps
 from ledger.bopis import cases, decisions
+from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
 
 LONGEST_WINDOW = timedelta(days=60)
@@ -98,6 +99,7 @@ async def hold_released(order: Order, _data: BopisHoldReleased, cause: str, at: 
     if order.shorts():
         order.row["detail"]["failure"] = "reservation_failure"
     await order.settle(at)
+    await ready_or_collected(order, BopisState.PLACED, cause, at)
     detail = "The source let the order go on."
     await steps.note(order.tx, order.id, "hold_released", cause, detail, at)
     await order.save(at)

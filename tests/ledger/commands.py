@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from typing import Any
 
+from tests.ledger.baskets import Baskets
 from tests.ledger.model import (
     DAMAGED,
     FINAL,
@@ -16,17 +17,16 @@ from tests.ledger.model import (
     Order,
     Place,
     Refused,
-    Rows,
 )
 
 
-class Model(Rows):
+class Model(Baskets):
     """The whole retailer: one command after the other, each wholly or not at all."""
 
     def apply(self, command: Command) -> str:
         """Take a command; returns what it must be answered with. A refused one changes nothing."""
         before = copy.deepcopy(self.__dict__)
-        self.now, self.freed = command.at + (LATE_S if command.kind in TIMERS else 0), set()
+        self.now, self.freed, self.taken = command.at + (LATE_S if command.kind in TIMERS else 0), set(), set()
         try:
             done: str = getattr(self, f"_{command.kind}")(command, *command.args)
         except Refused as refusal:
@@ -36,13 +36,24 @@ class Model(Rows):
             if not order.ended and order.state in FINAL:
                 order.ended = order.state
         self._serve(*sorted(self.freed))
+        for place in sorted(self.taken):
+            self._doubt(place)
         return done
 
     # ------------------------------------------------------------------ commands of systems
-    def _order(self, command: Command, at: str, promised: int, lines: dict[str, Line], charge: int, auth: bool) -> str:
+    def _order(
+        self,
+        command: Command,
+        at: str,
+        promised: int,
+        lines: dict[str, Line],
+        charge: int,
+        auth: bool,
+        kept_back: bool = False,  # noqa: FBT002
+    ) -> str:
         lines = copy.deepcopy(lines)
         paid = charge + sum(line.worth(line.ordered) for line in lines.values())
-        order = Order(at, promised, lines, charge, paid, auth, captured=0 if auth else paid)
+        order = Order(at, promised, lines, charge, paid, auth, captured=0 if auth else paid, kept_back=kept_back)
         self.orders[command.order] = order
         for name, line in lines.items():
             grant = min(line.ordered, max(self.stock[at, line.sku]["available"], 0))
@@ -64,6 +75,7 @@ class Model(Rows):
             quantity = reported - late
             if order.is_final:
                 self._move(place, "available", "staged", quantity)
+                self.taken.add(place)
                 line.unclaimed += quantity
                 continue
             if quantity > line.open - line.staged:
@@ -84,6 +96,7 @@ class Model(Rows):
         self._move(place, "reserved", "staged", promised)
         self._move(place, "available", "staged", quantity - promised)
         if quantity > promised:
+            self.taken.add(place)
             self._hold(line, order.at, quantity - promised)
         line.reserved -= promised
         line.staged += quantity
@@ -124,6 +137,7 @@ class Model(Rows):
                 line.unclaimed -= on_shelf
                 self._move(place, "staged", None, on_shelf)
                 self._move(place, "available", None, given - on_shelf)
+                self.taken.add(place)
         if order.is_final:
             return "accepted"
         for name, given, _ in handed:
@@ -148,6 +162,7 @@ class Model(Rows):
         self._move(place, "staged", None, from_staged)
         self._move(place, "reserved", None, from_reserved)
         self._move(place, "available", None, given - from_staged - from_reserved)
+        self.taken.add(place)
         line.staged -= from_staged
         line.reserved -= from_reserved
         line.doubted = line.doubted and line.reserved > 0
@@ -198,6 +213,15 @@ class Model(Rows):
             line.cancelled += line.open
         self._owe(order, owed)
         self._trim(command.order)
+        return "accepted"
+
+    def _let_go_on(self, command: Command) -> str:
+        """The source keeps the order back no longer."""
+        order = self._begin(command)
+        if order.state != "placed":
+            raise Refused("refused")
+        order.kept_back = False
+        self._capture(order)
         return "accepted"
 
     def _let_go(self, order: Order, names: list[str]) -> None:

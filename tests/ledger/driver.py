@@ -1,21 +1,23 @@
 """Sends the model's commands to the ledger, as systems, people and workflows would, and reads what became of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 
-from domain.errors import DomainError
+from domain.errors import DomainError, HoldEnded, NotEnoughStock
+from domain.holds import HoldExtension, HoldIn
+from domain.ids import checkout_id
 from domain.messages import Situation, Step
 from domain.orders import BopisOrder
 from domain.payments import PaymentOutcome
-from ledger import approval, case, facts, intake, payments, situations
+from ledger import approval, case, facts, holds, intake, payments, situations
 from ledger.bopis import dues, steps
 from ledger.people import Caller
-from tests.ledger.model import BUCKETS, LATE_S, Command, Line
+from tests.ledger.model import BASKET_PARTS, BUCKETS, LATE_S, Command, Line
 from tests.shop import ANA, MAX, Shop
 
 SYSTEM = Caller(
@@ -26,6 +28,8 @@ EVENTS = {
     "handed_over": "bopis.handed_over",
     "put_away": "bopis.put_away",
     "cancelled": "bopis.cancelled",
+    "let_go_on": "bopis.hold_released",
+    "shipped": "order.shipped",
     "sale": "pos.sale",
     "received": "stock.received",
     "adjusted": "stock.adjusted",
@@ -59,7 +63,14 @@ class Driver:
 
     # ------------------------------------------------------------------ systems
     async def _order(
-        self, command: Command, at: str, promised: int, lines: dict[str, Line], charge: int, authorised: bool
+        self,
+        command: Command,
+        at: str,
+        promised: int,
+        lines: dict[str, Line],
+        charge: int,
+        authorised: bool,
+        kept_back: bool = False,  # noqa: FBT002
     ) -> str:
         total = charge + sum(line.worth(line.ordered) for line in lines.values())
         body = {
@@ -81,6 +92,7 @@ class Driver:
                 }
                 for name, line in lines.items()
             ],
+            "hold": {"reason": "payment"} if kept_back else None,
             "charges": [{"kind": "service", "amount_minor": charge}] if charge else [],
             "payments": [
                 {
@@ -101,6 +113,53 @@ class Driver:
         before = self.sent.setdefault(command.at, answer)
         assert before == answer, "a repeat is answered as the first time"
         return str(status)
+
+    async def _basket(self, command: Command, at: str, lines: tuple[tuple[str, int], ...], ends: bool) -> str:
+        wanted = {
+            "hold_id": command.order,
+            "channel": "web",
+            "lines": [
+                {"line_id": str(number), "sku": sku, "quantity": quantity, "location": at}
+                for number, (sku, quantity) in enumerate(lines, start=1)
+            ],
+            "expires_in_s": 3_600 if ends else None,
+        }
+        try:
+            status, _ = await holds.open_hold(
+                self.shop.database, SYSTEM, HoldIn.model_validate(wanted), idempotency_key=None
+            )
+        except NotEnoughStock:
+            return "refused"
+        return str(status)
+
+    async def _extended(self, command: Command) -> str:
+        ends = await self.shop.value("SELECT max(expires_at) FROM hold WHERE checkout = :id", id=self._hold_of(command))
+        return await self._asked(holds.extend, command, HoldExtension(expires_in_s=7_200 if ends else None))
+
+    async def _released(self, command: Command) -> str:
+        return await self._asked(holds.release, command)
+
+    async def _asked(self, ask: Callable[..., Awaitable[Any]], command: Command, *more: Any) -> str:
+        try:
+            await ask(self.shop.database, SYSTEM, command.order, *more)
+        except HoldEnded:
+            return "refused"
+        return "done"
+
+    async def _expired(self, command: Command) -> str:
+        """Its time is over, and the worker sweeps until it has given back what is still held."""
+        key = self._hold_of(command)
+        await self.shop.change(
+            "UPDATE hold SET expires_at = now() - interval '1 s' WHERE checkout = :id AND expires_at IS NOT NULL",
+            id=key,
+        )
+        left = "SELECT count(*) FROM hold WHERE checkout = :id AND expires_at < now() AND reserved > 0"
+        while await self.shop.value(left, id=key):
+            await holds.sweep(self.shop.database)
+        return "done"
+
+    def _hold_of(self, command: Command) -> str:
+        return checkout_id("web", command.order)
 
     async def _event(self, command: Command) -> str:
         event = {
@@ -131,6 +190,13 @@ class Driver:
 
     def _data_of_cancelled(self, command: Command, names: tuple[str, ...] | None) -> dict[str, Any]:
         return {"journey_id": self.journey(command.order), "lines": None if names is None else list(names)}
+
+    def _data_of_let_go_on(self, command: Command) -> dict[str, Any]:
+        return {"journey_id": self.journey(command.order)}
+
+    def _data_of_shipped(self, command: Command, lines: tuple[tuple[str, int], ...] | None) -> dict[str, Any]:
+        some = None if lines is None else [{"line_id": name, "quantity": quantity} for name, quantity in lines]
+        return {"hold_id": command.order, "lines": some}
 
     def _data_of_sale(
         self, command: Command, location: str, lines: tuple[tuple[str, int], ...], price: int
@@ -233,6 +299,7 @@ class Driver:
         """The ledger's state in the shape of `Model.seen`."""
         async with self.shop.database.read() as conn:
             places = (await conn.execute(text("SELECT * FROM stock"))).mappings().all()
+            baskets = (await conn.execute(text(_BASKETS))).mappings().all()
             journeys = (await conn.execute(text(_JOURNEYS))).mappings().all()
             balances: Mapping[str, int] = {row.account: row.balance for row in await conn.execute(text(_BALANCES))}
         return {
@@ -250,6 +317,7 @@ class Driver:
                 )
                 for row in journeys
             },
+            "baskets": {row["key"]: tuple(row[part] for part in BASKET_PARTS) for row in baskets},
             "deposits": -balances.get("customer_deposits", 0),
             "refunds_payable": -balances.get("refunds_payable", 0),
             "earned": -sum(balances.get(name, 0) for name in ("revenue", "tax_payable", "promotional_discounts")),
@@ -257,6 +325,7 @@ class Driver:
         }
 
 
+_BASKETS = "SELECT split_part(checkout, ':', 3) || '/' || line_id AS key, * FROM hold WHERE checkout IS NOT NULL"
 _BALANCES = "SELECT account, sum(debit_minor - credit_minor)::bigint AS balance FROM journal_line GROUP BY 1"
 _JOURNEYS = """
     SELECT j.key, j.state, j.location,

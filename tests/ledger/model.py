@@ -12,6 +12,7 @@ STILL_THERE = ("no_variance", "reserved_for_other")
 DAMAGED = ("damaged", "worn_display")
 FINAL = ("collected", "cancelled", "expired")
 ON_THE_HOLD_SHELF = ("ready_for_pickup", "partially_collected")
+BASKET_PARTS = ("reserved", "committed", "released", "expired", "lost")
 TIMERS = ("window", "verify")
 LATE_S = 400 * 24 * 3600  # timers fire as they would after an outage, and what they cause happens then
 Place = tuple[str, str]  # location, SKU
@@ -89,6 +90,20 @@ class Demand:
 
 
 @dataclass
+class Basket:
+    """A channel's hold before there is an order, at one place. `ends`: it would expire by itself."""
+
+    at: str
+    since: int
+    ends: bool
+    lines: dict[str, dict[str, Any]]  # line → its SKU, and its units by what became of them
+
+    @property
+    def is_open(self) -> bool:
+        return any(line["reserved"] for line in self.lines.values())
+
+
+@dataclass
 class Order:
     at: str
     promised: int
@@ -107,6 +122,7 @@ class Order:
     owed_when_captured: int = 0  # given up while the provider was still asked to take it
     verify: bool = False
     option: str | None = None  # decided, and neither applied nor refused
+    kept_back: bool = False  # by its source
 
     @property
     def state(self) -> str:
@@ -115,6 +131,8 @@ class Order:
             return self.ended
         lines = self.lines.values()
         collected = any(line.collected for line in lines)
+        if self.kept_back and any(line.open for line in lines):
+            return "placed"
         if any(line.missing > 0 for line in lines):
             return "reservation_failed"
         if any(line.reserved for line in lines):
@@ -135,12 +153,14 @@ class Rows:
     stock: dict[Place, Counter[str]]
     orders: dict[str, Order] = field(default_factory=dict)
     demands: list[Demand] = field(default_factory=list)
+    baskets: dict[str, Basket] = field(default_factory=dict)
     sold: int = 0  # earned at the till
     value: int = 0  # what went into the inventory account, at cost
     costs: dict[str, int] = field(default_factory=dict)
     now: int = 0
     freed: set[Place] = field(default_factory=set)
     adjusted_unseen: dict[str, int] = field(default_factory=dict)  # minor units that nobody looked at, by location
+    taken: set[Place] = field(default_factory=set)
 
     def seen(self) -> dict[str, Any]:
         """What can be compared with the ledger."""
@@ -161,6 +181,11 @@ class Rows:
                     (order.captured, order.voided, order.refund_requested, order.refunded),
                 )
                 for key, order in self.orders.items()
+            },
+            "baskets": {
+                f"{key}/{name}": tuple(line[part] for part in BASKET_PARTS)
+                for key, basket in self.baskets.items()
+                for name, line in basket.lines.items()
             },
             "deposits": sum(o.captured - o.earned - o.refund_requested for o in self.orders.values()),
             "refunds_payable": sum(o.refund_requested - o.refunded for o in self.orders.values()),
@@ -263,14 +288,20 @@ class Rows:
             self._move(place, "count_pending", None, pending)
             self._move(place, "available", None, quantity - pending)
             self.sold += quantity * price
-        for sku in sorted({sku for sku, _ in lines}):
-            self._doubt((location, sku))
+            self.taken.add(place)
         return "accepted"
 
     def _doubt(self, place: Place) -> None:
-        """Where the book is below zero, promises are doubted: those that are verified already count, then the newest of
-        which nothing is staged, with the least at stake.
+        """Where the book is below zero, promises are doubted: those that are verified already count, then baskets lose
+        their units, the newest first, then the newest orders of which nothing is staged, with the least at stake.
         """
+        verified = sum(
+            line.reserved + line.found
+            for order in self.orders.values()
+            for line in order.lines.values()
+            if (order.at, line.sku) == place and line.doubted
+        )
+        self._take_from_baskets(place, -self.stock[place]["available"] - verified)
         short = -self.stock[place]["available"]
         held = [
             (
@@ -291,6 +322,16 @@ class Rows:
             short -= line.reserved + line.found
             line.doubted = True
 
+    def _take_from_baskets(self, place: Place, units: int) -> None:
+        for basket in sorted(self.baskets.values(), key=lambda one: -one.since):
+            for _, line in sorted(basket.lines.items()):
+                lost = min(units, line["reserved"])
+                if basket.ends and (basket.at, line["sku"]) == place and lost > 0:
+                    self._move(place, "reserved", "available", lost)
+                    line["reserved"] -= lost
+                    line["lost"] += lost
+                    units -= lost
+
     def _received(self, _: Command, location: str, lines: tuple[tuple[str, int], ...]) -> str:
         for sku, quantity in lines:
             self._move((location, sku), None, "available", quantity)
@@ -308,6 +349,5 @@ class Rows:
             return "accepted"
         self.adjusted_unseen[location] = worth + unseen
         self._move(place, None if quantity > 0 else "available", "available" if quantity > 0 else None, abs(quantity))
-        if quantity > 0:
-            self.freed.add(place)
+        (self.freed if quantity > 0 else self.taken).add(place)
         return "accepted"

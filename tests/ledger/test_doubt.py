@@ -3,6 +3,10 @@
 import pytest
 from sqlalchemy import text
 
+from domain.errors import HoldEnded
+from domain.holds import HoldExtension
+from ledger import holds
+from tests.ledger.test_holds import open_hold, run_out, ship, wanted
 from tests.ledger.till import TEA, adjusted, delivery, event, outcomes, sale, send
 from tests.shop import WEB, Shop
 
@@ -76,11 +80,123 @@ class TestWhichNot:
         assert await doubted(shop) == []
 
     async def test_what_arrives_goes_to_waiting_orders_before_the_next_sale_of_the_request(self, shop: Shop) -> None:
-        await shop.order(8, order_id="W-1")
-        await shop.order(2, order_id="W-2")
+        await shop.order(8, order_id="W-1", placed_at="2026-03-02T01:00:00Z")
+        await shop.order(2, order_id="W-2", placed_at="2026-03-02T02:00:00Z")
         await send(shop, delivery("d1", (TEA, 4)), sale("s1", (TEA, 1)))
         held = "SELECT sum(quantity) FROM hold WHERE journey_id = :id"
         assert await shop.value(held, id="bopis:web:W-1") == 8
         assert await shop.value(held, id="bopis:web:W-2") == 1
         assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :sku", sku=TEA) == -1
-        assert await doubted(shop) != []
+        # The till took the unit that the delivery had brought for the order behind.
+        assert await doubted(shop) == ["W-2"]
+
+
+class TestWhateverTookIt:
+    """A fact is a fact: a pick, a hand-over or a shipment beyond what was held doubts as a sale does."""
+
+    async def picked(self, shop: Shop, order: str, quantity: int, **more: object) -> str:
+        lines = [{"line_id": "1", "quantity": quantity, **more}]
+        answers = await send(
+            shop, event(f"p-{order}", "bopis.picked", {"order_id": order, "picker": "p", "lines": lines}), caller=WEB
+        )
+        return outcomes(answers)[0]
+
+    async def test_a_picker_takes_what_was_promised_to_another(self, shop: Shop) -> None:
+        await shop.order(3, order_id="W-1", placed_at="2026-03-02T01:00:00Z")
+        await shop.order(4, order_id="W-2", placed_at="2026-03-02T02:00:00Z")  # two of its four are there
+        assert await self.picked(shop, "W-2", 4) == "accepted"
+        assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :sku", sku=TEA) == -2
+        assert (await doubted(shop), await told(shop)) == (["W-1"], 1)
+
+    async def test_a_pick_of_what_is_free_leaves_nobody_in_doubt(self, shop: Shop) -> None:
+        await shop.order(2, order_id="W-1")
+        await shop.order(3, order_id="W-2")
+        await self.picked(shop, "W-2", 1, reason="reserved_for_other")  # two go back to the shelf
+        lines = [{"line_id": "1", "quantity": 2}]
+        again = event("p2", "bopis.picked", {"order_id": "W-2", "picker": "p", "lines": lines})
+        assert outcomes(await send(shop, again, caller=WEB)) == ["accepted"]
+        assert (await doubted(shop), await told(shop)) == ([], 0)
+
+    async def test_a_hand_over_beyond_what_was_held(self, shop: Shop) -> None:
+        await shop.order(3, order_id="W-1", placed_at="2026-03-02T01:00:00Z")
+        await shop.order(4, order_id="W-2", placed_at="2026-03-02T02:00:00Z")
+        data = {"order_id": "W-2", "lines": [{"line_id": "1", "quantity": 4}], "actor": "p"}
+        assert outcomes(await send(shop, event("h", "bopis.handed_over", data), caller=WEB)) == ["accepted"]
+        assert (await doubted(shop), await told(shop)) == (["W-1"], 1)
+
+    async def test_goods_of_a_cancelled_order_that_left_all_the_same(self, shop: Shop) -> None:
+        await shop.order(2, order_id="W-1")
+        await send(shop, event("c", "bopis.cancelled", {"order_id": "W-1"}), caller=WEB)
+        await shop.order(5, order_id="W-2")
+        data = {"order_id": "W-1", "lines": [{"line_id": "1", "quantity": 2}], "actor": "p"}
+        assert outcomes(await send(shop, event("h", "bopis.handed_over", data), caller=WEB)) == ["accepted"]
+        assert await doubted(shop) == ["W-2"]
+
+    async def test_a_shipment_of_a_hold_that_had_run_out(self, shop: Shop) -> None:
+        await open_hold(shop, wanted(3))
+        await run_out(shop)
+        await holds.sweep(shop.database)
+        await shop.order(5, order_id="W-1")
+        await ship(shop, units=3)
+        assert (await doubted(shop), await told(shop)) == (["W-1"], 1)
+
+
+class TestBaskets:
+    """A checkout hold ends by itself, and nobody has ordered yet: it loses its units before any order is doubted."""
+
+    async def lost(self, shop: Shop) -> str:
+        return str(await shop.value("SELECT string_agg(reserved || '/' || lost, ' ' ORDER BY id) FROM hold"
+                                    " WHERE checkout IS NOT NULL"))  # fmt: skip
+
+    async def test_the_newest_basket_loses_first_and_no_order_is_doubted(self, shop: Shop) -> None:
+        await shop.order(1, order_id="W-1")
+        await open_hold(shop, wanted(2, key="C-1"))
+        await open_hold(shop, wanted(2, key="C-2"))
+        assert outcomes(await send(shop, sale("s1", (TEA, 3)))) == ["accepted"]
+        assert (await self.lost(shop), await doubted(shop), await told(shop)) == ("1/1 0/2", [], 0)
+        why = (
+            "SELECT string_agg(DISTINCT kind || ' ' || reason || ' ' || cause, '; ') FROM movement WHERE kind = 'lost'"
+        )
+        assert await shop.value(why) == "lost sold event:pos:s1"
+
+    async def test_what_baskets_do_not_cover_is_doubted(self, shop: Shop) -> None:
+        await shop.order(3, order_id="W-1")
+        await open_hold(shop, wanted(2))
+        await send(shop, sale("s1", (TEA, 3)))
+        assert (await self.lost(shop), await doubted(shop)) == ("0/2", ["W-1"])
+
+    async def test_what_is_being_verified_already_is_not_taken_from_a_basket_again(self, shop: Shop) -> None:
+        await shop.order(5, order_id="W-1")
+        await send(shop, sale("s1", (TEA, 2)))
+        await send(shop, delivery("d1", (TEA, 4)))
+        await open_hold(shop, wanted(2))
+        await send(shop, sale("s2", (TEA, 2)))
+        assert (await self.lost(shop), await doubted(shop)) == ("2/0", ["W-1"])
+
+    async def test_a_hold_without_an_end_is_another_systems_order_and_is_left_to_it(self, shop: Shop) -> None:
+        await open_hold(shop, wanted(5, expires_in_s=None, order_reference="M-9"))
+        await send(shop, sale("s1", (TEA, 2)))
+        assert await self.lost(shop) == "5/0"
+        assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :sku", sku=TEA) == -2
+
+    async def test_what_was_lost_is_neither_extended_nor_released_nor_ordered(self, shop: Shop) -> None:
+        await open_hold(shop, wanted(5))
+        await send(shop, sale("s1", (TEA, 5)))
+        with pytest.raises(HoldEnded, match="lost already"):
+            await holds.extend(shop.database, WEB, "C-1", HoldExtension(expires_in_s=900))
+        with pytest.raises(HoldEnded, match="lost already"):
+            await holds.release(shop.database, WEB, "C-1")
+        with pytest.raises(HoldEnded, match="lost already"):
+            await shop.order(1, hold_id="C-1")
+
+    async def test_what_was_lost_in_part_is_held_as_far_as_it_is_left(self, shop: Shop) -> None:
+        await open_hold(shop, wanted(5))
+        await send(shop, sale("s1", (TEA, 2)))
+        held = await holds.extend(shop.database, WEB, "C-1", HoldExtension(expires_in_s=900))
+        assert [(line.reserved, line.lost) for line in held.lines] == [(3, 2)]
+
+    async def test_what_was_lost_and_left_all_the_same_is_posted(self, shop: Shop) -> None:
+        await open_hold(shop, wanted(5))
+        await send(shop, sale("s1", (TEA, 5)))
+        await ship(shop, units=1)
+        assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :sku", sku=TEA) == -1

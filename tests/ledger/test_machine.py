@@ -46,6 +46,7 @@ APT: dict[str, Callable[[Order], bool]] = {
     "picked": lambda order: any(line.open > line.staged for line in order.lines.values()) and not order.is_final,
     "handed_over": lambda order: any(line.staged for line in order.lines.values()),
     "cancelled": lambda order: not order.is_final,
+    "let_go_on": lambda order: order.kept_back and order.state == "placed",
     "put_away": lambda order: any(line.unclaimed for line in order.lines.values()),
     "attend": lambda order: any(line.found or line.doubted for line in order.lines.values()),
     "window": lambda order: order.state in ON_THE_HOLD_SHELF,
@@ -54,6 +55,8 @@ APT: dict[str, Callable[[Order], bool]] = {
     "decide": lambda order: order.state == "reservation_failed" and order.option is None,
     "carry_out": lambda order: order.option is not None,
 }
+# People, a provider with keys of its own, and what may be asked again at another time.
+NOT_REPEATED = frozenset({"decide", "carry_out", "provider", "extended", "released", "expired"})
 
 
 class Retailer(RuleBasedStateMachine):
@@ -69,7 +72,7 @@ class Retailer(RuleBasedStateMachine):
         self.done: list[tuple[Command, str]] = []
         self.failed = False
 
-    @initialize(tea=st.tuples(st.integers(3, 12), st.integers(0, 9)), mate=st.integers(2, 8))
+    @initialize(tea=st.tuples(st.integers(3, 9), st.integers(0, 6)), mate=st.integers(2, 6))
     def open(self, tea: tuple[int, int], mate: int) -> None:
         self.loop.run_until_complete(self._open(dict(zip(STORES, tea, strict=True)), mate))
 
@@ -128,8 +131,12 @@ class Retailer(RuleBasedStateMachine):
         orders = self.model.orders.values()
         open_orders = sum(not order.is_final for order in orders)
         apt = [kind for kind, is_apt in APT.items() if any(map(is_apt, orders))]
-        anything = [*APT, "order", *wishes.GOODS] if orders else ["order", *wishes.GOODS]
-        return [*anything, *apt * 4, "sale", "received", *["order"] * max(8 - 3 * open_orders, 0)]
+        anything = ["order", "basket", *wishes.GOODS, *(APT if orders else ())]
+        if self.model.baskets:
+            anything += wishes.ON_BASKETS
+        open_baskets = [basket for basket in self.model.baskets.values() if basket.is_open]
+        likely = ["received", *["sale"] * 4, *["order"] * max(8 - 3 * open_orders, 0)]
+        return [*anything, *apt * 3, *likely, *["basket"] * max(4 - 2 * len(open_baskets), 0)]
 
     async def _command(self, number: int, *, alone: bool) -> Command | None:
         """The command that a number stands for, given what there is. What depends on offers is done alone."""
@@ -140,6 +147,11 @@ class Retailer(RuleBasedStateMachine):
             return wishes.order(dice, self.at)
         if kind in wishes.GOODS:
             return Command(kind, self.at, "", wishes.GOODS[kind](dice))
+        if kind == "basket":
+            return wishes.basket(dice, self.at)
+        if kind in wishes.ON_BASKETS:
+            key = dice.choice([*self.model.baskets][-3:])
+            return Command(kind, self.at, key, wishes.ON_BASKETS[kind](dice, self.model.baskets[key]))
         apt = [key for key, order in self.model.orders.items() if dice.random() < 0.9 and APT[kind](order)]
         key = dice.choice((apt or list(self.model.orders))[-3:])
         command = Command(kind, self.at, key, wishes.ON_ORDERS[kind](dice, self.model.orders[key]))
@@ -199,8 +211,9 @@ class Retailer(RuleBasedStateMachine):
             alone = len(numbers) == 1
             commands = [found for number in numbers if (found := await self._command(number, alone=alone)) is not None]
             # A provider answers what it was asked when it looked: two answers at once for an order tell half each.
-            answered = {command.order: command for command in commands if command.kind == "provider"}
-            commands = [one for one in commands if one.kind != "provider" or answered[one.order] is one]
+            # Which of two baskets is the newer is told by the database's clock, not by the run's.
+            once = {(one.kind, one.order if one.kind == "provider" else ""): one for one in commands}
+            commands = [one for one in commands if one.kind not in ("provider", "basket") or one in once.values()]
             if commands:
                 await self._take(commands)
 
@@ -220,7 +233,7 @@ class Retailer(RuleBasedStateMachine):
         if not self.done:
             return
         command, answer = self.done[-1 - number % len(self.done)]
-        if command.kind not in ("decide", "carry_out", "provider"):  # people, and a provider with keys of its own
+        if command.kind not in NOT_REPEATED and (command.kind, answer) != ("basket", "refused"):
             self._until_done(self._send_again(command, {"201": "200", "accepted": "duplicate"}.get(answer, answer)))
 
     async def _send_again(self, command: Command, expected: str) -> None:

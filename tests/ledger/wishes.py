@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.ledger.model import Command, Line, Order
+from tests.ledger.model import Basket, Command, Line, Order
 from tests.shop import COST_MINOR, PRICE_MINOR, TEA
 
 STORES = ("S1", "S2")
@@ -23,8 +23,14 @@ def order(dice: Random, at: int) -> Command:
         gross = quantity * PRICES[sku]
         lines[str(number)] = Line(sku, quantity, gross, dice.choice((0, 0, 100, 333)), dice.choice((0, 97)))
     promised = 100_000 * dice.randint(1, 50) + at  # no two orders are promised for the same second
-    args = (dice.choice(STORES), promised, lines, dice.choice((0, 0, 199)), dice.random() < 0.4)
+    charge, authorised, kept_back = dice.choice((0, 0, 199)), dice.random() < 0.4, dice.random() < 0.15
+    args = (dice.choice(STORES), promised, lines, charge, authorised, kept_back)
     return Command("order", at, f"W-{at}", args)
+
+
+def basket(dice: Random, at: int) -> Command:
+    """A checkout, or a hold without an end for an order that another system keeps."""
+    return Command("basket", at, f"C-{at}", (dice.choice(STORES), _goods(dice), dice.random() < 0.7))
 
 
 def _goods(dice: Random) -> tuple[tuple[str, int], ...]:
@@ -73,12 +79,26 @@ ON_ORDERS: dict[str, Callable[[Random, Order], tuple[Any, ...]]] = {
     "handed_over": _handed_over,
     "cancelled": _cancelled,
     "put_away": _put_away,
+    "let_go_on": lambda _dice, _order: (),
     "attend": lambda _dice, _order: (),
     "window": lambda _dice, _order: (),
     "verify": lambda _dice, _order: (),
     "provider": lambda _dice, _order: (),
     "decide": lambda dice, _order: (dice.randint(0, 9),),
     "carry_out": lambda dice, _order: (dice.random() < 0.7,),
+}
+
+
+def _shipped(dice: Random, basket: Basket) -> tuple[Any, ...]:
+    lines = tuple((name, dice.choice((1, line["quantity"]))) for name, line in basket.lines.items())
+    return (dice.choice((None, None, lines[:1], lines)),)
+
+
+ON_BASKETS: dict[str, Callable[[Random, Basket], tuple[Any, ...]]] = {
+    "shipped": _shipped,
+    "extended": lambda _dice, _basket: (),
+    "released": lambda _dice, _basket: (),
+    "expired": lambda _dice, _basket: (),
 }
 GOODS: dict[str, Callable[[Random], tuple[Any, ...]]] = {
     "sale": lambda dice: (dice.choice(STORES), _goods(dice), 1_000),
