@@ -41,16 +41,8 @@ class Model(Baskets):
         return done
 
     # ------------------------------------------------------------------ commands of systems
-    def _order(
-        self,
-        command: Command,
-        at: str,
-        promised: int,
-        lines: dict[str, Line],
-        charge: int,
-        auth: bool,
-        kept_back: bool = False,  # noqa: FBT002
-    ) -> str:
+    def _order(self, command: Command, at: str, promised: int, lines: dict[str, Line], *money: Any) -> str:
+        charge, auth, kept_back = (*money, False)[:3]
         lines = copy.deepcopy(lines)
         paid = charge + sum(line.worth(line.ordered) for line in lines.values())
         order = Order(at, promised, lines, charge, paid, auth, captured=0 if auth else paid, kept_back=kept_back)
