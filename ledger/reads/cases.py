@@ -1,11 +1,11 @@
 """Reads of cases: queues with filters, and one case with facts, options, clocks, events, decisions and relations."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import KINDS, OPEN_STATES, CaseOption, PassedOver, PriorityTerm
@@ -15,7 +15,7 @@ from ledger.case.offers import offered_now
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
-from ledger.tables import approval, case_decision, case_file, item, person
+from ledger.tables import approval, case_decision, case_file, customer, item, journey, person
 
 Order = Literal["due", "priority", "opened", "closed"]
 
@@ -175,11 +175,22 @@ def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
+    """Cases whose subject, order, SKU, item or place has these words, or whose customer has them as name or address."""
     pattern = contains(text)
     table = case_file.c
     columns = (table.subject, table.journey_id, table.sku, table.location)
     named = select(item.c.sku).where(item.c.name.ilike(pattern, escape="\\"))
-    return or_(*(column.ilike(pattern, escape="\\") for column in columns), table.sku.in_(named))
+    people = (customer.c.name, customer.c.email, customer.c.phone)
+    of_customer = (
+        select(journey.c.id)
+        .join(customer, customer.c.id == journey.c.customer_id)
+        .where(or_(*(column.ilike(pattern, escape="\\") for column in people)))
+    )
+    return or_(
+        *(column.ilike(pattern, escape="\\") for column in columns),
+        table.sku.in_(named),
+        table.journey_id.in_(of_customer),
+    )
 
 
 def _visible(viewer: Person | None, sources: Collection[str] | None) -> ColumnElement[bool]:
@@ -232,6 +243,17 @@ async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: Cas
     """How many cases match, counted to `cap` at most (100 means "99+")."""
     rows = select(case_file.c.id).where(visible(case_file.c, viewer), *_where(filters)).limit(cap).subquery()
     return int((await conn.execute(select(func.count()).select_from(rows))).scalar_one())
+
+
+async def cases_again(
+    conn: AsyncConnection, viewer: Person, filters: CaseFilter, ids: Sequence[int]
+) -> list[tuple[CaseSummary, bool]]:
+    """Cases that a page shows already, in the order given, each as it is now and whether the filters still want it."""
+    fits = and_(*_where(filters)) if _where(filters) else literal(value=True)
+    query = _selected().add_columns(fits.label("fits")).where(case_file.c.id.in_(ids), _visible(viewer, None))
+    found = {row["id"]: row for row in (await conn.execute(query)).mappings()}
+    rows = [found[case_id] for case_id in dict.fromkeys(ids) if case_id in found]
+    return [(CaseSummary.model_validate(_summary(row)), bool(row["fits"])) for row in rows]
 
 
 async def case_detail(

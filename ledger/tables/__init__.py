@@ -33,6 +33,7 @@ from ledger.tables.people import (
     person_alias,
     person_note,
     person_role,
+    saved_view,
     session,
 )
 from ledger.tables.plumbing import audit, event_inbox, idempotency, mail, outbox, outbox_counter, temporal_home
@@ -96,6 +97,7 @@ __all__ = [
     "policy_document",
     "region",
     "sale_line",
+    "saved_view",
     "session",
     "stock",
     "substitute",

@@ -86,6 +86,19 @@ delegation = Table(
     recorded_at(),
 )
 
+# A name for a set of filters of the queue, as its address has them.
+saved_view = Table(
+    "saved_view",
+    metadata,
+    number(),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+    word("name"),
+    word("query"),
+    Column("shared", Boolean, nullable=False, server_default=text("false")),
+    recorded_at(),
+    Index("uq_saved_view", "person_id", text("lower(name)"), unique=True),
+)
+
 customer = Table(
     "customer",
     metadata,

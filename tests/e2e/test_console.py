@@ -158,17 +158,26 @@ class TestQueue:
         await expect(page.locator(".case-row")).to_have_count(1)
         await expect(page.locator("header.top")).to_be_visible()
 
-    async def test_a_refresh_shows_new_cases_and_keeps_the_selection(self, site: Site, open_page: OpenPage) -> None:
+    async def test_a_refresh_moves_nothing_announces_what_is_new_and_keeps_the_selection(
+        self, site: Site, open_page: OpenPage
+    ) -> None:
         first = await a_case(site.database, "first")
         page = await open_page("sam.ortega")
         await page.clock.install()
         await page.goto("/console/queue")
         box = page.get_by_label(f"Select case {first}")
         await box.check()
+        before = await page.locator(f"#case-{first}").bounding_box()
         second = await a_case(site.database, "second")
         await page.clock.fast_forward(16_000)
+        news = page.get_by_role("link", name="1 new case: show it")
+        await expect(news).to_be_visible()
+        await expect(page.locator(".case-row")).to_have_count(1)
+        assert await page.locator(f"#case-{first}").bounding_box() == before
+        await news.click()
         await expect(page.locator(f"#case-{second}")).to_be_visible()
         await expect(box).to_be_checked()
+        await expect(news).to_have_count(0)
 
     async def test_the_keys_move_select_and_open(self, site: Site, open_page: OpenPage) -> None:
         for subject in ("one", "two"):

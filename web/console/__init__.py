@@ -17,8 +17,9 @@ from web.console import (
     queue,
     sign_in,
     stock,
+    views,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (sign_in, home, queue, cases, events, journeys, stock, adjustments, approvals, figures, guide):
+for part in (sign_in, home, queue, views, cases, events, journeys, stock, adjustments, approvals, figures, guide):
     router.include_router(part.router)

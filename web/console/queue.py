@@ -1,11 +1,13 @@
 """The queue: tabs, filters that live in the address, keyset pages.
 
-What the address says that is not understood is shown, never dropped in silence.
+What the address says that is not understood is shown, never dropped in silence. A refresh leaves every row where it is;
+what is new is announced, and shown when the reader asks for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -14,10 +16,11 @@ from domain.case import KINDS, OPEN_STATES, SEVERITIES
 from domain.errors import DomainError
 from domain.people import Person
 from ledger import case as cases
-from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, count_cases, list_cases
+from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, cases_again, count_cases, list_cases
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
-from web.pages import ConsoleRoute, address, page, start_of_day
+from ledger.views import views
+from web.pages import ConsoleRoute, address, is_partial, page, start_of_day
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -28,7 +31,8 @@ BREACH_WITHIN = timedelta(hours=2)
 AGES_H = {"4h": 4, "1d": 24, "3d": 72, "7d": 168}
 STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = ("kind", "severity", "region", "location", "entity", "state", "age", "sku", "order", "text")
-KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected")
+KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected", "shown")
+MOST_SHOWN = 2 * PAGE_ROWS
 
 
 class Tab(NamedTuple):
@@ -117,6 +121,34 @@ async def _journey_of(conn: Any, person: Person, order: str) -> str:
     return found.items[0].id if found.items else order
 
 
+class Listed(NamedTuple):
+    """The rows of a page. `left` are those that a refresh keeps although the filters do not want them any more."""
+
+    cases: Sequence[CaseSummary]
+    left: frozenset[int]
+    new: int
+    next_cursor: str | None
+
+
+async def listed(conn: Any, person: Person, filters: CaseFilter, wanted: Wanted, shown: Sequence[int]) -> Listed:
+    """One page; with `shown`, the same rows in the same places as they are now, and how many there are besides."""
+    found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS)
+    if not shown:
+        return Listed(found.items, frozenset(), 0, found.next)
+    again = await cases_again(conn, person, filters, shown)
+    new = [case for case in found.items if case.id not in set(shown)] if wanted.cursor is None else []
+    left = frozenset(case.id for case, fits in again if not fits)
+    return Listed([case for case, _ in again], left, len(new), found.next)
+
+
+def rows_shown(request: Request) -> list[int]:
+    """The rows that a refreshing page says it shows; none for a page that is opened."""
+    if not is_partial(request):
+        return []
+    numbers = request.query_params.getlist("shown")[:MOST_SHOWN]
+    return [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+
+
 def clock_now(case: CaseSummary, now: datetime) -> datetime:
     """The time by the case's own clock: the demo may have moved it on."""
     return now + timedelta(seconds=case.clock_offset_s)
@@ -131,14 +163,17 @@ async def show(request: Request, person: SignedIn) -> Response:
         zone = await zone_of(conn, person)
         today = start_of_day(now, zone)
         filters = await filter_of(conn, wanted, person, now, today)
-        found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS)
+        found = await listed(conn, person, filters, wanted, rows_shown(request))
         counts = {
             tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
             for tab in (*TABS, ALL)
         }
         context = {
-            "cases": found.items,
-            "names": await item_names(conn, {case.sku for case in found.items if case.sku}),
+            "cases": found.cases,
+            "left": found.left,
+            "new": found.new,
+            "views": await views(conn, person),
+            "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
             "places": await all_places(conn),
             "choices": await visible_places(conn, person),
             "matching": await count_cases(conn, person, filters, cap=1000),
@@ -159,8 +194,10 @@ async def show(request: Request, person: SignedIn) -> Response:
         "states": STATES,
         "ages": AGES_H,
         "this_page": address("/console/queue", {**query, "cursor": wanted.cursor}),
-        "next_page": address("/console/queue", {**query, "cursor": found.next}) if found.next else None,
+        "next_page": address("/console/queue", {**query, "cursor": found.next_cursor}) if found.next_cursor else None,
         "first_page": address("/console/queue", query),
+        "csv": address("/console/queue.csv", query),
+        "view_query": urlencode(query),
     }
     return page(request, "queue.html", context, block="list")
 
