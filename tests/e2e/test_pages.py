@@ -30,6 +30,7 @@ PAGES = (
     "/console/figures",
     "/console/figures?by=location",
     "/console/help",
+    "/console/owners",
     "/console/cases/999999",
 )
 

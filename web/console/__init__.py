@@ -14,12 +14,28 @@ from web.console import (
     guide,
     home,
     journeys,
+    owners,
     queue,
     sign_in,
     stock,
     views,
 )
 
+PARTS = (
+    sign_in,
+    home,
+    queue,
+    views,
+    cases,
+    events,
+    journeys,
+    stock,
+    adjustments,
+    approvals,
+    figures,
+    guide,
+    owners,
+)
 router = APIRouter(include_in_schema=False)
-for part in (sign_in, home, queue, views, cases, events, journeys, stock, adjustments, approvals, figures, guide):
+for part in PARTS:
     router.include_router(part.router)
