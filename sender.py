@@ -101,7 +101,7 @@ def check_still_true(template: str, about: Matter) -> None:
     order, case, approval = about.order, about.case, about.approval
     if template in WITH_CODE and order is not None and BopisState(order.state) not in ON_THE_HOLD_SHELF:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
-    if template == "order_moved" and order is not None and BopisState(order.state) in FINAL:
+    if template in ("order_moved", "place_closed") and order is not None and BopisState(order.state) in FINAL:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
     if template == "case_escalated" and case is not None and case.closed:
         raise NobodyToWriteTo("the case is closed by now")

@@ -26,7 +26,7 @@ from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.case import CaseActivities
 from activities.payment import PaymentActivities
-from ledger import facts, holds, negative
+from ledger import closures, facts, holds, negative
 from ledger.engine import Database
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
@@ -117,7 +117,9 @@ def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], f
     """What nobody's request or workflow does, with its pause in seconds."""
     return (
         (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
+        (lambda: closures.finish(database), 1.0),
         (lambda: holds.sweep(database), 3.0),
+        (lambda: closures.sweep(database, datetime.now(UTC)), 10.0),
         (lambda: facts.apply_all_parked(database), 10.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
     )

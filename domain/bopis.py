@@ -88,11 +88,11 @@ def pick_due(placed_at: datetime, promised_at: datetime | None, policy: BopisPol
     What is placed after the cut-off before closing is picked within the same open time after the next opening.
     """
     start = next_opening(placed_at, hours)
-    day = hours.spans(hours.local_date(start))
-    if day is not None and day[0] <= start < day[1]:
-        reopens = next_opening(day[1], hours)
+    span = next((span for span in hours.open_spans(hours.local_date(start)) if span[0] <= start < span[1]), None)
+    if span is not None:
+        reopens = next_opening(span[1], hours)
         # Where one day's hours run into the next, nobody closes and there is no cut-off.
-        if reopens > day[1] and day[1] - start < timedelta(seconds=policy.cutoff_before_close_s):
+        if reopens > span[1] and span[1] - start < timedelta(seconds=policy.cutoff_before_close_s):
             start = reopens
     due = add_open_time(start, timedelta(seconds=policy.pick_open_s), hours)
     if promised_at is not None:

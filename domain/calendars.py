@@ -13,12 +13,13 @@ HORIZON_DAYS = 400
 
 class OpeningHours(NamedTuple):
     """A location's calendar. `weekdays` maps 0 (Monday) … 6 to local opening and closing time; a missing day is
-    closed.
+    closed. `pauses` are spans in which it is closed all the same, sorted and apart.
     """
 
     time_zone: str
     weekdays: Mapping[int, tuple[time, time]]
     closed_days: frozenset[date] = frozenset()
+    pauses: tuple[tuple[datetime, datetime], ...] = ()
 
     def spans(self, day: date) -> tuple[datetime, datetime] | None:
         """The open span of a local day, in UTC; None when closed. A closing time at or before opening runs past
@@ -31,6 +32,26 @@ class OpeningHours(NamedTuple):
         start = datetime.combine(day, opens, zone)
         end = datetime.combine(day if closes > opens else day + timedelta(days=1), closes, zone)
         return start.astimezone(UTC), end.astimezone(UTC)
+
+    def open_spans(self, day: date) -> list[tuple[datetime, datetime]]:
+        """The open spans of a local day less the pauses, in UTC."""
+        whole = self.spans(day)
+        left = [] if whole is None else [whole]
+        for begin, end in self.pauses:
+            left = [
+                part
+                for start, stop in left
+                for part in ((start, min(stop, begin)), (max(start, end), stop))
+                if part[0] < part[1]
+            ]
+        return left
+
+    def closing(self, day: date) -> datetime | None:
+        """The closing time of a local day on which the place is open until then."""
+        whole = self.spans(day)
+        if whole is None or any(begin < whole[1] <= end for begin, end in self.pauses):
+            return None
+        return whole[1]
 
     def local_date(self, instant: datetime) -> date:
         return instant.astimezone(ZoneInfo(self.time_zone)).date()
@@ -50,15 +71,36 @@ def add_open_time(start: datetime, duration: timedelta, hours: OpeningHours) -> 
     rest = duration
     day = hours.local_date(start) - timedelta(days=1)
     for _ in range(HORIZON_DAYS):
-        span = hours.spans(day)
+        for span in hours.open_spans(day):
+            if span[1] <= start:
+                continue
+            begin = max(span[0], start)
+            if span[1] - begin >= rest:
+                return begin + rest
+            rest -= span[1] - begin
         day += timedelta(days=1)
-        if span is None or span[1] <= start:
-            continue
-        begin = max(span[0], start)
-        if span[1] - begin >= rest:
-            return begin + rest
-        rest -= span[1] - begin
     return start + duration
+
+
+def open_time_between(start: datetime, end: datetime, hours: OpeningHours) -> timedelta:
+    """How much open time lies between two instants."""
+    total, day = timedelta(0), hours.local_date(start) - timedelta(days=1)
+    while day <= hours.local_date(end):
+        for begin, stop in hours.open_spans(day):
+            total += max(min(stop, end) - max(begin, start), timedelta(0))
+        day += timedelta(days=1)
+    return total
+
+
+def open_days_until(start: datetime, closing: datetime, hours: OpeningHours) -> int | None:
+    """The number of days for which `end_of_open_day` answers `closing`; None where no open day closes then."""
+    day, last, seen = hours.local_date(start), hours.local_date(closing), 0
+    for offset in range((last - day).days + 1):
+        found = hours.closing(day + timedelta(days=offset))
+        seen += found is not None and offset > 0
+        if found == closing:
+            return seen
+    return None
 
 
 def end_of_open_day(start: datetime, days: int, hours: OpeningHours) -> datetime:
@@ -67,12 +109,12 @@ def end_of_open_day(start: datetime, days: int, hours: OpeningHours) -> datetime
     seen = 0
     closing = start.astimezone(UTC)
     for offset in range(HORIZON_DAYS):
-        span = hours.spans(day + timedelta(days=offset))
-        if span is None:
+        found = hours.closing(day + timedelta(days=offset))
+        if found is None:
             continue
         if offset > 0:
             seen += 1
-        closing = span[1]
+        closing = found
         if seen >= days and closing > start:
             return closing
     return start.astimezone(UTC) + timedelta(days=max(days, 1))

@@ -102,6 +102,23 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="place_closed",
+        title="Place closed with open orders",
+        severity="high",
+        owner_role="regional_ops",
+        runbook=(
+            "Customers were told, and their windows are longer by the time it is closed. Where that takes too long, "
+            "have each order looked at: what is not picked yet can go to another store, if its customer agrees."
+        ),
+    ),
+    CaseKind(
+        kind="order_at_closed_place",
+        title="Order at a closed place",
+        severity="medium",
+        owner_role="regional_ops",
+        runbook="Ask the customer: another store now, this one when it opens again, or the money back.",
+    ),
+    CaseKind(
         kind="age_not_checked",
         title="Age not checked at hand-over",
         severity="medium",

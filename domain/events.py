@@ -158,7 +158,18 @@ class OrderShipped(Body):
     lines: Annotated[tuple[ShippedLine, ...], Field(min_length=1, max_length=500)] | None = None
 
 
+class LocationStatus(Body):
+    """A place is closed, hands out no pickups, or is open, from an instant (that of the event) until another (told)."""
+
+    location: Code
+    status: Literal["open", "no_pickup", "closed"]
+    from_: Annotated[Instant | None, Field(alias="from")] = None
+    until: Instant | None = None
+    reason: Name = ""
+
+
 FACTS: dict[str, type[Body]] = {
+    "location.status": LocationStatus,
     "order.shipped": OrderShipped,
     "pos.sale": PosSale,
     "stock.received": StockReceived,

@@ -59,6 +59,7 @@ class Message(StrEnum):
     UNIT_DOUBTED = "UnitDoubted"
     DECISION_RECORDED = "DecisionRecorded"
     VERDICT_RECORDED = "VerdictRecorded"
+    PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"
     CASE_OPENED = "CaseOpened"

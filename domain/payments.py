@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from domain.errors import SumsDisagree
 
 TENDERS = ("card", "wallet", "gift_card", "store_credit", "loyalty", "cash")
-OPERATION_KINDS = ("capture", "void", "refund")
+OPERATION_KINDS = ("capture", "void", "refund", "renew")
 OPERATION_STATES = ("requested", "succeeded", "declined", "unknown", "withdrawn")
 
 

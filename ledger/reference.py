@@ -3,16 +3,20 @@ force.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import RowMapping, or_, select, text
+from sqlalchemy import RowMapping, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain import closures
 from domain.calendars import ALWAYS_OPEN, OpeningHours
+from domain.closures import Period
 from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
-from ledger.tables import closed_day, entity, item, location, opening_hours, policy_document, region
+from ledger.tables import closed_day, entity, item, location, location_status, opening_hours, policy_document, region
+
+CLOCKS_LOOK_BACK = timedelta(days=90)  # no clock that runs began before that
 
 
 class Place(NamedTuple):
@@ -29,6 +33,17 @@ class Place(NamedTuple):
     latitude: float | None
     longitude: float | None
     hours: OpeningHours
+    periods: tuple[Period, ...] = ()  # in which it is closed, or hands out no pickups
+
+    @property
+    def staff_hours(self) -> OpeningHours:
+        """When goods are picked and put away there."""
+        return closures.staff_hours(self.hours, self.periods)
+
+    @property
+    def pickup_hours(self) -> OpeningHours:
+        """When customers can collect there."""
+        return closures.pickup_hours(self.hours, self.periods)
 
 
 def unknown_location(code: str, pointer: str | None) -> UnknownLocation:
@@ -75,6 +90,7 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
         latitude=row["latitude"],
         longitude=row["longitude"],
         hours=hours[code],
+        periods=await periods_of(conn, code),
     )
 
 
@@ -91,6 +107,21 @@ async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str,
         code: OpeningHours(zone, weekdays.get(code) or ALWAYS_OPEN.weekdays, frozenset(closed.get(code, ())))
         for code, zone in zones.items()
     }
+
+
+async def periods_of(conn: AsyncConnection, code: str) -> tuple[Period, ...]:
+    """What was said of a place beside its hours, in the order of time."""
+    rows = await conn.execute(
+        select(
+            location_status.c.status, location_status.c.starts_at, location_status.c.ends_at, location_status.c.reason
+        )
+        .where(
+            location_status.c.location == code,
+            or_(location_status.c.ends_at.is_(None), location_status.c.ends_at > func.now() - CLOCKS_LOOK_BACK),
+        )
+        .order_by(location_status.c.starts_at)
+    )
+    return tuple(Period(*row) for row in rows)
 
 
 async def entities_of(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, str]:

@@ -106,6 +106,23 @@ async def put_away_overdue(order: Order, at: datetime) -> case.CaseRef:
     )
 
 
+async def at_closed_place(order: Order, at: datetime) -> case.CaseRef:
+    """The order's place is closed: somebody asks the customer whether it goes to another store."""
+    await order.read_money()
+    ref = await _open(
+        order,
+        "order_at_closed_place",
+        at,
+        text=f"Order {order.row['key']} waits at {order.place.name}, which is closed.",
+        options=await ways_out(order),
+        facts={"units": sum(line["reserved"] for line in order.lines.values())},
+        value_at_risk_minor=value_of(order),
+        promised_at=order.row["promised_at"],
+    )
+    order.row["asks"] = {"case_id": ref.id}
+    return ref
+
+
 async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
     """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
     return await _open(

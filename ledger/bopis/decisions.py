@@ -12,7 +12,7 @@ from domain.stock import atp
 from domain.words import money as money_words
 from domain.words import units
 from ledger import reference
-from ledger.bopis import money, waiting
+from ledger.bopis import clocks, money, waiting
 from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
@@ -65,6 +65,7 @@ async def _other_store(order: Order, parameters: Parameters, cause: str, at: dat
     for line in order.lines.values():
         _reserve(order, line, order.open_quantity(line), why)
     await order.settle(at)
+    await clocks.start_pick(order, at)
     await order.mail_customer("order_moved", cause, at)
     return f"The order moved to {target.name}; all units are reserved there."
 
@@ -192,6 +193,10 @@ async def _wait(order: Order, _parameters: Parameters, _cause: str, at: datetime
     return "The order waits for stock that turns up."
 
 
+async def _keep(order: Order, _parameters: Parameters, _cause: str, _at: datetime) -> str:
+    return f"The order stays at {order.place.name}."
+
+
 async def _cancel_refund(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     owed = await cancel_everything(order, cause, at, reason="could not be fulfilled")
     await order.mail_customer("order_cancelled", cause, at, amount_minor=owed)
@@ -244,4 +249,5 @@ APPLY: dict[str, Apply] = {
     "part": _part,
     "wait": _wait,
     "cancel_refund": _cancel_refund,
+    "keep": _keep,
 }

@@ -13,7 +13,7 @@ from domain.errors import UnknownLine
 from domain.ids import hold_id
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
-from ledger.bopis import waiting
+from ledger.bopis import clocks, waiting
 from ledger.bopis.changes import write_changes
 from ledger.doubt import Taken, doubt
 from ledger.shelf import Cause
@@ -274,25 +274,7 @@ class Order:
         for line in self.lines.values():
             line["short"] = max(self.missing(line), 0)
             line["state"] = _line_state(line, self.open_quantity(line))
-        if state in bopis.TO_BE_PICKED:
-            self.drop_dues("window")
-            if before not in bopis.TO_BE_PICKED:
-                self.drop_dues("pick")
-                due = bopis.pick_due(at, None, self.policy.bopis, self.place.hours)
-                for name, when in bopis.nag_dues(at, due, self.policy.bopis).items():
-                    self.due(name, when)
-        elif state in bopis.ON_THE_HOLD_SHELF:
-            self.drop_dues("pick", "verify")
-            if before not in bopis.ON_THE_HOLD_SHELF:
-                frozen = bool(self.row["detail"].get("frozen"))
-                # A late report must not eat the customer's time: the window begins when they can be told.
-                told_at = max(at, await self.tx.now(self.row["clock_offset_s"]))
-                for name, when in bopis.window_dues(
-                    told_at, self.policy.bopis, self.place.hours, frozen=frozen
-                ).items():
-                    self.due(name, when)
-        elif state is not BopisState.PLACED:
-            self.drop_dues("pick", "window", "verify")
+        await clocks.run(self, before, at)
 
     async def end_asks(self, because: str, at: datetime) -> None:
         """Nothing has to be decided or picked any more: the cases about it are closed, an approval superseded."""

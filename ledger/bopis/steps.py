@@ -189,7 +189,7 @@ async def _doubt(order: Order, at: datetime) -> list[str]:
     if not doubted or "verify" in order.row["dues"] or order.is_final:
         return []
     span = timedelta(seconds=order.policy.bopis.verify_open_s)
-    until = add_open_time(at, span, order.place.hours)
+    until = add_open_time(at, span, order.place.staff_hours)
     order.due("verify", until)
     zone = order.place.hours.time_zone
     return [f"The till sold a promised unit. The store has until {local(until, zone)} to pick it or to say it is gone."]

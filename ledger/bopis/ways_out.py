@@ -39,11 +39,14 @@ async def look_for_ways_out(order: Order) -> WaysOut:
     options: Scored = []
     passed_over: list[PassedOver] = []
     for way in order.policy.sourcing.ways:
+        # An order that misses nothing is asked about because its place is closed: it moves, stays, or is cancelled.
         if way == "other_store":
             stores, passed_over = await other_stores(order)
             options += stores
-        else:
+        elif order.shorts() or way == "cancel_refund":
             options += await finders[way](order)
+    if not order.shorts():
+        options.append((10.0, _keep(order)))
     options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
     ranked = [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
     return WaysOut(ranked, passed_over)
@@ -172,6 +175,17 @@ async def _wait(_order: Order) -> Scored:
             ),
         )
     ]
+
+
+def _keep(order: Order) -> CaseOption:
+    """Leave the order where it is, until its place opens again."""
+    return CaseOption(
+        id="keep",
+        label=f"Wait until {order.place.name} opens again",
+        consequence=Consequence(customer="Was told, and collects when the store is open again."),
+        because="the customer comes when the store is open again",
+        reversible=True,
+    )
 
 
 async def _cancel(order: Order) -> Scored:

@@ -124,8 +124,9 @@ async def _decide_review(tx: Transaction, case_row: RowMapping, option: str, at:
     return await decide_review(tx, case_row, option, person, at)
 
 
-# Decisions that are carried out after they were recorded, event by event, by `ledger.facts.finish`.
-CARRIED_OUT_LATER = frozenset({("event_rejected", "replay")})
+# Decisions that are carried out after they were recorded, one event or order at a time: by `ledger.facts.finish` and
+# `ledger.closures.finish`.
+CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
 
 EFFECTS: dict[tuple[str, str], Effect] = {
     ("journey_stuck", "resume"): _resume,

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
-from domain.events import FACTS, EventOutcome, OrderReference, OrderShipped, PosSale, StockAdjusted
+from domain.events import FACTS, EventOutcome, LocationStatus, OrderReference, OrderShipped, PosSale, StockAdjusted
 from domain.ids import journey_id
-from ledger import adjustments, goods, holds, reference
+from ledger import adjustments, closures, goods, holds, reference
 from ledger.bopis import facts, handing_over, requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -68,6 +68,8 @@ async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutco
         await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
     elif isinstance(data, OrderShipped):
         await holds.shipped(tx, caller, data, cause, at)
+    elif isinstance(data, LocationStatus):
+        case_id = await closures.reported(tx, data, cause, at)
     elif isinstance(data, PosSale):
         about, outcome = await _sale(tx, caller, data, cause, at)
     else:

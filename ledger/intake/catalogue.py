@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from domain.calendars import ALWAYS_OPEN, OpeningHours
+from domain.closures import Period
 from domain.policy import Policy, merge
 from ledger import policies, reference
 from ledger.reference import Place
@@ -29,6 +30,11 @@ _PLACES = """
         e.currency FROM location l JOIN entity e ON e.code = l.entity WHERE l.code = ANY($1::text[])
 """
 _HOURS = "SELECT location, weekday, opens, closes FROM opening_hours WHERE location = ANY($1::text[])"
+_PERIODS = """
+    SELECT location, status, starts_at, ends_at, reason FROM location_status
+    WHERE location = ANY($1::text[]) AND (ends_at IS NULL OR ends_at > now() - interval '90 days')
+    ORDER BY location, starts_at
+"""
 _CLOSED = "SELECT location, day FROM closed_day WHERE location = ANY($1::text[])"
 # The most specific last, as they are merged.
 _POLICIES = """
@@ -112,13 +118,16 @@ class Catalogue:
             weekdays[row["location"]][row["weekday"]] = row["opens"], row["closes"]
         for row in await conn.fetch(_CLOSED, codes):
             closed[row["location"]].add(row["day"])
+        periods: dict[str, list[Period]] = {code: [] for code in codes}
+        for place, *period in await conn.fetch(_PERIODS, codes):
+            periods[place].append(Period(*period))
         found = {row["code"]: row for row in await conn.fetch(_PLACES, codes)}
         for code in codes:
             before = self._places.pop(code, None)
             if code not in found:
                 continue
             row = found[code]
-            same = (tuple(row.values()), weekdays[code], closed[code])
+            same = (tuple(row.values()), weekdays[code], closed[code], periods[code])
             if before is not None and self._rows.get(code) == same:
                 self._places[code] = now, before[1]  # with the spans of days that it remembers
                 continue
@@ -135,6 +144,7 @@ class Catalogue:
                 latitude=row["latitude"],
                 longitude=row["longitude"],
                 hours=hours,
+                periods=tuple(periods[code]),
             )
             self._places[code], self._rows[code] = (now, place), same
 

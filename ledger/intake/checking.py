@@ -68,6 +68,6 @@ def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, r
         where=where,
         policy=policy,
         at=at,
-        due=bopis.pick_due(at, order.promised_at, policy.policy.bopis, where.hours),
+        due=bopis.pick_due(at, order.promised_at, policy.policy.bopis, where.staff_hours),
         frozen=any(item.frozen for item in items.values()),
     )

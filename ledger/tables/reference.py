@@ -2,10 +2,12 @@
 
 from sqlalchemy import (
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     Double,
     ForeignKey,
+    Index,
     Integer,
     Table,
     Time,
@@ -68,6 +70,23 @@ closed_day = Table(
     word("reason", default=""),
 )
 
+# What was said of a place beside its hours: closed, or handing out no pickups, from an instant until another.
+location_status = Table(
+    "location_status",
+    metadata,
+    number(),
+    Column("location", ForeignKey("location.code"), nullable=False),
+    word("status"),
+    instant("starts_at"),
+    instant("ends_at", nullable=True),  # until further notice
+    word("reason", default=""),
+    word("cause"),
+    recorded_at(),
+    one_of("status", ("no_pickup", "closed")),
+    CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="ends_after_it_starts"),
+    Index("ix_location_status_location", "location", "starts_at"),
+)
+
 item = Table(
     "item",
     metadata,
@@ -88,6 +107,17 @@ item_price = Table(
     Column("sku", ForeignKey("item.sku"), primary_key=True),
     Column("location", ForeignKey("location.code"), primary_key=True),
     minor("price_minor"),
+)
+
+# Items that must not be sold at one place; `item.stop_sale` holds everywhere.
+item_stop = Table(
+    "item_stop",
+    metadata,
+    Column("sku", ForeignKey("item.sku"), primary_key=True),
+    Column("location", ForeignKey("location.code"), primary_key=True),
+    word("reason", default=""),
+    word("cause"),
+    recorded_at(),
 )
 
 substitute = Table(

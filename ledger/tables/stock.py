@@ -103,6 +103,7 @@ hold = Table(
     instant("expires_at", nullable=True),
     instant("promised_at", nullable=True),
     instant("doubted_at", nullable=True),  # set while a store is asked to verify that the unit is there
+    word("doubted_because", nullable=True),  # sold (the till), short_pick (of another order for the same item)
     instant("at"),
     recorded_at(),
     CheckConstraint("quantity > 0", name="quantity_positive"),

@@ -1,0 +1,70 @@
+"""The clocks of an order: which run in its state, and where they go when its place closes or opens."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from domain import bopis, closures
+from domain.calendars import OpeningHours
+from ledger.reference import Place
+
+if TYPE_CHECKING:
+    from ledger.bopis.order import Order
+
+# Which calendar a clock runs on, by the beginning of its name; what is not listed runs on real time.
+_STAFF = ("pick", "verify", "arrived", "put_away")
+_CUSTOMER = ("window",)
+
+
+async def run(order: "Order", before: str, at: datetime) -> None:
+    """Set the due instants of the state that the order has come to from `before`."""
+    state = order.row["state"]
+    if state in bopis.TO_BE_PICKED:
+        order.drop_dues("window")
+        if before not in bopis.TO_BE_PICKED:
+            await start_pick(order, at)
+    elif state in bopis.ON_THE_HOLD_SHELF:
+        order.drop_dues("pick", "verify")
+        if before not in bopis.ON_THE_HOLD_SHELF:
+            await _start_window(order, at)
+    elif state != bopis.BopisState.PLACED:
+        order.drop_dues("pick", "window", "verify", "arrived")
+
+
+async def start_pick(order: "Order", at: datetime) -> None:
+    """Somebody has to pick at the order's place, from now on."""
+    order.drop_dues("pick")
+    due = bopis.pick_due(at, None, order.policy.bopis, order.place.staff_hours)
+    for name, when in bopis.nag_dues(at, due, order.policy.bopis).items():
+        order.due(name, when)
+
+
+async def _start_window(order: "Order", at: datetime) -> None:
+    # A late report must not eat the customer's time: the window begins when they can be told.
+    told_at = max(at, await order.tx.now(order.row["clock_offset_s"]))
+    frozen = bool(order.row["detail"].get("frozen"))
+    dues = bopis.window_dues(told_at, order.policy.bopis, order.place.pickup_hours, frozen=frozen)
+    for name, when in dues.items():
+        order.due(name, when)
+
+
+def move(order: "Order", since: datetime, before: Place, after: Place) -> list[str]:
+    """Move the due instants by what changed at the order's place; returns the names of those that moved."""
+    changed = []
+    for name, written in order.row["dues"].items():
+        calendars = _calendars(name, before, after)
+        if calendars is None or written is None:
+            continue
+        due = datetime.fromisoformat(written)
+        there = closures.moved(due, since, *calendars)
+        if there != due:
+            order.due(name, there)
+            changed.append(name)
+    return changed
+
+
+def _calendars(name: str, before: Place, after: Place) -> tuple[OpeningHours, OpeningHours] | None:
+    if name.startswith(_STAFF):
+        return before.staff_hours, after.staff_hours
+    if name.startswith(_CUSTOMER):
+        return before.pickup_hours, after.pickup_hours
+    return None
