@@ -119,6 +119,13 @@ _KINDS = (
         runbook="Ask the customer: another store now, this one when it opens again, or the money back.",
     ),
     CaseKind(
+        kind="customer_waiting",
+        title="Customer waits outside",
+        severity="high",
+        owner_role="store_manager",
+        runbook="The customer has arrived at the curb, and nothing was handed over. Call the store.",
+    ),
+    CaseKind(
         kind="age_not_checked",
         title="Age not checked at hand-over",
         severity="medium",

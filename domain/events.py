@@ -131,6 +131,25 @@ class BopisPutAway(OrderReference):
     actor: Code | None = None
 
 
+class VerifiedLine(Body):
+    line_id: Code
+    quantity: NotNegative  # of those that are promised and not picked, this many are there
+
+
+class BopisVerified(OrderReference):
+    """The store has looked for promised units. `lines: null` says that all of them are there."""
+
+    lines: Annotated[tuple[VerifiedLine, ...], Field(min_length=1, max_length=500)] | None = None
+    actor: Code
+
+
+class BopisArrived(OrderReference):
+    """The customer is outside. What they drive is kept as personal data."""
+
+    bay: Name | None = None
+    vehicle: Name | None = None
+
+
 class BopisCancelled(OrderReference):
     lines: Annotated[tuple[Code, ...], Field(min_length=1, max_length=500)] | None = None
     reason: Name = "customer_request"
@@ -177,6 +196,8 @@ FACTS: dict[str, type[Body]] = {
     "bopis.picked": BopisPicked,
     "bopis.handed_over": BopisHandedOver,
     "bopis.put_away": BopisPutAway,
+    "bopis.verified": BopisVerified,
+    "bopis.arrived": BopisArrived,
 }
 REQUESTS: dict[str, type[Body]] = {
     "bopis.cancelled": BopisCancelled,

@@ -59,6 +59,8 @@ class Message(StrEnum):
     UNIT_DOUBTED = "UnitDoubted"
     DECISION_RECORDED = "DecisionRecorded"
     VERDICT_RECORDED = "VerdictRecorded"
+    VERIFIED = "Verified"
+    CUSTOMER_ARRIVED = "CustomerArrived"
     PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"

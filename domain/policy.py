@@ -35,6 +35,7 @@ class BopisPolicy(Part):
     window_frozen_open_days: int = Field(0, ge=0)
     reminder_open_days: tuple[int, ...] = (2, 5)
     put_away_s: int = Field(DAY_S, gt=0)
+    arrival_s: int = Field(600, gt=0)  # from a customer's arrival at the curb until somebody asks the store
 
 
 class SourcingPolicy(Part):

@@ -123,6 +123,20 @@ async def at_closed_place(order: Order, at: datetime) -> case.CaseRef:
     return ref
 
 
+async def customer_waiting(order: Order, at: datetime) -> case.CaseRef:
+    """The customer is outside, and nobody has brought the goods."""
+    arrived = order.row["detail"].get("arrived", {})
+    return await _open(
+        order,
+        "customer_waiting",
+        at,
+        text=f"The customer of order {order.row['key']} waits outside {order.place.name}.",
+        options=(CaseOption(id="acknowledge", label="The store was called", rank=1, because="somebody is waiting"),),
+        facts={"bay": arrived.get("bay"), "arrived_at": arrived.get("at"), "state": order.row["state"]},
+        value_at_risk_minor=value_of(order),
+    )
+
+
 async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
     """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
     return await _open(

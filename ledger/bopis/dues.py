@@ -6,8 +6,8 @@ from sqlalchemy import RowMapping
 
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
-from domain.words import money, units
-from ledger.bopis import cases, decisions, waiting
+from domain.words import money
+from ledger.bopis import cases, decisions, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -45,7 +45,10 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
     if due == "window" and state in ON_THE_HOLD_SHELF:
         return await _no_show(order, cause, at)
     if due == "verify":
-        return await _lose_doubted(order, cause, at)
+        return await verifying.nobody_looked(order, cause, at)
+    if due == "arrived" and state in ON_THE_HOLD_SHELF:
+        ref = await cases.customer_waiting(order, at)
+        return f"The customer waits outside and nothing is handed over; case {ref.id}."
     if due == "put_away":
         return await _put_away_overdue(order, at)
     if due == "wait" and state is BopisState.RESERVATION_FAILED:
@@ -66,32 +69,6 @@ async def _no_show(order: Order, cause: str, at: datetime) -> str:
     owed = await decisions.cancel_everything(order, cause, at, reason="no_show")
     await order.mail_customer("pickup_expired", cause, at, amount_minor=owed)
     return f"Nobody came in time: released, {money(owed, order.row['currency'])} goes back."
-
-
-async def _lose_doubted(order: Order, cause: str, at: datetime) -> str:
-    """Nobody found the doubted units: the hold is lost, and the book says so."""
-    why = order.cause(cause, at)
-    lost = 0
-    for row in [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]:
-        line = order.lines[row["line_id"]]
-        place, sku = row["location"], row["sku"]
-        gone = min(row["reserved"], max(-order.tx.shelf.quantity(place, sku, "available"), 0))
-        row["doubted_at"] = None
-        if not gone:
-            continue
-        row["reserved"] -= gone
-        row["lost"] += gone
-        line["reserved"] -= gone
-        order.tx.shelf.move(
-            "lost", sku, gone, (place, "reserved"), (place, "available"), why, reason="sold", hold_id=row["id"]
-        )
-        await waiting.wait_for(order, line, gone, at)
-        lost += gone
-    if not lost:
-        return "The book covers the promise again."
-    order.row["detail"]["failure"] = "reservation_lost"
-    await order.settle(at)
-    return f"Of what was promised, {units(lost)} cannot be found: the till sold what was there."
 
 
 async def _put_away_overdue(order: Order, at: datetime) -> str:

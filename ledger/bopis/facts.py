@@ -13,7 +13,7 @@ from domain.events import BopisPicked, BopisPutAway, PickedLine
 from domain.messages import Message
 from domain.words import units
 from ledger import case, reference, steps
-from ledger.bopis import cases, money, waiting
+from ledger.bopis import cases, money, verifying, waiting
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
 
@@ -121,6 +121,8 @@ async def _short(order: Order, line: dict[str, Any], wanted: PickedLine, why: Ca
     left = order.tx.shelf.quantity(place, sku, "available")
     if reason in _SHELF_IS_EMPTY and left > 0:
         order.tx.shelf.move("suspected", sku, left, (place, "available"), (place, "count_pending"), why, reason=reason)
+    if reason in _SHELF_IS_EMPTY:
+        await verifying.doubt_others(order, sku, why.at)
     if short:
         await waiting.wait_for(order, line, short, why.at)
 

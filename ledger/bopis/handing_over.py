@@ -11,7 +11,7 @@ from domain.errors import Malformed
 from domain.events import BopisHandedOver, HandedLine
 from domain.messages import Message
 from domain.words import units
-from ledger import reference, steps
+from ledger import case, reference, steps
 from ledger.bopis import cases, money, waiting
 from ledger.bopis.facts import end_of_the_pick, pick, ready_or_collected
 from ledger.bopis.order import Order
@@ -148,6 +148,8 @@ async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, in
         owed = money.give_up(order, sent_back) + money.give_up_charges_of_nothing(order)
         await money.owe(order, owed, cause, why.at, reason="refused at hand-over")
     before = order.row["state"]
+    order.drop_dues("arrived")
+    await case.heal_kind(order.tx, order.id, "customer_waiting", "the goods were brought", why.at)
     await order.settle(why.at)
     await end_of_the_pick(order, why.at)
     await order.answer_if_nothing_is_missing(why.at)

@@ -156,7 +156,7 @@ class Order:
             row[source] -= part
             row[target] += part
             if row["reserved"] == 0:
-                row["doubted_at"] = None
+                row["doubted_at"] = row["doubted_because"] = None
             quantity -= part
             taken.append((row, part))
         return taken
@@ -218,6 +218,7 @@ class Order:
             "expires_at": None,
             "promised_at": self.row["promised_at"],
             "doubted_at": None,
+            "doubted_because": None,
             "at": at,
         }
         row[part] = quantity

@@ -10,7 +10,7 @@ from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed
 from domain.events import FACTS, EventOutcome, LocationStatus, OrderReference, OrderShipped, PosSale, StockAdjusted
 from domain.ids import journey_id
 from ledger import adjustments, closures, goods, holds, reference
-from ledger.bopis import facts, handing_over, requests
+from ledger.bopis import arriving, facts, handing_over, requests, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.facts import refusals
@@ -25,6 +25,8 @@ ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
     "bopis.handed_over": handing_over.handed_over,
     "bopis.put_away": facts.put_away,
+    "bopis.verified": verifying.verified,
+    "bopis.arrived": arriving.arrived,
     "bopis.cancelled": requests.cancelled,
     "bopis.extended": requests.extended,
     "bopis.hold_released": requests.hold_released,
