@@ -108,8 +108,17 @@ class Model(Baskets):
         left = self.stock[place]["available"]
         if reason == "not_in_stock" and left > 0:
             self._move(place, "available", "count_pending", left)
+        if reason == "not_in_stock":
+            self._doubt_others(key, place)
         if short:
             self._wait_for(key, name, short)
+
+    def _doubt_others(self, key: str, place: Place) -> None:
+        for other, order in self.orders.items():
+            for line in order.lines.values():
+                held = line.reserved + line.found
+                if other != key and (order.at, line.sku) == place and held and not line.doubted:
+                    line.doubted = line.shelf_was_empty = True
 
     def _handed_over(self, command: Command, handed: tuple[tuple[str, int, int], ...] | None) -> str:
         order = self._begin(command)
@@ -273,11 +282,13 @@ class Model(Baskets):
         self._begin(command)
         order.verify = False
         for name, line in order.lines.items():
-            gone = min(line.reserved, max(-self.stock[order.at, line.sku]["available"], 0)) if line.doubted else 0
+            sold = min(line.reserved, max(-self.stock[order.at, line.sku]["available"], 0))
+            gone = (line.reserved if line.shelf_was_empty else sold) if line.doubted else 0
             line.doubted = False
             if gone:
                 freed = set(self.freed)
-                self._unreserve(order, line, gone)
+                self._unreserve(order, line, sold)
+                self._unreserve(order, line, gone - sold, "count_pending")
                 self.freed = freed
                 self._wait_for(command.order, name, gone)
         return "done"

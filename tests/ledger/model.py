@@ -49,6 +49,7 @@ class Line:
     unpicked: int = 0  # collected before a pick was reported
     settled: int = 0  # units whose money was earned or given back
     doubted: bool = False
+    shelf_was_empty: bool = False  # doubted because a picker found nothing, not because the till sold it
     holds: dict[str, list[int]] = field(default_factory=dict)  # place → [since when, units ever held]
 
     @property
@@ -320,6 +321,7 @@ class Rows:
             if short <= 0:
                 break
             short -= line.reserved + line.found
+            line.shelf_was_empty = line.doubted and line.shelf_was_empty
             line.doubted = True
 
     def _take_from_baskets(self, place: Place, units: int) -> None:
