@@ -76,6 +76,11 @@ payment = Table(
         name="refunded_within_captured",
     ),
     Index("ix_payment_journey", "journey_id"),
+    Index(
+        "ix_payment_authorized_until",
+        "authorized_until",
+        postgresql_where=text("authorized_until IS NOT NULL AND captured_minor + voided_minor < amount_minor"),
+    ),
 )
 
 payment_operation = Table(

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0020"
+down_revision = "0006"
 
 NOW = sa.text("now()")
 
@@ -49,3 +49,10 @@ def upgrade() -> None:
     )
     with op.get_context().autocommit_block():
         op.execute(f"ALTER TABLE payment_operation VALIDATE CONSTRAINT {name}")
+        op.create_index(
+            "ix_payment_authorized_until",
+            "payment",
+            ["authorized_until"],
+            postgresql_where=sa.text("authorized_until IS NOT NULL AND captured_minor + voided_minor < amount_minor"),
+            postgresql_concurrently=True,
+        )
