@@ -25,6 +25,7 @@ import wire
 from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.case import CaseActivities
+from activities.count import CountActivities
 from activities.payment import PaymentActivities
 from ledger import closures, facts, holds, negative
 from ledger.engine import Database
@@ -34,10 +35,11 @@ from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
+from workflows.count import CountWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
-WORKFLOWS: Sequence[type] = (BopisWorkflow, CaseWorkflow, ApprovalWorkflow)
+WORKFLOWS: Sequence[type] = (BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow)
 SANDBOX_RECORD = "sandbox-payments.sqlite"
 _PAUSE_AFTER_FAILURE_S = 2.0
 
@@ -52,7 +54,7 @@ def payment_provider(settings: Settings) -> PaymentPort:
 
 def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..., Any]]:
     """Every activity, bound to what it needs."""
-    bopis, case = BopisActivities(database), CaseActivities(database)
+    bopis, count, case = BopisActivities(database), CountActivities(database), CaseActivities(database)
     approval, payment = ApprovalActivities(database), PaymentActivities(database, provider)
     return [
         bopis.open_case,
@@ -62,6 +64,15 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         bopis.give_back,
         bopis.on_due,
         bopis.suspend,
+        count.compare,
+        count.count_again,
+        count.post,
+        count.attend,
+        count.open_approval,
+        count.apply_decision,
+        count.give_back,
+        count.on_due,
+        count.suspend,
         case.on_due,
         approval.on_due,
         payment.carry_out,

@@ -15,23 +15,31 @@ sys.path.insert(0, str(ROOT))
 from domain.approval import APPROVAL_TRANSITIONS  # noqa: E402
 from domain.bopis import TRANSITIONS  # noqa: E402
 from domain.case import CASE_TRANSITIONS  # noqa: E402
+from domain.count import TRANSITIONS as COUNT_TRANSITIONS  # noqa: E402
 
 FOLDER = Path(__file__).parent / "states"
 
 INTRODUCTIONS = {
     "bopis": "A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands, and it"
     " goes on from there.",
+    "count": "A cycle count. A rejected one is counted again; facts that come late may send an approved one back.",
     "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new"
     " episode.",
     "approval": "An approval. Silence leads to the next level and in the end to `expired`, never to `approved`.",
 }
-FIRST = {"bopis": ("placed", "reserved", "reservation_failed"), "case": ("open",), "approval": ("pending",)}
+FIRST = {
+    "bopis": ("placed", "reserved", "reservation_failed"),
+    "count": ("scheduled",),
+    "case": ("open",),
+    "approval": ("pending",),
+}
 
 
 def tables() -> dict[str, dict[str, list[str]]]:
     """Transition tables by workflow, as plain words in a fixed order."""
     return {
         "bopis": {state.value: sorted(then.value for then in after) for state, after in TRANSITIONS.items()},
+        "count": {state.value: sorted(then.value for then in after) for state, after in COUNT_TRANSITIONS.items()},
         "case": _words(CASE_TRANSITIONS),
         "approval": _words(APPROVAL_TRANSITIONS),
     }

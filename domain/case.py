@@ -219,6 +219,27 @@ _KINDS = (
         severity="medium",
         owner_role="integration_owner",
         ladder=("integration_owner", "admin"),
+        runbook=(
+            "A count waits for what the store's till sold before it. Bring the feed back; post without it only when "
+            "you know that nothing is missing."
+        ),
+    ),
+    CaseKind(
+        kind="count_variance",
+        title="Count differs from the book",
+        severity="medium",
+        owner_role="regional_ops",
+        runbook=(
+            "Look at yesterday's movements first: a delivery or a transfer that nobody booked explains most "
+            "differences. Post what you believe, with its cause, or have it counted again by somebody else."
+        ),
+    ),
+    CaseKind(
+        kind="count_overdue",
+        title="Count overdue",
+        severity="low",
+        owner_role="store_manager",
+        runbook="Nobody has handed in this count in time. Units that wait for it cannot be sold until it is done.",
     ),
     CaseKind(
         kind="journey_stuck",
@@ -323,7 +344,8 @@ class PassedOver(BaseModel, frozen=True):
 class CaseOption(BaseModel, frozen=True):
     """A way out, as it is offered.
 
-    `rank` 1 is recommended, with `because`; `confirms` are statements that the person must make ("agreed by phone").
+    `rank` 1 is recommended, with `because`; `confirms` are statements that the person must make ("agreed by phone"),
+    `choices` what they must say themselves ("root cause").
     """
 
     id: str
@@ -336,4 +358,6 @@ class CaseOption(BaseModel, frozen=True):
     rank: int = 99
     because: str = ""
     confirms: tuple[str, ...] = ()
+    # What the person must choose along with it: parameter → the words to choose from.
+    choices: dict[str, tuple[str, ...]] = {}
     reversible: bool = False

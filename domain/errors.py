@@ -153,6 +153,27 @@ class ApprovalSuperseded(DomainError):
     family = "conflict"
 
 
+class CountedElsewhere(DomainError):
+    """Another device counts this sheet; the text says whose and since when."""
+
+    code = "counted_elsewhere"
+    family = "conflict"
+
+
+class SameCounter(DomainError):
+    """A recount is done by somebody who has not counted the line before."""
+
+    code = "same_counter"
+    family = "forbidden"
+
+
+class CountPendingLeft(DomainError):
+    """Units wait for this count; it cannot be called off."""
+
+    code = "count_pending_left"
+    family = "conflict"
+
+
 class HoldEnded(DomainError):
     """The part of a hold that was asked for is not open; the text says what became of it."""
 

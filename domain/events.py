@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Instant, Minor, Name, Quantity
 
 PICK_REASONS = (
@@ -170,6 +171,37 @@ class ShippedLine(Body):
     quantity: Quantity
 
 
+class CountEntry(Body):
+    """One line as it was counted: `bucket: null` is the shelf, with what stands in it for orders to be picked."""
+
+    sku: Code
+    quantity: NotNegative
+    counted_at: Instant
+    bucket: Literal[NAMED_BUCKETS] | None = None  # type: ignore[valid-type]  # a tuple of literals, spelt once
+
+
+class CountEntered(Body):
+    """What was counted on one device. `session` is the device's own word for itself; another one is refused until it
+    takes the count over. `submit` ends the session.
+    """
+
+    count_id: Annotated[str, Field(min_length=1, max_length=200)]
+    session: Code
+    counter: Code
+    lines: Annotated[tuple[CountEntry, ...], Field(max_length=1000)] = ()
+    submit: bool = False
+    take_over: bool = False
+
+    @model_validator(mode="after")
+    def _each_line_once(self) -> "CountEntered":
+        places = [(line.sku, line.bucket) for line in self.lines]
+        if len(set(places)) < len(places):
+            raise ValueError("a SKU appears twice; send one figure for it")
+        if not self.lines and not self.submit and not self.take_over:
+            raise ValueError("there is nothing in it: send lines, or submit")
+        return self
+
+
 class OrderShipped(Body):
     """Held goods have left for the customer. `lines: null` is all that is still held."""
 
@@ -200,6 +232,8 @@ FACTS: dict[str, type[Body]] = {
     "bopis.arrived": BopisArrived,
 }
 REQUESTS: dict[str, type[Body]] = {
+    # Never refused for the state of its count: only for another device's session, or for who counts.
+    "count.entered": CountEntered,
     "bopis.cancelled": BopisCancelled,
     "bopis.extended": BopisExtended,
     "bopis.hold_released": BopisHoldReleased,

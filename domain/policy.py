@@ -95,6 +95,29 @@ class Bands(Part):
     write_off_minor: int = Field(5_000, ge=0)
 
 
+class ToleranceLimits(Part):
+    """A difference is tolerated when it keeps every limit; one that is null is not looked at."""
+
+    units: int | None = Field(2, ge=0)
+    permille: int | None = Field(100, ge=0)  # of the book
+    value_minor: int | None = Field(1_000, ge=0)  # at cost
+
+
+class CountPolicy(Part):
+    """Cycle counts. From which value somebody must agree is a band (`Bands.count`)."""
+
+    window_s: int = Field(DAY_S, gt=0)  # from opening to the time by which it should be counted
+    plus: ToleranceLimits = ToleranceLimits(units=2, permille=200, value_minor=2_000)
+    minus: ToleranceLimits = ToleranceLimits()
+    feed_wait_s: int = Field(4 * HOUR_S, gt=0)  # how long posting waits for the store's feed before somebody is asked
+    feed_look_s: int = Field(300, gt=0)
+    search_s: int = Field(DAY_S, gt=0)
+    confidence_weight_permille: int = Field(600, ge=0, le=1000)  # of the latest count beside what was known before
+    chronic_counts: int = Field(3, ge=1)  # so many counts off within the days make an item chronic at a place
+    chronic_days: int = Field(90, ge=1)
+    daily_lines: int = Field(10, ge=0, le=500)  # that the schedule opens at a place each day; 0 switches it off
+
+
 class AuthorityPolicy(Part):
     """Who posts, refunds and writes to the customer, because other systems do part of it already."""
 
@@ -137,6 +160,7 @@ class ApprovalPolicy(Part):
         "refund": ("store_manager", "finance", "admin"),
         "write_off": ("finance", "admin"),
         "adjustment": ("store_manager", "finance", "admin"),
+        "count": ("store_manager", "finance", "admin"),
     }
     quorum: int = Field(1, ge=1)
     mails_per_person_hour: int = Field(5, ge=1)
@@ -160,6 +184,7 @@ class Policy(Part):
     stock: StockPolicy = StockPolicy()
     bands: Bands = Bands()
     authority: AuthorityPolicy = AuthorityPolicy()
+    count: CountPolicy = CountPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
 

@@ -130,6 +130,17 @@ def adjustment(cost_minor: int, reason: str, *, location: str, sku: str) -> list
     return _lines([("inventory", cost_minor, 0), (other, 0, cost_minor)], location, sku)
 
 
+def count_difference(cost_minor: int, *, location: str, sku: str) -> list[Line]:
+    """What a count found (positive) or missed (negative), at cost."""
+    return adjustment(cost_minor, "cycle_count", location=location, sku=sku)
+
+
+def count_reversal(cost_minor: int, *, location: str, sku: str) -> list[Line]:
+    """A late report explains what a count has posted: a loss that was none (positive), a gain that was none."""
+    other = "shrinkage" if cost_minor > 0 else "inventory_found"
+    return _lines([("inventory", cost_minor, 0), (other, 0, cost_minor)], location, sku)
+
+
 def damage(cost_minor: int, *, location: str, sku: str) -> list[Line]:
     """Goods that can no longer be sold are written down to nothing when they are found damaged."""
     return _lines([("damage_expense", cost_minor, 0), ("inventory", 0, cost_minor)], location, sku)

@@ -29,6 +29,8 @@ BUCKETS: tuple[Bucket, ...] = (
     "vendor_return_pending",
     "count_pending",
 )
+# What a count of the shelf finds there: promised or not, and what could not be found before.
+SHELF_BUCKETS: tuple[Bucket, ...] = ("available", "reserved", "count_pending")
 PHYSICAL_BUCKETS = tuple(bucket for bucket in BUCKETS if bucket != "in_transit")
 
 OutsideAccount = Literal["supplier", "customer", "carrier", "shrink", "found"]
@@ -49,6 +51,19 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "lost": frozenset({("reserved", "available"), ("reserved", "count_pending"), ("reserved", "damaged")}),
     "suspected": frozenset({("available", "count_pending"), ("reserved", "count_pending")}),
     "damaged": frozenset({("available", "damaged"), ("reserved", "damaged"), ("staged", "damaged")}),
+    # A count: what it confirms, finds and loses, and the reversal of what a late report explains.
+    "counted": frozenset(
+        {
+            ("count_pending", "available"),
+            ("found", "available"),
+            ("count_pending", "shrink"),
+            ("available", "shrink"),
+            ("found", "damaged"),
+            ("damaged", "shrink"),
+            ("found", "quarantined"),
+            ("quarantined", "shrink"),
+        }
+    ),
     "adjusted": frozenset(
         {
             ("found", "available"),

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bands import ROLLING_DAYS, Level, Limits, Rolling, level_of
 from ledger import people
@@ -54,7 +55,7 @@ async def use(
     known = before.scalar_one_or_none()
     if known is not None:
         return Level(known)
-    level = level_of(limits, gross_minor, await _rolling(tx, kind, actor, location, at))
+    level = level_of(limits, gross_minor, await _rolling(tx.conn, kind, actor, location, at))
     await tx.conn.execute(
         insert(band_use).values(
             kind=kind,
@@ -69,11 +70,25 @@ async def use(
     return level
 
 
-async def _rolling(tx: Transaction, kind: str, actor: str, location: str, at: datetime) -> Rolling:
+async def would_be(
+    conn: AsyncConnection,
+    *,
+    kind: str,
+    actor: str,
+    location: str,
+    gross_minor: int,
+    limits: Limits,
+    at: datetime,
+) -> Level:
+    """Which level a document would need now, for showing it beforehand; `use` decides, and may find more by then."""
+    return level_of(limits, gross_minor, await _rolling(conn, kind, actor, location, at))
+
+
+async def _rolling(conn: AsyncConnection, kind: str, actor: str, location: str, at: datetime) -> Rolling:
     """Reports come late and out of order: what happened up to thirty days after `at` counts as what happened before."""
     amount, level = band_use.c.amount_minor, band_use.c.level
     row = (
-        await tx.conn.execute(
+        await conn.execute(
             select(
                 func.coalesce(func.sum(amount).filter(level == int(Level.NONE)), 0).label("by_nobody"),
                 func.coalesce(func.sum(amount).filter(level < int(Level.FINANCE)), 0).label("below_finance"),

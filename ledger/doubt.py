@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from domain.messages import Message
+from domain.policy import StockPolicy
 from domain.stock import Basket, DoubtRule, Promise, baskets_lost, promises_in_doubt
+from ledger.checkpoint import reverse_what_was_counted
 from ledger.shelf import Cause
 from ledger.transaction import Transaction
 
@@ -46,8 +48,12 @@ _DOUBT = text(
 async def doubt(tx: Transaction, places: Mapping[Place, Taken]) -> None:
     """Where the book is below zero now, take units from open baskets, and have stores verify promises for the rest.
 
+    First what a posted count has seen already is moved back, so that nobody doubts a unit that was counted.
     The stock rows are locked, and cover the holds; holds that this transaction has changed must have been written.
     """
+    lowered = await reverse_what_was_counted(tx)
+    shipped = StockPolicy().doubt_first  # for a place that only a reversal has lowered
+    places = {place: Taken(cause, shipped) for place, cause in lowered.items()} | dict(places)
     short = {place: -tx.shelf.quantity(*place, "available") for place in sorted(places)}
     short = {place: units for place, units in short.items() if units > 0}
     if not short:

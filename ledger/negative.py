@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import RowMapping, and_, func, select, tuple_
 
 from domain.case import OPEN_STATES, CaseOption
+from domain.policy import Policy
 from ledger import case, mails, people, reference
+from ledger.count.asking import count_below_zero
 from ledger.engine import Database
 from ledger.goods import places_of
 from ledger.tables import average_cost, below_zero, case_file, item, location, stock
@@ -21,7 +23,7 @@ KIND = "negative_inventory"
 PAGE_ROWS = 200
 COUNT = CaseOption(
     id="count",
-    label="Have the shelf counted",
+    label="Ask the store's managers by mail to count the shelf now",
     rank=1,
     because="the till has sold what the book does not have; only the shelf knows which of them is wrong",
 )
@@ -120,30 +122,46 @@ def _is_due(row: RowMapping, policy: Any, now: datetime) -> bool:
 async def _open_page(tx: Transaction, rows: Sequence[RowMapping], now: datetime) -> int:
     opened = 0
     tx.enter(Rank.CASE)
+    below: dict[str, dict[str, int]] = {}
     for row in rows:
         available = await _available(tx, row["location"], row["sku"])
         if available < 0:
-            opened += (await _open_one(tx, row, -available, now)).is_new
+            below.setdefault(row["location"], {})[row["sku"]] = available
+    since = {(row["location"], row["sku"]): row["since"] for row in rows}
+    for code, there in below.items():
+        place = await reference.place(tx.conn, code)
+        policy = await reference.policy_at(tx.conn, place, now)
+        counts = await count_below_zero(tx, place, policy, there)
+        for sku, available in there.items():
+            ref = await _open_one(tx, place, policy, sku, -available, since[code, sku], counts.get(sku), now)
+            opened += ref.is_new
     return opened
 
 
-async def _open_one(tx: Transaction, row: RowMapping, units: int, now: datetime) -> case.CaseRef:
-    place = await reference.place(tx.conn, row["location"])
-    policy = await reference.policy_at(tx.conn, place, now)
-    goods = (await tx.conn.execute(select(item.c.name, item.c.price_minor).where(item.c.sku == row["sku"]))).one()
+async def _open_one(
+    tx: Transaction,
+    place: reference.Place,
+    policy: Policy,
+    sku: str,
+    units: int,
+    since: datetime,
+    count: str | None,
+    now: datetime,
+) -> case.CaseRef:
+    goods = (await tx.conn.execute(select(item.c.name, item.c.price_minor).where(item.c.sku == sku))).one()
     return await case.open_case(
         tx,
         case.Opening(
             kind=KIND,
-            subject=f"{row['location']}|{row['sku']}",
+            subject=f"{place.code}|{sku}",
             place=place,
             policy=policy,
             at=now,
-            sku=row["sku"],
-            facts={"sku": row["sku"], "available": -units, "since": row["since"].isoformat()},
+            sku=sku,
+            facts={"sku": sku, "available": -units, "since": since.isoformat(), "count": count},
             options=(COUNT,),
-            value_at_risk_minor=units * await _unit_cost(tx, place.entity, row["sku"]),
-            text=f"The book has had {-units} of {goods.name} at {place.name} since {row['since']:%d %b %H:%M %Z}.",
+            value_at_risk_minor=units * await _unit_cost(tx, place.entity, sku),
+            text=f"The book has had {-units} of {goods.name} at {place.name} since {since:%d %b %H:%M %Z}.",
         ),
     )
 
@@ -159,7 +177,11 @@ async def _unit_cost(tx: Transaction, entity: str, sku: str) -> int:
 
 
 async def ask_for_count(tx: Transaction, case_row: RowMapping, at: datetime) -> str:
-    """Write to the managers of the store that the shelf is to be counted; says who was asked."""
+    """Write to the managers of the store that the shelf is to be counted, and see that a count is open; says who was
+    asked.
+    """
+    place = await reference.place(tx.conn, case_row["location"])
+    await count_below_zero(tx, place, await reference.policy_at(tx.conn, place, at), [case_row["sku"]])
     asked = await people.holders_of_role(
         tx.conn,
         "store_manager",

@@ -75,6 +75,7 @@ class Shelf:
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _changes: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     _moves: list[dict[str, Any]] = field(default_factory=list)
+    _checked: int = 0  # of the moves, those that were compared with the checkpoints
 
     async def lock(self, places: Iterable[tuple[str, str]]) -> None:
         """Lock the rows in sorted order; missing ones are made first, so that a lock always finds its row."""
@@ -137,6 +138,16 @@ class Shelf:
             }
         )
 
+    def has_unchecked(self) -> bool:
+        """Whether there are movements that were not compared with the checkpoints."""
+        return self._checked < len(self._moves)
+
+    def unchecked(self) -> list[dict[str, Any]]:
+        """The movements made since the last call."""
+        fresh = self._moves[self._checked :]
+        self._checked = len(self._moves)
+        return fresh
+
     async def write(self) -> None:
         """Change the buckets and insert the movements, each by one statement."""
         if self._changes:
@@ -153,4 +164,4 @@ class Shelf:
             await rows.copy(self.conn, "movement", [*_MOVEMENT_COLUMNS], map(_MOVEMENT_RECORD, self._moves))
         elif self._moves:
             await self.conn.execute(_MOVE, {name: [move[name] for move in self._moves] for name in _MOVEMENT_COLUMNS})
-        self._changes, self._moves = {}, []
+        self._changes, self._moves, self._checked = {}, [], 0

@@ -157,6 +157,7 @@ class Transaction:
 
     async def flush(self) -> None:
         """Write what was gathered, outbox counters last. Called once, by `Database.write`."""
+        await self._respect_checkpoints()
         await self.shelf.write()
         if self.entries:
             await journal.write(self.conn, self.entries)
@@ -167,3 +168,10 @@ class Transaction:
             self.has_messages = True
             await outbox.write(self.conn, self._starts, self._tells)
         self.entries, self._audit, self._starts, self._tells = [], [], [], []
+
+    async def _respect_checkpoints(self) -> None:
+        """What a posted count has seen already changes no quantity, whoever reports it now."""
+        if self.shelf.has_unchecked():
+            from ledger.doubt import doubt  # it needs transactions
+
+            await doubt(self, {})

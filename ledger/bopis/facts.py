@@ -15,6 +15,7 @@ from domain.words import units
 from ledger import case, reference, steps
 from ledger.bopis import cases, money, verifying, waiting
 from ledger.bopis.order import Order
+from ledger.count.asking import count_what_waits
 from ledger.shelf import Cause
 
 # What a reason for a short pick does to the units that were promised, and to the rest of the shelf.
@@ -51,6 +52,10 @@ async def picked(order: Order, data: BopisPicked, cause: str, at: datetime) -> s
             await _short(order, line, wanted, why)
     order.drop_dues("verify")
     detail = _pick_sentence(data)
+    short = {str(order.line(line.line_id)["sku"]) for line in data.lines if line.reason}
+    await count_what_waits(
+        order.tx, order.place, order.policy, short, why=f"Order {order.row['key']} was picked short."
+    )
     if order.is_final and unexpected:
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
         await cases.fact_after_close(order, detail, cause, at)

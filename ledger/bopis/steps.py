@@ -4,7 +4,7 @@ what is true.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, update
 
 from domain.bopis import BopisState
 from domain.calendars import add_open_time
@@ -12,14 +12,13 @@ from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
 from domain.words import local, money
-from ledger import approval, case, people
+from ledger import answers, approval, case
 from ledger.bopis import cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.steps import take_journey_step
-from ledger.tables import approval as approvals
 from ledger.tables import case_decision
 from ledger.transaction import Transaction
 
@@ -42,20 +41,11 @@ async def open_case(database: Database, step: Step) -> Situation:
     return await take_journey_step(database, "open_case", step, work)
 
 
-async def _pending(tx: Transaction, row: RowMapping, decision_id: int | None) -> RowMapping | None:
-    """The decision, if it is the one that the journey still has to act on."""
-    if decision_id is None or row["asks"].get("decision_id") != decision_id:
-        return None
-    found = await tx.conn.execute(select(case_decision).where(case_decision.c.id == decision_id))
-    decision = found.mappings().one()
-    return decision if decision["state"] in ("applying", "awaiting_approval") else None
-
-
 async def open_approval(database: Database, step: Step) -> Situation:
     """A decision needs somebody's approval before it is applied; the order stands as it is until then."""
 
     async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await _pending(tx, row, step.decision_id)
+        decision = await answers.pending(tx, row, step.decision_id)
         if decision is None or row["asks"].get("approval_id"):
             return ""
         order = await Order.load(tx, row)
@@ -102,12 +92,12 @@ async def give_back(database: Database, step: Step) -> Situation:
     """A decision was not approved: the case goes back to its owner with its other options."""
 
     async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await _pending(tx, row, step.decision_id)
+        decision = await answers.pending(tx, row, step.decision_id)
         if decision is None:
             return ""
         order = await Order.load(tx, row)
         await order.lock_cases()
-        because = await _not_approved(tx, row)
+        because = await answers.not_approved(tx, row)
         await order.lock_goods()
         rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
         options = refused_stay_refused([rejected], await ways_out(order))
@@ -115,15 +105,6 @@ async def give_back(database: Database, step: Step) -> Situation:
         return because
 
     return await take_journey_step(database, "give_back", step, work)
-
-
-async def _not_approved(tx: Transaction, row: RowMapping) -> str:
-    found = await tx.conn.execute(select(approvals).where(approvals.c.id == row["asks"].get("approval_id")))
-    asked = found.mappings().first()
-    if asked is None or asked["state"] == "expired":
-        return "Nobody approved it in time."
-    known = await people.names(tx.conn, [asked["decided_by"]])
-    return f"Rejected by {known.get(asked['decided_by'], 'the approver')}."
 
 
 async def _refuse(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:
@@ -142,7 +123,7 @@ async def apply_decision(database: Database, step: Step) -> Situation:
     """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await _pending(tx, row, step.decision_id)
+        decision = await answers.pending(tx, row, step.decision_id)
         if decision is None:
             return ""
         order = await Order.load(tx, row)

@@ -283,13 +283,16 @@ def chosen(
             raise Malformed(
                 f"Confirm “{name.replace('_', ' ')}” before choosing this option.", pointer=f"/parameters/{name}"
             )
+    for name, words in option.choices.items():
+        if parameters.get(name) not in words:
+            raise Malformed(f"Choose the {name.replace('_', ' ')}: {', '.join(words)}.", pointer=f"/parameters/{name}")
     _check_parameters(option, parameters)
     return option
 
 
 def _check_parameters(option: CaseOption, parameters: Mapping[str, Any]) -> None:
     """What is sent along may repeat the option as it is offered and confirm it; it never changes what is done."""
-    for name in parameters.keys() - set(option.confirms):
+    for name in parameters.keys() - set(option.confirms) - option.choices.keys():
         if name not in option.parameters:
             raise Malformed(f"This option has no parameter {name[:80]}; leave it out.", pointer=f"/parameters/{name}")
         if parameters[name] != option.parameters[name]:

@@ -53,6 +53,10 @@ async def _abandon(tx: Transaction, case_row: RowMapping, journey_row: RowMappin
     from ledger.bopis.order import Order
 
     assert journey_row is not None
+    if journey_row["kind"] == "count":
+        from ledger.count.requests import abandon
+
+        return await abandon(tx, journey_row, at)
     order = await Order.load(tx, journey_row)
     await order.lock_cases()
     order.row["suspended_from"] = None
@@ -90,6 +94,15 @@ async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping
     await tx.conn.execute(update(journey).where(journey.c.id == journey_row["id"]).values(dues=dues))
     tx.tell(journey_row["id"], Message.RESUMED)
     return "The store was given another hour."
+
+
+async def _more_time_to_count(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """An overdue count gets another day before somebody is asked again."""
+    assert journey_row is not None
+    dues = journey_row["dues"] | {"count": (at + timedelta(days=1)).isoformat()}
+    await tx.conn.execute(update(journey).where(journey.c.id == journey_row["id"]).values(dues=dues))
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "The store was given another day."
 
 
 async def _leave_out(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
@@ -135,6 +148,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,
     ("pick_overdue", "more_time"): _more_time,
+    ("count_overdue", "more_time"): _more_time_to_count,
     ("event_rejected", "discard"): _leave_out,
     ("negative_inventory", "count"): _ask_for_count,
     ("adjustment_review", "confirm"): _confirm,

@@ -33,6 +33,10 @@ async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption
 async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
     """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
     stored = as_stored(row)
+    if row["kind"] == "count_variance" and row["state"] in STILL_CHOOSING:
+        from ledger.count.comparing import options_now as of_count  # a count needs cases
+
+        return Offered(refused_stay_refused(stored, await of_count(conn, row)) or stored, [])
     if row["kind"] not in ABOUT_WAYS_OUT or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
         return Offered(stored, [])
     # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.

@@ -7,11 +7,21 @@ from typing import Any
 from sqlalchemy import select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
-from domain.events import FACTS, EventOutcome, LocationStatus, OrderReference, OrderShipped, PosSale, StockAdjusted
+from domain.events import (
+    FACTS,
+    CountEntered,
+    EventOutcome,
+    LocationStatus,
+    OrderReference,
+    OrderShipped,
+    PosSale,
+    StockAdjusted,
+)
 from domain.ids import journey_id
 from ledger import adjustments, closures, goods, holds, reference
 from ledger.bopis import arriving, facts, handing_over, requests, verifying
 from ledger.bopis.order import Order
+from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
 from ledger.facts import refusals
 from ledger.facts.inbox import REPLAY, Arrived, claim, problem
@@ -68,6 +78,9 @@ async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutco
             return await _park(tx, caller, arrived, data)
         order = await Order.load(tx, await tx.lock_journey(about))
         await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
+    elif isinstance(data, CountEntered):
+        about = await requests_of_counts.find(tx, caller, data.count_id)
+        await requests_of_counts.enter(tx, about, caller.source, data, cause)
     elif isinstance(data, OrderShipped):
         await holds.shipped(tx, caller, data, cause, at)
     elif isinstance(data, LocationStatus):

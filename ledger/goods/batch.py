@@ -6,13 +6,14 @@ covered by their stock rows.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import itemgetter
 
 from sqlalchemy import text
 
 from domain.errors import ReceiptMismatch
 from domain.events import PosSale, StockReceived
-from ledger import rows
+from ledger import feed, rows
 from ledger.doubt import Taken, doubt
 from ledger.found import Demand
 from ledger.goods.book import Book, drawn, raised
@@ -49,6 +50,7 @@ async def take(tx: Transaction, facts: Sequence[GoodsFact], costs: Costs, source
     await demand.write()
     await _doubt_what_lacks(tx, fresh)
     await _write(tx, book)
+    await feed.mark(tx.conn, _told(fresh))
     return answers
 
 
@@ -126,10 +128,19 @@ _AVERAGE = text(
 )
 
 
+def _told(facts: Sequence[GoodsFact]) -> dict[str, datetime]:
+    """Until when the till of each place has told what it sold."""
+    told: dict[str, datetime] = {}
+    for fact in facts:
+        if isinstance(fact.data, PosSale):
+            told[fact.place.code] = max(told.get(fact.place.code, fact.at), fact.at)
+    return told
+
+
 async def _doubt_what_lacks(tx: Transaction, facts: Sequence[GoodsFact]) -> None:
     """Where the facts have left the book below zero, promised units may be what was sold; the last fact says why."""
     short = {place for place in drawn(facts) if tx.shelf.quantity(*place, "available") < 0}
-    if not short:
+    if not short and not tx.shelf.has_unchecked():
         return
     await doubt(
         tx,

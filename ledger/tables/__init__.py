@@ -15,6 +15,7 @@ from ledger.tables.asking import (
     pinned_story,
 )
 from ledger.tables.base import metadata
+from ledger.tables.counts import count_entry, count_line, feed_mark
 from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
 from ledger.tables.money import (
     average_cost,
@@ -67,11 +68,14 @@ __all__ = [
     "case_event",
     "case_file",
     "closed_day",
+    "count_entry",
+    "count_line",
     "credential",
     "customer",
     "delegation",
     "entity",
     "event_inbox",
+    "feed_mark",
     "hold",
     "idempotency",
     "item",

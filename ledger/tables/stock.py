@@ -28,6 +28,9 @@ stock = Table(
     Column("safety_stock", Integer, nullable=False, server_default=text("0")),
     # Share of the book quantity that counts and picks have confirmed lately, in thousandths.
     Column("confidence_permille", Integer, nullable=False, server_default=text("1000")),
+    # The checkpoint: when the last posted count of this shelf was taken. What happened before it and is recorded after
+    # it is in the count already.
+    instant("counted_at", nullable=True),
     # Only `available` may go below zero, and only by a fact: a sale that happened is never refused.
     *(CheckConstraint(f"{bucket} >= 0", name=f"{bucket}_not_negative") for bucket in BUCKETS if bucket != "available"),
     CheckConstraint("confidence_permille BETWEEN 0 AND 1000", name="confidence_in_range"),

@@ -20,6 +20,7 @@ from tests.workflows.hub import Hub
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
+from workflows.count import CountWorkflow
 
 if TYPE_CHECKING:
     from tests.conftest import Database, TemporalServer
@@ -75,7 +76,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
     worker = Worker(
         temporal.client,
         task_queue=task_queue,
-        workflows=[BopisWorkflow, CaseWorkflow, ApprovalWorkflow],
+        workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow],
         activities=steps.activities(),
         workflow_runner=wire.workflow_runner(),
         workflow_failure_exception_types=[Exception],
