@@ -1,6 +1,6 @@
 """The BOPIS journey: its states, what may follow what, and the due instants of a pick and of a pickup window."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from domain.calendars import OpeningHours, add_open_time, end_of_open_day, next_opening
@@ -87,17 +87,35 @@ def pick_due(placed_at: datetime, promised_at: datetime | None, policy: BopisPol
 
     What is placed after the cut-off before closing is picked within the same open time after the next opening.
     """
-    start = next_opening(placed_at, hours)
-    span = next((span for span in hours.open_spans(hours.local_date(start)) if span[0] <= start < span[1]), None)
+    enough = timedelta(seconds=max(policy.pick_open_s, policy.cutoff_before_close_s))
+    span = _span_of(placed_at, hours)
+    if span is not None and span[1] - placed_at >= enough:
+        # Most orders: the store is open, and stays open for long enough. The rest comes to the same, later.
+        due = placed_at.astimezone(UTC) + timedelta(seconds=policy.pick_open_s)
+    else:
+        due = _due_after(next_opening(placed_at, hours), policy, hours)
+    if promised_at is not None:
+        due = max(min(due, promised_at - timedelta(seconds=policy.pick_before_promise_s)), placed_at)
+    return due
+
+
+def _span_of(instant: datetime, hours: OpeningHours) -> tuple[datetime, datetime] | None:
+    """The open span of the instant's day that it falls into."""
+    for span in hours.open_spans(hours.local_date(instant)):
+        if span[0] <= instant < span[1]:
+            return span
+    return None
+
+
+def _due_after(start: datetime, policy: BopisPolicy, hours: OpeningHours) -> datetime:
+    """The end of the pick's open time from `start`, when the store is open or opens."""
+    span = _span_of(start, hours)
     if span is not None:
         reopens = next_opening(span[1], hours)
         # Where one day's hours run into the next, nobody closes and there is no cut-off.
         if reopens > span[1] and span[1] - start < timedelta(seconds=policy.cutoff_before_close_s):
             start = reopens
-    due = add_open_time(start, timedelta(seconds=policy.pick_open_s), hours)
-    if promised_at is not None:
-        due = max(min(due, promised_at - timedelta(seconds=policy.pick_before_promise_s)), placed_at)
-    return due
+    return add_open_time(start, timedelta(seconds=policy.pick_open_s), hours)
 
 
 def nag_dues(placed_at: datetime, due: datetime, policy: BopisPolicy) -> dict[str, datetime]:

@@ -19,8 +19,8 @@ _read: dict[str, Policy] = {}
 
 
 def copy_id(text: str) -> str:
-    """The name of a policy's JSON: 32 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    """The name of a policy's JSON: 40 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 async def keep(conn: AsyncConnection, policy: Policy) -> str:

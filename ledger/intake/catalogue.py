@@ -49,11 +49,12 @@ class Item(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """A policy in force, its JSON, and the name under which that is stored (`ledger.policies`)."""
+    """A policy in force, its JSON, the name under which that is stored (`ledger.policies`), and who posts orders."""
 
     policy: Policy
     text: str
     copy: str
+    authority: str
 
 
 class Calendar(OpeningHours):
@@ -157,12 +158,13 @@ class Catalogue:
 
     def items(self, skus: Iterable[str]) -> Mapping[str, Item]:
         """Items that were loaded, by SKU. Raises `UnknownSku`, naming every one that is not in the master data."""
-        wanted = list(dict.fromkeys(skus))
         known = self._items
-        unknown = [sku for sku in wanted if sku not in known]
-        if unknown:
-            raise reference.unknown_skus(unknown, f"/lines/{wanted.index(unknown[0])}/sku")
-        return {sku: known[sku][1] for sku in wanted}
+        wanted = list(skus)
+        try:
+            return {sku: known[sku][1] for sku in wanted}
+        except KeyError:
+            unknown = [sku for sku in dict.fromkeys(wanted) if sku not in known]
+            raise reference.unknown_skus(unknown, f"/lines/{wanted.index(unknown[0])}/sku") from None
 
     def policy_at(self, where: Place, at: datetime) -> Resolved:
         """The policy in force at a place, least specific documents first."""
@@ -180,7 +182,9 @@ class Catalogue:
         if found is None:
             policy = merge([(row["version"], json.loads(row["body"])) for row in mine])
             text = policy.model_dump_json()
-            found = self._policies[key] = Resolved(policy, text, policies.copy_id(text))
+            found = self._policies[key] = Resolved(
+                policy, text, policies.copy_id(text), policy.authority.of_posting("bopis")
+            )
         return found
 
     async def keep(self, conn: Connection, resolved: Iterable[Resolved]) -> None:

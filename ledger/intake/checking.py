@@ -13,7 +13,7 @@ from ledger.intake.catalogue import Catalogue, Resolved
 from ledger.reference import Place
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Checked:
     """An order that may be promised. `at` is when it was placed; `due` when its pick must be done."""
 
@@ -52,9 +52,12 @@ def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, r
         raise WrongCurrency(
             f"{where.name} sells in {where.currency}, the order is in {order.currency}.", pointer="/currency"
         )
-    items = catalogue.items(line.sku for line in order.lines)
+    items = catalogue.items([line.sku for line in order.lines])
+    frozen = False
     for number, line in enumerate(order.lines):
-        if items[line.sku].stop_sale:
+        one = items[line.sku]
+        frozen |= one.frozen
+        if one.stop_sale:
             raise UnsupportedItem(
                 f"SKU {line.sku} is stopped from sale; take it off the order.", pointer=f"/lines/{number}/sku"
             )
@@ -69,5 +72,5 @@ def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, r
         policy=policy,
         at=at,
         due=bopis.pick_due(at, order.promised_at, policy.policy.bopis, where.staff_hours),
-        frozen=any(item.frozen for item in items.values()),
+        frozen=frozen,
     )

@@ -52,7 +52,7 @@ class Granted(NamedTuple):
         return self.line.quantity - self.reserved
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Decided:
     """An order with its promise."""
 
@@ -86,11 +86,13 @@ class Decided:
 
     def told(self) -> str:
         """The order's first line of the timeline."""
-        short = sum(got.short for got in self.lines)
+        wanted = reserved = 0
+        for got in self.lines:
+            wanted += got.line.quantity
+            reserved += got.reserved
         return (
-            f"Order placed on {self.checked.order.channel}; {sum(got.reserved for got in self.lines)} of"
-            f" {sum(got.line.quantity for got in self.lines)} units reserved at {self.checked.where.name}"
-            + (f", {short} not there." if short else ".")
+            f"Order placed on {self.checked.order.channel}; {reserved} of {wanted} units reserved at"
+            f" {self.checked.where.name}" + (f", {wanted - reserved} not there." if reserved < wanted else ".")
         )
 
 
@@ -106,6 +108,7 @@ def decide(checked: Checked, stock: Mapping[Spot, Shelf], held: Mapping[str, lis
     left: dict[str, int] = {}
     kept = {line.id: line.open for line in own}
     granted = []
+    is_short = False
     for line in order.lines:
         from_hold = 0
         for part in own:
@@ -123,8 +126,9 @@ def decide(checked: Checked, stock: Mapping[Spot, Shelf], held: Mapping[str, lis
             )
         grant = min(line.quantity - from_hold, left[line.sku])
         left[line.sku] -= grant
+        is_short |= from_hold + grant < line.quantity
         granted.append(Granted(line, from_hold + grant, from_hold))
-    if policy.bopis.allocation == "whole_order" and any(got.short for got in granted):
+    if is_short and policy.bopis.allocation == "whole_order":
         granted = [Granted(got.line, 0) for got in granted]
         kept = {line.id: line.open for line in own}
     for got in granted:
@@ -135,13 +139,14 @@ def decide(checked: Checked, stock: Mapping[Spot, Shelf], held: Mapping[str, lis
         part.ended = part.ended or ("" if part.open else "committed")
     if order.hold is not None:
         state = BopisState.PLACED
-    elif any(got.short for got in granted):
+    elif is_short:
         state = BopisState.RESERVATION_FAILED
     else:
         state = BopisState.RESERVED
     dues = {}
     if state is BopisState.RESERVED:
-        dues = dict(sorted(checked.nags().items(), key=lambda due: (due[1], due[0])))
+        # By instant; by name where two fall together.
+        dues = {name: at for at, name in sorted([(at, name) for name, at in checked.nags().items()])}
     return Decided(checked, state, granted, dues)
 
 

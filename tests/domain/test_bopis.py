@@ -4,9 +4,11 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.bopis import FINAL, TRANSITIONS, BopisState, check_transition, nag_dues, pick_due, window_dues
-from domain.calendars import ALWAYS_OPEN, OpeningHours
+from domain.calendars import ALWAYS_OPEN, OpeningHours, add_open_time, next_opening
 from domain.errors import StateConflict
 from domain.policy import BopisPolicy
 
@@ -78,3 +80,27 @@ class TestWindow:
         dues = window_dues(at(2, 12), short, STORE, frozen=False)
         assert set(dues) == {"window"}
         assert dues["window"] - at(2, 12) < timedelta(days=2)
+
+
+class TestPickDueInOpenHours:
+    """The short way for a store that stays open long enough gives what reckoning in open time gives."""
+
+    @given(
+        minute=st.integers(0, 14 * 24 * 60),
+        pick_s=st.integers(1, 12 * 3600),
+        cutoff_s=st.integers(0, 6 * 3600),
+        zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+        hours=st.sampled_from([("09:00", "20:00"), ("00:00", "00:00"), ("18:00", "02:00")]),
+    )
+    def test_is_the_same(self, minute: int, pick_s: int, cutoff_s: int, zone: str, hours: tuple[str, str]) -> None:
+        opens, closes = (time.fromisoformat(word) for word in hours)
+        calendar = OpeningHours(zone, dict.fromkeys(range(7), (opens, closes)))
+        at = datetime(2026, 3, 22, tzinfo=UTC) + timedelta(minutes=minute)  # over the night that loses an hour
+        policy = BopisPolicy(pick_open_s=pick_s, cutoff_before_close_s=cutoff_s)
+        start = next_opening(at, calendar)
+        today = calendar.spans(calendar.local_date(start))
+        if today is not None and today[0] <= start < today[1]:
+            reopens = next_opening(today[1], calendar)
+            if reopens > today[1] and today[1] - start < timedelta(seconds=cutoff_s):
+                start = reopens
+        assert pick_due(at, None, policy, calendar) == add_open_time(start, timedelta(seconds=pick_s), calendar)

@@ -219,6 +219,16 @@ class TestTrouble:
         assert await shop.value("SELECT count(*) FROM idempotency") == 1
         assert await shop.value("SELECT count(*) FROM stock WHERE sku = 'GHOST'") == 0
 
+    async def test_an_unknown_sku_is_pointed_at_by_its_line(self, shop: Shop, intake: Intake) -> None:
+        first = order().lines[0]
+        lines = tuple(
+            first.model_copy(update={"line_id": str(number), "sku": sku})
+            for number, sku in enumerate([TEA, TEA, "GHOST"], start=1)
+        )
+        (refused,) = await place_all(intake, [order().model_copy(update={"lines": lines})])
+        assert isinstance(refused, UnknownSku)
+        assert refused.pointer == "/lines/2/sku"
+
     async def test_a_locked_row_holds_up_its_own_orders_only(self, shop: Shop, intake: Intake) -> None:
         async with stranger(shop) as other:
             await other.execute(LOCK_TEA, "S1")

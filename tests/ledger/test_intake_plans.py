@@ -7,7 +7,7 @@ import re
 import asyncpg
 import pytest
 
-from ledger.intake import batch, rows
+from ledger.intake import batch, record
 from ledger.intake.lanes import SESSION
 from tests.shop import Shop
 
@@ -18,7 +18,7 @@ STATEMENTS = {
     "hold spots": batch.HOLD_SPOTS,
     "holds": batch.HOLDS,
     "parked": batch.PARKED,
-    "record": rows.RECORD,
+    "record": record.RECORD,
 }
 
 
