@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -113,11 +114,13 @@ def access() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database of DATABASE_URL to the newest schema."""
+    """Bring the database of DATABASE_URL to the newest schema, and make the coming months of movements."""
     from ledger.migrate import upgrade
+    from ledger.partitions import make_ahead
 
     upgrade(_database_url())
-    typer.echo("the database is at the newest schema")
+    made = _change(lambda database: make_ahead(database, datetime.now(UTC)))
+    typer.echo(f"the database is at the newest schema; {made} months of movements were made ahead")
 
 
 @app.command()

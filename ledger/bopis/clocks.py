@@ -27,7 +27,9 @@ async def run(order: "Order", before: str, at: datetime) -> None:
         if before not in bopis.ON_THE_HOLD_SHELF:
             await _start_window(order, at)
     elif state != bopis.BopisState.PLACED:
-        order.drop_dues("pick", "window", "verify", "arrived")
+        order.drop_dues("pick", "window", "arrived")
+        if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):
+            order.drop_dues("verify")
 
 
 async def start_pick(order: "Order", at: datetime) -> None:

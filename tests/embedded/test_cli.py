@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from ledger.partitions import MONTHS_AHEAD
 from ledger.sealing import Seal
 from settings import DEMO_PAYLOAD_KEYS, parse_payload_keys
 from tests.conftest import Database
@@ -49,6 +50,8 @@ class TestMigrate:
         connection = await asyncpg.connect(bare_database.url)
         try:
             assert await connection.fetchval("SELECT count(*) FROM journey") == 0
+            months = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'movement'::regclass"
+            assert await connection.fetchval(months) >= 1 + 1 + MONTHS_AHEAD  # the default, this month, the next ones
         finally:
             await connection.close()
 

@@ -1,11 +1,15 @@
 """Promised units that the till, or a correction, takes from the book: which order is asked to look, which is not."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sqlalchemy import text
 
 from domain.errors import HoldEnded
 from domain.holds import HoldExtension
+from domain.messages import Step
 from ledger import holds
+from ledger.bopis import dues, steps
 from tests.ledger.test_holds import open_hold, run_out, ship, wanted
 from tests.ledger.till import TEA, adjusted, delivery, event, outcomes, sale, send
 from tests.shop import WEB, Shop
@@ -140,6 +144,23 @@ class TestWhateverTookIt:
         await shop.order(5, order_id="W-1")
         await ship(shop, units=3)
         assert (await doubted(shop), await told(shop)) == (["W-1"], 1)
+
+
+class TestVerified:
+    async def test_an_order_that_still_misses_units_has_its_doubted_ones_verified_all_the_same(
+        self, shop: Shop
+    ) -> None:
+        """Found and doubted at once: taking up the one must not forget the time for the other."""
+        journey = await shop.order(8)
+        await send(shop, delivery("d1", (TEA, 2)), sale("s1", (TEA, 1)))
+        at = datetime.now(UTC)
+        await steps.attend(shop.database, Step(subject=journey, occurrence="1", at=at))
+        assert await shop.value("SELECT state FROM journey") == "reservation_failed"
+        assert await shop.value("SELECT dues ? 'verify' FROM journey")
+        later = at + timedelta(days=1)
+        await dues.on_due(shop.database, Step(subject=journey, occurrence="2", at=later, due="verify"))
+        assert await shop.value("SELECT lost FROM hold") == 1
+        assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :sku", sku=TEA) == 0
 
 
 class TestBaskets:
