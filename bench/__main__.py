@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bench import events, growth, intake, journeys, over_http, place
+from bench import availability, events, growth, intake, journeys, over_http, place, relaying, starting
 from bench.rows import Row, machine, show, write
 
 # What measures a row: given the URL of a server, and how long one run takes. In the order of measuring.
@@ -22,8 +22,11 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S5": over_http.in_batches,
     "S5.events": events.over_http,
     "S6": intake.latency,
+    "AV": availability.of_a_basket,
     "S7": journeys.collected,
+    "R1": relaying.relays,
     "S8": growth.growth,
+    "S13": starting.twice,
 }
 TOGETHER = ("S1", "S2", "S3")  # their orders are taken once
 

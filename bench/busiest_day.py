@@ -88,9 +88,8 @@ def deliveries(day: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield _event(f"d-{store}-{first}", "stock.received", before, data)
 
 
-async def load(database: Database, day: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """Stores and items of the day as master data, an item's cost at 60 % of its price; returns how many of each."""
-    stores = sorted({event["data"]["location"] for event in day})
+async def load(database: Database, stores: Sequence[str], day: Sequence[dict[str, Any]]) -> int:
+    """All stores, and the items of the day, as master data, an item's cost at 60 % of its price; how many items."""
     prices = {line["sku"]: line["unit_price_minor"] for event in day for line in event["data"]["lines"]}
     async with database.engine.begin() as conn:
         await conn.execute(
@@ -99,7 +98,7 @@ async def load(database: Database, day: Sequence[dict[str, Any]]) -> tuple[int, 
                 " SELECT code, code, 'store', 'R1', 'E1', 'America/New_York', 39, -84, true"
                 " FROM unnest(CAST(:codes AS text[])) code"
             ),
-            {"codes": stores},
+            {"codes": list(stores)},
         )
         await conn.execute(
             text(
@@ -108,7 +107,7 @@ async def load(database: Database, day: Sequence[dict[str, Any]]) -> tuple[int, 
             ),
             {"skus": list(prices), "prices": list(prices.values())},
         )
-    return len(stores), len(prices)
+    return len(prices)
 
 
 async def send(database: Database, events: Sequence[dict[str, Any]]) -> Counter[str]:
@@ -123,14 +122,20 @@ async def send(database: Database, events: Sequence[dict[str, Any]]) -> Counter[
 
 async def replay(baskets: int | None = None) -> int:
     """Everything; returns the exit status."""
-    day = receipts(await asyncio.to_thread(lambda: busiest(read_sales())))[:baskets]
+    year = await asyncio.to_thread(read_sales)
+    stores = [f"S{int(store):04d}" for store in np.unique(year.store)]
+    day = receipts(busiest(year))[:baskets]
     supply = list(deliveries(day))
     lines = sum(len(event["data"]["lines"]) for event in day)
     async with place.server() as server_url, place.database(server_url, "busiest") as database:
         async with database.engine.begin() as conn:  # the shelf of the other measurements has no movements behind it
             await conn.execute(text("DELETE FROM stock"))
-        stores, items = await load(database, day)
-        print(f"{day[0]['occurred_at'][:10]}: {len(day):,} baskets, {lines:,} lines, {stores} stores, {items:,} items")
+        items = await load(database, stores, day)
+        sold_at = len({event["data"]["location"] for event in day})
+        print(
+            f"{day[0]['occurred_at'][:10]}: {len(stores)} stores, of which {sold_at} sold something;"
+            f" {len(day):,} baskets, {lines:,} lines, {items:,} items"
+        )
         began = time.perf_counter()
         supplied = await send(database, supply)
         print(f"deliveries: {dict(supplied)} in {time.perf_counter() - began:.1f} s", flush=True)

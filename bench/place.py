@@ -85,16 +85,25 @@ def _folder() -> Path:
 
 
 @asynccontextmanager
+async def room() -> AsyncIterator[Path]:
+    """A folder that other users may enter, for as long as the block runs."""
+    made = await asyncio.to_thread(_folder)
+    try:
+        yield made
+    finally:
+        await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+
+
+@asynccontextmanager
 async def server() -> AsyncIterator[str]:
     """The URL of a PostgreSQL with fsync on, in a folder that goes with it."""
-    folder = await asyncio.to_thread(_folder)
-    postgres = EmbeddedPostgres(folder, free_port(), secrets.token_urlsafe(16))
-    await postgres.start()
-    try:
-        yield postgres.url("postgres")
-    finally:
-        await postgres.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    async with room() as folder:
+        postgres = EmbeddedPostgres(folder, free_port(), secrets.token_urlsafe(16))
+        await postgres.start()
+        try:
+            yield postgres.url("postgres")
+        finally:
+            await postgres.stop()
 
 
 @asynccontextmanager

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from bench import events, load, over_http, place, served
+from bench import availability, events, load, over_http, place, served
 from ledger.engine import Database
+from ledger.reads import availability as reading
 
 
 @pytest.fixture
@@ -91,3 +92,22 @@ def test_a_request_has_room_for_its_key_and_tells_its_length() -> None:
     assert f"Content-Length: {len(body)}" in head
     assert load.KEY in body
     assert load.request("/healthz", None, key="k").startswith("GET /healthz HTTP/1.1\r\n")
+
+
+async def test_availability_stands_beside_its_sql_alone(postgres_url: str) -> None:
+    (row,) = await availability.of_a_basket(postgres_url, seconds=0.3, locations=12, items=30)
+    assert (row.id, row.unit) == ("AV", "requests/s")
+    assert row.limit is not None
+    assert row.value > 0
+    assert "12 locations" in row.work
+
+
+async def test_every_location_has_a_row_of_every_item_and_all_of_them_are_asked(database: Database) -> None:
+    await availability.stock_up(database, locations=12, items=30)
+    async with database.read() as conn:
+        rows = (await conn.exec_driver_sql("SELECT count(*) FROM stock WHERE location <> 'L1'")).scalar_one()
+        basket = reading.parse_basket(availability.baskets(1, items=30)[0])
+        found = await reading.availability(conn, None, basket, near=place.STORE)
+    assert rows == 11 * 30
+    assert found.locations_asked == 12
+    assert len(basket) == availability.LINES
