@@ -36,11 +36,13 @@ from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
+from workflows.count import CountWorkflow
 
 logger = logging.getLogger("endcap.relay")
 
 WORKFLOWS: dict[str, Any] = {
     "bopis": BopisWorkflow.run,
+    "count": CountWorkflow.run,
     "case": CaseWorkflow.run,
     "approval": ApprovalWorkflow.run,
 }

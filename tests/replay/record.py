@@ -33,6 +33,7 @@ from tests.fakes import FakeSteps, due_in  # noqa: E402
 from workflows.approval import ApprovalWorkflow  # noqa: E402
 from workflows.bopis import BopisWorkflow  # noqa: E402
 from workflows.case import CaseWorkflow  # noqa: E402
+from workflows.count import CountWorkflow  # noqa: E402
 
 HISTORIES = Path(__file__).parent / "histories"
 QUEUE = "recorded"
@@ -140,6 +141,46 @@ async def suspended(scene: Recorder) -> Handle:
     return handle
 
 
+def sheet(state: str, seq: int = 1, **more: object) -> Situation:
+    return Situation.model_validate({"subject": "count:store:C-1", "state": state, "seq": seq, **more})
+
+
+async def count_posted(scene: Recorder) -> Handle:
+    """Counted late, again by somebody else, and posted when the till has spoken."""
+    look = due_in("feed", hours=40)
+    scene.steps.answer("count.on_due", sheet("scheduled"), sheet("posted", 3, ended=True))
+    scene.steps.answer("count.compare", sheet("recount", 2), sheet("approved", 3))
+    scene.steps.answer("count.post", sheet("approved", 3, dues=(look,)))
+    handle = await scene.start("count", sheet("scheduled", dues=(due_in("count", hours=24),)))
+    await scene.skip(handle, 25)
+    await scene.took(1)
+    await scene.tell(handle, Message.COUNT_SUBMITTED, sheet("submitted", 2))
+    await scene.took(2)
+    await scene.tell(handle, Message.COUNT_SUBMITTED, sheet("submitted", 3))
+    await scene.took(4)
+    await scene.skip(handle, 20)
+    return handle
+
+
+async def count_rejected(scene: Recorder) -> Handle:
+    """A case, an approval that is not given, counted again, agreed, posted."""
+    asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}
+    scene.steps.answer("count.compare", sheet("submitted", case_id=7), sheet("approved", 4))
+    scene.steps.answer("count.open_approval", sheet("pending_approval", 2, **asked, approval_id=3))
+    scene.steps.answer("count.give_back", sheet("rejected", 3))
+    scene.steps.answer("count.count_again", sheet("recount", 3))
+    scene.steps.answer("count.post", sheet("posted", 4, ended=True))
+    handle = await scene.start("count", sheet("submitted"))
+    await scene.took(1)
+    await scene.tell(handle, Message.DECISION_RECORDED, sheet("submitted", 2, **asked))
+    await scene.took(2)
+    verdict = sheet("pending_approval", 3, **asked, approval_id=3, verdict="rejected")
+    await scene.tell(handle, Message.VERDICT_RECORDED, verdict)
+    await scene.took(4)
+    await scene.tell(handle, Message.COUNT_SUBMITTED, sheet("submitted", 4))
+    return handle
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -177,6 +218,8 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-approved-refund": approved_refund,
     "bopis-no-show": no_show,
     "bopis-suspended": suspended,
+    "count-posted": count_posted,
+    "count-rejected": count_rejected,
     "case-ladder": case_ladder,
     "approval-expired": approval_expired,
 }
@@ -209,7 +252,7 @@ async def record(folder: Path) -> None:
             worker = Worker(
                 client,
                 task_queue=QUEUE,
-                workflows=[BopisWorkflow, CaseWorkflow, ApprovalWorkflow],
+                workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow],
                 activities=recorder.steps.activities(),
                 workflow_runner=wire.workflow_runner(),
                 identity="recorder",
