@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError
+from domain.offer import OfferState
 from domain.words import kind_title, local, money, span, subject_words, until, words
-from ledger import digest, mails
+from ledger import digest, links, mails
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
@@ -49,7 +50,9 @@ FIRST_WAIT_S = 15
 LONGEST_WAIT_S = 3600
 ATTEMPTS = 30  # somewhat more than a day
 LISTED = 50  # requests in one digest
-WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder"})
+WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder", "pickup_extended"})
+WHILE_IT_LASTS = frozenset({"order_moved", "place_closed", "order_substituted", "offer_withdrawn"})
+LINK_AFTER_WINDOW = timedelta(days=30)  # a link goes on telling what became of the order
 TEMPLATES = Path(__file__).parent / "web" / "templates"
 
 
@@ -101,7 +104,9 @@ def check_still_true(template: str, about: Matter) -> None:
     order, case, approval = about.order, about.case, about.approval
     if template in WITH_CODE and order is not None and BopisState(order.state) not in ON_THE_HOLD_SHELF:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
-    if template in ("order_moved", "place_closed") and order is not None and BopisState(order.state) in FINAL:
+    if template == "offer_made" and (about.offer is None or about.offer.state != OfferState.OPEN):
+        raise NobodyToWriteTo("the question is not open any more")
+    if template in WHILE_IT_LASTS and order is not None and BopisState(order.state) in FINAL:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
     if template == "case_escalated" and case is not None and case.closed:
         raise NobodyToWriteTo("the case is closed by now")
@@ -166,13 +171,15 @@ class Sender:
             await mails.mail_sent(self._database, row.id, letter.message_id)
 
     async def _letter(self, row: MailRow, to: Addressee, about: Matter) -> Letter:
-        link = await self._link(to, about.approval) if row.template == "approval_request" else None
+        link = await self._link_of(row, to, about)
         context = {
             "context": row.context,
             "to": to,
             "order": about.order,
             "case": about.case,
             "approval": about.approval,
+            "offer": about.offer,
+            "pickup": about.pickup,
             "zone": about.case.zone if about.case else about.order.zone if about.order else "UTC",
             "link": link,
             "base_url": self._base_url,
@@ -190,6 +197,27 @@ class Sender:
             thread=_thread(row),
             attachments=_code(about) if row.template in WITH_CODE else (),
         )
+
+    async def _link_of(self, row: MailRow, to: Addressee, about: Matter) -> str | None:
+        """The link that this mail carries, if it carries one."""
+        if row.template == "approval_request":
+            return await self._link(to, about.approval)
+        if row.template == "offer_made" and about.offer is not None:
+            return await self._customers_link(row, about.offer.due_at, offer_id=about.offer.id)
+        pickup = about.pickup
+        if row.template in WITH_CODE and pickup is not None and (pickup.extensions_left or pickup.may_cancel):
+            until = (pickup.window_until or row.not_before) + LINK_AFTER_WINDOW
+            return await self._customers_link(row, until, journey_id=pickup.journey_id)
+        return None
+
+    async def _customers_link(self, row: MailRow, until: datetime, **about: Any) -> str:
+        """A link of the customer's own; its token, too, is stored nowhere."""
+
+        async def work(tx: Transaction) -> str:
+            return await links.create(tx, customer_id=row.customer_id, expires_at=until, **about)
+
+        token = await self._database.write(work, actor="sender", via="sender")
+        return f"{self._base_url}/c/{token}"
 
     async def _all_that_waits(self, to: Addressee) -> dict[str, Any]:
         """What a digest lists: each request that waits for this person, with a link of its own."""

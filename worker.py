@@ -62,6 +62,7 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         bopis.open_approval,
         bopis.apply_decision,
         bopis.give_back,
+        bopis.settle_offer,
         bopis.on_due,
         bopis.suspend,
         count.compare,

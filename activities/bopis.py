@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain.messages import Situation, Step
-from ledger.bopis import dues, steps
+from ledger.bopis import asking, dues, steps
 from ledger.engine import Database
 
 
@@ -43,6 +43,12 @@ class BopisActivities:
     async def give_back(self, step: Step) -> Situation:
         """Give the case back to its owner with its other options; `step.reason` says why."""
         return await steps.give_back(self._database, step)
+
+    @activity.defn(name="bopis.settle_offer")
+    @patient
+    async def settle_offer(self, step: Step) -> Situation:
+        """Carry out, or give up, what the customer accepted, as the approver has said."""
+        return await asking.settle_offer(self._database, step)
 
     @activity.defn(name="bopis.on_due")
     @patient

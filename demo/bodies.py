@@ -67,7 +67,7 @@ def _order_line(line: Line) -> Body:
         "unit_price_minor": line.unit_price_minor,
         "discount_minor": line.discount_minor,
         "tax_minor": line.tax_minor,
-        "substitution": "ask",
+        "substitution": "never",
         "fallback": "refund_line",
     }
     if line.tax_minor:

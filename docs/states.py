@@ -16,6 +16,7 @@ from domain.approval import APPROVAL_TRANSITIONS  # noqa: E402
 from domain.bopis import TRANSITIONS  # noqa: E402
 from domain.case import CASE_TRANSITIONS  # noqa: E402
 from domain.count import TRANSITIONS as COUNT_TRANSITIONS  # noqa: E402
+from domain.offer import OFFER_TRANSITIONS  # noqa: E402
 
 FOLDER = Path(__file__).parent / "states"
 
@@ -25,6 +26,8 @@ INTRODUCTIONS = {
     "count": "A cycle count. A rejected one is counted again; facts that come late may send an approved one back.",
     "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new"
     " episode.",
+    "offer": "A question to a customer. After silence the order's own fallback happens: by default the missing line is"
+    " refunded. `accepted` waits for an approval of what it costs us.",
     "approval": "An approval. Silence leads to the next level and in the end to `expired`, never to `approved`.",
 }
 FIRST = {
@@ -32,6 +35,7 @@ FIRST = {
     "count": ("scheduled",),
     "case": ("open",),
     "approval": ("pending",),
+    "offer": ("open",),
 }
 
 
@@ -42,6 +46,7 @@ def tables() -> dict[str, dict[str, list[str]]]:
         "count": {state.value: sorted(then.value for then in after) for state, after in COUNT_TRANSITIONS.items()},
         "case": _words(CASE_TRANSITIONS),
         "approval": _words(APPROVAL_TRANSITIONS),
+        "offer": _words(OFFER_TRANSITIONS),
     }
 
 

@@ -62,8 +62,28 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.CANCELLED,
         }
     ),
-    S.AWAITING_CUSTOMER: frozenset({S.RESERVED, S.RESERVATION_FAILED, S.CANCELLED}),
-    S.SUBSTITUTING: frozenset({S.RESERVED, S.PICKING, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}),
+    S.AWAITING_CUSTOMER: frozenset(
+        {
+            S.RESERVED,
+            S.PICKING,
+            S.READY_FOR_PICKUP,
+            S.PARTIALLY_COLLECTED,
+            S.COLLECTED,
+            S.RESERVATION_FAILED,
+            S.CANCELLED,
+        }
+    ),
+    S.SUBSTITUTING: frozenset(
+        {
+            S.RESERVED,
+            S.PICKING,
+            S.READY_FOR_PICKUP,
+            S.PARTIALLY_COLLECTED,
+            S.COLLECTED,
+            S.RESERVATION_FAILED,
+            S.CANCELLED,
+        }
+    ),
     S.REROUTING: frozenset({S.RESERVED, S.RESERVATION_FAILED, S.CANCELLED}),
     S.SHIP_TO_STORE: frozenset({S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}),
     S.COLLECTED: frozenset(),
@@ -74,6 +94,7 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
 FINAL = frozenset({S.COLLECTED, S.EXPIRED, S.CANCELLED})
 TO_BE_PICKED = frozenset({S.RESERVED, S.PICKING})
 ON_THE_HOLD_SHELF = frozenset({S.READY_FOR_PICKUP, S.PARTIALLY_COLLECTED})
+ASKING_THE_CUSTOMER = frozenset({S.AWAITING_CUSTOMER, S.SUBSTITUTING})
 
 
 def check_transition(current: str, wanted: str) -> None:
@@ -140,6 +161,11 @@ def window_dues(ready_at: datetime, policy: BopisPolicy, hours: OpeningHours, *,
             if ready_at < reminder < end:
                 dues[f"window_reminder_{number}"] = reminder
     return dues
+
+
+def last_reminder(until: datetime, hours: OpeningHours) -> datetime:
+    """The morning of the day on which a pickup window ends."""
+    return _morning_of(until, hours)
 
 
 def _morning_of(closing: datetime, hours: OpeningHours) -> datetime:

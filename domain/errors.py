@@ -195,6 +195,25 @@ class NothingOffered(DomainError):
     family = "conflict"
 
 
+class OfferAnswered(DomainError):
+    """The customer, or silence, has answered before; the text says what and when."""
+
+    code = "offer_answered"
+    family = "conflict"
+
+
+class OfferExpired(DomainError):
+    code = "offer_expired"
+    family = "conflict"
+
+
+class OfferWithdrawn(DomainError):
+    """What was offered is not needed, or not there, any more; the text says which."""
+
+    code = "offer_withdrawn"
+    family = "conflict"
+
+
 class AmbiguousReference(DomainError):
     code = "ambiguous_reference"
     family = "conflict"

@@ -39,6 +39,7 @@ class Situation(BaseModel):
     decision_needs_approval: bool = False
     approval_id: int | None = None
     verdict: str | None = None  # approved | rejected | expired | superseded
+    offer_id: int | None = None  # what the customer is asked
     # What others left for this journey under a stock lock: "found" (units turned up and are held for it), "doubted"
     # (a unit
     # it was promised may be gone). The step `attend` takes them up.
@@ -55,6 +56,7 @@ class Message(StrEnum):
     PUT_AWAY_RECORDED = "PutAwayRecorded"
     CANCEL_RECORDED = "CancelRecorded"
     WINDOW_EXTENDED = "WindowExtended"
+    CUSTOMER_ANSWERED = "CustomerAnswered"
     STOCK_FOUND = "StockFound"
     UNIT_DOUBTED = "UnitDoubted"
     DECISION_RECORDED = "DecisionRecorded"

@@ -58,6 +58,21 @@ class SourcingPolicy(Part):
     substitute_price_band_permille: int = Field(300, ge=0)
 
 
+class OfferPolicy(Part):
+    """How customers are asked by link, and what they may do by one. `automatic` are ways out that are offered without
+    anybody choosing them; a substitute only where every line that misses something allows it.
+    """
+
+    automatic: tuple[Literal["substitute", "other_store"], ...] = ("substitute",)
+    most: int = Field(3, ge=0)  # questions to one customer about one order
+    answer_s: int = Field(2 * HOUR_S, gt=0)
+    before_promise_s: int = Field(1800, ge=0)
+    least_s: int = Field(1800, gt=0)
+    extension_open_days: int = Field(2, ge=0)
+    extensions: int = Field(1, ge=0)
+    cancel_by_link: bool = True
+
+
 class StockPolicy(Part):
     channel_threshold: dict[str, int] = {}
     negative_after_s: int = Field(HOUR_S, gt=0)
@@ -158,6 +173,7 @@ class ApprovalPolicy(Part):
     reminder_permille: tuple[int, ...] = (500, 800)
     ladders: dict[str, tuple[str, ...]] = {
         "refund": ("store_manager", "finance", "admin"),
+        "appeasement": ("store_manager", "finance", "admin"),
         "write_off": ("finance", "admin"),
         "adjustment": ("store_manager", "finance", "admin"),
         "count": ("store_manager", "finance", "admin"),
@@ -174,6 +190,10 @@ class ApprovalPolicy(Part):
                 raise ValueError(f"the ladder of {kind} needs the role finance, which its band may ask")
         return ladders
 
+    def ladder(self, kind: str) -> tuple[str, ...]:
+        """Who is asked, level by level; a policy from before a kind of approval leaves it as shipped."""
+        return self.ladders.get(kind) or ApprovalPolicy().ladders[kind]
+
 
 class Policy(Part):
     """Everything a journey may need, resolved for its place. `version` names the documents it was merged from."""
@@ -181,6 +201,7 @@ class Policy(Part):
     version: str = "shipped"
     bopis: BopisPolicy = BopisPolicy()
     sourcing: SourcingPolicy = SourcingPolicy()
+    offers: OfferPolicy = OfferPolicy()
     stock: StockPolicy = StockPolicy()
     bands: Bands = Bands()
     authority: AuthorityPolicy = AuthorityPolicy()

@@ -54,6 +54,7 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
         decision_needs_approval=bool(asks.get("needs_approval")),
         approval_id=asks.get("approval_id"),
         verdict=asks.get("verdict"),
+        offer_id=asks.get("offer_id"),
         attention=tuple(attention),
         suspended=row["suspended_from"] is not None,
     )

@@ -19,7 +19,7 @@ class SecurityHeaders:
     """ASGI middleware; a header that a route has set itself stays as it is.
 
     `asset_base` is where htmx is loaded from (its whole package path is allowed, nothing beside it). Pages behind mail
-    links (`/a/…`) get no script at all.
+    links (`/a/…`, `/c/…`) get no script at all.
     """
 
     def __init__(self, app: ASGIApp, *, asset_base: str, is_https: bool) -> None:
@@ -45,7 +45,7 @@ class SecurityHeaders:
 
     def _defaults(self, path: str) -> dict[str, str]:
         found = {
-            "Content-Security-Policy": self._without_script if path.startswith("/a/") else self._with_script,
+            "Content-Security-Policy": self._without_script if path.startswith(("/a/", "/c/")) else self._with_script,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",

@@ -72,8 +72,17 @@ class BopisWorkflow(Journey):
             await self.act_on(answer)
 
     async def await_customer(self) -> None:
-        """The customer was offered another way. Due: the order's own fallback when nobody answers."""
-        await self.next()
+        """The customer is asked about another way. Due: the order's own fallback when nobody answers.
+
+        What a yes costs us may need an approval; its verdict is carried out here.
+        """
+        held = self.situation
+        if held.verdict is None:
+            await self.next()
+            return
+        await self.step(
+            BopisActivities.settle_offer, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id
+        )
 
     async def await_goods(self) -> None:
         """The goods are on their way to the place of pickup."""

@@ -1,7 +1,7 @@
 """Approvals: opened for a decision, asked up a ladder, decided once under the row's lock."""
 
 from ledger.approval.clock import on_due, supersede
-from ledger.approval.links import LinkRow, create_link, link, revoke_links, token_hash
+from ledger.approval.links import LinkRow, create_link, link, revoke_links
 from ledger.approval.opening import Request, open_approval
 from ledger.approval.verdicts import answer, decided_sentence, record_verdict
 
@@ -17,5 +17,4 @@ __all__ = [
     "record_verdict",
     "revoke_links",
     "supersede",
-    "token_hash",
 ]

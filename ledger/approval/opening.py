@@ -38,7 +38,7 @@ class Request(NamedTuple):
 
 async def open_approval(tx: Transaction, request: Request) -> int:
     """Write the request, mail the first level of the ladder that has anybody in it, and start its clock."""
-    ladder = ladder_of(request.level, request.policy.approvals.ladders[request.kind])
+    ladder = ladder_of(request.level, request.policy.approvals.ladder(request.kind))
     row = (
         (
             await tx.conn.execute(

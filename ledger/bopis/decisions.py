@@ -12,9 +12,10 @@ from domain.stock import atp
 from domain.words import money as money_words
 from domain.words import units
 from ledger import reference
-from ledger.bopis import clocks, money, waiting
+from ledger.bopis import clocks, money, offered, offering, waiting
 from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
+from ledger.bopis.ways_out import ways_out
 from ledger.shelf import Cause
 from ledger.tables import journey_line, sale_line
 
@@ -23,18 +24,19 @@ Apply = Callable[[Order, Parameters, str, datetime], Awaitable[str]]
 
 
 def promisable(order: Order, location: str, sku: str) -> int:
-    """Units that may be promised now, from the locked row."""
+    """Units that may be promised now, from the locked row, with those that are held for an offer to this customer."""
     row = order.tx.shelf.rows[location, sku]
     return atp(
         row["available"],
         safety_stock=row["safety_stock"],
         channel_threshold=order.policy.stock.channel_threshold.get(order.row["channel"], 0),
         confidence_permille=row["confidence_permille"],
-    )
+    ) + offered.units(order, location, sku)
 
 
 def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[str, str]]:
     """The stock rows that an option touches beyond the order's own."""
+    option_id = option_id.removeprefix(offering.BY_LINK)
     if option_id.startswith("other_store"):
         return [(str(parameters["location"]), line["sku"]) for line in order.lines.values()]
     if option_id == "substitute":
@@ -44,6 +46,9 @@ def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[s
 
 async def apply(order: Order, option_id: str, parameters: Parameters, cause: str, at: datetime) -> str:
     """Apply an option to the locked order; returns what was done, as a sentence. Raises `NothingOffered`."""
+    if option_id.startswith(offering.BY_LINK):
+        way = option_id.removeprefix(offering.BY_LINK)
+        return await offering.make_chosen(order, way, await ways_out(order), cause, at)
     return await APPLY[option_id.split(":", maxsplit=1)[0]](order, parameters, cause, at)
 
 
@@ -83,6 +88,8 @@ def _release_reserved(order: Order, why: Cause, line_ids: list[str] | None = Non
 
 
 def _reserve(order: Order, line: dict[str, Any], quantity: int, why: Cause) -> None:
+    """Promise units to a line: those of the offer that its customer has accepted, then the shelf's."""
+    quantity -= offered.take(order, line, quantity, why.at)
     if quantity:
         key = order.hold_more(line, quantity, part="reserved", at=why.at)
         place = order.location
@@ -169,12 +176,18 @@ async def _add_line(
 
 async def _part(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
+    owed = await leave_out(order, missing, cause, at)
+    return f"What is missing, {units(sum(missing.values()))}, was taken off the order; {_money(order, owed)} goes back."
+
+
+async def leave_out(order: Order, missing: Mapping[str, int], cause: str, at: datetime) -> int:
+    """Go on with the rest: what is missing is refunded, and the customer told. Returns minor units."""
     before = order.row["state"]
     owed = await give_up_units(order, missing, cause, at, reason="not there")
     await order.settle(at)
     await ready_or_collected(order, before, cause, at)
     await order.mail_customer("line_refunded", cause, at, amount_minor=owed)
-    return f"What is missing, {units(sum(missing.values()))}, was taken off the order; {_money(order, owed)} goes back."
+    return owed
 
 
 async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: datetime, *, reason: str) -> int:

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger.bopis import cases, decisions, verifying
+from ledger.bopis import asking, cases, decisions, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -51,6 +51,8 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
         return f"The customer waits outside and nothing is handed over; case {ref.id}."
     if due == "put_away":
         return await _put_away_overdue(order, at)
+    if due == "offer":
+        return await asking.silence(order, cause, at)
     if due == "wait" and state is BopisState.RESERVATION_FAILED:
         ref = await cases.ask_for_way_out(order, at)
         return f"Nothing turned up; case {ref.id} asks again."

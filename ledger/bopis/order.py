@@ -10,20 +10,19 @@ from sqlalchemy import RowMapping, select, update
 from domain import bopis
 from domain.bopis import FINAL, BopisState
 from domain.errors import UnknownLine
-from domain.ids import hold_id
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
-from ledger.bopis import clocks, waiting
+from ledger.bopis import clocks, offered, waiting
 from ledger.bopis.changes import write_changes
+from ledger.bopis.holding import Goods
 from ledger.doubt import Taken, doubt
 from ledger.shelf import Cause
 from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
-from ledger.tables.stock import HOLD_PARTS
 from ledger.transaction import Rank, Transaction
 
 
 @dataclass
-class Order:
+class Order(Goods):
     """The whole order. Rows are plain dicts; `save` writes those that changed."""
 
     tx: Transaction
@@ -97,12 +96,9 @@ class Order:
         }
 
     @property
-    def id(self) -> str:
-        return str(self.row["id"])
-
-    @property
-    def location(self) -> str:
-        return str(self.row["location"])
+    def is_loaded(self) -> bool:
+        """Whether its rows are remembered as they were, so that `save` knows what changed."""
+        return bool(self._before)
 
     @property
     def is_final(self) -> bool:
@@ -128,111 +124,12 @@ class Order:
             )
         return self.lines[line_id]
 
-    def open_quantity(self, line: Mapping[str, Any]) -> int:
-        """Units of a line that are neither collected nor cancelled."""
-        return int(line["ordered"] - line["collected"] - line["cancelled"])
-
-    def missing(self, line: Mapping[str, Any]) -> int:
-        """Open units of a line that nothing is held for."""
-        return int(self.open_quantity(line) - line["reserved"] - line["staged"])
-
-    def shorts(self) -> list[dict[str, Any]]:
-        return [line for line in self.lines.values() if self.missing(line) > 0]
-
-    def holds_of(self, line_id: str, part: str) -> list[dict[str, Any]]:
-        """Holds of a line that have something in a part, here first."""
-        found = [row for row in self.holds if row["line_id"] == line_id and row[part] > 0]
-        return sorted(found, key=lambda row: (row["location"] != self.location, row["id"]))
-
-    def shift(self, line_id: str, source: str, target: str, quantity: int) -> list[tuple[dict[str, Any], int]]:
-        """Take `quantity` units of a line's holds from one part to another; returns (hold, units) as far as they
-        reach.
-        """
-        taken = []
-        for row in self.holds_of(line_id, source):
-            part = min(quantity, row[source])
-            if part <= 0:
-                continue
-            row[source] -= part
-            row[target] += part
-            if row["reserved"] == 0:
-                row["doubted_at"] = row["doubted_because"] = None
-            quantity -= part
-            taken.append((row, part))
-        return taken
-
-    def on_hold_shelf(self, line_id: str) -> int:
-        """Units of a line that stand on the hold shelf although nobody will collect them."""
-        return int(self.row["detail"].get("unclaimed", {}).get(line_id, 0))
-
-    def handed_over_before_its_pick(self, line_id: str, quantity: int) -> None:
-        """Units were collected that nobody has reported as picked yet; that report may still come."""
-        if quantity:
-            unpicked = self.row["detail"].setdefault("unpicked", {})
-            unpicked[line_id] = unpicked.get(line_id, 0) + quantity
-
-    def already_handed_over(self, line_id: str, quantity: int) -> int:
-        """How many units of a late report of a pick the customer has already; they are expected no more."""
-        unpicked = self.row["detail"].get("unpicked", {})
-        known = min(quantity, unpicked.get(line_id, 0))
-        if known:
-            unpicked[line_id] -= known
-        return int(known)
-
-    def goods_have_moved(self) -> bool:
-        """Whether anything of it has left its shelf here: then it cannot move to another store as a whole."""
-        lines = self.lines.items()
-        return any(line["staged"] or line["collected"] or self.on_hold_shelf(line_id) for line_id, line in lines)
-
-    def leave_on_hold_shelf(self, line_id: str, quantity: int) -> None:
-        unclaimed = self.row["detail"].setdefault("unclaimed", {})
-        unclaimed[line_id] = unclaimed.get(line_id, 0) + quantity
-
-    def free(self, location: str, sku: str) -> None:
-        """Units are available again there: `save` gives them to whoever waits for them."""
-        self._freed.add((location, sku))
-
-    def take_unpromised(self, sku: str) -> None:
-        """Units of the shelf here were moved that nobody had promised to it: `save` doubts what the book lacks then."""
-        self._taken.add((self.location, sku))
-
     def nothing_left_on_hold_shelf(self) -> bool:
         """Whether everything was put away or taken; then no clock runs for it any more."""
         empty = not any(self.row["detail"].get("unclaimed", {}).values())
         if empty:
             self.drop_dues("put_away")
         return empty
-
-    def new_hold(self, line: Mapping[str, Any], quantity: int, *, part: str, at: datetime) -> dict[str, Any]:
-        """A hold of a line at the order's place, beside those that there are; saved with the order."""
-        row = {
-            "id": hold_id(self.id, line["line_id"], self.location),
-            "source": self.row["source"],
-            "channel": self.row["channel"],
-            "journey_id": self.id,
-            "line_id": line["line_id"],
-            "location": self.location,
-            "sku": line["sku"],
-            "quantity": quantity,
-            **dict.fromkeys(HOLD_PARTS, 0),
-            "expires_at": None,
-            "promised_at": self.row["promised_at"],
-            "doubted_at": None,
-            "doubted_because": None,
-            "at": at,
-        }
-        row[part] = quantity
-        self.holds.append(row)
-        return row
-
-    def hold_more(self, line: Mapping[str, Any], quantity: int, *, part: str, at: datetime) -> str:
-        """Hold more units of a line at the order's place; returns the hold's id."""
-        for row in self.holds:
-            if row["line_id"] == line["line_id"] and row["location"] == self.location:
-                row["quantity"] += quantity
-                row[part] += quantity
-                return str(row["id"])
-        return str(self.new_hold(line, quantity, part=part, at=at)["id"])
 
     def due(self, name: str, at: datetime) -> None:
         self.row["dues"][name] = at.isoformat()
@@ -258,7 +155,8 @@ class Order:
         if self.is_kept_back and any(self.open_quantity(line) for line in lines):
             return BopisState.PLACED
         if self.shorts():
-            return BopisState.RESERVATION_FAILED
+            asking = BopisState(self.row["state"]) in bopis.ASKING_THE_CUSTOMER and self.row["asks"].get("offer_id")
+            return BopisState(self.row["state"]) if asking else BopisState.RESERVATION_FAILED
         if any(line["reserved"] for line in lines):
             started = collected or any(line["staged"] for line in lines)
             return BopisState.PICKING if started else BopisState.RESERVED
@@ -268,6 +166,7 @@ class Order:
 
     async def settle(self, at: datetime) -> None:
         """Go where the quantities lead, set the due instants of that state, and close when nothing is left to do."""
+        await offered.look(self, at)
         before, state = self.row["state"], self.state_by_quantities()
         self.go(state)
         if any(max(self.missing(line), 0) < line["short"] for line in self.lines.values()):
@@ -289,7 +188,8 @@ class Order:
             await approval.supersede(self.tx, asks["approval_id"], at)
         if asks.get("case_id"):
             await case.heal(self.tx, asks["case_id"], because, at)
-        self.row["asks"] = {}
+        # What the customer is asked ends when the order's goods are locked, which `offered.look` needs.
+        self.row["asks"] = {name: value for name, value in asks.items() if name == "offer_id"}
 
     async def answer_if_nothing_is_missing(self, at: datetime) -> None:
         """Where the missing units are there after all, nobody has to choose a way out."""
@@ -325,6 +225,9 @@ class Order:
         if self.taken_up and not self.is_final:
             await self.answer_if_nothing_is_missing(at)
             await self.settle(at)
+        if await offered.look(self, at) and not self.is_final:
+            await self.settle(at)
+        offered.let_go_of_the_rest(self, at)
         await write_changes(self, self._before)
         if self.is_final and not self.row["dues"] and not self.row["asks"] and not await self._open_operations():
             self.row["closed_at"] = at

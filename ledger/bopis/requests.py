@@ -4,7 +4,7 @@ recorded state does not allow it.
 
 from datetime import datetime, timedelta
 
-from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
+from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState, last_reminder
 from domain.errors import Malformed, StateConflict
 from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
 from domain.messages import Message
@@ -82,8 +82,12 @@ async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) 
     await order.lock_cases()
     await order.lock_goods()
     order.due("window", data.until)
+    reminder = last_reminder(data.until, order.place.hours)
+    if reminder > at:
+        order.due("window_reminder_last", reminder)
     detail = f"The pickup window was extended until {local(data.until, order.place.hours.time_zone)}."
     await steps.note(order.tx, order.id, "extended", cause, detail, at, actor=data.actor)
+    await order.mail_customer("pickup_extended", cause, at)
     await order.save(at)
     order.tx.tell(order.id, Message.WINDOW_EXTENDED)
     return detail

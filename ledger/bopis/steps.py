@@ -13,7 +13,7 @@ from domain.errors import DomainError
 from domain.messages import Situation, Step
 from domain.words import local, money
 from ledger import answers, approval, case
-from ledger.bopis import cases, decisions, waiting
+from ledger.bopis import asking, cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
 from ledger.case.offers import refused_stay_refused
@@ -24,8 +24,8 @@ from ledger.transaction import Transaction
 
 
 async def open_case(database: Database, step: Step) -> Situation:
-    """The order cannot be kept as it is: ask, with ranked and priced ways out. Does nothing when it healed
-    meanwhile.
+    """The order cannot be kept as it is: ask its customer, where policy and the customer allow that, or open a case
+    with ranked and priced ways out. Does nothing when it healed meanwhile.
     """
 
     async def work(tx: Transaction, row: RowMapping) -> str:
@@ -33,10 +33,14 @@ async def open_case(database: Database, step: Step) -> Situation:
             return ""
         order = await Order.load(tx, row)
         await order.lock_cases()
-        ref = await cases.ask_for_way_out(order, step.at)
-        await order.load_money()
+        told = await asking.by_policy(order, step.at)
+        if not told:
+            ref = await cases.ask_for_way_out(order, step.at)
+            told = f"Case {ref.id} opened: somebody has to choose a way out."
+        if not order.is_loaded:
+            await order.load_money()
         await order.save(step.at)
-        return f"Case {ref.id} opened: somebody has to choose a way out."
+        return told
 
     return await take_journey_step(database, "open_case", step, work)
 
@@ -138,10 +142,10 @@ async def apply_decision(database: Database, step: Step) -> Situation:
             return f"Not applied: {refusal.detail}"
         await tx.conn.execute(update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied"))
         await case.resolve(tx, decision["case_id"], option, done, step.at, by=decision["decided_by"])
-        if option != "wait":
+        if not order.shorts():
             await waiting.end(order)
-        order.row["asks"] = {}
-        order.row["detail"]["failure"] = None
+        order.row["asks"] = {name: value for name, value in order.row["asks"].items() if name == "offer_id"}
+        order.row["detail"]["failure"] = order.row["detail"].get("failure") if order.row["asks"] else None
         await order.save(step.at)
         return done
 
@@ -166,7 +170,8 @@ async def attend(database: Database, step: Step) -> Situation:
 
 
 async def _doubt(order: Order, at: datetime) -> list[str]:
-    doubted = [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]
+    doubted = [row for row in order.holds if row["doubted_at"] is not None and row["line_id"] in order.lines]
+    doubted = [row for row in doubted if row["reserved"] > 0]
     if not doubted or "verify" in order.row["dues"] or order.is_final:
         return []
     span = timedelta(seconds=order.policy.bopis.verify_open_s)

@@ -82,7 +82,9 @@ async def nobody_looked(order: Order, cause: str, at: datetime) -> str:
     """The time to look is over: what the book does not cover, or a picker did not find either, is lost."""
     why = order.cause(cause, at)
     lost = 0
-    for row in [row for row in order.holds if row["doubted_at"] is not None and row["reserved"] > 0]:
+    # What is held for an offer is no promise yet: there the question is withdrawn instead.
+    doubted = [row for row in order.holds if row["doubted_at"] is not None and row["line_id"] in order.lines]
+    for row in [row for row in doubted if row["reserved"] > 0]:
         line = order.lines[row["line_id"]]
         gone = row["reserved"] if row["doubted_because"] == SHORT_PICK else _below_zero(order, row)
         row["doubted_at"] = row["doubted_because"] = None

@@ -11,11 +11,14 @@ from domain.case import CaseOption, Consequence, MoneyEffect, PassedOver, StockE
 from domain.stock import atp
 from domain.words import units
 from ledger import reference
+from ledger.bopis import offering
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
 from ledger.bopis.sourcing import other_stores
 from ledger.tables import item, journey, location, stock, substitute
 from ledger.transaction import Transaction
+
+DIFFERENCE_BACK = "Refund of the difference"
 
 
 class WaysOut(NamedTuple):
@@ -48,8 +51,14 @@ async def look_for_ways_out(order: Order) -> WaysOut:
     if not order.shorts():
         options.append((10.0, _keep(order)))
     options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
-    ranked = [option.model_copy(update={"rank": rank}) for rank, (_, option) in enumerate(options, start=1)]
+    found = await offering.by_link(order, [option for _, option in options])
+    ranked = [option.model_copy(update={"rank": rank}) for rank, option in enumerate(found, start=1)]
     return WaysOut(ranked, passed_over)
+
+
+def back(way: CaseOption) -> int:
+    """What goes back to the customer with a substitute that costs less, in minor units."""
+    return sum(-one.amount_minor for one in way.consequence.money if one.label == DIFFERENCE_BACK)
 
 
 async def ways_out_now(conn: AsyncConnection, journey_id: str) -> WaysOut:
@@ -79,7 +88,7 @@ async def _substitutes(order: Order) -> Scored:
     limit = order.policy.bands.appeasement_minor
     money = []
     if difference < 0:
-        money.append(MoneyEffect(label="Refund of the difference", amount_minor=difference, currency=currency))
+        money.append(MoneyEffect(label=DIFFERENCE_BACK, amount_minor=difference, currency=currency))
     if difference > 0:
         money.append(MoneyEffect(label="Difference that we carry", amount_minor=-difference, currency=currency))
     names = ", ".join(entry[1] for entry in chosen.values())

@@ -14,6 +14,7 @@ from domain.people import Person
 from ledger.mails import MailRow
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
+from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.tables import case_file, customer, item, journey, journey_line, location, payment
 
 
@@ -71,6 +72,8 @@ class Matter(NamedTuple):
     order: Order | None
     case: Case | None
     approval: ApprovalDetail | None
+    offer: OfferView | None = None
+    pickup: PickupView | None = None
 
 
 async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
@@ -91,6 +94,8 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
         await _order(conn, row.journey_id) if row.journey_id else None,
         await _case(conn, row.case_id) if row.case_id else None,
         await approval_detail(conn, to.person, row.approval_id) if row.approval_id and to.person else None,
+        await offer_view(conn, row.context["offer_id"]) if "offer_id" in row.context else None,
+        await pickup_view(conn, row.journey_id) if row.journey_id and to.person is None else None,
     )
 
 

@@ -6,7 +6,6 @@ The constraints here are the first line of truth about stock and money; code com
 from ledger.tables.adjustments import adjustment, adjustment_line
 from ledger.tables.asking import (
     approval,
-    approval_link,
     approval_verdict,
     band_use,
     case_decision,
@@ -17,6 +16,7 @@ from ledger.tables.asking import (
 from ledger.tables.base import metadata
 from ledger.tables.counts import count_entry, count_line, feed_mark
 from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
+from ledger.tables.links import link, offer
 from ledger.tables.money import (
     average_cost,
     journal,
@@ -58,7 +58,6 @@ __all__ = [
     "adjustment_line",
     "api_key",
     "approval",
-    "approval_link",
     "approval_verdict",
     "audit",
     "average_cost",
@@ -86,11 +85,13 @@ __all__ = [
     "journey",
     "journey_line",
     "journey_step",
+    "link",
     "location",
     "location_status",
     "mail",
     "metadata",
     "movement",
+    "offer",
     "opening_hours",
     "outbox",
     "outbox_counter",

@@ -6,7 +6,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -156,18 +155,6 @@ approval = Table(
     Index("ix_approval_pending", "region", "deadline_at", postgresql_where=text("state = 'pending'")),
     Index("ix_approval_case", "case_id"),
     Index("ix_approval_journey", "journey_id"),
-)
-
-approval_link = Table(
-    "approval_link",
-    metadata,
-    Column("token_hash", LargeBinary, primary_key=True),
-    Column("approval_id", ForeignKey("approval.id"), nullable=False, index=True),
-    Column("person_id", ForeignKey("person.id"), nullable=False),
-    instant("created_at"),
-    instant("expires_at"),
-    instant("revoked_at", nullable=True),
-    instant("first_opened_at", nullable=True),
 )
 
 approval_verdict = Table(

@@ -255,7 +255,7 @@ class TestWaysOut:
         await shop.put("S2", 20)
         async with shop.database.read() as conn:
             after = {option.id for option in (await case_detail(conn, ANA, case_id)).options}
-        assert after - before == {"other_store:S2"}
+        assert after - before == {"other_store:S2", "offer:other_store:S2"}
         await decide(shop, case_id, "other_store:S2", agreed_by_phone=True)
         other, other_case = await failed_order(shop, 19)
         assert other != journey

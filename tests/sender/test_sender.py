@@ -38,7 +38,7 @@ class TestApprovalRequest:
             opened = await link(conn, found[1])
         assert opened is not None
         assert (opened.approval_id, opened.person_id) == (approval_id, "ana.ruiz")
-        everything = str([await rows(retailer, table) for table in (tables.mail, tables.approval_link, tables.audit)])
+        everything = str([await rows(retailer, table) for table in (tables.mail, tables.link, tables.audit)])
         assert found[1] not in everything
 
     async def test_a_mail_that_was_sent_is_not_sent_again(

@@ -222,7 +222,7 @@ class TestEnds:
         path = await mailed(retailer, approval_id)
 
         async def revoke(tx: Transaction) -> None:
-            await tx.conn.execute(update(tables.approval_link).values(revoked_at=datetime.now(UTC)))
+            await tx.conn.execute(update(tables.link).values(revoked_at=datetime.now(UTC)))
 
         await retailer.write(revoke, actor="test", via="test")
         shown = await browse().get(path)

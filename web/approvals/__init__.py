@@ -1,5 +1,11 @@
 """What a link in a mail opens: GET and HEAD show, POST acts. No script, nothing from elsewhere, no session needed."""
 
-from web.approvals.links import router
+from fastapi import APIRouter
+
+from web.approvals import customers, links
+
+router = APIRouter()
+router.include_router(links.router)
+router.include_router(customers.router)
 
 __all__ = ["router"]

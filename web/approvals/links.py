@@ -18,12 +18,11 @@ from web.approvals import proof
 from web.console.approvals import check_verdict, context_of
 from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, page, written
-from web.sessions import Visitor, attempts_of, database_of
+from web.sessions import Visitor, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 ENDED = ("approved", "rejected", "expired", "superseded")
 STATUS_OF_VIEW = {"ask": 200, "sign_in": 200, "approved": 200, "rejected": 200, "unknown": 404}
-ROBOTS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
 
 
 class Opened(NamedTuple):
@@ -76,8 +75,8 @@ async def show_link(
         opened = await open_link(conn, token, now)
         context: dict[str, Any] = await context_of(conn, opened.approval) if opened else {}
     if opened is None:
-        attempts_of(request).check_link(request.client.host if request.client else "unknown")
-        return _private(page(request, "link.html", {"view": "unknown"}, status=404))
+        proof.count_unknown(request)
+        return proof.private(page(request, "link.html", {"view": "unknown"}, status=404))
     nonce = proof.nonce_of(request, token)
     stranger = visitor if visitor is not None and visitor.id != opened.approver.id else None
     context |= {
@@ -92,13 +91,8 @@ async def show_link(
     }
     usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(opened.view, 410)
     response = page(request, "link.html", context, status=status or usual)
-    proof.give(request, response, token, nonce)
-    return _private(response)
-
-
-def _private(response: Response) -> Response:
-    response.headers.update(ROBOTS)
-    return response
+    proof.give(request, response, token, nonce, base="/a")
+    return proof.private(response)
 
 
 @router.api_route("/a/{token}", methods=["GET", "HEAD"])

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Request, Response
 
-from web.sessions import set_cookie
+from web.sessions import attempts_of, set_cookie
 
 LIFETIME = timedelta(hours=12)
+ROBOTS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
 
 
 def _cookie(token: str) -> str:
@@ -31,9 +32,9 @@ def nonce_of(request: Request, token: str) -> str:
     return found if len(found) == 43 else secrets.token_urlsafe(32)
 
 
-def give(request: Request, response: Response, token: str, nonce: str) -> None:
-    """Set the cookie, for this link's addresses only."""
-    set_cookie(request, response, _cookie(token), nonce, datetime.now(UTC) + LIFETIME, path=f"/a/{token}")
+def give(request: Request, response: Response, token: str, nonce: str, *, base: str) -> None:
+    """Set the cookie, for this link's addresses only; `base` is `/a` or `/c`."""
+    set_cookie(request, response, _cookie(token), nonce, datetime.now(UTC) + LIFETIME, path=f"{base}/{token}")
 
 
 def proof_for(request: Request, token: str, nonce: str) -> str:
@@ -45,3 +46,14 @@ def holds(request: Request, token: str, proof: str) -> bool:
     """Whether the form came from a page that this browser was given for this link."""
     nonce = request.cookies.get(_cookie(token), "")
     return bool(nonce) and hmac.compare_digest(_proof(request, token, nonce), proof)
+
+
+def private(response: Response) -> Response:
+    """A page behind a link is nobody's to index, and its address nobody's to pass on."""
+    response.headers.update(ROBOTS)
+    return response
+
+
+def count_unknown(request: Request) -> None:
+    """Raises `Busy` when one address of the network tries many links that never were."""
+    attempts_of(request).check_link(request.client.host if request.client else "unknown")

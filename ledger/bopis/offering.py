@@ -1,0 +1,109 @@
+"""Offers to the customer: which ways out can be asked by link, and how one is asked while its stock is held."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, insert, select
+
+from domain.case import CaseOption
+from domain.errors import NothingOffered
+from domain.offer import answer_due, state_while_asking
+from domain.words import local
+from ledger.bopis import offered, waiting
+from ledger.bopis.order import Order
+from ledger.tables import case_decision, customer, offer
+
+BY_LINK = "offer:"
+
+
+async def can_be_asked(order: Order) -> bool:
+    """Whether the customer can be written to by us."""
+    if order.policy.authority.notice == "source" or order.row["customer_id"] is None:
+        return False
+    email = await order.tx.conn.execute(
+        select(customer.c.email).where(customer.c.id == order.row["customer_id"], customer.c.erased_at.is_(None))
+    )
+    return bool(email.scalar_one_or_none())
+
+
+async def asked_before(order: Order) -> tuple[int, set[str]]:
+    """How many questions the customer had about this order, and the ways out that they have not taken."""
+    rows = await order.tx.conn.execute(
+        select(offer.c.way, offer.c.state, func.count().over().label("all")).where(offer.c.journey_id == order.id)
+    )
+    found = rows.all()
+    refused = {row.way for row in found if row.state in ("declined", "expired", "rejected")}
+    return (found[0].all if found else 0), refused
+
+
+async def by_link(order: Order, options: Sequence[CaseOption]) -> list[CaseOption]:
+    """The options, each that needs the customer's word followed by the one that asks for it by link."""
+    if not any(_needs_consent(option) for option in options) or not await can_be_asked(order):
+        return list(options)
+    _, refused = await asked_before(order)
+    both: list[CaseOption] = []
+    for option in options:
+        both.append(option)
+        if _needs_consent(option):
+            both.append(_twin(option, refused=option.id in refused))
+    return both
+
+
+def _needs_consent(option: CaseOption) -> bool:
+    return option.allowed and "agreed_by_phone" in option.confirms
+
+
+def _twin(option: CaseOption, *, refused: bool) -> CaseOption:
+    held = option.model_copy(deep=True).consequence
+    return CaseOption(
+        id=f"{BY_LINK}{option.id}",
+        label=f"Ask the customer by link: {option.label}",
+        parameters=option.parameters,
+        consequence=held.model_copy(update={"customer": f"Is asked by mail. With a yes: {held.customer}"}),
+        because="the customer answers by a link; the goods are held until then",
+        allowed=not refused,
+        why_not="The customer was asked about this before and has not taken it." if refused else None,
+    )
+
+
+async def make(order: Order, way: CaseOption, at: datetime, *, asked_by: str, decision_id: int | None = None) -> str:
+    """Ask the customer about a way out and hold what it would give. Goods are locked, the way is there now.
+
+    Returns what was done, as a sentence.
+    """
+    due = answer_due(at, order.row["promised_at"], order.policy.offers)
+    made = await order.tx.conn.execute(
+        insert(offer)
+        .values(
+            journey_id=order.id,
+            way=way.id,
+            option=way.model_dump(mode="json"),
+            missing={line["line_id"]: order.missing(line) for line in order.shorts()},
+            asked_by=asked_by,
+            decision_id=decision_id,
+            at=at,
+            due_at=due,
+        )
+        .returning(offer.c.id)
+    )
+    offer_id = int(made.scalar_one())
+    offered.hold(order, offer_id, way.consequence.stock, at)
+    order.row["asks"] = {"offer_id": offer_id}
+    order.go(state_while_asking(way.id))
+    order.drop_dues("wait")
+    order.due("offer", due)
+    # The order goes on waiting for what it ordered: what turns up now is better than any offer.
+    await waiting.wait_again(order, at)
+    order.tx.record("offer.made", f"offer:{offer_id}", at, after={"way": way.id})
+    await order.mail_customer("offer_made", str(offer_id), at, offer_id=offer_id)
+    return f"The customer is asked by link until {local(due, order.place.hours.time_zone)}: {way.label}."
+
+
+async def make_chosen(order: Order, way_id: str, ways: Sequence[CaseOption], cause: str, at: datetime) -> str:
+    """Ask about the way out that somebody chose to ask about. Raises `NothingOffered` when it is gone."""
+    way = next((option for option in ways if option.id == way_id and option.allowed), None)
+    if way is None:
+        raise NothingOffered("This way out is not there any more; look at the others.")
+    number = int(cause.removeprefix("decision:"))
+    who = await order.tx.conn.execute(select(case_decision.c.decided_by).where(case_decision.c.id == number))
+    return await make(order, way, at, asked_by=who.scalar_one(), decision_id=number)

@@ -1,0 +1,110 @@
+"""What a customer may answer by a link: a question about the order, or whether to keep it longer. Never a sign-in."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.bopis import ON_THE_HOLD_SHELF, BopisState
+from domain.errors import DomainError, NotAllowed
+from ledger import links
+from ledger.bopis import asking, by_link
+from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
+from web.approvals import proof
+from web.errors import STATUS_OF_FAMILY
+from web.pages import ConsoleRoute, page
+from web.sessions import database_of
+
+router = APIRouter(route_class=ConsoleRoute)
+STATUS_OF_VIEW = {"ask": 200, "pickup": 200, "applied": 200, "accepted": 200, "declined": 200, "unknown": 404}
+
+
+class Opened(NamedTuple):
+    """A link that is known, what it is about, and which page that makes."""
+
+    customer_id: str
+    offer: OfferView | None
+    pickup: PickupView | None
+    view: str
+
+
+async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
+    """What the link shows; None for a token that never was, or that is no customer's (any more)."""
+    found = await links.find(conn, token)
+    if found is None or found.customer_id is None:
+        return None
+    offer = await offer_view(conn, found.offer_id) if found.offer_id is not None else None
+    pickup = await pickup_view(conn, found.journey_id) if found.journey_id is not None else None
+    about = offer or pickup
+    if about is None or about.customer_id != found.customer_id:
+        return None
+    there = now + timedelta(seconds=about.clock_offset_s)
+    if offer is not None:
+        is_late = offer.state == "open" and min(offer.due_at, found.expires_at) <= there
+        return Opened(found.customer_id, offer, None, "expired" if is_late else _view_of(offer.state))
+    assert pickup is not None
+    is_over = found.revoked_at is not None or found.expires_at <= there
+    stands = BopisState(pickup.state) in ON_THE_HOLD_SHELF and not is_over
+    return Opened(found.customer_id, None, pickup, "pickup" if stands else "pickup_over")
+
+
+def _view_of(state: str) -> str:
+    return "ask" if state == "open" else state
+
+
+async def show_link(request: Request, token: str, *, refused: DomainError | None = None) -> Response:
+    """The page of a link. It changes nothing, however often it is opened, by whomever."""
+    async with database_of(request).read() as conn:
+        opened = await open_link(conn, token, datetime.now(UTC))
+    if opened is None:
+        proof.count_unknown(request)
+        return proof.private(page(request, "customer.html", {"view": "unknown", "refusal": None}, status=404))
+    nonce = proof.nonce_of(request, token)
+    context: dict[str, Any] = {
+        "view": opened.view,
+        "offer": opened.offer,
+        "pickup": opened.pickup,
+        "token": token,
+        "proof": proof.proof_for(request, token, nonce),
+        "refusal": refused,
+    }
+    usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(opened.view, 410)
+    response = page(request, "customer.html", context, status=usual)
+    proof.give(request, response, token, nonce, base="/c")
+    return proof.private(response)
+
+
+@router.api_route("/c/{token}", methods=["GET", "HEAD"])
+async def show(request: Request, token: str) -> Response:
+    """Look. Mail scanners do this too, so nothing happens here."""
+    return await show_link(request, token)
+
+
+@router.post("/c/{token}")
+async def give(
+    request: Request,
+    token: str,
+    answer: Annotated[str, Form(max_length=40)] = "",
+    window: Annotated[str, Form(max_length=60)] = "",
+    proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
+) -> Response:
+    """Record what the customer chose, once, or show why not."""
+    database = database_of(request)
+    async with database.read() as conn:
+        opened = await open_link(conn, token, datetime.now(UTC))
+    if opened is None:
+        return await show_link(request, token)
+    try:
+        if not proof.holds(request, token, proof_):
+            raise NotAllowed("This form was not opened in this browser. It is below: answer here.")
+        if opened.offer is not None:
+            await asking.answer(database, opened.offer.id, opened.customer_id, answer=answer, via="link")
+        elif opened.pickup is not None:
+            await by_link.act(
+                database, opened.pickup.journey_id, opened.customer_id, act=answer, window_seen=window, via="link"
+            )
+    except DomainError as refused:
+        return await show_link(request, token, refused=refused)
+    return RedirectResponse(f"/c/{token}", status_code=303, headers={"Cache-Control": "no-store"})
