@@ -35,6 +35,9 @@ DECIDING_ROLES = frozenset(
     }
 )
 
+# Who handles goods in a store, and reports what was picked, handed over and put away there.
+HANDLING_ROLES = frozenset({"store_associate", "store_manager"})
+
 
 class Grant(NamedTuple):
     """A role within a scope; an empty word means everywhere."""
@@ -64,6 +67,18 @@ class Person(NamedTuple):
 
     def may_decide(self, entity: str, region: str, location: str) -> bool:
         return bool(self.roles_at(entity, region, location) & DECIDING_ROLES)
+
+    def may_handle(self, entity: str, region: str, location: str) -> bool:
+        return bool(self.roles_at(entity, region, location) & HANDLING_ROLES)
+
+    @property
+    def works_in_stores(self) -> bool:
+        return any(grant.role in HANDLING_ROLES for grant in self.grants)
+
+    @property
+    def only_handles_goods(self) -> bool:
+        """Whether the store's pages are all that this person's roles are about."""
+        return bool(self.grants) and all(grant.role == "store_associate" for grant in self.grants)
 
     def has_role(self, role: str) -> bool:
         return any(grant.role == role for grant in self.grants)

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from ledger.engine import Database
 from ledger.intake import Intake
 from settings import Settings, read_settings
-from web import api, approvals, console, errors
+from web import api, approvals, console, errors, store
 from web.api.health import Measured, Metrics
 from web.api.health import router as health
 from web.csrf import CrossOriginProtection, origin_of
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health)
     app.include_router(console.router, include_in_schema=False)
     app.include_router(approvals.router, include_in_schema=False)
+    app.include_router(store.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     describe(app)
     # The last one added is the first to see a request.

@@ -30,6 +30,7 @@ from ledger.tables import event_inbox, journey
 from ledger.transaction import Transaction
 
 Handler = Callable[[Order, Any, str, datetime], Awaitable[str]]
+Check = Callable[[Order], None]
 
 ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
@@ -53,7 +54,7 @@ async def take_one(
     actor = f"key:{caller.key_id}"
     try:
         with refusals.of_the_database():
-            return await database.write(lambda tx: _take(tx, caller, arrived), actor=actor, via=via)
+            return await database.write(lambda tx: take(tx, caller, arrived), actor=actor, via=via)
     except DomainError as error:
         refusal = error
     said = problem(refusal)
@@ -64,7 +65,8 @@ async def take_one(
     return await database.write(lambda tx: refusals.refuse(tx, caller.source, arrived, said), actor=actor, via=via)
 
 
-async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutcome:
+async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Check | None = None) -> EventOutcome:
+    """Take an event with its whole effect, once. `check` may refuse it by what the locked order is by now."""
     (before,) = await claim(tx, caller.source, [arrived])
     if before is not None:
         return before
@@ -77,6 +79,8 @@ async def _take(tx: Transaction, caller: Caller, arrived: Arrived) -> EventOutco
         if about is None:
             return await _park(tx, caller, arrived, data)
         order = await Order.load(tx, await tx.lock_journey(about))
+        if check is not None:
+            check(order)
         await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
     elif isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)

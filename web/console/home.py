@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from domain.case import CASE_STATES, KINDS
 from domain.people import Person
@@ -23,7 +23,9 @@ RECURS_WITHIN = timedelta(days=30)
 
 @router.get("/")
 async def show(request: Request, person: SignedIn) -> Response:
-    """What a day looks like, each figure with the way to its cases."""
+    """What a day looks like, each figure with the way to its cases; who only handles goods begins in the store."""
+    if person.only_handles_goods:
+        return RedirectResponse("/store", status_code=303)
     now = datetime.now(UTC)
     async with database_of(request).read() as conn:
         zone = await zone_of(conn, person)

@@ -36,7 +36,8 @@
     restore();
     if (!answered) return; // a list that refreshes itself takes nobody's focus away
     answered = false;
-    const places = ["#flash [role=alert]", "#case [role=alert]", "#case .notice", "#case h1"];
+    const places = ["#flash [role=alert]", "#case [role=alert]", "#case .notice", "#case h1",
+      "#work [role=alert]", "#work [data-said]", "#work h1"];
     const said = places.map((one) => document.querySelector(one)).find(Boolean);
     said?.setAttribute("tabindex", "-1");
     said?.focus();

@@ -1,0 +1,12 @@
+"""The pages of the store: made for a phone in one hand, and for a shared device in the stockroom.
+
+A person of the store reports what was done; each report is a fact that takes the road of the API's events.
+"""
+
+from fastapi import APIRouter
+
+from web.store import handing_over, home, picking, putting_away
+
+router = APIRouter(include_in_schema=False)
+for part in (home, picking, handing_over, putting_away):
+    router.include_router(part.router)
