@@ -27,7 +27,7 @@ from activities.bopis import BopisActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
-from ledger import closures, facts, holds, negative, partitions
+from ledger import closures, facts, holds, negative, partitions, renewals
 from ledger.engine import Database
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
@@ -133,6 +133,7 @@ def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], f
         (lambda: holds.sweep(database), 3.0),
         (lambda: closures.sweep(database, datetime.now(UTC)), 10.0),
         (lambda: facts.apply_all_parked(database), 10.0),
+        (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
     )

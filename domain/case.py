@@ -162,6 +162,17 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="handed_over_unpaid",
+        title="Handed over before it was paid",
+        severity="high",
+        owner_role="finance",
+        ladder=("finance", "admin"),
+        runbook=(
+            "The provider had declined, and the goods have left all the same. It is asked once more by itself; "
+            "otherwise ask the customer to pay, or accept the loss."
+        ),
+    ),
+    CaseKind(
         kind="refund_review",
         title="Large refund to look at",
         severity="low",

@@ -63,6 +63,7 @@ class Message(StrEnum):
     VERDICT_RECORDED = "VerdictRecorded"
     VERIFIED = "Verified"
     CUSTOMER_ARRIVED = "CustomerArrived"
+    RENEWAL_ASKED = "RenewalAsked"
     PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"

@@ -1,6 +1,7 @@
 """Tenders, operations at a payment provider, and how a refund is shared among what was paid."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from domain.errors import SumsDisagree
@@ -48,3 +49,4 @@ class PaymentOutcome(NamedTuple):
     state: Literal["succeeded", "declined", "unknown"]
     reference: str | None = None
     error: str | None = None
+    authorized_until: datetime | None = None  # of a renewal, where the provider says so

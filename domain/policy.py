@@ -133,6 +133,13 @@ class CountPolicy(Part):
     daily_lines: int = Field(10, ge=0, le=500)  # that the schedule opens at a place each day; 0 switches it off
 
 
+class PaymentPolicy(Part):
+    """Authorised money that is not taken yet."""
+
+    renew_before_s: int = Field(DAY_S, gt=0)  # before an authorisation ends
+    renewed_for_s: int = Field(7 * DAY_S, gt=0)  # where the provider does not say until when it holds
+
+
 class AuthorityPolicy(Part):
     """Who posts, refunds and writes to the customer, because other systems do part of it already."""
 
@@ -204,6 +211,7 @@ class Policy(Part):
     offers: OfferPolicy = OfferPolicy()
     stock: StockPolicy = StockPolicy()
     bands: Bands = Bands()
+    payments: PaymentPolicy = PaymentPolicy()
     authority: AuthorityPolicy = AuthorityPolicy()
     count: CountPolicy = CountPolicy()
     cases: CasePolicy = CasePolicy()

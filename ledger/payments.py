@@ -1,6 +1,6 @@
 """Operations at a payment provider: written as requested before the call, and what became of them after it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping, func, select, update
@@ -76,8 +76,8 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
             return ""
         if outcome.state == "declined" or (outcome.state == "unknown" and found.attempts + 1 == ASK_AFTER_ATTEMPTS):
             await _open_failed_case(tx, row, found, outcome, step.at)
-        elif outcome.state == "succeeded" and found.attempts:
-            await _heal_failed_case(tx, found, step.at)
+        elif outcome.state == "succeeded":
+            await _heal_failed_cases(tx, found, step.at)
         tx.enter(Rank.MONEY)
         await tx.conn.execute(
             update(payment_operation)
@@ -91,7 +91,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
             )
         )
         if outcome.state == "succeeded":
-            await _succeeded(tx, row, found, step.at)
+            await _succeeded(tx, row, found, step.at, outcome)
             await _give_back_what_was_given_up(tx, row, found, step.at)
             await _close_if_done(tx, row, step.at)
         return _sentence(found, outcome)
@@ -101,13 +101,24 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
 
 def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
     amount = f"{money(found.amount_minor, found.currency)} to {found.tender.replace('_', ' ')}"
-    verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of"}[found.kind]
+    verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of", "renew": "Renewal of"}[found.kind]
     said = {"succeeded": "confirmed", "declined": f"declined: {outcome.error}", "unknown": "not answered yet"}
     return f"{verb} {amount} {said[outcome.state]}."
 
 
-async def _succeeded(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> None:
+async def _succeeded(
+    tx: Transaction, row: RowMapping, found: OperationRow, at: datetime, outcome: PaymentOutcome | None = None
+) -> None:
     policy = await policies.of_journey(tx.conn, row)
+    if found.kind == "renew":
+        until = outcome.authorized_until if outcome is not None else None
+        until = until or at + timedelta(seconds=policy.payments.renewed_for_s)
+        await tx.conn.execute(
+            update(payment)
+            .where(payment.c.journey_id == row["id"], payment.c.reference == found.reference)
+            .values(authorized_until=until)
+        )
+        return
     column, lines = {
         "refund": ("refunded_minor", postings.refund_paid(found.amount_minor)),
         "capture": ("captured_minor", postings.deposit(found.amount_minor)),
@@ -163,19 +174,28 @@ async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None
         await tx.conn.execute(update(journey).where(journey.c.id == row["id"]).values(closed_at=at))
 
 
-async def _heal_failed_case(tx: Transaction, found: OperationRow, at: datetime) -> None:
-    """The provider has answered after all."""
+# What is asked about money that could not be taken, by any operation: once it is taken, nothing is left to ask.
+_NOT_TAKEN = ("capture_failed", "handed_over_unpaid")
+
+
+async def _heal_failed_cases(tx: Transaction, found: OperationRow, at: datetime) -> None:
+    """The provider has answered after all, or has taken the money under a later operation."""
+    taken = found.kind == "capture"
+    if not taken and not found.attempts:
+        return
     tx.enter(Rank.CASE)
+    of_it = case_file.c.dedupe_key == f"{_case_kind(found)}|{found.id}"
+    if taken:
+        of_it = (case_file.c.journey_id == found.journey_id) & case_file.c.kind.in_(_NOT_TAKEN)
     open_ones = await tx.conn.execute(
-        select(case_file.c.id)
-        .where(case_file.c.dedupe_key == f"{_case_kind(found)}|{found.id}", case_file.c.closed_at.is_(None))
-        .with_for_update()
+        select(case_file.c.id).where(of_it, case_file.c.closed_at.is_(None)).order_by(case_file.c.id).with_for_update()
     )
-    await case.heal(tx, open_ones.scalar(), "the provider has confirmed it", at)
+    for case_id in open_ones.scalars().all():
+        await case.heal(tx, case_id, "the provider has confirmed it", at)
 
 
 def _case_kind(found: OperationRow) -> str:
-    return "capture_failed" if found.kind == "capture" else "refund_failed"
+    return "capture_failed" if found.kind in ("capture", "renew") else "refund_failed"
 
 
 async def _open_failed_case(
@@ -186,7 +206,7 @@ async def _open_failed_case(
     silent = outcome.state == "unknown"
     money = (
         MoneyEffect(
-            label="Captured" if found.kind == "capture" else "Refund",
+            label={"capture": "Captured", "renew": "Held again"}.get(found.kind, "Refund"),
             amount_minor=found.amount_minor,
             currency=found.currency,
         ),
@@ -244,6 +264,8 @@ async def request_again(tx: Transaction, operation_id: str, at: datetime) -> Non
     )
     if row["state"] != "declined":
         raise StateConflict(f"The operation is {row['state']}; only a declined one is tried again.")
+    if row["kind"] in ("capture", "renew"):
+        await _check_still_wanted(tx, row)
     again = dict(row) | {
         "id": f"{operation_id}:{row['attempts']}",
         "state": "requested",
@@ -253,6 +275,21 @@ async def request_again(tx: Transaction, operation_id: str, at: datetime) -> Non
     }
     again.pop("recorded_at")
     await tx.conn.execute(payment_operation.insert().values(**again))
+
+
+async def _check_still_wanted(tx: Transaction, row: RowMapping) -> None:
+    """Raise `StateConflict` where the money was taken, let go, or is being asked for under another operation."""
+    paid = (await tx.conn.execute(select(payment).where(payment.c.id == row["payment_id"]))).mappings().one()
+    asked = await tx.conn.execute(
+        select(func.coalesce(func.sum(payment_operation.c.amount_minor), 0)).where(
+            payment_operation.c.payment_id == row["payment_id"],
+            payment_operation.c.kind == "capture",
+            payment_operation.c.state.in_(("requested", "unknown")),
+        )
+    )
+    loose = paid["amount_minor"] - paid["captured_minor"] - paid["voided_minor"] - asked.scalar_one()
+    if loose < row["amount_minor"]:
+        raise StateConflict("The money was taken, let go, or is being asked for already; nothing is left to try again.")
 
 
 async def settle_by_hand(tx: Transaction, operation_id: str, at: datetime) -> None:

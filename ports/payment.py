@@ -3,15 +3,17 @@
 A provider is asked to move money under a key; the same key never moves it twice. Nothing here reads or writes Endcap's
 own records.
 
-The HTTP contract: `POST {url}/{capture|void|refund}` with `Authorization: Bearer <key>` and `Idempotency-Key:
+The HTTP contract: `POST {url}/{capture|void|refund|renew}` with `Authorization: Bearer <key>` and `Idempotency-Key:
 <operation>`, body `{"operation_id", "payment_reference", "tender", "amount_minor", "currency"}`. Answers: 2xx with an
-optional `{"reference"}` means done; 402 with an optional `{"reason"}` means declined for good; anything else, or no
-answer in time, means unknown, and the same request is sent again with the same key.
+optional `{"reference"}` (of a renewal also `{"authorized_until"}`, RFC 3339) means done; 402 with an optional
+`{"reason"}` means declined for good; anything else, or no answer in time, means unknown, and the same request is sent
+again with the same key.
 """
 
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -30,7 +32,7 @@ class PaymentRequest(NamedTuple):
     """One operation at a provider. `operation_id` is its idempotency key; `amount_minor` is in `currency`."""
 
     operation_id: str
-    kind: str  # capture | void | refund
+    kind: str  # capture | void | refund | renew
     payment_reference: str
     tender: str
     amount_minor: int
@@ -86,7 +88,8 @@ class HttpPaymentProvider:
             return PaymentOutcome("unknown", error=f"no answer: {type(error).__name__}")
         body = _json_object(answer)
         if answer.is_success:
-            return PaymentOutcome("succeeded", reference=_text(body.get("reference")))
+            until = _instant(body.get("authorized_until"))
+            return PaymentOutcome("succeeded", reference=_text(body.get("reference")), authorized_until=until)
         if answer.status_code == 402:
             return PaymentOutcome("declined", error=_text(body.get("reason")) or "declined by the provider")
         return PaymentOutcome("unknown", error=f"answered {answer.status_code}")
@@ -102,6 +105,15 @@ def _json_object(answer: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _instant(value: object) -> datetime | None:
+    """An instant with its zone, or None: what a provider writes otherwise is left out, and policy says until when."""
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _text(value: object) -> str | None:

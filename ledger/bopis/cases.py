@@ -137,6 +137,22 @@ async def customer_waiting(order: Order, at: datetime) -> case.CaseRef:
     )
 
 
+async def handed_over_unpaid(order: Order, at: datetime) -> case.CaseRef:
+    """Goods have left although the provider had declined to take the money."""
+    return await _open(
+        order,
+        "handed_over_unpaid",
+        at,
+        text=f"Order {order.row['key']} was handed over; its payment had been declined.",
+        options=(
+            CaseOption(id="paid_otherwise", label="The customer has paid otherwise", rank=1, confirms=("paid",)),
+            CaseOption(id="accept_loss", label="Accept the loss", rank=2),
+        ),
+        facts={"units": sum(line["collected"] for line in order.lines.values())},
+        value_at_risk_minor=value_of(order),
+    )
+
+
 async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
     """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
     return await _open(

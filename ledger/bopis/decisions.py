@@ -11,7 +11,7 @@ from domain.errors import NothingOffered
 from domain.stock import atp
 from domain.words import money as money_words
 from domain.words import units
-from ledger import reference
+from ledger import case, reference
 from ledger.bopis import clocks, money, offered, offering, waiting
 from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
@@ -240,8 +240,9 @@ async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: s
     owed = money.give_up(order, {line_id: quantity for line_id, quantity in units.items() if quantity})
     owed += money.give_up_charges_of_nothing(order)
     await money.owe(order, owed, cause, at, reason=reason)
+    await case.heal_kind(order.tx, order.id, "capture_failed", "nothing is to be paid any more", at)
     await waiting.end(order)
-    order.drop_dues("pick", "window", "verify", "wait")
+    order.drop_dues("pick", "window", "verify", "wait", "arrived")
     if nothing_sold:
         order.go(BopisState.EXPIRED if reason == "no_show" else BopisState.CANCELLED)
     else:

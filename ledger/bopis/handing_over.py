@@ -61,6 +61,8 @@ async def _reported(order: Order, data: BopisHandedOver, reporter: Reporter, cau
         await cases.fact_after_close(order, detail, cause, at)
     elif not after_close and not is_echo:
         await _check_age(order, data, handed, cause, at)
+        if handed and await money.is_declined(order):
+            await cases.handed_over_unpaid(order, at)
         await _hand_over(order, handed, refused, cause, why)
     if data.proof is not None and data.proof.name:
         who = f"{data.proof.name}{f' ({data.proof.relation})' if data.proof.relation else ''}"

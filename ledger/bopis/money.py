@@ -10,7 +10,7 @@ from domain.payments import Refundable, part_of
 from ledger import reference
 from ledger.bopis.order import Order
 from ledger.journal import Entry
-from ledger.tables import journal, journal_line, payment, payment_operation
+from ledger.tables import case_file, journal, journal_line, payment, payment_operation
 from ledger.transaction import Rank
 
 
@@ -194,6 +194,16 @@ async def capture_what_is_due(order: Order, cause: str, at: datetime) -> None:
         if part > 0:
             due -= part
             await _request(order, row["id"], "capture", part, cause, at, "ready for pickup")
+
+
+async def is_declined(order: Order) -> bool:
+    """Whether somebody is asked about money that the provider would not give: then nothing is to be handed over."""
+    found = await order.tx.conn.execute(
+        select(case_file.c.id).where(
+            case_file.c.journey_id == order.id, case_file.c.kind == "capture_failed", case_file.c.closed_at.is_(None)
+        )
+    )
+    return found.first() is not None
 
 
 async def _earned(order: Order) -> int:

@@ -92,6 +92,7 @@ class JourneyDetail(JourneySummary):
     """One journey with everything recorded about it; cases and approvals by number."""
 
     clock_offset_s: int
+    hand_over_blocked: str | None  # why nothing may be handed over now
     version: int
     suspended_from: str | None
     dues: list[DueInstant]
@@ -189,6 +190,7 @@ async def journey_detail(
     return JourneyDetail(
         **found,
         dues=sorted(dues, key=lambda due: due.at),
+        hand_over_blocked=await _blocked(conn, journey_id),
         lines=await _lines(conn, journey_id),
         timeline=await timeline_of(conn, journey_id),
         movements=await movements_of(conn, journey_id),
@@ -209,6 +211,16 @@ async def journey_customer(conn: AsyncConnection, viewer: Person, journey_id: st
         return None
     found = (await conn.execute(select(customer).where(customer.c.id == row.customer_id))).mappings().one_or_none()
     return None if found is None else CustomerView.model_validate(dict(found))
+
+
+async def _blocked(conn: AsyncConnection, journey_id: str) -> str | None:
+    asked = await conn.execute(
+        select(case_file.c.id).where(
+            case_file.c.journey_id == journey_id, case_file.c.kind == "capture_failed", case_file.c.closed_at.is_(None)
+        )
+    )
+    case_id = asked.scalar()
+    return None if case_id is None else f"The payment could not be taken (case {case_id}): hand nothing over."
 
 
 async def _lines(conn: AsyncConnection, journey_id: str) -> list[JourneyLine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -44,6 +45,15 @@ class TestOverHttp:
             "amount_minor": 1_500,
             "currency": "EUR",
         }
+
+    @pytest.mark.parametrize(
+        ("said", "until"),
+        [("2026-03-02T10:00:00Z", datetime(2026, 3, 2, 10, tzinfo=UTC)), ("2026-03-02T10:00:00", None), ("soon", None)],
+    )
+    async def test_a_renewal_may_say_until_when_it_holds(self, said: str, until: datetime | None) -> None:
+        asked = PaymentRequest("renew:1", "renew", "card-77", "card", 1_500, "EUR")
+        outcome = await provider(lambda _: httpx2.Response(200, json={"authorized_until": said})).carry_out(asked)
+        assert (outcome.state, outcome.authorized_until) == ("succeeded", until)
 
     async def test_an_empty_yes_is_a_yes(self) -> None:
         assert (await provider(lambda _: httpx2.Response(204)).carry_out(refund())).state == "succeeded"
