@@ -35,6 +35,7 @@ from ledger.outbox import Claimed
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
+from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 
@@ -45,6 +46,7 @@ WORKFLOWS: dict[str, Any] = {
     "count": CountWorkflow.run,
     "case": CaseWorkflow.run,
     "approval": ApprovalWorkflow.run,
+    "bulk": BulkWorkflow.run,
 }
 
 # Written on every workflow that a relay starts: the outbox row it came from. A used id is ours when it says the same.

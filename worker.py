@@ -24,6 +24,7 @@ import sender
 import wire
 from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
+from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
@@ -34,12 +35,13 @@ from relay import Relay
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
+from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
-WORKFLOWS: Sequence[type] = (BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow)
+WORKFLOWS: Sequence[type] = (BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow, BulkWorkflow)
 SANDBOX_RECORD = "sandbox-payments.sqlite"
 _PAUSE_AFTER_FAILURE_S = 2.0
 
@@ -76,6 +78,7 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         count.suspend,
         case.on_due,
         approval.on_due,
+        BulkActivities(database).on_due,
         payment.carry_out,
     ]
 

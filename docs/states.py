@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from domain.approval import APPROVAL_TRANSITIONS  # noqa: E402
 from domain.bopis import TRANSITIONS  # noqa: E402
+from domain.bulk import BULK_TRANSITIONS  # noqa: E402
 from domain.case import CASE_TRANSITIONS  # noqa: E402
 from domain.count import TRANSITIONS as COUNT_TRANSITIONS  # noqa: E402
 from domain.offer import OFFER_TRANSITIONS  # noqa: E402
@@ -29,6 +30,8 @@ INTRODUCTIONS = {
     "offer": "A question to a customer. After silence the order's own fallback happens: by default the missing line is"
     " refunded. `accepted` waits for an approval of what it costs us.",
     "approval": "An approval. Silence leads to the next level and in the end to `expired`, never to `approved`.",
+    "bulk": "One decision for several cases. Until it begins it can be called off as a whole; a case that refuses is"
+    " left to its owner.",
 }
 FIRST = {
     "bopis": ("placed", "reserved", "reservation_failed"),
@@ -36,6 +39,7 @@ FIRST = {
     "case": ("open",),
     "approval": ("pending",),
     "offer": ("open",),
+    "bulk": ("waiting",),
 }
 
 
@@ -47,6 +51,7 @@ def tables() -> dict[str, dict[str, list[str]]]:
         "case": _words(CASE_TRANSITIONS),
         "approval": _words(APPROVAL_TRANSITIONS),
         "offer": _words(OFFER_TRANSITIONS),
+        "bulk": _words(BULK_TRANSITIONS),
     }
 
 

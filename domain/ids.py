@@ -30,6 +30,10 @@ def approval_target(approval_id: int) -> str:
     return f"approval:{approval_id}"
 
 
+def bulk_target(bulk_id: int) -> str:
+    return f"bulk:{bulk_id}"
+
+
 def hold_id(journey: str, line_id: str, location: str) -> str:
     """One hold per line, place and journey: moving a line to another store makes a second one."""
     return f"{journey}/{line_id}/{location}"

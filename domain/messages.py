@@ -77,6 +77,7 @@ class Message(StrEnum):
     APPROVAL_OPENED = "ApprovalOpened"
     APPROVAL_ASKED = "ApprovalAsked"
     APPROVAL_CLOSED = "ApprovalClosed"
+    BULK_ENDED = "BulkEnded"
 
 
 class Told(BaseModel):

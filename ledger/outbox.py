@@ -185,6 +185,7 @@ _OPEN_TARGETS = text(
         UNION SELECT journey_id FROM payment_operation WHERE state IN ('requested', 'unknown')
         UNION ALL SELECT 'case:' || id || ':' || episode FROM case_file WHERE closed_at IS NULL
         UNION ALL SELECT 'approval:' || id FROM approval WHERE state = 'pending'
+        UNION ALL SELECT 'bulk:' || id FROM bulk WHERE ended_at IS NULL
     ) open
     WHERE target > :after
       AND EXISTS (SELECT 1 FROM outbox o WHERE o.target = open.target AND o.seq = 1 AND o.done_at IS NOT NULL)

@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.messages import Due, Situation
-from ledger.tables import approval, case_file, journey, outbox_counter
+from ledger.tables import approval, bulk, case_file, journey, outbox_counter
+
+# A bulk decision may concern cases of many places; it is searched for by its kind alone.
+BULK_SEARCH = {"kind": "bulk", "location": "", "region": ""}
 
 _JOURNEY = text(
     """
@@ -107,6 +110,22 @@ async def of_approval(conn: AsyncConnection, approval_id: int, seq: int) -> Situ
     return of_approval_row(row, seq)
 
 
+def of_bulk_row(row: RowMapping, seq: int) -> Situation:
+    """The situation of a bulk decision: it waits for the instant of its next cases."""
+    dues = {"next": row["next_at"].isoformat() if row["next_at"] else None}
+    return Situation(
+        subject=str(row["id"]), state=row["state"], ended=row["ended_at"] is not None, seq=seq, dues=due_list(dues)
+    )
+
+
+async def of_bulk(conn: AsyncConnection, bulk_id: int, seq: int) -> Situation:
+    """The situation of a bulk decision. Raises `NotFound`."""
+    row = (await conn.execute(select(bulk).where(bulk.c.id == bulk_id))).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no bulk decision {bulk_id}.")
+    return of_bulk_row(row, seq)
+
+
 async def of_target(conn: AsyncConnection, target: str, seq: int) -> tuple[str, Situation]:
     """(workflow type, situation) of any target. Raises `NotFound` when PostgreSQL knows no such thing."""
     kind, *rest = target.split(":")
@@ -114,6 +133,8 @@ async def of_target(conn: AsyncConnection, target: str, seq: int) -> tuple[str, 
         return kind, await of_case(conn, int(rest[0]), int(rest[1]), seq)
     if kind == "approval":
         return kind, await of_approval(conn, int(rest[0]), seq)
+    if kind == "bulk":
+        return kind, await of_bulk(conn, int(rest[0]), seq)
     return kind, await of_journey(conn, target, seq)
 
 
@@ -126,6 +147,8 @@ async def situation_of_target(conn: AsyncConnection, target: str) -> tuple[str, 
 async def search_of_target(conn: AsyncConnection, target: str) -> dict[str, str]:
     """The search attributes of a target, for a rebuild."""
     kind, *rest = target.split(":")
+    if kind == "bulk":
+        return BULK_SEARCH
     table, key = {"case": (case_file, int), "approval": (approval, int)}.get(kind, (journey, str))
     wanted = key(rest[0]) if key is int else target
     row = (

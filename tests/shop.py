@@ -106,7 +106,7 @@ async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict
     database = Database(url, pool_size=10, application="endcap-test", sealing_keys={"test": b"0" * 32})
     async with database.engine.begin() as conn:
         # Tests share a Temporal server, where `case:1:1` must mean one case.
-        for table in ("case_file", "approval"):
+        for table in ("case_file", "approval", "bulk"):
             first = uuid.uuid4().int % 10**12
             await conn.execute(text(f"ALTER TABLE {table} ALTER COLUMN id RESTART WITH {first}"))
         await conn.execute(insert(entity).values(code="DE01", name="Shop GmbH", currency="EUR", country="DE"))

@@ -2,7 +2,8 @@
 went away.
 """
 
-from ledger.case.acts import DecisionAnswer, claim, comment, decide, decision, release, wait
+from ledger.case.acts import claim, comment, keep_note, release, wait
+from ledger.case.deciding import DecisionAnswer, decide, decide_in, decision
 from ledger.case.ladder import on_due
 from ledger.case.life import (
     CaseRef,
@@ -23,10 +24,12 @@ __all__ = [
     "claim",
     "comment",
     "decide",
+    "decide_in",
     "decision",
     "give_back",
     "heal",
     "heal_kind",
+    "keep_note",
     "on_due",
     "open_case",
     "open_delivery_stuck",

@@ -14,6 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.approval import APPROVAL_STATES
+from domain.bulk import BULK_STATES, ITEM_STATES
 from domain.case import CASE_STATES, SEVERITIES
 from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
 
@@ -189,6 +190,37 @@ band_use = Table(
     recorded_at(),
     UniqueConstraint("kind", "subject", name="uq_band_use_kind"),
     Index("ix_band_use_rolling", "kind", "actor", "location", "at"),
+)
+
+# One decision for several cases, taken one after the other; what became of each stands in its row.
+bulk = Table(
+    "bulk",
+    metadata,
+    number(),
+    word("requested_by"),
+    word("option_id"),
+    word("label"),
+    Column("note_id", BigInteger),
+    word("state", default="waiting"),
+    instant("at"),
+    instant("next_at", nullable=True),  # when the next cases are decided; nothing once it has ended
+    instant("ended_at", nullable=True),
+    recorded_at(),
+    one_of("state", BULK_STATES),
+    Index("ix_bulk_requested_by", "requested_by", "id"),
+    Index("ix_bulk_open", "id", postgresql_where=text("ended_at IS NULL")),
+)
+
+bulk_item = Table(
+    "bulk_item",
+    metadata,
+    Column("bulk_id", ForeignKey("bulk.id"), primary_key=True),
+    Column("case_id", ForeignKey("case_file.id"), primary_key=True),
+    Column("case_version", Integer, nullable=False),  # as it was seen; a case that has changed since is left alone
+    word("state", default="pending"),
+    word("reason", nullable=True),
+    Column("decision_id", BigInteger),
+    one_of("state", ITEM_STATES),
 )
 
 # What the first page of a new installation points at; written by the demo, read by the console.

@@ -32,6 +32,7 @@ from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, TIME_SKIPPING, Embedded
 from tests.fakes import FakeSteps, due_in  # noqa: E402
 from workflows.approval import ApprovalWorkflow  # noqa: E402
 from workflows.bopis import BopisWorkflow  # noqa: E402
+from workflows.bulk import BulkWorkflow  # noqa: E402
 from workflows.case import CaseWorkflow  # noqa: E402
 from workflows.count import CountWorkflow  # noqa: E402
 
@@ -213,6 +214,21 @@ async def approval_expired(scene: Recorder) -> Handle:
     return handle
 
 
+async def bulk_in_portions(scene: Recorder) -> Handle:
+    """It waits while it can be called off, decides a portion, and the rest."""
+    held = Situation(subject="5", state="waiting")
+    scene.steps.answer(
+        "bulk.on_due",
+        held.model_copy(update={"state": "running", "dues": (due_in("next", hours=1.1),)}),
+        held.model_copy(update={"state": "done", "ended": True}),
+    )
+    handle = await scene.start("bulk", held.model_copy(update={"dues": (due_in("next", hours=1),)}))
+    await scene.skip(handle, 1.05)
+    await scene.took(1)
+    await scene.skip(handle, 0.5)
+    return handle
+
+
 SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-collected": collected,
     "bopis-approved-refund": approved_refund,
@@ -222,6 +238,7 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "count-rejected": count_rejected,
     "case-ladder": case_ladder,
     "approval-expired": approval_expired,
+    "bulk-in-portions": bulk_in_portions,
 }
 
 
@@ -252,7 +269,7 @@ async def record(folder: Path) -> None:
             worker = Worker(
                 client,
                 task_queue=QUEUE,
-                workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow],
+                workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow, BulkWorkflow],
                 activities=recorder.steps.activities(),
                 workflow_runner=wire.workflow_runner(),
                 identity="recorder",

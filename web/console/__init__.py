@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from web.console import (
     adjustments,
     approvals,
+    bulk,
     cases,
     events,
     figures,
@@ -26,6 +27,7 @@ PARTS = (
     home,
     queue,
     views,
+    bulk,
     cases,
     events,
     journeys,

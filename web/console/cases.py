@@ -19,6 +19,7 @@ from domain.people import Person
 from domain.words import words
 from ledger import case as cases
 from ledger.reads.approvals import ApprovalDetail, approval_detail
+from ledger.reads.bulk import same_cause
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.journeys import CustomerView, JourneyDetail, journey_customer, journey_detail
 from ledger.reads.places import all_places, item_names
@@ -61,6 +62,11 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "clock_now": now + timedelta(seconds=case.clock_offset_s),
         "decision": case.decisions[-1] if case.decisions else None,
         "asked": await _asked(conn, person, case),
+        "same_cause": await same_cause(
+            conn, person, case_id=case.id, kind=case.kind, sku=case.sku, location=case.location
+        )
+        if case.closed_at is None
+        else [],
         "seen": seen,
         "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
