@@ -26,8 +26,8 @@ def array(kind: str, number: int) -> str:
         return f"${number}::timestamptz[]"
     if kind in _NUMBERS:
         return f"${number}::text::{kind}[]"
-    # One empty text is a row; no row at all is NULL.
-    return f"CASE ${number}::text WHEN '' THEN ARRAY[''] ELSE string_to_array(${number}::text, chr(31), chr(30)) END"
+    # Each text ends with the separator, so that one empty text is a row; no row at all is NULL.
+    return f"trim_array(string_to_array(${number}::text, chr(31), chr(30)), 1)"
 
 
 def given(shape: Shape, first: int) -> str:
@@ -51,7 +51,7 @@ def _packed(kind: str, column: Row) -> Any:
         return "{" + ",".join(map(str, column)) + "}"
     if kind == "text or null":
         column = tuple([NOTHING if value is None else value for value in column])
-    joined = SEPARATOR.join(column)
-    if joined.count(SEPARATOR) != len(column) - 1:
+    joined = SEPARATOR.join(column) + SEPARATOR
+    if joined.count(SEPARATOR) != len(column):
         raise UnspeakableText("A text holds the control character U+001F, which cannot be recorded; leave it out.")
     return joined

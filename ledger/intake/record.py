@@ -70,8 +70,8 @@ _TAKEN = f"{_array('takings', 'units')}[array_position({_array('takings', 'id')}
 RECORD = f"""
 WITH o AS MATERIALIZED (SELECT * FROM {_given("orders")}),
 l AS MATERIALIZED (
-    SELECT *, quantity - reserved AS short, {_array("orders", "promised_at")}[order_no] AS promised_at,
-        {_array("orders", "at")}[order_no] AS at
+    SELECT *, quantity - reserved AS short, (SELECT array_agg(promised_at) FROM o)[order_no] AS promised_at,
+        (SELECT array_agg(at) FROM o)[order_no] AS at
     FROM {_given("lines")}
 ), stocked AS (
     UPDATE stock SET available = stock.available - taken.units, reserved = stock.reserved + taken.units
