@@ -335,5 +335,5 @@ _JOURNEYS = """
          FROM journey_line l WHERE l.journey_id = j.id) AS lines,
         (SELECT jsonb_build_array(sum(captured_minor), sum(voided_minor), sum(refund_requested_minor),
             sum(refunded_minor)) FROM payment p WHERE p.journey_id = j.id) AS paid
-    FROM journey j
+    FROM journey j WHERE j.kind = 'bopis'
 """

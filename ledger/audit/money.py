@@ -1,57 +1,6 @@
-"""The invariants of the ledger as queries: each lists what breaks it, and an empty answer means that it holds."""
-
-from typing import NamedTuple
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from domain.postings import INVENTORY_ACCOUNTS
-from domain.stock import BUCKETS
-
-
-class Finding(NamedTuple):
-    """One thing that should not be: the rule that it breaks, and where."""
-
-    rule: str
-    where: str
-    detail: str
-
-
-_STOCK = "\n UNION ALL ".join(
-    f"SELECT location, sku, '{bucket}' AS account, {bucket} AS quantity FROM stock" for bucket in BUCKETS
-)
+"""Invariants of money: what is posted, what it is posted for, and what is still owed."""
 
 RULES: dict[str, str] = {
-    "movements explain every bucket": f"""
-        SELECT location || ' ' || sku || ' ' || account AS place,
-               'book ' || sum(book)::int || ', movements ' || sum(moved)::int AS detail
-        FROM (
-            SELECT location, sku, account, quantity AS book, 0 AS moved FROM ({_STOCK}) s
-            UNION ALL SELECT to_location, sku, to_account, 0, quantity FROM movement
-            UNION ALL SELECT from_location, sku, from_account, 0, -quantity FROM movement
-        ) both_sides
-        WHERE account NOT IN ('supplier', 'customer', 'carrier', 'shrink', 'found')
-        GROUP BY location, sku, account HAVING sum(book) <> sum(moved)
-    """,
-    "holds explain what is reserved": """
-        SELECT s.location || ' ' || s.sku, 'reserved ' || s.reserved || ', holds ' || coalesce(h.reserved, 0)
-        FROM stock s LEFT JOIN (
-            SELECT location, sku, sum(reserved)::int AS reserved, sum(staged)::int AS staged FROM hold GROUP BY 1, 2
-        ) h USING (location, sku)
-        WHERE s.reserved <> coalesce(h.reserved, 0) OR s.staged < coalesce(h.staged, 0)
-    """,
-    "lines explain their holds": """
-        SELECT l.journey_id || ' ' || l.line_id,
-               'line ' || l.reserved || '/' || l.staged || ', holds ' || coalesce(h.reserved, 0) || '/'
-               || coalesce(h.staged, 0)
-        FROM journey_line l LEFT JOIN (
-            SELECT journey_id, line_id, sum(reserved)::int AS reserved, sum(staged)::int AS staged
-            FROM hold GROUP BY 1, 2
-        ) h USING (journey_id, line_id)
-        LEFT JOIN (SELECT journey_id, line_id, sum(found)::int AS found FROM waiting_demand GROUP BY 1, 2) w
-            USING (journey_id, line_id)
-        WHERE l.reserved + coalesce(w.found, 0) <> coalesce(h.reserved, 0) OR l.staged <> coalesce(h.staged, 0)
-    """,
     "every journal balances": """
         SELECT 'journal ' || j.id, 'debit ' || coalesce(sum(l.debit_minor), 0) || ', credit '
                || coalesce(sum(l.credit_minor), 0)
@@ -110,25 +59,46 @@ RULES: dict[str, str] = {
         JOIN journey j ON j.id = l.journey_id
         WHERE (l.collected <> s.handed_over OR l.cancelled <> s.refunded_quantity)
     """,
-    "lines and policies belong to journeys": """
-        SELECT l.journey_id || ' ' || l.line_id, 'there is no such journey'
-        FROM journey_line l WHERE NOT EXISTS (SELECT 1 FROM journey j WHERE j.id = l.journey_id)
-        UNION ALL
-        SELECT j.id, coalesce('there is no policy ' || j.policy_copy, 'it has no policy')
-        FROM journey j LEFT JOIN policy_copy p ON p.id = j.policy_copy WHERE p.id IS NULL AND j.policy IS NULL
+    "each cause posts once what its movements cost": """
+        SELECT coalesce(m.entity, b.entity) || ' ' || coalesce(m.cause, b.cause),
+               'movements ' || coalesce(m.value, 0) || ', posted ' || coalesce(b.value, 0)
+        FROM (
+            SELECT entity, cause, sum(CASE WHEN from_account IN ('supplier', 'found', 'carrier') THEN cost_minor
+                                           WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
+                                           ELSE 0 END)::bigint AS value
+            FROM movement WHERE cause NOT LIKE 'load:%' GROUP BY 1, 2
+        ) m FULL JOIN (
+            SELECT j.entity, j.cause, sum(l.debit_minor - l.credit_minor)::bigint AS value
+            FROM journal j JOIN journal_line l ON l.journal_id = j.id
+            WHERE l.account = ANY(CAST(:inventory AS text[])) AND j.cause NOT LIKE 'load:%' GROUP BY 1, 2
+        ) b USING (entity, cause)
+        WHERE coalesce(m.value, 0) <> coalesce(b.value, 0)
     """,
-    "messages are delivered or waiting": """
-        SELECT target, 'message ' || seq || ' of ' || recorded_at || ': ' || coalesce(last_error, 'not delivered')
-        FROM outbox WHERE done_at IS NULL AND recorded_at < now() - interval '10 minutes'
+    "the cost of sales is what sold lines cost": """
+        SELECT coalesce(s.document, b.document), 'lines ' || coalesce(s.cost, 0) || ', posted ' || coalesce(b.cost, 0)
+        FROM (
+            SELECT coalesce(g.id, 'receipts of ' || s.entity) AS document, sum(s.cost_minor)::bigint AS cost
+            FROM sale_line s LEFT JOIN journey g ON g.id = s.document GROUP BY 1
+        ) s FULL JOIN (
+            SELECT coalesce(j.journey_id, 'receipts of ' || j.entity) AS document,
+                   sum(l.debit_minor - l.credit_minor)::bigint AS cost
+            FROM journal j JOIN journal_line l ON l.journal_id = j.id
+            WHERE l.account = 'cogs' AND j.event IN ('bopis.handed_over', 'pos.sale') GROUP BY 1
+        ) b USING (document)
+        WHERE coalesce(s.cost, 0) <> coalesce(b.cost, 0)
+    """,
+    "an order that has ended holds no deposit": """
+        SELECT g.id, 'deposits ' || -sum(l.debit_minor - l.credit_minor)
+        FROM journey g JOIN journal j ON j.journey_id = g.id JOIN journal_line l ON l.journal_id = j.id
+        WHERE g.closed_at IS NOT NULL AND l.account = 'customer_deposits'
+        GROUP BY g.id HAVING sum(l.debit_minor - l.credit_minor) <> 0
+    """,
+    "every entity's period balances": """
+        SELECT j.entity || ' ' || j.period, 'debit ' || sum(l.debit_minor) || ', credit ' || sum(l.credit_minor)
+        FROM journal j JOIN journal_line l ON l.journal_id = j.id
+        GROUP BY j.entity, j.period HAVING sum(l.debit_minor) <> sum(l.credit_minor)
+        UNION ALL
+        SELECT 'journal ' || id, 'effective ' || effective_at || ', posted in ' || period
+        FROM journal WHERE period < to_char(effective_at AT TIME ZONE 'UTC', 'YYYY-MM')
     """,
 }
-
-
-async def audit(conn: AsyncConnection, *, limit: int = 50) -> list[Finding]:
-    """Check every rule; at most `limit` findings for each."""
-    findings = []
-    for rule, query in RULES.items():
-        values = {"inventory": list(INVENTORY_ACCOUNTS)} if ":inventory" in query else {}
-        rows = (await conn.execute(text(query), values)).fetchmany(limit)
-        findings += [Finding(rule, str(row[0]), str(row[1])) for row in rows]
-    return findings

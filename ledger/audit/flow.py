@@ -1,0 +1,38 @@
+"""Invariants of what carries a journey on: its rows, its messages, its mails."""
+
+RULES: dict[str, str] = {
+    "lines and policies belong to journeys": """
+        SELECT l.journey_id || ' ' || l.line_id, 'there is no such journey'
+        FROM journey_line l WHERE NOT EXISTS (SELECT 1 FROM journey j WHERE j.id = l.journey_id)
+        UNION ALL
+        SELECT j.id, coalesce('there is no policy ' || j.policy_copy, 'it has no policy')
+        FROM journey j LEFT JOIN policy_copy p ON p.id = j.policy_copy WHERE p.id IS NULL AND j.policy IS NULL
+    """,
+    "messages are delivered or waiting": """
+        SELECT target, 'message ' || seq || ' of ' || recorded_at || ': ' || coalesce(last_error, 'not delivered')
+        FROM outbox WHERE done_at IS NULL AND recorded_at < now() - interval '10 minutes'
+    """,
+    "messages of a target are numbered without a gap and end in their order": """
+        SELECT target, 'its last message is ' || last_seq || ', there are ' || messages
+        FROM (SELECT target, count(*) AS messages, max(seq) AS highest FROM outbox GROUP BY 1) o
+        FULL JOIN outbox_counter c USING (target)
+        WHERE coalesce(messages, 0) <> coalesce(last_seq, 0) OR coalesce(highest, 0) <> coalesce(last_seq, 0)
+        UNION ALL
+        SELECT o.target, 'message ' || o.seq || ' ended before message ' || p.seq
+        FROM outbox p JOIN outbox o ON o.target = p.target AND o.seq > p.seq
+        WHERE p.done_at IS NULL AND o.done_at IS NOT NULL
+        UNION ALL
+        SELECT target, 'message ' || seq || ' has ended, and nothing says how' FROM outbox
+        WHERE done_at IS NOT NULL AND outcome IS NULL
+    """,
+    "mails are sent, withdrawn, or say why not": """
+        SELECT 'mail ' || id, state || ' since ' || greatest(recorded_at, not_before) || ', and nothing says why'
+        FROM mail WHERE last_error IS NULL AND (
+            state = 'failed' OR (state = 'queued' AND greatest(recorded_at, not_before) < now() - interval '10 minutes')
+        )
+    """,
+    "every journey has a workflow that was told of it": """
+        SELECT j.id, 'nothing was ever put into the outbox for it'
+        FROM journey j LEFT JOIN outbox_counter c ON c.target = j.id WHERE c.target IS NULL
+    """,
+}

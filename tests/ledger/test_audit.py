@@ -1,0 +1,174 @@
+"""Every invariant is looked at: books that are broken on purpose are found, by the rule they break and by place."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ledger.audit import RULES, Finding, audit
+from tests.conftest import Database as OneDatabase
+from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTED, CANCELLED = "bopis:web:W-1", "bopis:web:W-2"
+
+# rule → what breaks it, and where that is found
+BREAKS: dict[str, tuple[str, str]] = {
+    "movements explain every bucket": (
+        "UPDATE stock SET damaged = damaged + 1 WHERE location = 'S2'", "S2 TEA-1 damaged"
+    ),
+    "holds explain what is reserved": (
+        "UPDATE hold SET reserved = reserved - 1, lost = lost + 1 WHERE journey_id = 'bopis:web:W-3'", "S1 TEA-1"
+    ),
+    "the hold shelf is what orders have on it": (
+        "UPDATE journey SET detail = detail || '{\"unclaimed\": {\"1\": 2}}' WHERE id = 'bopis:web:W-2'", "S1 TEA-1"
+    ),
+    "lines explain their holds": (
+        "UPDATE journey_line SET reserved = reserved - 1 WHERE journey_id = 'bopis:web:W-3'", "bopis:web:W-3 1"
+    ),
+    "units in transit belong to open journeys": (
+        ("INSERT INTO movement (kind, sku, quantity, from_location, from_account, to_location, to_account, entity,"
+        " journey_id, cause, actor, at) VALUES ('shipped', 'TEA-1', 1, 'S2', 'available', 'S2', 'in_transit', 'DE01',"
+        " 'bopis:web:W-1', 'test', 'test', now())"),
+        "S2 TEA-1 bopis:web:W-1",
+    ),
+    "what was collected has left": (
+        "UPDATE journey_line SET collected = 3, ordered = 3 WHERE journey_id = 'bopis:web:W-1'", "bopis:web:W-1 TEA-1"
+    ),
+    "every journal balances": (
+        ("UPDATE journal_line SET debit_minor = debit_minor + 1 WHERE account = 'cogs'"
+        " AND journal_id = (SELECT id FROM journal WHERE event = 'pos.sale')"),
+        "journal ",
+    ),
+    "inventory account is what movements cost": ("UPDATE movement SET cost_minor = 0 WHERE kind = 'sold'", "DE01"),
+    "deposits belong to open orders": (
+        "UPDATE payment SET captured_minor = captured_minor - 1 WHERE journey_id = 'bopis:web:W-3'", "DE01"
+    ),
+    "refunds owed are paid or on their way": (
+        "UPDATE payment SET refunded_minor = 1 WHERE journey_id = 'bopis:web:W-2'", "DE01"
+    ),
+    "what was sold and paid back stays within the line": (
+        "UPDATE sale_line SET handed_over = 0 WHERE document = 'bopis:web:W-1'", "bopis:web:W-1 1"
+    ),
+    "each cause posts once what its movements cost": (
+        ("WITH twice AS (INSERT INTO journal (entity, period, event, currency, journey_id, cause, rule_version,"
+        " effective_at) SELECT entity, period, 'again', currency, journey_id, cause, '1', effective_at FROM journal"
+        " WHERE event = 'pos.sale' RETURNING id)"
+        " INSERT INTO journal_line (journal_id, line_no, account, debit_minor, credit_minor)"
+        " SELECT id, 1, 'cogs', 600, 0 FROM twice UNION ALL SELECT id, 2, 'inventory', 0, 600 FROM twice"),
+        "DE01 event:web:",
+    ),
+    "the cost of sales is what sold lines cost": (
+        "UPDATE sale_line SET cost_minor = 0 WHERE document = 'bopis:web:W-1'", "bopis:web:W-1"
+    ),
+    "an order that has ended holds no deposit": (
+        "UPDATE journey SET closed_at = now() WHERE id = 'bopis:web:W-3'", "bopis:web:W-3"
+    ),
+    "every entity's period balances": ("UPDATE journal SET period = '1999-01' WHERE event = 'pos.sale'", "journal "),
+    "lines and policies belong to journeys": (
+        "UPDATE journey SET policy = NULL, policy_copy = NULL WHERE id = 'bopis:web:W-1'", "bopis:web:W-1"
+    ),
+    "messages are delivered or waiting": (
+        "UPDATE outbox SET recorded_at = now() - interval '11 minutes' WHERE target = 'bopis:web:W-1' AND seq = 1",
+        "bopis:web:W-1",
+    ),
+    "messages of a target are numbered without a gap and end in their order": (
+        "DELETE FROM outbox WHERE target = 'bopis:web:W-1' AND seq = 2", "bopis:web:W-1"
+    ),
+    "mails are sent, withdrawn, or say why not": (
+        "UPDATE mail SET state = 'failed' WHERE journey_id = 'bopis:web:W-1'", "mail "
+    ),
+    "every journey has a workflow that was told of it": (
+        "DELETE FROM outbox_counter WHERE target = 'bopis:web:W-3'", "bopis:web:W-3"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
+    """A day: collected, cancelled with goods on the hold shelf, still to be picked, and sold at the till."""
+    shop = await open_shop(database.url, tea={"S1": 9, "S2": 5})
+    for key, quantity in (("W-1", 2), ("W-2", 1), ("W-3", 3)):
+        journey = await shop.order(quantity, order_id=key)
+        lines = [{"line_id": "1", "quantity": quantity}]
+        if key != "W-3":
+            assert (
+                await shop.report("bopis.picked", journey_id=journey, picker="p", lines=lines)
+            ).outcome == "accepted"
+    await shop.report("bopis.handed_over", journey_id=COLLECTED, lines=None, actor="p")
+    await shop.report("bopis.cancelled", journey_id=CANCELLED, lines=None)
+    sold = [{"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": PRICE_MINOR}]
+    assert (await shop.report("pos.sale", location="S1", receipt="R1", lines=sold)).outcome == "accepted"
+    yield shop
+    await shop.database.dispose()
+
+
+async def look(shop: Shop) -> list[Finding]:
+    async with shop.database.read() as conn:
+        return await audit(conn)
+
+
+async def break_(shop: Shop, statement: str) -> None:
+    """Change rows past the triggers that would refuse it, as damage would."""
+    async with shop.database.engine.begin() as conn:
+        await conn.execute(text("SET LOCAL session_replication_role = replica"))
+        assert (await conn.execute(text(statement.replace(":", "\\:")))).rowcount > 0, "nothing was broken"
+
+
+def test_every_rule_is_broken_by_a_test() -> None:
+    assert BREAKS.keys() == RULES.keys()
+
+
+async def test_a_day_of_ordinary_work_breaks_nothing(shop: Shop) -> None:
+    assert await look(shop) == []
+
+
+@pytest.mark.parametrize("rule", BREAKS)
+async def test_what_breaks_a_rule_is_found_by_it_and_by_place(shop: Shop, rule: str) -> None:
+    statement, where = BREAKS[rule]
+    await break_(shop, statement)
+    found = [finding for finding in await look(shop) if finding.rule == rule]
+    assert found, f"{rule} does not see it"
+    assert found[0].where.startswith(where)
+    assert found[0].detail
+
+
+async def test_other_ways_to_break_the_order_of_messages(shop: Shop) -> None:
+    rule = "messages of a target are numbered without a gap and end in their order"
+    await break_(
+        shop, "UPDATE outbox SET done_at = now(), outcome = 'delivered' WHERE target = 'bopis:web:W-2' AND seq = 2"
+    )
+    await break_(shop, "UPDATE outbox SET done_at = now() WHERE target = 'bopis:web:W-3' AND seq = 1")
+    details = {finding.where: finding.detail for finding in await look(shop) if finding.rule == rule}
+    assert details == {
+        "bopis:web:W-2": "message 2 ended before message 1",
+        "bopis:web:W-3": "message 1 has ended, and nothing says how",
+    }
+
+
+async def test_the_command_lists_what_is_broken_and_says_so_by_its_exit_code(
+    shop: Shop, database: OneDatabase, tmp_path: Path
+) -> None:
+    def endcap_audit() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "cli.py", "audit"],
+            cwd=ROOT,
+            env={"DATABASE_URL": database.url, "ENDCAP_HOME": str(tmp_path), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    whole = endcap_audit()
+    assert (whole.returncode, whole.stdout.strip()) == (0, f"{len(RULES)} rules hold")
+    for rule in ("movements explain every bucket", "deposits belong to open orders"):
+        await break_(shop, BREAKS[rule][0])
+    broken = endcap_audit()
+    assert broken.returncode == 1
+    assert "movements explain every bucket: S2 TEA-1 damaged: book 1, movements 0" in broken.stdout
+    assert "deposits belong to open orders: DE01: " in broken.stdout
+    assert "findings" in broken.stderr
