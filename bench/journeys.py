@@ -6,16 +6,19 @@ what was before, and so many are under way at once that nobody waits for work.
 """
 
 import asyncio
+import contextlib
+import os
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import psutil
 from temporalio.client import Client
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
@@ -124,7 +127,14 @@ class Skeletons:
     hand_over = pick
 
 
-async def drive(client: Client, journeys: Journeys, *, seconds: float, under_way: int = UNDER_WAY) -> float:
+class Driven(NamedTuple):
+    """Journeys ended a second while it went on, and how many were driven to their end in all."""
+
+    per_s: float
+    journeys: int
+
+
+async def drive(client: Client, journeys: Journeys, *, seconds: float, under_way: int = UNDER_WAY) -> Driven:
     """Journeys ended a second, over `seconds` from when the first of them have ended; all of them end."""
     before = await ended(client, journeys.kind)
     marks: list[tuple[float, int]] = []
@@ -141,7 +151,7 @@ async def drive(client: Client, journeys: Journeys, *, seconds: float, under_way
     async with asyncio.timeout(DRAIN_S):
         while await ended(client, journeys.kind) - before < begun:  # noqa: ASYNC110  the server is asked, nobody tells
             await asyncio.sleep(LOOK_S)
-    return (marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0])
+    return Driven((marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0]), begun)
 
 
 async def _live(client: Client, journeys: Journeys, group: Sequence[int]) -> None:
@@ -201,15 +211,17 @@ async def connect(server: EmbeddedTemporal) -> Client:
 
 
 @asynccontextmanager
-async def workers(database: Database, server: EmbeddedTemporal) -> AsyncIterator[None]:
-    """The product's worker and the skeleton's, each a process of its own."""
+async def workers(database: Database, server: EmbeddedTemporal) -> AsyncIterator[tuple[int, int]]:
+    """The product's worker and the skeleton's, each a process of its own; their pids."""
     async with served.folder() as logs:
         settings = served.settings_for(database, logs, temporal_address=server.address)
         async with (
-            served.running(children.worker(settings, logs)),
-            served.running(_skeleton_worker(server, logs)),
+            served.running(children.worker(settings, logs)) as ours,
+            served.running(_skeleton_worker(server, logs)) as bare,
         ):
-            yield
+            assert ours.process is not None  # both answer
+            assert bare.process is not None
+            yield ours.process.pid, bare.process.pid
 
 
 def _skeleton_worker(server: EmbeddedTemporal, logs: Path) -> Child:
@@ -229,28 +241,72 @@ def _skeleton_worker(server: EmbeddedTemporal, logs: Path) -> Child:
     return child
 
 
-async def collected(server_url: str, *, seconds: float, under_way: int = UNDER_WAY) -> list[Row]:
+class Costs:
+    """Seconds of processor time that each process of a measurement has taken, its children's included."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
+        self._before: dict[str, float] = {}
+        self.spent = dict.fromkeys(processes, 0.0)
+
+    def __enter__(self) -> None:
+        self._before = {name: _cpu_s(process) for name, process in self._processes.items()}
+
+    def __exit__(self, *_: object) -> None:
+        for name, process in self._processes.items():
+            self.spent[name] += _cpu_s(process) - self._before[name]
+
+    def each_ms(self, journeys: int) -> str:
+        return ", ".join(f"{name} {spent * 1e3 / journeys:.1f}" for name, spent in self.spent.items())
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """User's and system's, and both of children that have ended; `cpu_times` gives the four of them first."""
+    spent = sum(process.cpu_times()[:4])
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended: its parent has its time from now on
+            spent += sum(child.cpu_times()[:4])
+    return spent
+
+
+async def _postmaster(database: Database) -> int:
+    """The server's first process: the parent of the one that answers."""
+    async with database.read() as conn:
+        backend = (await conn.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+    return int(psutil.Process(backend).ppid())
+
+
+async def collected(server_url: str, *, seconds: float, under_way: int = UNDER_WAY, times: int = RUNS) -> list[Row]:
     """S7 and S7.events; one after the other, so that both meet the same machine."""
-    ours, theirs = [], []
+    ours: list[Driven] = []
+    theirs: list[Driven] = []
     async with (
         place.database(server_url, "journeys") as database,
         temporal() as server,
-        workers(database, server),
+        workers(database, server) as (worker, skeleton_worker),
         entrance(database) as put,
     ):
         client = await connect(server)
-        for run in range(RUNS):
-            theirs.append(await drive(client, Skeletons(client, f"s{run}"), seconds=seconds, under_way=under_way))
-            ours.append(await drive(client, Collected(database, put, f"j{run}"), seconds=seconds, under_way=under_way))
+        assert server.process is not None  # it answers
+        own = {"Temporal": server.process.pid, "PostgreSQL": await _postmaster(database)}
+        cost = Costs({**own, "worker and relay": worker, "intake and facts": os.getpid()})
+        bare_cost = Costs({"Temporal": server.process.pid, "worker": skeleton_worker, "client": os.getpid()})
+        for run in range(times):
+            with bare_cost:
+                theirs.append(await drive(client, Skeletons(client, f"s{run}"), seconds=seconds, under_way=under_way))
+            with cost:
+                ours.append(
+                    await drive(client, Collected(database, put, f"j{run}"), seconds=seconds, under_way=under_way)
+                )
         lengths = await events_each(client, "bopis")
-        bare = await events_each(client, "skeleton")
     note = (
-        f"{under_way} under way; a skeleton has {statistics.mean(bare):.1f} events, an order"
-        f" {statistics.mean(lengths):.1f}"
+        f"{under_way} under way; ms of processor an order: {cost.each_ms(sum(one.journeys for one in ours))}; of a"
+        f" skeleton: {bare_cost.each_ms(sum(one.journeys for one in theirs))}"
     )
-    limit = statistics.median(theirs)
+    limit = statistics.median(one.per_s for one in theirs)
     most = [float(length) for length in lengths]
+    work = "orders from intake to collected, workflow ended"
     return [
-        row("S7", "orders from intake to collected, workflow ended", ours, "orders/s", limit, note),
+        row("S7", work, [one.per_s for one in ours], "orders/s", limit, note),
         row("S7.events", "Temporal events of a collected order", most, "events", MOST_EVENTS, f"most {max(lengths)}"),
     ]

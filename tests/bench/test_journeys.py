@@ -26,7 +26,9 @@ async def test_orders_are_collected_beside_skeletons_of_the_same_shape(postgres_
     ):
         client = await journeys.connect(server)
         for one in (journeys.Skeletons(client, "s"), journeys.Collected(database, put, "j")):
-            assert await journeys.drive(client, one, seconds=0.5, under_way=2 * journeys.GROUP) > 0
+            driven = await journeys.drive(client, one, seconds=0.5, under_way=2 * journeys.GROUP)
+            assert driven.per_s > 0
+            assert driven.journeys % journeys.GROUP == 0
         ours, bare = await shape(client, "bopis"), await shape(client, "skeleton")
         lengths = await journeys.events_each(client, "bopis")
         async with database.read() as conn:
@@ -46,3 +48,13 @@ async def test_a_failed_workflow_is_an_error_and_no_figure(temporal: object) -> 
     await handle.terminate()
     with pytest.raises(RuntimeError, match="1 workflows of the kind no-such-kind have failed"):
         await journeys.ended(client, "no-such-kind")
+
+
+@pytest.mark.slow
+async def test_the_row_says_what_an_order_costs_each_process(postgres_url: str) -> None:
+    one, events = await journeys.collected(postgres_url, seconds=0.3, under_way=journeys.GROUP, times=1)
+    assert (one.id, events.id) == ("S7", "S7.events")
+    assert one.limit is not None
+    assert events.value == 17
+    for process in ("Temporal", "PostgreSQL", "worker and relay", "intake and facts", "client"):
+        assert f"{process} " in one.note
