@@ -242,7 +242,9 @@ def _skeleton_worker(server: EmbeddedTemporal, logs: Path) -> Child:
 
 
 class Costs:
-    """Seconds of processor time that each process of a measurement has taken, its children's included."""
+    """Seconds of processor time that each process of a measurement has taken, with its children's; of this process
+    alone, since the others are its children.
+    """
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
@@ -262,7 +264,9 @@ class Costs:
 
 def _cpu_s(process: psutil.Process) -> float:
     """User's and system's, and both of children that have ended; `cpu_times` gives the four of them first."""
-    spent = sum(process.cpu_times()[:4])
+    if process.pid == os.getpid():
+        return float(sum(process.cpu_times()[:2]))
+    spent = float(sum(process.cpu_times()[:4]))
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended: its parent has its time from now on
             spent += sum(child.cpu_times()[:4])
