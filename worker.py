@@ -28,7 +28,7 @@ from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
-from ledger import closures, facts, holds, negative, partitions, renewals
+from ledger import closures, facts, holds, negative, partitions, renewals, stops
 from ledger.engine import Database
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
@@ -136,6 +136,7 @@ def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], f
         (lambda: holds.sweep(database), 3.0),
         (lambda: closures.sweep(database, datetime.now(UTC)), 10.0),
         (lambda: facts.apply_all_parked(database), 10.0),
+        (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),
         (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),

@@ -75,6 +75,16 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="sale_stopped",
+        title="Promised item was stopped from sale",
+        severity="high",
+        owner_role="regional_ops",
+        runbook=(
+            "The item must not be sold, and the customer was promised some. Offer something else or the money back; "
+            "where the stop is lifted soon, the order gets the goods by itself."
+        ),
+    ),
+    CaseKind(
         kind="pick_short",
         title="Picked short",
         severity="high",

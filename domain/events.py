@@ -219,7 +219,28 @@ class LocationStatus(Body):
     reason: Name = ""
 
 
+Locations = Literal["all"] | Annotated[tuple[Code, ...], Field(min_length=1, max_length=1000)]
+
+
+class ItemStopSale(Body):
+    """An item must not be sold, at some places or everywhere."""
+
+    sku: Code
+    locations: Locations
+    reason: Name = ""
+
+
+class ItemSaleResumed(Body):
+    """It may be sold again."""
+
+    sku: Code
+    locations: Locations
+    reason: Name = ""
+
+
 FACTS: dict[str, type[Body]] = {
+    "item.stop_sale": ItemStopSale,
+    "item.sale_resumed": ItemSaleResumed,
     "location.status": LocationStatus,
     "order.shipped": OrderShipped,
     "pos.sale": PosSale,

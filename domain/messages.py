@@ -64,6 +64,7 @@ class Message(StrEnum):
     VERIFIED = "Verified"
     CUSTOMER_ARRIVED = "CustomerArrived"
     RENEWAL_ASKED = "RenewalAsked"
+    SALE_STOPPED = "SaleStopped"
     PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"

@@ -48,7 +48,17 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "shipped": frozenset({("reserved", "customer"), ("available", "customer")}),
     "sold": frozenset({("available", "customer"), ("count_pending", "customer")}),
     "returned": frozenset({("customer", "customer_returned")}),
-    "lost": frozenset({("reserved", "available"), ("reserved", "count_pending"), ("reserved", "damaged")}),
+    "lost": frozenset(
+        {
+            ("reserved", "available"),
+            ("reserved", "count_pending"),
+            ("reserved", "damaged"),
+            ("reserved", "quarantined"),
+            ("staged", "quarantined"),
+        }
+    ),
+    "quarantined": frozenset({("available", "quarantined")}),
+    "cleared": frozenset({("quarantined", "available")}),
     "suspected": frozenset({("available", "count_pending"), ("reserved", "count_pending")}),
     "damaged": frozenset({("available", "damaged"), ("reserved", "damaged"), ("staged", "damaged")}),
     # A count: what it confirms, finds and loses, and the reversal of what a late report explains.

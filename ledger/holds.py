@@ -69,8 +69,9 @@ async def _promise(tx: Transaction, source: str, wanted: HoldIn) -> Held:
         if line.location not in places:
             places[line.location] = await reference.place(tx.conn, line.location, pointer=f"/lines/{number}/location")
     items = await reference.known_items(tx.conn, (line.sku for line in wanted.lines))
+    stopped = await reference.stopped_at(tx.conn, items)
     for number, line in enumerate(wanted.lines):
-        if items[line.sku]["stop_sale"]:
+        if items[line.sku]["stop_sale"] or (line.sku, line.location) in stopped:
             raise UnsupportedItem(f"SKU {line.sku} is stopped from sale.", pointer=f"/lines/{number}/sku")
     policies = {code: await reference.policy_at(tx.conn, place, now) for code, place in places.items()}
     await tx.lock_stock((line.location, line.sku) for line in wanted.lines)

@@ -14,7 +14,17 @@ from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.closures import Period
 from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
-from ledger.tables import closed_day, entity, item, location, location_status, opening_hours, policy_document, region
+from ledger.tables import (
+    closed_day,
+    entity,
+    item,
+    item_stop,
+    location,
+    location_status,
+    opening_hours,
+    policy_document,
+    region,
+)
 
 CLOCKS_LOOK_BACK = timedelta(days=90)  # no clock that runs began before that
 
@@ -141,6 +151,14 @@ async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, RowMapp
     wanted = sorted(set(skus))
     rows = await conn.execute(select(item).where(item.c.sku.in_(wanted)))
     return {row["sku"]: row for row in rows.mappings()}
+
+
+async def stopped_at(conn: AsyncConnection, skus: Iterable[str]) -> set[tuple[str, str]]:
+    """(SKU, location) at which single items must not be sold; what is stopped everywhere is not among them."""
+    rows = await conn.execute(
+        select(item_stop.c.sku, item_stop.c.location).where(item_stop.c.sku.in_(sorted(set(skus))))
+    )
+    return {(row.sku, row.location) for row in rows}
 
 
 async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: str = "/lines") -> dict[str, RowMapping]:

@@ -51,7 +51,9 @@ async def look_for_ways_out(order: Order) -> WaysOut:
     if not order.shorts():
         options.append((10.0, _keep(order)))
     options.sort(key=lambda scored: (not scored[1].allowed, scored[0], scored[1].id))
-    found = await offering.by_link(order, [option for _, option in options])
+    found = [option for _, option in options]
+    if order.shorts():  # an order that lacks nothing is asked about by phone: a yes by link is about what is missing
+        found = await offering.by_link(order, found)
     ranked = [option.model_copy(update={"rank": rank}) for rank, option in enumerate(found, start=1)]
     return WaysOut(ranked, passed_over)
 

@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import CaseOption, PassedOver
 from ledger.tables import case_file
 
-ABOUT_WAYS_OUT = frozenset({"reservation_failure", "reservation_lost", "pick_short", "order_at_closed_place"})
+ABOUT_WAYS_OUT = frozenset(
+    {"reservation_failure", "reservation_lost", "pick_short", "sale_stopped", "order_at_closed_place"}
+)
 STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
 
 

@@ -11,6 +11,8 @@ from domain.events import (
     FACTS,
     CountEntered,
     EventOutcome,
+    ItemSaleResumed,
+    ItemStopSale,
     LocationStatus,
     OrderReference,
     OrderShipped,
@@ -18,7 +20,7 @@ from domain.events import (
     StockAdjusted,
 )
 from domain.ids import journey_id
-from ledger import adjustments, closures, goods, holds, reference
+from ledger import adjustments, closures, goods, holds, reference, stops
 from ledger.bopis import arriving, facts, handing_over, requests, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
@@ -89,6 +91,10 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         await holds.shipped(tx, caller, data, cause, at)
     elif isinstance(data, LocationStatus):
         case_id = await closures.reported(tx, data, cause, at)
+    elif isinstance(data, ItemStopSale):
+        await stops.stopped(tx, data, cause, at)
+    elif isinstance(data, ItemSaleResumed):
+        await stops.resumed(tx, data, cause, at)
     elif isinstance(data, PosSale):
         about, outcome = await _sale(tx, caller, data, cause, at)
     else:

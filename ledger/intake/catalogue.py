@@ -24,7 +24,11 @@ _REMEMBERED_DAYS = 500
 _REMEMBERED_POLICIES = 2_000
 
 _KEEP_COPY = "INSERT INTO policy_copy (id, body) VALUES ($1, $2::text::jsonb) ON CONFLICT DO NOTHING"
-_ITEMS = "SELECT sku, frozen, stop_sale FROM item WHERE sku = ANY($1::text[])"
+_ITEMS = """
+    SELECT i.sku, i.frozen, i.stop_sale,
+        (SELECT array_agg(s.location) FROM item_stop s WHERE s.sku = i.sku) AS stopped_at
+    FROM item i WHERE i.sku = ANY($1::text[])
+"""
 _PLACES = """
     SELECT l.code, l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude,
         e.currency FROM location l JOIN entity e ON e.code = l.entity WHERE l.code = ANY($1::text[])
@@ -46,6 +50,10 @@ _POLICIES = """
 class Item(NamedTuple):
     frozen: bool
     stop_sale: bool
+    stopped_at: frozenset[str] = frozenset()  # places at which it must not be sold
+
+    def is_stopped(self, location: str) -> bool:
+        return self.stop_sale or location in self.stopped_at
 
 
 class Resolved(NamedTuple):
@@ -102,7 +110,7 @@ class Catalogue:
             for sku in wanted:
                 self._items.pop(sku, None)
             for row in rows:
-                self._items[row["sku"]] = now, Item(row["frozen"], row["stop_sale"])
+                self._items[row["sku"]] = now, Item(row["frozen"], row["stop_sale"], frozenset(row["stopped_at"] or ()))
         codes = [code for code in set(places) if _is_old(self._places.get(code), oldest)]
         if codes:
             await self._load_places(conn, codes, now)

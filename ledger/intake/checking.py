@@ -57,7 +57,7 @@ def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, r
     for number, line in enumerate(order.lines):
         one = items[line.sku]
         frozen |= one.frozen
-        if one.stop_sale:
+        if one.is_stopped(where.code):
             raise UnsupportedItem(
                 f"SKU {line.sku} is stopped from sale; take it off the order.", pointer=f"/lines/{number}/sku"
             )
