@@ -18,7 +18,7 @@ log = logging.getLogger("endcap.demo")
 LOOK_AGAIN = dt.timedelta(seconds=20)
 TO_PICK = frozenset({"reserved", "picking"})
 ON_THE_SHELF = frozenset({"ready_for_pickup", "partially_collected"})
-ENDED = frozenset({"collected", "expired", "cancelled"})
+ENDED = frozenset({"collected", "shipped", "expired", "cancelled"})
 
 
 @dataclass

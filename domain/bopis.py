@@ -20,6 +20,8 @@ class BopisState(StrEnum):
     SUBSTITUTING = "substituting"
     REROUTING = "rerouting"
     SHIP_TO_STORE = "ship_to_store"
+    TO_BE_SHIPPED = "to_be_shipped"  # it goes to the customer's address instead
+    SHIPPED = "shipped"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
@@ -40,7 +42,15 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
         }
     ),
     S.RESERVED: frozenset(
-        {S.PICKING, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.PARTIALLY_COLLECTED, S.COLLECTED, S.CANCELLED}
+        {
+            S.PICKING,
+            S.READY_FOR_PICKUP,
+            S.RESERVATION_FAILED,
+            S.PARTIALLY_COLLECTED,
+            S.COLLECTED,
+            S.TO_BE_SHIPPED,
+            S.CANCELLED,
+        }
     ),
     # Back to reserved when the line that was picked is cancelled and another one is still to be picked.
     S.PICKING: frozenset(
@@ -59,6 +69,7 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.SUBSTITUTING,
             S.REROUTING,
             S.SHIP_TO_STORE,
+            S.TO_BE_SHIPPED,
             S.CANCELLED,
         }
     ),
@@ -70,6 +81,7 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.PARTIALLY_COLLECTED,
             S.COLLECTED,
             S.RESERVATION_FAILED,
+            S.TO_BE_SHIPPED,
             S.CANCELLED,
         }
     ),
@@ -86,12 +98,20 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
     ),
     S.REROUTING: frozenset({S.RESERVED, S.RESERVATION_FAILED, S.CANCELLED}),
     S.SHIP_TO_STORE: frozenset({S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}),
+    S.TO_BE_SHIPPED: frozenset(
+        {S.SHIPPED, S.COLLECTED, S.PARTIALLY_COLLECTED, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}
+    ),
+    S.SHIPPED: frozenset(),
     S.COLLECTED: frozenset(),
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),
 }
 
-FINAL = frozenset({S.COLLECTED, S.EXPIRED, S.CANCELLED})
+# Goods that have left with a carrier have left, whatever was planned.
+for _before in list(TRANSITIONS):
+    if TRANSITIONS[_before]:
+        TRANSITIONS[_before] |= {S.SHIPPED}
+FINAL = frozenset({S.COLLECTED, S.SHIPPED, S.EXPIRED, S.CANCELLED})
 TO_BE_PICKED = frozenset({S.RESERVED, S.PICKING})
 ON_THE_HOLD_SHELF = frozenset({S.READY_FOR_PICKUP, S.PARTIALLY_COLLECTED})
 ASKING_THE_CUSTOMER = frozenset({S.AWAITING_CUSTOMER, S.SUBSTITUTING})

@@ -136,6 +136,13 @@ _KINDS = (
         runbook="The customer has arrived at the curb, and nothing was handed over. Call the store.",
     ),
     CaseKind(
+        kind="shipment_overdue",
+        title="Shipment overdue",
+        severity="medium",
+        owner_role="regional_ops",
+        runbook="The order was to be sent to the customer's address and has not left. Call the warehouse.",
+    ),
+    CaseKind(
         kind="age_not_checked",
         title="Age not checked at hand-over",
         severity="medium",

@@ -202,6 +202,14 @@ class CountEntered(Body):
         return self
 
 
+class BopisShipped(OrderReference):
+    """An order that goes to the customer's address has left. `lines: null` is all that is held for it."""
+
+    lines: Annotated[tuple[ShippedLine, ...], Field(min_length=1, max_length=500)] | None = None
+    carrier: Name | None = None
+    tracking: Name | None = None
+
+
 class OrderShipped(Body):
     """Held goods have left for the customer. `lines: null` is all that is still held."""
 
@@ -250,6 +258,7 @@ FACTS: dict[str, type[Body]] = {
     "bopis.handed_over": BopisHandedOver,
     "bopis.put_away": BopisPutAway,
     "bopis.verified": BopisVerified,
+    "bopis.shipped": BopisShipped,
     "bopis.arrived": BopisArrived,
 }
 REQUESTS: dict[str, type[Body]] = {

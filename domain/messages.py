@@ -65,6 +65,7 @@ class Message(StrEnum):
     CUSTOMER_ARRIVED = "CustomerArrived"
     RENEWAL_ASKED = "RenewalAsked"
     SALE_STOPPED = "SaleStopped"
+    SHIPMENT_RECORDED = "ShipmentRecorded"
     PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"

@@ -35,12 +35,14 @@ class BopisPolicy(Part):
     window_frozen_open_days: int = Field(0, ge=0)
     reminder_open_days: tuple[int, ...] = (2, 5)
     put_away_s: int = Field(DAY_S, gt=0)
+    ship_open_s: int = Field(16 * HOUR_S, gt=0)  # from the decision to send an order until somebody asks
     arrival_s: int = Field(600, gt=0)  # from a customer's arrival at the curb until somebody asks the store
 
 
 class SourcingPolicy(Part):
-    ways: tuple[Literal["other_store", "substitute", "part", "wait", "cancel_refund"], ...] = (
+    ways: tuple[Literal["other_store", "ship_to_home", "substitute", "part", "wait", "cancel_refund"], ...] = (
         "other_store",
+        "ship_to_home",
         "substitute",
         "part",
         "wait",

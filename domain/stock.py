@@ -45,7 +45,7 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "picked": frozenset({("reserved", "staged"), ("available", "staged")}),
     "put_away": frozenset({("staged", "available"), ("staged", "damaged")}),
     "handed_over": frozenset({("staged", "customer"), ("reserved", "customer"), ("available", "customer")}),
-    "shipped": frozenset({("reserved", "customer"), ("available", "customer")}),
+    "shipped": frozenset({("reserved", "customer"), ("staged", "customer"), ("available", "customer")}),
     "sold": frozenset({("available", "customer"), ("count_pending", "customer")}),
     "returned": frozenset({("customer", "customer_returned")}),
     "lost": frozenset(

@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import postings
+from domain.bopis import FINAL
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import NotFound, StateConflict
 from domain.messages import Situation, Step
@@ -163,7 +164,7 @@ async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: 
 
 async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
     """A journey whose state is final ends with its last operation, unless something else is still to be done."""
-    if row["state"] not in ("collected", "expired", "cancelled") or row["dues"] or row["asks"]:
+    if row["state"] not in FINAL or row["dues"] or row["asks"]:
         return
     open_ones = await tx.conn.execute(
         select(func.count())

@@ -47,7 +47,9 @@ class BopisWorkflow(Journey):
                 await self.await_goods()
             case BopisState.READY_FOR_PICKUP | BopisState.PARTIALLY_COLLECTED:
                 await self.await_pickup()
-            case BopisState.COLLECTED | BopisState.EXPIRED | BopisState.CANCELLED:
+            case BopisState.TO_BE_SHIPPED:
+                await self.await_shipment()
+            case BopisState.COLLECTED | BopisState.SHIPPED | BopisState.EXPIRED | BopisState.CANCELLED:
                 await self.settle()
 
     async def await_release_by_the_source(self) -> None:
@@ -86,6 +88,10 @@ class BopisWorkflow(Journey):
 
     async def await_goods(self) -> None:
         """The goods are on their way to the place of pickup."""
+        await self.next()
+
+    async def await_shipment(self) -> None:
+        """A carrier takes it to the customer's address. Due: somebody asks why it has not left."""
         await self.next()
 
     async def await_pickup(self) -> None:

@@ -32,7 +32,7 @@ RULES: dict[str, str] = {
                     coalesce((SELECT sum(p.captured_minor - p.refund_requested_minor) FROM payment p
                               WHERE p.journey_id = g.id), 0) AS captured,
                     coalesce((SELECT sum(x.debit_minor) FROM journal e JOIN journal_line x ON x.journal_id = e.id
-                              WHERE e.journey_id = g.id AND e.event = 'bopis.handed_over'
+                              WHERE e.journey_id = g.id AND e.event IN ('bopis.handed_over', 'bopis.shipped')
                                 AND x.account = 'customer_deposits'), 0) AS earned,
                     0 AS refunded
                 FROM journey g

@@ -153,6 +153,19 @@ async def handed_over_unpaid(order: Order, at: datetime) -> case.CaseRef:
     )
 
 
+async def shipment_overdue(order: Order, at: datetime) -> case.CaseRef:
+    """An order that was to be sent has not left."""
+    return await _open(
+        order,
+        "shipment_overdue",
+        at,
+        text=f"Order {order.row['key']} has not left {order.place.name}.",
+        options=(CaseOption(id="acknowledge", label="The warehouse was called", rank=1),),
+        facts={"units": sum(line["reserved"] + line["staged"] for line in order.lines.values())},
+        value_at_risk_minor=value_of(order),
+    )
+
+
 async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
     """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
     return await _open(

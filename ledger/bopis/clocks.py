@@ -1,17 +1,17 @@
 """The clocks of an order: which run in its state, and where they go when its place closes or opens."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from domain import bopis, closures
-from domain.calendars import OpeningHours
+from domain.calendars import OpeningHours, add_open_time
 from ledger.reference import Place
 
 if TYPE_CHECKING:
     from ledger.bopis.order import Order
 
 # Which calendar a clock runs on, by the beginning of its name; what is not listed runs on real time.
-_STAFF = ("pick", "verify", "arrived", "put_away")
+_STAFF = ("pick", "verify", "ship", "arrived", "put_away")
 _CUSTOMER = ("window",)
 
 
@@ -28,6 +28,10 @@ async def run(order: "Order", before: str, at: datetime) -> None:
             await _start_window(order, at)
     elif state != bopis.BopisState.PLACED:
         order.drop_dues("pick", "window", "arrived")
+        if state != bopis.BopisState.TO_BE_SHIPPED:
+            order.drop_dues("ship")
+        elif before != state:
+            start_shipment(order, at)
         if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):
             order.drop_dues("verify")
 
@@ -38,6 +42,12 @@ async def start_pick(order: "Order", at: datetime) -> None:
     due = bopis.pick_due(at, None, order.policy.bopis, order.place.staff_hours)
     for name, when in bopis.nag_dues(at, due, order.policy.bopis).items():
         order.due(name, when)
+
+
+def start_shipment(order: "Order", at: datetime) -> None:
+    """The order has to leave within this open time of the place that sends it."""
+    span = timedelta(seconds=order.policy.bopis.ship_open_s)
+    order.due("ship", add_open_time(at, span, order.place.staff_hours))
 
 
 async def _start_window(order: "Order", at: datetime) -> None:

@@ -37,7 +37,7 @@ def promisable(order: Order, location: str, sku: str) -> int:
 def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[str, str]]:
     """The stock rows that an option touches beyond the order's own."""
     option_id = option_id.removeprefix(offering.BY_LINK)
-    if option_id.startswith("other_store"):
+    if option_id.startswith(("other_store", "ship_to_home")):
         return [(str(parameters["location"]), line["sku"]) for line in order.lines.values()]
     if option_id == "substitute":
         return [(order.location, str(sku)) for name, sku in parameters.items() if name.startswith("line:")]
@@ -54,7 +54,26 @@ async def apply(order: Order, option_id: str, parameters: Parameters, cause: str
 
 async def _other_store(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
     target = await reference.place(order.tx.conn, str(parameters["location"]))
-    why = order.cause(cause, at)
+    _move_as_a_whole(order, target, order.cause(cause, at))
+    await order.settle(at)
+    await clocks.start_pick(order, at)
+    await order.mail_customer("order_moved", cause, at)
+    return f"The order moved to {target.name}; all units are reserved there."
+
+
+async def _ship_to_home(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    if not order.row["detail"].get("has_address"):
+        raise NothingOffered("There is no address to send it to.")
+    source = await reference.place(order.tx.conn, str(parameters["location"]))
+    _move_as_a_whole(order, source, order.cause(cause, at))
+    order.row["detail"]["ship_to_home"] = True
+    await order.settle(at)
+    await order.mail_customer("order_to_be_shipped", cause, at)
+    return f"{source.name} sends the order to the customer's address; all units are reserved there."
+
+
+def _move_as_a_whole(order: Order, target: reference.Place, why: Cause) -> None:
+    """Promise every open unit at another place instead. Raises `NothingOffered` where that cannot be any more."""
     wanted: dict[str, int] = {}
     for line in order.lines.values():
         wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
@@ -66,13 +85,10 @@ async def _other_store(order: Order, parameters: Parameters, cause: str, at: dat
         raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
     _release_reserved(order, why)
     order.row["detail"].setdefault("moved_from", []).append(order.location)
+    order.row["detail"].pop("ship_to_home", None)
     order.row["location"], order.row["region"], order.place = target.code, target.region, target
     for line in order.lines.values():
         _reserve(order, line, order.open_quantity(line), why)
-    await order.settle(at)
-    await clocks.start_pick(order, at)
-    await order.mail_customer("order_moved", cause, at)
-    return f"The order moved to {target.name}; all units are reserved there."
 
 
 def _release_reserved(order: Order, why: Cause, line_ids: list[str] | None = None) -> None:
@@ -259,6 +275,7 @@ def _money(order: Order, amount_minor: int) -> str:
 
 APPLY: dict[str, Apply] = {
     "other_store": _other_store,
+    "ship_to_home": _ship_to_home,
     "substitute": _substitute,
     "part": _part,
     "wait": _wait,

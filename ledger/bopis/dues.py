@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger.bopis import asking, cases, decisions, verifying
+from ledger.bopis import asking, cases, clocks, decisions, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -49,6 +49,10 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
     if due == "arrived" and state in ON_THE_HOLD_SHELF:
         ref = await cases.customer_waiting(order, at)
         return f"The customer waits outside and nothing is handed over; case {ref.id}."
+    if due == "ship" and state is BopisState.TO_BE_SHIPPED:
+        ref = await cases.shipment_overdue(order, at)
+        clocks.start_shipment(order, at)
+        return f"The order has not left; case {ref.id} asks."
     if due == "put_away":
         return await _put_away_overdue(order, at)
     if due == "offer":

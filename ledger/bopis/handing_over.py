@@ -18,7 +18,7 @@ from ledger.bopis.order import Order
 from ledger.shelf import Cause
 from ledger.tables import item, person_note
 
-Reporter = Literal["store", "till"]
+Reporter = Literal["store", "till", "carrier"]
 
 
 async def handed_over(order: Order, data: BopisHandedOver, cause: str, at: datetime) -> str:
@@ -36,11 +36,16 @@ async def rung_up(order: Order, quantities: Mapping[str, int], cause: str, at: d
     return await _reported(order, BopisHandedOver(lines=lines, actor="till"), "till", cause, at)
 
 
+async def sent(order: Order, lines: tuple[HandedLine, ...], carrier: str | None, cause: str, at: datetime) -> str:
+    """Units of an order have left with a carrier: earned and taken out of stock as a hand-over is."""
+    return await _reported(order, BopisHandedOver(lines=lines, actor=carrier or "carrier"), "carrier", cause, at)
+
+
 async def _reported(order: Order, data: BopisHandedOver, reporter: Reporter, cause: str, at: datetime) -> str:
     await order.lock_cases()
     await order.lock_goods()
     why = order.cause(cause, at)
-    after_close = order.is_final
+    after_close, is_sent = order.is_final, reporter == "carrier"
     told = _told(order, data, after_close=after_close)
     refused: dict[str, int] = {}
     for given in data.lines or ():
@@ -60,16 +65,17 @@ async def _reported(order: Order, data: BopisHandedOver, reporter: Reporter, cau
         await _hand_over_after_close(order, handed, cause, why)
         await cases.fact_after_close(order, detail, cause, at)
     elif not after_close and not is_echo:
-        await _check_age(order, data, handed, cause, at)
+        if reporter != "carrier":  # whoever delivers it looks at the age
+            await _check_age(order, data, handed, cause, at)
         if handed and await money.is_declined(order):
             await cases.handed_over_unpaid(order, at)
-        await _hand_over(order, handed, refused, cause, why)
+        await _hand_over(order, handed, refused, cause, why, event="shipped" if is_sent else "handed_over")
     if data.proof is not None and data.proof.name:
         who = f"{data.proof.name}{f' ({data.proof.relation})' if data.proof.relation else ''}"
         await order.tx.conn.execute(insert(person_note).values(subject=order.id, author=data.actor, text=who))
-    await steps.note(order.tx, order.id, "handed_over", cause, detail, at, actor=data.actor)
+    await steps.note(order.tx, order.id, "shipped" if is_sent else "handed_over", cause, detail, at, actor=data.actor)
     await order.save(at)
-    order.tx.tell(order.id, Message.HAND_OVER_RECORDED)
+    order.tx.tell(order.id, Message.SHIPMENT_RECORDED if is_sent else Message.HAND_OVER_RECORDED)
     return detail
 
 
@@ -93,10 +99,14 @@ def _what_is_new(order: Order, reporter: Reporter, told: Mapping[str, int], *, i
     is taken once. Where no lines are named, `told` is what nobody has told of yet.
     """
     counts = order.row["detail"].setdefault("handed_over", {})
-    new = {}
+    new: dict[str, int] = {}
     for line_id, quantity in told.items():
         line = order.line(line_id)
         by = counts.setdefault(line_id, {"store": line["collected"], "till": 0})
+        if reporter == "carrier":  # what a carrier has is nothing that a store or a till tells of
+            counts[line_id] = {name: count + quantity for name, count in by.items()}
+            new |= {line_id: quantity} if quantity else {}
+            continue
         before = max(by.values())
         by[reporter] = quantity + (before if is_all else by[reporter])
         if max(by.values()) > before:
@@ -108,6 +118,9 @@ def _sentence(data: BopisHandedOver, handed: Mapping[str, int], reporter: Report
     if is_echo:
         other = "till" if reporter == "store" else "store"
         return f"The {reporter} reports the hand-over, too; the {other} had told of it, and nothing is counted twice."
+    if reporter == "carrier":
+        carrier = "" if data.actor == "carrier" else f" with {data.actor}"
+        return f"{units(sum(handed.values()))} sent to the customer{carrier}."
     proof = data.proof
     against = f" against {proof.kind}" if proof is not None else ""
     checked = ", age checked" if proof is not None and proof.id_checked else ""
@@ -128,14 +141,16 @@ async def _check_age(order: Order, data: BopisHandedOver, handed: Mapping[str, i
         await cases.age_not_checked(order, names, cause, at)
 
 
-async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause) -> None:
+async def _hand_over(
+    order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause, *, event: str
+) -> None:
     costs = await reference.unit_costs(
         order.tx.conn, order.row["entity"], (str(order.lines[line_id]["sku"]) for line_id in handed)
     )
     for line_id, quantity in handed.items():
-        _draw(order, order.lines[line_id], quantity, costs, why)
+        _draw(order, order.lines[line_id], quantity, costs, why, event)
     if handed:
-        await money.earn(order, handed, cause, why.at)
+        await money.earn(order, handed, cause, why.at, event=f"bopis.{event}")
     sent_back = {line_id: quantity for line_id, quantity in refused.items() if quantity}
     for line_id, quantity in sent_back.items():
         line = order.lines[line_id]
@@ -161,7 +176,9 @@ async def _hand_over(order: Order, handed: dict[str, int], refused: dict[str, in
         await order.end_asks("the order was collected", why.at)
 
 
-def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, int], why: Cause) -> None:
+def _draw(
+    order: Order, line: dict[str, Any], quantity: int, costs: dict[str, int], why: Cause, event: str = "handed_over"
+) -> None:
     """Take units from the hold shelf, then from what is promised, then from the shelf: they have left, wherever they
     stood.
     """
@@ -172,7 +189,7 @@ def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, in
         part_wanted = min(left, line[part_name])
         for held, part in order.shift(str(line["line_id"]), part_name, "committed", part_wanted):
             order.tx.shelf.move(
-                "handed_over",
+                event,
                 sku,
                 part,
                 (held["location"], part_name),
@@ -188,7 +205,7 @@ def _draw(order: Order, line: dict[str, Any], quantity: int, costs: dict[str, in
         place = order.location
         order.take_unpromised(sku)
         order.tx.shelf.move(
-            "handed_over",
+            event,
             sku,
             left,
             (place, "available"),

@@ -13,6 +13,8 @@ from ledger.journal import Entry
 from ledger.tables import case_file, journal, journal_line, payment, payment_operation
 from ledger.transaction import Rank
 
+EARNING = ("bopis.handed_over", "bopis.shipped")  # the events that turn a deposit into revenue
+
 
 def _share(sale: dict[str, Any], column: str, quantity: int) -> int:
     before = sale["handed_over"] + sale["refunded_quantity"]
@@ -36,7 +38,9 @@ def part_of_tax(sale: dict[str, Any], quantity: int) -> int:
     return part_of(sale["tax_minor"], sale["quantity"], before, quantity)
 
 
-async def earn(order: Order, handed: dict[str, int], cause: str, at: datetime) -> dict[str, int]:
+async def earn(
+    order: Order, handed: dict[str, int], cause: str, at: datetime, *, event: str = "bopis.handed_over"
+) -> dict[str, int]:
     """Post revenue, tax and cost of units that were handed over; returns the cost of each line in minor units.
 
     Charges are earned with the first hand-over.
@@ -68,7 +72,7 @@ async def earn(order: Order, handed: dict[str, int], cause: str, at: datetime) -
         sale["handed_over"] += quantity
         sale["cost_minor"] += cost
         cost_by_line[line_id] = cost
-    order.tx.post(entry(order, "bopis.handed_over", cause, lines, at))
+    order.tx.post(entry(order, event, cause, lines, at))
     return cost_by_line
 
 
@@ -211,7 +215,7 @@ async def _earned(order: Order) -> int:
     about_to_be = sum(
         line.debit_minor
         for posted in order.tx.entries
-        if posted.event == "bopis.handed_over" and posted.journey_id == order.id
+        if posted.event in EARNING and posted.journey_id == order.id
         for line in posted.lines
         if line.account == "customer_deposits"
     )
@@ -220,7 +224,7 @@ async def _earned(order: Order) -> int:
         .join(journal, journal.c.id == journal_line.c.journal_id)
         .where(
             journal.c.journey_id == order.id,
-            journal.c.event == "bopis.handed_over",
+            journal.c.event.in_(EARNING),
             journal_line.c.account == "customer_deposits",
         )
     )

@@ -106,7 +106,7 @@ def _lost_its_reason(order: "Order", row: RowMapping) -> str:
         return "what is missing has changed"
     if any(hold["doubted_at"] is not None for hold in held(order)):
         return "what we offered was sold meanwhile"
-    if row["way"].startswith("other_store") and order.goods_have_moved():
+    if row["way"].startswith(("other_store", "ship_to_home")) and order.goods_have_moved():
         return "the store has begun to prepare your order"
     if row["state"] == "accepted" and not order.row["asks"].get("approval_id"):
         return "the order was changed"

@@ -157,12 +157,16 @@ class Order(Goods):
         if self.shorts():
             asking = BopisState(self.row["state"]) in bopis.ASKING_THE_CUSTOMER and self.row["asks"].get("offer_id")
             return BopisState(self.row["state"]) if asking else BopisState.RESERVATION_FAILED
+        if self.row["detail"].get("ship_to_home") and any(line["reserved"] or line["staged"] for line in lines):
+            return BopisState.TO_BE_SHIPPED
         if any(line["reserved"] for line in lines):
             started = collected or any(line["staged"] for line in lines)
             return BopisState.PICKING if started else BopisState.RESERVED
         if any(line["staged"] for line in lines):
             return BopisState.PARTIALLY_COLLECTED if collected else BopisState.READY_FOR_PICKUP
-        return BopisState.COLLECTED if collected else BopisState.CANCELLED
+        if collected:
+            return BopisState.SHIPPED if self.row["detail"].get("shipments") else BopisState.COLLECTED
+        return BopisState.CANCELLED
 
     async def settle(self, at: datetime) -> None:
         """Go where the quantities lead, set the due instants of that state, and close when nothing is left to do."""

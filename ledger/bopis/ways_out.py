@@ -14,6 +14,7 @@ from ledger import reference
 from ledger.bopis import offering
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
+from ledger.bopis.shipping import ship_to_home
 from ledger.bopis.sourcing import other_stores
 from ledger.tables import item, journey, location, stock, substitute
 from ledger.transaction import Transaction
@@ -46,6 +47,8 @@ async def look_for_ways_out(order: Order) -> WaysOut:
         if way == "other_store":
             stores, passed_over = await other_stores(order)
             options += stores
+        elif way == "ship_to_home":
+            options += await ship_to_home(order)
         elif order.shorts() or way == "cancel_refund":
             options += await finders[way](order)
     if not order.shorts():

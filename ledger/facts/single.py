@@ -21,7 +21,7 @@ from domain.events import (
 )
 from domain.ids import journey_id
 from ledger import adjustments, closures, goods, holds, reference, stops
-from ledger.bopis import arriving, facts, handing_over, requests, verifying
+from ledger.bopis import arriving, facts, handing_over, requests, shipped, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
@@ -38,6 +38,7 @@ ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
     "bopis.handed_over": handing_over.handed_over,
     "bopis.put_away": facts.put_away,
+    "bopis.shipped": shipped.shipped,
     "bopis.verified": verifying.verified,
     "bopis.arrived": arriving.arrived,
     "bopis.cancelled": requests.cancelled,
