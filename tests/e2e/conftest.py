@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -74,8 +75,9 @@ class Site:
         return self._step(journey_id, occurrence=str(decision), decision_id=decision)
 
 
-@pytest.fixture
-async def site(settings: Settings, retailer: ledger.engine.Database, accounts: None) -> AsyncIterator[Site]:
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[str]:
+    """The application behind a real server; gives its address."""
     from web.app import create_app
 
     port = free_port()
@@ -87,9 +89,15 @@ async def site(settings: Settings, retailer: ledger.engine.Database, accounts: N
         if running.done():
             await running
         await asyncio.sleep(0.02)  # between two looks whether it listens
-    yield Site(f"http://127.0.0.1:{port}", retailer)
+    yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await running
+
+
+@pytest.fixture
+async def site(settings: Settings, retailer: ledger.engine.Database, accounts: None) -> AsyncIterator[Site]:
+    async with served(settings) as url:
+        yield Site(url, retailer)
 
 
 @pytest.fixture(params=[True, False], ids=["htmx", "no-script"])
