@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 from domain.orders import BopisOrder
 from ledger import facts, intake
 from ledger.audit import audit
+from ledger.journeys import skip_time
 from ledger.people import Caller
-from tests.shop import TEA
+from tests.ledger.books import assert_books_agree
+from tests.ledger.counting import Count
+from tests.ledger.offers import OOLONG, Asked, with_substitute
+from tests.ledger.offers import line as of_tea
+from tests.shop import ADA, TEA
 
 if TYPE_CHECKING:
     from tests.workflows.hub import Hub
@@ -104,3 +109,88 @@ class TestTheLastUnitOfADress:
         assert [await shop.value(paid_back, id=one) for one in (web, market)] == [0, 1_500]
         async with shop.database.read() as conn:
             assert await audit(conn) == []
+
+
+class TestNotOnTheShelfASubstituteOfferedFoundByTheCount:
+    """Bought for today; the picker finds an empty shelf; the customer is offered another tea; a count finds the tea."""
+
+    async def _asked(self, hub: Hub) -> Asked:
+        await with_substitute(hub.shop)
+        order = await hub.shop.order(2, lines=[of_tea(2)])
+        await hub.until(order, "reserved")
+        await hub.shop.report("bopis.picked", journey_id=order, picker="p1", lines=[_line(0, reason="not_in_stock")])
+        await hub.until(order, "substituting")
+        return Asked(hub.shop, order)
+
+    async def _found(self, hub: Hub) -> Count:
+        """Somebody counts what the picker could not find: all five are there."""
+        count = await Count.newest(hub.shop)
+        await hub.until(count.id, "scheduled")
+        await count.enter((TEA, 5))
+        await hub.ended(count.id)
+        return count
+
+    async def _collect(self, hub: Hub, order: str, **quantities: int) -> None:
+        lines = [{"line_id": line_id, "quantity": quantity} for line_id, quantity in quantities.items()]
+        await hub.shop.report("bopis.picked", journey_id=order, picker="p1", lines=lines)
+        await hub.until(order, "ready_for_pickup")
+        await hub.shop.report("bopis.handed_over", journey_id=order, actor="p1", lines=None)
+        await hub.ended(order)
+
+    async def _shelf(self, hub: Hub, sku: str) -> tuple[int, int, int]:
+        """(available, reserved, count pending) at the store."""
+        row = "SELECT array[available, reserved, count_pending] FROM stock WHERE location = 'S1' AND sku = :sku"
+        found = await hub.shop.value(row, sku=sku)
+        return found[0], found[1], found[2]
+
+    async def test_found_while_the_customer_thinks_the_question_is_withdrawn(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await self._asked(hub)
+            assert await self._shelf(hub, TEA) == (0, 0, 5)
+            assert await self._shelf(hub, OOLONG) == (8, 2, 0)
+            await self._found(hub)
+            await hub.until(order.journey, "reserved")
+            assert await order.value("state") == "withdrawn"
+            assert await self._shelf(hub, OOLONG) == (10, 0, 0)
+            await self._collect(hub, order.journey, **{"1": 2})
+            assert (await order.mails())[:2] == ["offer_made", "offer_withdrawn"]
+        assert await self._shelf(hub, TEA) == (3, 0, 0)
+        await assert_books_agree(hub.shop.database)
+
+    async def test_found_after_the_customer_agreed_the_substitute_stands(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await self._asked(hub)
+            await order.answer("accept")
+            await hub.until(order.journey, "reserved")
+            await self._found(hub)
+            lines = await hub.shop.value(
+                "SELECT json_object_agg(line_id, reserved) FROM journey_line WHERE journey_id = :id AND reserved > 0",
+                id=order.journey,
+            )
+            assert list(lines.values()) == [2]
+            await self._collect(hub, order.journey, **lines)
+        assert await self._shelf(hub, TEA) == (5, 0, 0)
+        assert await self._shelf(hub, OOLONG) == (8, 0, 0)
+        await assert_books_agree(hub.shop.database)
+
+    async def test_declined_the_money_goes_back_and_what_is_found_is_for_others(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await self._asked(hub)
+            await order.answer("leave_out")
+            await hub.until(order.journey, "cancelled")
+            await hub.ended(order.journey)
+            await self._found(hub)
+        assert await hub.shop.value("SELECT refunded_minor FROM payment") == 3_000
+        assert await self._shelf(hub, TEA) == (5, 0, 0)
+        assert await self._shelf(hub, OOLONG) == (10, 0, 0)
+        await assert_books_agree(hub.shop.database)
+
+    async def test_silence_ends_in_the_orders_own_fallback(self, hub: Hub) -> None:
+        async with hub.worker():
+            order = await self._asked(hub)
+            await skip_time(hub.shop.database, order.journey, ADA, seconds=2 * 3600 + 60, via="test")
+            await hub.until(order.journey, "cancelled")
+            await hub.ended(order.journey)
+        assert await order.value("state") == "expired"
+        assert await hub.shop.value("SELECT refunded_minor FROM payment") == 3_000
+        await assert_books_agree(hub.shop.database)
