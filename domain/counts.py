@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from domain.count import REASONS
 from domain.errors import Malformed
-from domain.events import CountEntry
 from domain.orders import Body, Code, Instant, Name
 
 
@@ -24,16 +23,6 @@ class NewCount(Body):
         """Raise `Malformed` for a due instant that has passed."""
         if self.due_at is not None and self.due_at <= now:
             raise Malformed("The count would be due before it is asked for; choose a later time.", pointer="/due_at")
-
-
-class EntriesIn(Body):
-    """Figures of one device. `session` is its own word for itself; `take_over` makes it the one that counts."""
-
-    session: Code
-    counter: Code
-    lines: Annotated[tuple[CountEntry, ...], Field(max_length=1_000)] = ()
-    submit: bool = False
-    take_over: bool = False
 
 
 class CountCancel(Body):

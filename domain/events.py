@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator
 
 from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Instant, Minor, Name, Quantity
@@ -180,26 +180,29 @@ class CountEntry(Body):
     bucket: Literal[NAMED_BUCKETS] | None = None  # type: ignore[valid-type]  # a tuple of literals, spelt once
 
 
-class CountEntered(Body):
+class Figures(Body):
     """What was counted on one device. `session` is the device's own word for itself; another one is refused until it
     takes the count over. `submit` ends the session.
     """
 
-    count_id: Annotated[str, Field(min_length=1, max_length=200)]
     session: Code
     counter: Code
     lines: Annotated[tuple[CountEntry, ...], Field(max_length=1000)] = ()
     submit: bool = False
     take_over: bool = False
 
-    @model_validator(mode="after")
-    def _each_line_once(self) -> "CountEntered":
-        places = [(line.sku, line.bucket) for line in self.lines]
-        if len(set(places)) < len(places):
+    @field_validator("lines")
+    @classmethod
+    def _each_line_once(cls, lines: tuple[CountEntry, ...]) -> tuple[CountEntry, ...]:
+        if len({(line.sku, line.bucket) for line in lines}) < len(lines):
             raise ValueError("a SKU appears twice; send one figure for it")
-        if not self.lines and not self.submit and not self.take_over:
-            raise ValueError("there is nothing in it: send lines, or submit")
-        return self
+        return lines
+
+
+class CountEntered(Figures):
+    """Figures, and the count that they are of."""
+
+    count_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class BopisShipped(OrderReference):

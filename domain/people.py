@@ -39,6 +39,10 @@ DECIDING_ROLES = frozenset(
 HANDLING_ROLES = frozenset({"store_associate", "store_manager"})
 
 
+# Who may count, and have something counted: whoever decides, and whoever works at the shelf.
+COUNTING_ROLES = DECIDING_ROLES | HANDLING_ROLES
+
+
 class Grant(NamedTuple):
     """A role within a scope; an empty word means everywhere."""
 

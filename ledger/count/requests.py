@@ -26,6 +26,8 @@ from ledger.people import Caller
 from ledger.tables import journey
 from ledger.transaction import Transaction
 
+type Find = Callable[[Transaction], Awaitable[str]]  # the count that is meant; raises `NotFound`
+
 CANCELLABLE = frozenset({CountState.SCHEDULED, CountState.IN_PROGRESS, CountState.RECOUNT, CountState.SUBMITTED})
 
 
@@ -101,7 +103,7 @@ async def enter(tx: Transaction, count_id: str, source: str, data: CountEntered,
 
 async def record(
     database: Database,
-    find_it: Callable[[Transaction], Awaitable[str]],
+    find_it: Find,
     source: str,
     data: CountEntered,
     *,
@@ -144,7 +146,7 @@ def saved(sheet: Sheet, at: datetime) -> EntriesAnswer:
 
 async def cancel(
     database: Database,
-    find_it: Callable[[Transaction], Awaitable[str]],
+    find_it: Find,
     *,
     reason: str,
     actor: str,

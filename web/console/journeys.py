@@ -90,7 +90,9 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 async def show_one(
     request: Request, person: Person, journey_id: str, *, refused: DomainError | None = None
 ) -> Response:
-    """The page of one order. Raises `NotFound`, also for an order of another region."""
+    """The page of one order. Raises `NotFound`, also for an order of another region. A count has a page of its own."""
+    if journey_id.startswith("count:"):
+        return see(request, f"/console/counts/{journey_id}")
     async with database_of(request).read() as conn:
         order = await journey_detail(conn, person, journey_id)
         customer = await journey_customer(conn, person, journey_id)

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.reads.counts import to_count
 from ledger.reads.store import FloorOrder, StorePlace, Task, counts, orders_for, stores_of
-from web.pages import ConsoleRoute, page, path
+from web.pages import ConsoleRoute, address, page, path
 from web.sessions import SignedIn, database_of
 from web.store.floor import floor_of
 
@@ -28,10 +29,12 @@ async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
     """The kinds of work of a store, the most urgent first. Another kind of work adds its line here."""
     found = await counts(conn, place)
     base = f"/store/{path(place.code)}"
+    counting = address("/console/counts", {"location": place.code})
     return [
         Tile("Verify", found["verify"], f"{base}/pick#verify", "the till may have sold a promised unit"),
         Tile("Pick", found["pick"], f"{base}/pick", "orders to bring to the hold shelf"),
         Tile("Hand over", found["hand_over"], f"{base}/hand-over", "orders that wait for their customer"),
+        Tile("Count", await to_count(conn, place.code), counting, "shelves whose book is in doubt, and today's sheet"),
         Tile("Put away", found["put_away"], f"{base}/put-away", "goods that nobody will collect"),
     ]
 
