@@ -55,6 +55,8 @@ def subject_words(subject: str) -> str:
     """
     if subject.startswith("bopis:") and subject.count(":") >= 2:
         return f"Order {parse_journey_id(subject.split('|', 1)[0]).key}"
+    if subject.startswith("count:") and subject.count(":") >= 2:
+        return f"Count {parse_journey_id(subject).key}"
     source, _, rest = subject.partition("|")
     code, found, detail = rest.partition("|")
     if found:

@@ -79,7 +79,7 @@ async def _order_of(
     conn: AsyncConnection, person: Person, case: CaseDetail
 ) -> tuple[JourneyDetail | None, CustomerView | None]:
     """The order that a case is about; none where it has moved to a place that this person does not see."""
-    if case.journey_id is None:
+    if case.journey_id is None or case.journey_id.startswith("count:"):
         return None, None
     try:
         order = await journey_detail(conn, person, case.journey_id)
@@ -245,6 +245,7 @@ async def decide(
     note: Annotated[str, Form(max_length=MAX_FORM)] = "",
     version: Annotated[int | None, Form()] = None,
     confirmed: Annotated[list[str], Form()] = [],  # noqa: B006
+    choice: Annotated[list[str], Form()] = [],  # noqa: B006
     shown: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
     """Record a decision: the option, the statements it asks for, the version of the case that the person saw.
@@ -260,13 +261,14 @@ async def decide(
         if shown and seen(chosen) not in shown:
             raise StaleVersion(f"“{chosen.label}” is not what it was when you opened this page; look at it again.")
         check_confirmed(chosen, confirmed)
-        parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True)}
+        parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True), **chosen_words(chosen, choice)}
         await cases.decide(
             database, case_id, person, option_id=chosen.id, parameters=parameters, note=written(note), version=version,
             via="console",
         )  # fmt: skip
 
-    return await act(request, person, case_id, work, draft={"option": option, "note": note, "confirmed": confirmed})
+    draft = {"option": option, "note": note, "confirmed": confirmed, "choice": choice}
+    return await act(request, person, case_id, work, draft=draft)
 
 
 def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:
@@ -284,6 +286,18 @@ def check_confirmed(option: CaseOption, confirmed: list[str]) -> None:
     missing = [words(name) for name in option.confirms if f"{option.id}#{name}" not in confirmed]
     if missing:
         raise Malformed(f"“{option.label}” needs your word for this first: {'; '.join(missing)}.")
+
+
+def chosen_words(option: CaseOption, choice: list[str]) -> dict[str, str]:
+    """What was chosen along with an option, by parameter. Raises `Malformed` where something is still to be chosen."""
+    found = {
+        name: word for name, words_of_it in option.choices.items() for word in words_of_it
+        if f"{option.id}#{name}#{word}" in choice
+    }  # fmt: skip
+    missing = [words(name).lower() for name in option.choices if name not in found]
+    if missing:
+        raise Malformed(f"“{option.label}” needs the {', '.join(missing)} as well; choose it below the way out.")
+    return found
 
 
 def read_local(text: str, zone: str) -> datetime:
