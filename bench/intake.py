@@ -135,13 +135,20 @@ async def _one_order(database: Database, *, hot: bool) -> str | None:
     return await _script(database, [place.order(key, SKU)], sku=f"'{place.sku(0)}'" if hot else _ANY_SKU)
 
 
-async def batches(database: Database, *, scripts: int = 8, lines: int = 1) -> list[str]:
-    """Several batches of orders for SKUs by chance, each a script of its own; empty where there can be none."""
+async def batches(database: Database, *, scripts: int = 16, lines: int = 1) -> list[str]:
+    """Several batches of orders, each a script of its own; empty where there can be none.
+
+    Each draws from SKUs of its own, as the lanes of one process never want the same row: with rows in common, clients
+    of pgbench would wait for each other where the product does not.
+    """
     made = []
+    share = place.SKUS // scripts
     for number in range(scripts):
         dice = Random(f"batch{number}")  # noqa: S311  which SKU is asked for
         wanted = [
-            place.order(f"{KEY}-{number}-{n}", *map(place.sku, dice.sample(range(place.SKUS), lines)))
+            place.order(
+                f"{KEY}-{number}-{n}", *(place.sku(number * share + one) for one in dice.sample(range(share), lines))
+            )
             for n in range(BATCH)
         ]
         script = await _script(database, wanted, sku=None)

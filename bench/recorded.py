@@ -15,7 +15,7 @@ KEY, SKU, UID = "ZKEYZ", "ZSKUZ", "ZUIDZ"
 _CUSTOMER = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?=[0-9a-f]{24}(?![0-9a-f]))")
 _PARAMETER = re.compile(r"\$(\d+)")
 _SETTING = re.compile(r"^\s*(BEGIN|COMMIT|SET|NOTIFY)\b")
-_COLON = "¦"  # pgbench takes every colon before a word for a variable, in strings too
+_COLON = "\\x3a"  # pgbench takes every colon before a word for a variable, in strings too
 
 
 class Recording:
@@ -92,10 +92,8 @@ class Recording:
     @staticmethod
     def _expression(value: str, sku: str | None) -> str:
         value = _CUSTOMER.sub(UID, value)
-        quoted = value.replace("'", "''").replace(":", _COLON)
-        expression = f"'{quoted}'::text"
-        if ":" in value:
-            expression = f"translate({expression}, '{_COLON}', chr(58))"
+        quoted = value.replace("\\", "\\\\").replace("'", "''").replace(":", _COLON)
+        expression = f"E'{quoted}'::text"
         if KEY in value:
             expression = f"replace({expression}, '{KEY}', :n::text)"
         if UID in value:
