@@ -179,7 +179,7 @@ async def reserve(server_url: str, *, seconds: float, wanted: Collection[str]) -
             rows.append(row("S2", "reserve, one hot SKU", hot, "orders/s", load and load.per_s, note))
         if "S3" in wanted:
             scripts = await batches(database)
-            load = await pgbench.best(database.url, scripts, seconds=pg, clients=(1, 2, 4)) if scripts else None
+            load = await pgbench.best_apart(database.url, scripts, seconds=pg) if scripts else None
             note = f"pgbench, {BATCH}-order batches, {load.clients} clients" if load else _NO_LIMIT
             rows.append(
                 row(

@@ -45,7 +45,7 @@ def bodies(number: int, *, seed: str, mark: str = "") -> list[dict[str, Any]]:
 async def statements(database: Database, *, seconds: float) -> pgbench.Load:
     """What PostgreSQL does of batches of three-line orders; `per_s` counts batches."""
     scripts = await batches(database, lines=LINES)
-    return await pgbench.best(database.url, scripts, seconds=max(int(seconds / 2), 1), clients=(1, 2, 4))
+    return await pgbench.best_apart(database.url, scripts, seconds=max(int(seconds / 2), 1))
 
 
 async def one_by_one(server_url: str, *, seconds: float) -> list[Row]:
