@@ -331,7 +331,10 @@ _JOURNEYS = """
     SELECT j.key, j.state, j.location,
         (SELECT jsonb_object_agg(l.line_id, jsonb_build_array(l.ordered, l.reserved, l.staged, l.collected, l.cancelled,
             (SELECT coalesce(sum(w.found), 0) FROM waiting_demand w
-              WHERE w.journey_id = l.journey_id AND w.line_id = l.line_id)))
+              WHERE w.journey_id = l.journey_id AND w.line_id = l.line_id),
+            (SELECT coalesce(max(h.doubted_because), 'sold') FROM hold h
+              WHERE h.journey_id = l.journey_id AND h.line_id = l.line_id AND h.reserved > 0
+              AND h.doubted_at IS NOT NULL HAVING count(*) > 0)))
          FROM journey_line l WHERE l.journey_id = j.id) AS lines,
         (SELECT jsonb_build_array(sum(captured_minor), sum(voided_minor), sum(refund_requested_minor),
             sum(refunded_minor)) FROM payment p WHERE p.journey_id = j.id) AS paid

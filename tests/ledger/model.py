@@ -53,6 +53,16 @@ class Line:
     holds: dict[str, list[int]] = field(default_factory=dict)  # place → [since when, units ever held]
 
     @property
+    def quantities(self) -> tuple[int, ...]:
+        return (self.ordered, self.reserved, self.staged, self.collected, self.cancelled, self.found)
+
+    @property
+    def doubt(self) -> str | None:
+        if not self.doubted or not self.reserved + self.found:
+            return None
+        return "short_pick" if self.shelf_was_empty else "sold"
+
+    @property
     def open(self) -> int:
         return self.ordered - self.collected - self.cancelled
 
@@ -175,10 +185,7 @@ class Rows:
                 key: (
                     order.state,
                     order.at,
-                    {
-                        name: (line.ordered, line.reserved, line.staged, line.collected, line.cancelled, line.found)
-                        for name, line in order.lines.items()
-                    },
+                    {name: (*line.quantities, line.doubt) for name, line in order.lines.items()},
                     (order.captured, order.voided, order.refund_requested, order.refunded),
                 )
                 for key, order in self.orders.items()

@@ -43,7 +43,7 @@ class Days(Driver):
 
     async def line(self, key: str, line: str = "1") -> dict[str, int]:
         """Quantities of a line: `found` is what others hold for it."""
-        numbers = (await self.seen())["orders"][key][2][line]
+        numbers = (await self.seen())["orders"][key][2][line][:6]
         return dict(zip(("ordered", "reserved", "staged", "collected", "cancelled", "found"), numbers, strict=True))
 
     async def stock(self, sku: str = TEA) -> dict[str, int]:
