@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -97,6 +97,7 @@ class Relay:
         self._task_queue = task_queue
         self._by = by or f"{socket.gethostname()}:{os.getpid()}"
         self._slots = slots
+        self.pressure = wire.Pressure(slots)
         self._poll_s = poll_s
         self._home_check_s = home_check_s
         self._wake = asyncio.Event()
@@ -127,7 +128,7 @@ class Relay:
     async def run_once(self, client: Client) -> int:
         """Carry what can be carried now, until nothing is left that is due; returns how many messages ended."""
         ended = 0
-        while rows := await outbox.claim(self._database, by=self._by, limit=self._slots, lease_s=LEASE_S):
+        while rows := await outbox.claim(self._database, by=self._by, limit=self.pressure.allowed, lease_s=LEASE_S):
             await asyncio.gather(*(self._deliver(client, row) for row in rows))
             ended += await self._record_ended()
         return ended
@@ -139,10 +140,11 @@ class Relay:
                 await self._rest(self._away_pause_s())
                 continue
             self._wake.clear()
-            free = self._slots - len(self._in_flight)
-            rows: list[Claimed] = []
-            if free:
-                rows = await outbox.claim(self._database, by=self._by, limit=free, lease_s=LEASE_S)
+            if pause_s := self.pressure.rest_s(_now()):
+                await self._rest(pause_s)
+                continue
+            free = self.pressure.allowed - len(self._in_flight)
+            rows = await outbox.claim(self._database, by=self._by, limit=free, lease_s=LEASE_S) if free > 0 else []
             for row in rows:
                 task = asyncio.create_task(self._deliver(client, row), name=f"relay-{row.target}")
                 self._in_flight.add(task)
@@ -191,6 +193,7 @@ class Relay:
             await self._put_off(row, error, blame=True)
         else:
             self._away_since = None
+            self.pressure.took(_now())
             self._ended.append((row.id, outcome))
 
     async def _start(self, client: Client, row: Claimed) -> str:
@@ -250,12 +253,7 @@ class Relay:
             task_queue=self._task_queue,
             id_reuse_policy=reuse,
             memo={MEMO_ROW: row_id},
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(SearchAttributeKey.for_keyword(f"Endcap{name.capitalize()}"), value)
-                    for name, value in search.items()
-                ]
-            ),
+            search_attributes=wire.search_attributes(search),
             static_summary=target,
             rpc_timeout=RPC_TIMEOUT,
         )
@@ -265,6 +263,9 @@ class Relay:
         pause_s = min(0.5 * 2 ** min(row.attempts, 10), LONGEST_PAUSE_S)
         if blame:
             logger.error("%s message %d was not delivered: %s", row.target, row.seq, _short(error), exc_info=error)
+        elif isinstance(error, RPCError) and error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+            self.pressure.pushed_back(_now())
+            pause_s = self.pressure.pause_s
         else:
             self._seems_away()
             pause_s = self._poll_s
@@ -276,22 +277,21 @@ class Relay:
     # ------------------------------------------------------------------ Temporal itself
     def _seems_away(self) -> None:
         if self._away_since is None:
-            self._away_since = asyncio.get_running_loop().time()
+            self._away_since = _now()
             logger.warning("Temporal does not answer; messages wait in PostgreSQL")
         self._home_checked_at = None
 
     def _away_pause_s(self) -> float:
         if self._away_since is None:
             return self._poll_s
-        away_s = asyncio.get_running_loop().time() - self._away_since
-        return min(max(self._poll_s, away_s / 4), 5.0)
+        return min(max(self._poll_s, (_now() - self._away_since) / 4), 5.0)
 
     async def _is_home(self, client: Client) -> bool:
         """True when Temporal answers and is the one we spoke to before.
 
         A namespace with another id means that its database was lost: every open target is rebuilt first.
         """
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if self._home_checked_at is not None and now - self._home_checked_at < self._home_check_s:
             return True
         try:
@@ -351,6 +351,10 @@ class Relay:
         # What the new workflow knows from its situation need not be told any more.
         await outbox.done_up_to(self._database, target, situation.seq, REBUILT)
         return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _short(error: BaseException) -> str:

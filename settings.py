@@ -93,6 +93,7 @@ class Settings(LocalSettings):
     log_format: Literal["console", "json"] = "console"
     asset_base: str = CDN
     sticky_queue_schedule_to_start_timeout_s: float = Field(default=3.0, ge=0.5, le=60)
+    worker_relay: bool = True
     graceful_shutdown_timeout_s: float = Field(default=10.0, ge=0, le=600)
     max_body_bytes: int = Field(default=2_000_000, ge=1_000, le=50_000_000)
     api_requests_per_minute: int = Field(default=60_000, ge=1, le=100_000_000)

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -28,6 +29,49 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 
 logger = logging.getLogger("endcap.wire")
+
+
+def search_attributes(search: Mapping[str, str]) -> TypedSearchAttributes:
+    """`{"location": "S1"}` as what the Temporal UI can be searched by: `EndcapLocation`."""
+    keys = {name: SearchAttributeKey.for_keyword(f"Endcap{name.capitalize()}") for name in search}
+    return TypedSearchAttributes([SearchAttributePair(keys[name], value) for name, value in search.items()])
+
+
+class Pressure:
+    """How many calls Temporal takes at once, by its own word (RESOURCE_EXHAUSTED).
+
+    Each time it is too much, half as many, after a pause that doubles; each call that it takes allows one more.
+    `now` is a monotonic clock in seconds.
+    """
+
+    FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.allowed = most
+        self.pause_s = 0.0
+        self._rests_until = 0.0
+
+    def pushed_back(self, now: float) -> None:
+        """Temporal has refused a call. Calls that were under way together are refused together, and count once."""
+        if now < self._rests_until:
+            return
+        self.allowed = max(self.allowed // 2, 1)
+        logger.warning("Temporal pushes back: %d calls at once from now on", self.allowed)
+        self.pause_s = min(max(self.pause_s * 2, self.FIRST_PAUSE_S), self.LONGEST_PAUSE_S)
+        self._rests_until = now + self.pause_s
+
+    def took(self, now: float) -> None:
+        """Temporal has taken a call."""
+        if now < self._rests_until:
+            return
+        self.allowed = min(self.allowed + 1, self.most)
+        if self.allowed == self.most:
+            self.pause_s = 0.0
+
+    def rest_s(self, now: float) -> float:
+        """Seconds in which nothing should be sent; 0 when it may go on."""
+        return max(self._rests_until - now, 0.0)
 
 
 class UnknownPayloadKeyError(RuntimeError):

@@ -180,7 +180,8 @@ async def main(settings: Settings) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
+            if settings.worker_relay:
+                group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
             group.create_task(sender.run(database, settings, stop))
             group.create_task(workflows())
             for sweep, every_s in sweeps(database):

@@ -314,6 +314,7 @@ class Driver:
                     row["location"],
                     {name: tuple(line) for name, line in row["lines"].items()},
                     tuple(row["paid"]),
+                    row["verify"],
                 )
                 for row in journeys
             },
@@ -328,7 +329,8 @@ class Driver:
 _BASKETS = "SELECT split_part(checkout, ':', 3) || '/' || line_id AS key, * FROM hold WHERE checkout IS NOT NULL"
 _BALANCES = "SELECT account, sum(debit_minor - credit_minor)::bigint AS balance FROM journal_line GROUP BY 1"
 _JOURNEYS = """
-    SELECT j.key, j.state, j.location,
+    SELECT j.key, j.state, j.location, (j.dues ? 'verify' AND EXISTS (SELECT 1 FROM hold h
+            WHERE h.journey_id = j.id AND h.reserved > 0 AND h.doubted_at IS NOT NULL)) AS verify,
         (SELECT jsonb_object_agg(l.line_id, jsonb_build_array(l.ordered, l.reserved, l.staged, l.collected, l.cancelled,
             (SELECT coalesce(sum(w.found), 0) FROM waiting_demand w
               WHERE w.journey_id = l.journey_id AND w.line_id = l.line_id),

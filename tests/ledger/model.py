@@ -187,6 +187,7 @@ class Rows:
                     order.at,
                     {name: (*line.quantities, line.doubt) for name, line in order.lines.items()},
                     (order.captured, order.voided, order.refund_requested, order.refunded),
+                    order.verify and not order.is_final and any(line.doubt for line in order.lines.values()),
                 )
                 for key, order in self.orders.items()
             },
