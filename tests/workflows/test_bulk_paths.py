@@ -29,7 +29,7 @@ async def test_it_begins_by_itself_and_every_order_is_cancelled(hub: Hub) -> Non
         )
         for order in orders:
             await hub.until(order, "cancelled")
-        await hub.ended(f"bulk:{number}", *(f"case:{case}:1" for case in cases))
+        await hub.ended(f"bulk:{number}", *orders, *(f"case:{case}:1" for case in cases))
         assert await hub.shop.value("SELECT state FROM bulk WHERE id = :id", id=number) == "done"
         assert await hub.shop.value("SELECT sum(refunded_minor) FROM payment") == 3 * 1_500
 
