@@ -18,6 +18,7 @@ import typer
 from pydantic import ValidationError
 
 import settings as configuration
+from cli_webhooks import webhook_commands
 
 if TYPE_CHECKING:
     from ledger.engine import Database
@@ -258,6 +259,9 @@ def replay_events(
     if wrong:
         _refuse(f"{wrong} of {len(outcomes)} events were not taken")
     typer.echo(f"{len(outcomes)} events were taken")
+
+
+app.add_typer(webhook_commands(_change, _refuse), name="webhook")
 
 
 @app.command()

@@ -80,6 +80,9 @@ class Settings(LocalSettings):
     payment_url: str | None = None
     payment_key: SecretStr | None = None
 
+    # Webhooks
+    webhook_allow_local: bool = False  # for development: http, and endpoints on this machine
+
     # Secrets of our own
     secret: SecretStr = SecretStr(DEMO_SECRET)
     payload_keys: SecretStr = SecretStr(DEMO_PAYLOAD_KEYS)

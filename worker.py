@@ -20,6 +20,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+import notifier
 import sender
 import wire
 from activities.approval import ApprovalActivities
@@ -30,6 +31,7 @@ from activities.count import CountActivities
 from activities.payment import PaymentActivities
 from ledger import closures, facts, holds, negative, partitions, renewals, stops
 from ledger.engine import Database
+from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from relay import Relay
 from settings import Settings, read_settings
@@ -131,6 +133,7 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
 def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
     """What nobody's request or workflow does, with its pause in seconds."""
     return (
+        (lambda: clean_webhooks(database), 60.0),
         (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
         (lambda: closures.finish(database), 1.0),
         (lambda: holds.sweep(database), 3.0),
@@ -183,6 +186,7 @@ async def main(settings: Settings) -> None:
             if settings.worker_relay:
                 group.create_task(Relay(database, connected, task_queue=settings.task_queue, by=identity).run(stop))
             group.create_task(sender.run(database, settings, stop))
+            group.create_task(notifier.run(database, settings, stop))
             group.create_task(workflows())
             for sweep, every_s in sweeps(database):
                 group.create_task(keep_sweeping(sweep, every_s, stop))

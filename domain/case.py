@@ -234,6 +234,17 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="webhook_failing",
+        title="A webhook was disabled",
+        severity="medium",
+        owner_role="integration_owner",
+        ladder=("integration_owner", "admin"),
+        runbook=(
+            "The system behind the webhook has accepted nothing for days, or says that it is gone. Mend it with its "
+            "owner, then enable the webhook: what waits is sent. The page Webhooks shows each delivery."
+        ),
+    ),
+    CaseKind(
         kind="posting_failed",
         title="Could not be posted",
         severity="high",

@@ -137,6 +137,13 @@ async def _decide_review(tx: Transaction, case_row: RowMapping, option: str, at:
     return await decide_review(tx, case_row, option, person, at)
 
 
+async def _enable_webhook(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    from ledger.webhooks.endpoints import enable_row  # webhooks open cases, so cases cannot need them while loaded
+
+    await enable_row(tx, case_row["subject"], at)
+    return "The webhook was enabled; what waits is sent."
+
+
 # Decisions that are carried out after they were recorded, one event or order at a time: by `ledger.facts.finish` and
 # `ledger.closures.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
@@ -153,4 +160,5 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("negative_inventory", "count"): _ask_for_count,
     ("adjustment_review", "confirm"): _confirm,
     ("adjustment_review", "undo"): _undo,
+    ("webhook_failing", "enable"): _enable_webhook,
 }

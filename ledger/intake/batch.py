@@ -44,6 +44,11 @@ _LOCK = """
 """
 LOCK = _LOCK.format(or_not="")
 LOCK_WHAT_IS_FREE = _LOCK.format(or_not="SKIP LOCKED")
+# A trigger on new orders would cost every order; this costs nothing where no webhook listens.
+_ANNOUNCE = """
+    SELECT announce_journey(new.j, NULL) FROM unnest($1::text[]) AS w(id)
+    CROSS JOIN LATERAL (SELECT j FROM journey j WHERE j.id = w.id OFFSET 0) new
+"""
 _MAKE_MISSING = "INSERT INTO stock (location, sku) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING"
 HOLD_SPOTS = "SELECT checkout, location, sku FROM hold WHERE checkout = ANY($1::text[])"
 # Sorted by an expression, so that no plan reads all holds in the order of their ids instead of sorting these few.
@@ -202,6 +207,9 @@ class Batch:
                     line.taken = 0
         if rows.is_any:
             await rows.write(self.conn)
+            if self.catalogue.has_listeners:
+                ids = [placed.answer.journey_id for placed in taken.placed.values() if placed.status == 201]
+                await self.conn.execute(_ANNOUNCE, ids)
         return {spot for one in skipped for spot in spots_of[one]} - stock.keys()
 
     @staticmethod

@@ -46,6 +46,8 @@ _POLICIES = """
     FROM policy_document ORDER BY location <> '', region <> '', entity <> '', effective_from, id
 """
 
+_LISTENERS = "SELECT EXISTS (SELECT FROM webhook_endpoint WHERE state = 'active')"
+
 
 class Item(NamedTuple):
     frozen: bool
@@ -96,6 +98,7 @@ class Catalogue:
         self._rows: dict[str, tuple[Any, ...]] = {}
         self._documents: list[asyncpg.Record] = []
         self._documents_at: float | None = None
+        self.has_listeners = False  # whether any webhook may want to hear of new orders
         self._policies: dict[tuple[int, ...], Resolved] = {}
         self._kept: set[str] = set()
 
@@ -118,6 +121,7 @@ class Catalogue:
             documents = await conn.fetch(_POLICIES)
             if documents != self._documents or len(self._policies) > _REMEMBERED_POLICIES:
                 self._documents, self._policies = documents, {}
+            self.has_listeners = await conn.fetchval(_LISTENERS)
             self._documents_at = now
 
     async def _load_places(self, conn: Connection, codes: list[str], now: float) -> None:

@@ -54,6 +54,7 @@ from ledger.tables.reference import (
     substitute,
 )
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
+from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
 __all__ = [
     "adjustment",
@@ -116,4 +117,6 @@ __all__ = [
     "substitute",
     "temporal_home",
     "waiting_demand",
+    "webhook_delivery",
+    "webhook_endpoint",
 ]

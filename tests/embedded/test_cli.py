@@ -153,3 +153,36 @@ class TestEvents:
         done = endcap(home, "events", *words, DATABASE_URL=database.url, ENDCAP_DEMO="on")
         assert done.returncode == 1
         assert reason in done.stderr
+
+
+class TestWebhooks:
+    async def test_one_is_added_rotated_pinged_listed_and_removed(self, home: Path, database: Database) -> None:
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            return endcap(home, "webhook", *words, DATABASE_URL=database.url, ENDCAP_DEMO="on")
+
+        added = run("add", "https://shop.example/hook", "--source", "web", "--type", "case.*")
+        assert added.returncode == 0, added.stderr
+        number, secret = added.stdout.split()
+        assert secret.startswith("whsec_")
+        rotated = run("rotate", number)
+        assert rotated.stdout.startswith("whsec_")
+        assert rotated.stdout.strip() != secret
+        assert run("ping", number).returncode == 0
+        listed = run("list").stdout
+        assert listed.split() == [number, "web", "active", "1", "wait", "case.*", "https://shop.example/hook"]
+        assert run("enable", number).returncode == 1
+        assert run("remove", number).returncode == 0
+        gone = run("redeliver", number, "1")
+        assert (gone.returncode, gone.stderr) == (1, f"endcap: There is no delivery 1 of webhook {number}.\n")
+
+    async def test_what_cannot_be_told_or_called_is_refused_in_a_sentence(self, home: Path, database: Database) -> None:
+        for words, said in (
+            (["https://shop.example/", "--type", "bopis.eaten"], "bopis has "),
+            (["http://shop.example/", "--type", "*"], "over https"),
+            (["https://10.0.0.1/", "--type", "*", "--local"], "private network"),
+        ):
+            done = endcap(
+                home, "webhook", "add", *words, "--source", "web", DATABASE_URL=database.url, ENDCAP_DEMO="on"
+            )
+            assert done.returncode == 1
+            assert said in done.stderr

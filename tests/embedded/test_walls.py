@@ -13,6 +13,8 @@ FORBIDDEN = {
                  "worker", "workflows", "temporalio", "sqlalchemy", "fastapi"},
     "relay": {"cli", "demo", "embedded", "web", "fastapi", "activities", "sender", "worker"},
     "sender": {"cli", "demo", "embedded", "fastapi", "activities", "relay", "worker", "workflows", "temporalio"},
+    "notifier": {"cli", "demo", "embedded", "web", "fastapi", "activities", "relay", "worker", "workflows",
+                 "temporalio"},
     "wire": {"cli", "demo", "embedded", "web", "fastapi", "relay", "sender", "worker", "ledger", "ports"},
     "worker": {"cli", "demo", "embedded", "web", "fastapi"},
 }  # fmt: skip

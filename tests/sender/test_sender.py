@@ -114,6 +114,21 @@ class TestToCustomers:
         assert await mail_rows(retailer) == []
 
 
+class TestWebhooks:
+    async def test_whoever_owns_integrations_reads_which_one_was_disabled_and_why(
+        self, retailer: ledger.engine.Database, mail_server: MailServer
+    ) -> None:
+        case_id = await a_case(retailer, "we_1")
+        said = {"webhook": "we_1", "source": "web", "why": "nothing was accepted for 5 days"}
+        await queue(retailer, template="webhook_disabled", dedupe_key="w", person_id="ana.ruiz", case_id=case_id,
+                    context=said)  # fmt: skip
+        await sender(retailer, mail_server.port).once()
+        (mail,) = mail_server.mails
+        assert "The webhook we_1 of web was disabled" in mail["Subject"]
+        assert "nothing was accepted for 5 days" in text_of(mail)
+        assert f"/console/cases/{case_id}" in text_of(mail)
+
+
 class TestFailures:
     async def test_a_dead_server_delays_the_mail_and_the_case_says_so(
         self, retailer: ledger.engine.Database, mail_server: MailServer

@@ -2,9 +2,35 @@
 
 from fastapi import APIRouter
 
-from web.api import adjustments, approvals, availability, cases, counts, events, holds, journeys, kpis, orders, stock
+from web.api import (
+    adjustments,
+    approvals,
+    availability,
+    cases,
+    counts,
+    events,
+    holds,
+    journeys,
+    kpis,
+    orders,
+    stock,
+    webhooks,
+)
 from web.api.responses import PROBLEMS
 
 router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
-for part in (orders, holds, events, journeys, stock, counts, adjustments, availability, cases, approvals, kpis):
+for part in (
+    orders,
+    holds,
+    events,
+    journeys,
+    stock,
+    counts,
+    adjustments,
+    availability,
+    cases,
+    approvals,
+    kpis,
+    webhooks,
+):
     router.include_router(part.router)

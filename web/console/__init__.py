@@ -21,6 +21,7 @@ from web.console import (
     sign_in,
     stock,
     views,
+    webhooks,
 )
 
 PARTS = (
@@ -39,6 +40,7 @@ PARTS = (
     figures,
     guide,
     owners,
+    webhooks,
 )
 router = APIRouter(include_in_schema=False)
 for part in PARTS:
