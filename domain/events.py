@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from domain.count import NAMED_BUCKETS
-from domain.orders import Body, Code, Instant, Minor, Name, Quantity
+from domain.orders import Body, Code, Currency, Instant, Minor, Name, Quantity
 
 PICK_REASONS = (
     "not_in_stock",
@@ -249,6 +249,15 @@ class ItemSaleResumed(Body):
     reason: Name = ""
 
 
+class RefundConfirmed(OrderReference):
+    """The source has paid back what the webhook `refund.requested` asked for. `reference` is its own."""
+
+    operation_id: Annotated[str, Field(min_length=1, max_length=400)]
+    amount_minor: Minor
+    currency: Currency
+    reference: Name | None = None
+
+
 FACTS: dict[str, type[Body]] = {
     "item.stop_sale": ItemStopSale,
     "item.sale_resumed": ItemSaleResumed,
@@ -257,6 +266,7 @@ FACTS: dict[str, type[Body]] = {
     "pos.sale": PosSale,
     "stock.received": StockReceived,
     "stock.adjusted": StockAdjusted,
+    "refund.confirmed": RefundConfirmed,
     "bopis.picked": BopisPicked,
     "bopis.handed_over": BopisHandedOver,
     "bopis.put_away": BopisPutAway,

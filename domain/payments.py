@@ -8,7 +8,9 @@ from domain.errors import SumsDisagree
 
 TENDERS = ("card", "wallet", "gift_card", "store_credit", "loyalty", "cash")
 OPERATION_KINDS = ("capture", "void", "refund", "renew")
-OPERATION_STATES = ("requested", "succeeded", "declined", "unknown", "withdrawn")
+# `with_source`: the system that the order came from pays it back, and has not confirmed yet.
+OPERATION_STATES = ("requested", "succeeded", "declined", "unknown", "withdrawn", "with_source")
+OPEN_STATES = ("requested", "unknown", "with_source")
 
 
 class Refundable(NamedTuple):

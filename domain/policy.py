@@ -146,8 +146,9 @@ class AuthorityPolicy(Part):
     """Who posts, refunds and writes to the customer, because other systems do part of it already."""
 
     posting: dict[str, Literal["books", "memo"]] = {"pos": "memo", "stock.received": "memo"}
-    refund: Literal["endcap"] = "endcap"
+    refund: Literal["endcap", "source"] = "endcap"
     notice: Literal["endcap", "source"] = "endcap"
+    refund_silence_s: int = Field(2 * DAY_S, gt=0)  # after which somebody asks the source that has not confirmed
 
     def of_posting(self, event: str) -> Literal["books", "memo"]:
         """The longest prefix of the event's name that is listed wins; what is not listed goes to the books."""

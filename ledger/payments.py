@@ -11,7 +11,7 @@ from domain.bopis import FINAL
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import NotFound, StateConflict
 from domain.messages import Situation, Step
-from domain.payments import PaymentOutcome
+from domain.payments import OPEN_STATES, PaymentOutcome
 from domain.words import money
 from ledger import case, policies, reference
 from ledger.engine import Database
@@ -169,7 +169,7 @@ async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None
     open_ones = await tx.conn.execute(
         select(func.count())
         .select_from(payment_operation)
-        .where(payment_operation.c.journey_id == row["id"], payment_operation.c.state.in_(("requested", "unknown")))
+        .where(payment_operation.c.journey_id == row["id"], payment_operation.c.state.in_(OPEN_STATES))
     )
     if not open_ones.scalar_one():
         await tx.conn.execute(update(journey).where(journey.c.id == row["id"]).values(closed_at=at))
@@ -291,6 +291,18 @@ async def _check_still_wanted(tx: Transaction, row: RowMapping) -> None:
     loose = paid["amount_minor"] - paid["captured_minor"] - paid["voided_minor"] - asked.scalar_one()
     if loose < row["amount_minor"]:
         raise StateConflict("The money was taken, let go, or is being asked for already; nothing is left to try again.")
+
+
+async def confirmed_by_source(
+    tx: Transaction, row: RowMapping, found: OperationRow, provider_reference: str | None, at: datetime
+) -> None:
+    """The source has paid it back: posted as if a provider had confirmed it. The operation is locked."""
+    await tx.conn.execute(
+        update(payment_operation)
+        .where(payment_operation.c.id == found.id)
+        .values(state="succeeded", provider_reference=provider_reference, error=None, finished_at=at)
+    )
+    await _succeeded(tx, row, found, at)
 
 
 async def settle_by_hand(tx: Transaction, operation_id: str, at: datetime) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger.bopis import asking, cases, clocks, decisions, verifying
+from ledger.bopis import asking, by_the_source, cases, clocks, decisions, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -53,6 +53,8 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
         ref = await cases.shipment_overdue(order, at)
         clocks.start_shipment(order, at)
         return f"The order has not left; case {ref.id} asks."
+    if due == "refund_confirm":
+        return await by_the_source.silence(order, at)
     if due == "put_away":
         return await _put_away_overdue(order, at)
     if due == "offer":

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 from domain import payments, postings
 from domain.payments import Refundable, part_of
 from ledger import reference
+from ledger.bopis import by_the_source
 from ledger.bopis.order import Order
 from ledger.journal import Entry
 from ledger.tables import case_file, journal, journal_line, payment, payment_operation
@@ -234,15 +235,20 @@ async def _earned(order: Order) -> int:
 async def _request(
     order: Order, payment_id: str, kind: str, amount_minor: int, cause: str, at: datetime, reason: str
 ) -> None:
+    by_source = kind == "refund" and order.policy.authority.refund == "source"
+    operation_id = f"{kind}:{payment_id}:{cause}"
     await order.tx.conn.execute(
         insert(payment_operation).values(
-            id=f"{kind}:{payment_id}:{cause}",
+            id=operation_id,
             payment_id=payment_id,
             journey_id=order.id,
             kind=kind,
             amount_minor=amount_minor,
             currency=order.row["currency"],
             reason=reason,
+            state="with_source" if by_source else "requested",
             at=at,
         )
     )
+    if by_source:
+        await by_the_source.ask(order, operation_id, at)

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, select, update
 from domain import bopis
 from domain.bopis import FINAL, BopisState
 from domain.errors import UnknownLine
+from domain.payments import OPEN_STATES
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
 from ledger.bopis import clocks, offered, waiting
@@ -19,6 +20,7 @@ from ledger.doubt import Taken, doubt
 from ledger.shelf import Cause
 from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
 from ledger.transaction import Rank, Transaction
+from ledger.webhooks.announcing import announce
 
 
 @dataclass
@@ -205,9 +207,12 @@ class Order(Goods):
     async def mail_customer(self, template: str, dedupe: str, at: datetime, **context: Any) -> None:
         """Queue a mail to the customer; the sender drops it when the customer gave no address.
 
-        Where policy leaves notices to the source, it writes to its customers itself.
+        Where policy leaves notices to the source, a webhook asks it to write to its customer itself.
         """
         if self.policy.authority.notice == "source":
+            data = {"notice": template, "notice_id": f"{self.id}:{template}:{dedupe}", "journey_id": self.id}
+            data |= {"key": self.row["key"], "state": self.row["state"], "seq": self.row["version"] + 1, **context}
+            await announce(self.tx, "notice.requested", about=self.row["source"], subject=self.id, at=at, data=data)
             return
         await mails.queue(
             self.tx,
@@ -266,7 +271,7 @@ class Order(Goods):
     async def _open_operations(self) -> bool:
         found = await self.tx.conn.execute(
             select(payment_operation.c.id)
-            .where(payment_operation.c.journey_id == self.id, payment_operation.c.state.in_(("requested", "unknown")))
+            .where(payment_operation.c.journey_id == self.id, payment_operation.c.state.in_(OPEN_STATES))
             .limit(1)
         )
         return found.first() is not None

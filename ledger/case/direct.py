@@ -85,6 +85,20 @@ async def _paid_by_hand(tx: Transaction, case_row: RowMapping, journey_row: RowM
     return "Recorded as paid out by hand."
 
 
+async def _ask_source_again(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """The source is told once more what it has to pay back, and given its time again."""
+    from ledger.bopis import by_the_source
+    from ledger.bopis.order import Order
+
+    assert journey_row is not None
+    order = await Order.load(tx, journey_row)
+    await order.lock_goods()
+    await by_the_source.ask(order, case_row["facts"]["operation_id"], at)
+    await order.save(at)
+    tx.tell(order.id, Message.RESUMED)
+    return "The source was asked again."
+
+
 async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
     """An overdue pick gets another hour before the next reminder."""
     assert journey_row is not None
@@ -154,6 +168,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("refund_failed", "retry"): _retry_payment,
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,
+    ("refund_failed", "ask_source_again"): _ask_source_again,
     ("pick_overdue", "more_time"): _more_time,
     ("count_overdue", "more_time"): _more_time_to_count,
     ("event_rejected", "discard"): _leave_out,

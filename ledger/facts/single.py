@@ -21,7 +21,7 @@ from domain.events import (
 )
 from domain.ids import journey_id
 from ledger import adjustments, closures, goods, holds, reference, stops
-from ledger.bopis import arriving, facts, handing_over, requests, shipped, verifying
+from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
@@ -41,6 +41,7 @@ ON_ORDERS: dict[str, Handler] = {
     "bopis.shipped": shipped.shipped,
     "bopis.verified": verifying.verified,
     "bopis.arrived": arriving.arrived,
+    "refund.confirmed": by_the_source.confirmed,
     "bopis.cancelled": requests.cancelled,
     "bopis.extended": requests.extended,
     "bopis.hold_released": requests.hold_released,
