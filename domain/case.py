@@ -229,8 +229,8 @@ _KINDS = (
         severity="medium",
         owner_role="regional_ops",
         runbook=(
-            "Units said to be lost are parked as count pending. Confirm the report, or undo it; whoever reported it "
-            "cannot confirm it."
+            "Units said to be lost are parked as count pending. Confirm the report, have it counted, or undo it; "
+            "whoever reported it cannot confirm it."
         ),
     ),
     CaseKind(

@@ -74,6 +74,8 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
             ("quarantined", "shrink"),
         }
     ),
+    # A report that was wrong is taken back: the goods are where they were.
+    "corrected": frozenset({("staged", "available"), ("customer", "staged"), ("customer", "available")}),
     "adjusted": frozenset(
         {
             ("found", "available"),

@@ -210,9 +210,15 @@ def _options(document: Document, judged: Judged, who: str) -> tuple[CaseOption, 
             ),
         ),
         CaseOption(
+            id="count",
+            label="Have it counted",
+            rank=2,
+            because="the count decides; what is parked is not promised before",
+        ),
+        CaseOption(
             id="undo",
             label="The report was wrong; nothing is adjusted",
-            rank=2,
+            rank=3,
             consequence=Consequence(
                 stock=(
                     StockEffect(

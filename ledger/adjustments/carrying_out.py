@@ -8,7 +8,9 @@ from domain.bands import Level
 from domain.errors import NotAllowed, OwnRequest, StateConflict
 from domain.people import Person
 from domain.words import units
+from ledger import reference
 from ledger.adjustments import document as documents
+from ledger.count.opening import Opening, not_yet_asked, open_count
 from ledger.transaction import Transaction
 
 # Who may confirm what a system has reported: the case's own people, or finance alone.
@@ -31,7 +33,7 @@ async def on_verdict(tx: Transaction, approval_row: RowMapping, outcome: str, at
 
 
 async def decide_review(tx: Transaction, case_row: RowMapping, option: str, person: Person, at: datetime) -> str:
-    """Confirm or undo what a system has reported; returns what was done.
+    """Confirm or undo what a system has reported, or have it counted; returns what was done.
 
     Raises `OwnRequest` for who reported it, `NotAllowed` for a role that the band does not take.
     """
@@ -42,6 +44,8 @@ async def decide_review(tx: Transaction, case_row: RowMapping, option: str, pers
     if option == "undo":
         back = await documents.take_back(tx, row, "undone", cause, at)
         return f"Nothing was adjusted; {units(back)} available again." if back else "Nothing was adjusted."
+    if option == "count":
+        return await _count(tx, row, person, at)
     if person.id in row["barred"]:
         raise OwnRequest("Whoever reported this cannot confirm it; it needs somebody else.")
     wanted = _DECIDERS[Level(row["level"])]
@@ -51,3 +55,17 @@ async def decide_review(tx: Transaction, case_row: RowMapping, option: str, pers
     sold = await documents.post_parked(tx, row, cause, at)
     gone = f" {units(sold)} of it had been sold meanwhile and {'was' if sold == 1 else 'were'} there." if sold else ""
     return f"The report was confirmed and posted.{gone}"
+
+
+async def _count(tx: Transaction, row: RowMapping, person: Person, at: datetime) -> str:
+    """Open a count of what was reported, unless one is to look at it already."""
+    place = await reference.place(tx.conn, row["location"])
+    skus = await documents.leave_to_count(tx, row, at)
+    wanted = await not_yet_asked(tx, place.code, skus)
+    if not wanted:
+        return "It is being counted already; the count decides."
+    policy = await reference.policy_at(tx.conn, place, at)
+    count_id = await open_count(
+        tx, Opening(place=place, policy=policy, reason="adjustment", skus=wanted, at=at, requested_by=person.id)
+    )
+    return f"The count {count_id} decides."

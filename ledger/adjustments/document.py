@@ -233,6 +233,17 @@ async def take_back(tx: Transaction, row: RowMapping, state: AdjustmentState, ca
     return back
 
 
+async def leave_to_count(tx: Transaction, row: RowMapping, at: datetime) -> list[str]:
+    """A count decides instead: what was parked stays out of the promise until then. Returns the SKUs, their stock
+    locked.
+    """
+    skus = [str(line["sku"]) for line in await lines_of(tx, row["id"])]
+    await tx.lock_stock((row["location"], sku) for sku in skus)
+    await bands.withdraw(tx, KIND, row["id"], at)
+    await _end(tx, row, "undone", at)
+    return skus
+
+
 async def _set_posted(tx: Transaction, line: RowMapping, quantity: int) -> None:
     key = (adjustment_line.c.adjustment_id == line["adjustment_id"]) & (adjustment_line.c.line_no == line["line_no"])
     await tx.conn.execute(update(adjustment_line).where(key).values(posted=quantity))

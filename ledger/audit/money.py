@@ -12,6 +12,7 @@ RULES: dict[str, str] = {
                'movements ' || coalesce(m.value, 0) || ', account ' || coalesce(b.value, 0)
         FROM (
             SELECT entity, sum(CASE WHEN from_account IN ('supplier', 'found', 'carrier') THEN cost_minor
+                 WHEN kind = 'corrected' THEN cost_minor
                                     WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
                                     ELSE 0 END)::bigint AS value
             FROM movement GROUP BY entity
@@ -64,6 +65,7 @@ RULES: dict[str, str] = {
                'movements ' || coalesce(m.value, 0) || ', posted ' || coalesce(b.value, 0)
         FROM (
             SELECT entity, cause, sum(CASE WHEN from_account IN ('supplier', 'found', 'carrier') THEN cost_minor
+                 WHEN kind = 'corrected' THEN cost_minor
                                            WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
                                            ELSE 0 END)::bigint AS value
             FROM movement WHERE cause NOT LIKE 'load:%' GROUP BY 1, 2

@@ -228,7 +228,12 @@ async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) 
                 confirms=("agreed_with_customer",),
                 rank=2,
             ),
-            CaseOption(id="report_was_wrong", label="The report was wrong; goods are there", rank=3),
+            CaseOption(
+                id="report_was_wrong",
+                label="The report was wrong; goods are there",
+                rank=3,
+                because="its movements and its loss are taken back",
+            ),
         ),
         facts={"state": order.row["state"], "what": detail},
         value_at_risk_minor=value,

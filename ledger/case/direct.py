@@ -99,6 +99,14 @@ async def _ask_source_again(tx: Transaction, case_row: RowMapping, journey_row: 
     return "The source was asked again."
 
 
+async def _report_was_wrong(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    """What a report after the end of its order has moved and posted is taken back."""
+    from ledger.bopis.correcting import take_back  # orders need cases, so cases cannot need them while they are loaded
+
+    assert journey_row is not None
+    return await take_back(tx, case_row, journey_row, at)
+
+
 async def _more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
     """An overdue pick gets another hour before the next reminder."""
     assert journey_row is not None
@@ -138,6 +146,10 @@ async def _confirm(tx: Transaction, case_row: RowMapping, _journey: RowMapping |
     return await _decide_review(tx, case_row, "confirm", at)
 
 
+async def _count(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    return await _decide_review(tx, case_row, "count", at)
+
+
 async def _undo(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
     return await _decide_review(tx, case_row, "undo", at)
 
@@ -168,6 +180,7 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("refund_failed", "retry"): _retry_payment,
     ("capture_failed", "retry"): _retry_payment,
     ("refund_failed", "manual_payout"): _paid_by_hand,
+    ("fact_after_close", "report_was_wrong"): _report_was_wrong,
     ("refund_failed", "ask_source_again"): _ask_source_again,
     ("pick_overdue", "more_time"): _more_time,
     ("count_overdue", "more_time"): _more_time_to_count,
@@ -175,5 +188,6 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("negative_inventory", "count"): _ask_for_count,
     ("adjustment_review", "confirm"): _confirm,
     ("adjustment_review", "undo"): _undo,
+    ("adjustment_review", "count"): _count,
     ("webhook_failing", "enable"): _enable_webhook,
 }

@@ -282,6 +282,21 @@ class TestReported:
         with pytest.raises(AlreadyDecided):
             await decide(shop, case_id, ANA, "confirm")
 
+    async def test_a_count_may_decide_and_what_is_parked_stays_parked_until_then(self, shop: Shop) -> None:
+        case_id = await self.review(shop)
+        await decide(shop, case_id, ANA, "count")
+        assert await tea(shop) == (80, 20)
+        assert await shop.value("SELECT sku FROM count_line") == TEA
+        assert await shop.value("SELECT kind || '/' || state FROM journey") == "count/scheduled"
+        assert await shop.value("SELECT state FROM adjustment") == "undone"
+
+    async def test_one_that_is_being_counted_already_is_counted_once(self, shop: Shop) -> None:
+        await decide(shop, await self.review(shop), ANA, "count")
+        (outcome,) = await send(shop, reported("a2", -30))
+        assert outcome.case_id is not None
+        await decide(shop, outcome.case_id, ANA, "count")
+        assert await shop.value("SELECT count(*) FROM journey") == 1
+
     async def test_a_gain_is_posted_when_it_is_confirmed(self, shop: Shop) -> None:
         case_id = await self.review(shop, 20)
         assert await tea(shop) == (100, 0)
