@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import NothingOffered, UnknownOption
+from domain.errors import UnknownOption
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from ledger.bopis import dues, steps
@@ -80,8 +80,7 @@ class TestOffered:
         await shop.put("DC", 3)
         done = await steps.apply_decision(shop.database, step(journey, "d", decision_id=answer.decision_id))
         assert (done.state, done.case_id) == ("reservation_failed", case_id)
-        with pytest.raises(NothingOffered):
-            await decide(shop, case_id, "ship_to_home:DC", agreed_by_phone=True)
+        assert "can promise only 3" in await shop.value("SELECT reason FROM case_decision")
 
 
 class TestShipped:
