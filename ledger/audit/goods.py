@@ -68,7 +68,7 @@ RULES: dict[str, str] = {
         FROM (SELECT journey_id, sku, sum(collected)::int AS units FROM journey_line GROUP BY 1, 2) l
         LEFT JOIN (
             SELECT journey_id, sku, sum(quantity)::int AS units FROM movement
-            WHERE kind = 'handed_over' AND journey_id IS NOT NULL GROUP BY 1, 2
+            WHERE kind IN ('handed_over', 'shipped') AND journey_id IS NOT NULL GROUP BY 1, 2
         ) m USING (journey_id, sku)
         WHERE l.units > coalesce(m.units, 0)
     """,

@@ -85,7 +85,7 @@ RULES: dict[str, str] = {
             SELECT coalesce(j.journey_id, 'receipts of ' || j.entity) AS document,
                    sum(l.debit_minor - l.credit_minor)::bigint AS cost
             FROM journal j JOIN journal_line l ON l.journal_id = j.id
-            WHERE l.account = 'cogs' AND j.event IN ('bopis.handed_over', 'pos.sale') GROUP BY 1
+            WHERE l.account = 'cogs' AND j.event IN ('bopis.handed_over', 'bopis.shipped', 'pos.sale') GROUP BY 1
         ) b USING (document)
         WHERE coalesce(s.cost, 0) <> coalesce(b.cost, 0)
     """,
