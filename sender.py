@@ -52,7 +52,7 @@ ATTEMPTS = 30  # somewhat more than a day
 LISTED = 50  # requests in one digest
 WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder", "pickup_extended"})
 WHILE_IT_LASTS = frozenset(
-    {"order_moved", "order_to_be_shipped", "place_closed", "order_substituted", "offer_withdrawn"}
+    {"order_moved", "order_to_be_shipped", "order_delayed", "place_closed", "order_substituted", "offer_withdrawn"}
 )
 LINK_AFTER_WINDOW = timedelta(days=30)  # a link goes on telling what became of the order
 TEMPLATES = Path(__file__).parent / "web" / "templates"

@@ -82,6 +82,7 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.COLLECTED,
             S.RESERVATION_FAILED,
             S.TO_BE_SHIPPED,
+            S.SHIP_TO_STORE,
             S.CANCELLED,
         }
     ),
@@ -97,7 +98,18 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
         }
     ),
     S.REROUTING: frozenset({S.RESERVED, S.RESERVATION_FAILED, S.CANCELLED}),
-    S.SHIP_TO_STORE: frozenset({S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}),
+    # When the goods have come, it goes on from where they are.
+    S.SHIP_TO_STORE: frozenset(
+        {
+            S.RESERVED,
+            S.PICKING,
+            S.READY_FOR_PICKUP,
+            S.PARTIALLY_COLLECTED,
+            S.COLLECTED,
+            S.RESERVATION_FAILED,
+            S.CANCELLED,
+        }
+    ),
     S.TO_BE_SHIPPED: frozenset(
         {S.SHIPPED, S.COLLECTED, S.PARTIALLY_COLLECTED, S.READY_FOR_PICKUP, S.RESERVATION_FAILED, S.CANCELLED}
     ),

@@ -62,9 +62,14 @@ class PosSale(Body):
 
 
 class ReceivedLine(Body):
+    """Goods that came; with an order, those that a warehouse has sent for it, whatever supplier they are from."""
+
     sku: Code
     quantity: Quantity
     unit_cost_minor: Minor | None = None
+    order_id: Code | None = None
+    order_source: Code | None = None
+    line_id: Code | None = None
 
 
 class StockReceived(Body):

@@ -66,6 +66,7 @@ class Message(StrEnum):
     RENEWAL_ASKED = "RenewalAsked"
     SALE_STOPPED = "SaleStopped"
     SHIPMENT_RECORDED = "ShipmentRecorded"
+    GOODS_CAME = "GoodsCame"
     PLACE_CHANGED = "PlaceChanged"
     TIME_SKIPPED = "TimeSkipped"
     RESUMED = "Resumed"

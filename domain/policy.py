@@ -40,9 +40,12 @@ class BopisPolicy(Part):
 
 
 class SourcingPolicy(Part):
-    ways: tuple[Literal["other_store", "ship_to_home", "substitute", "part", "wait", "cancel_refund"], ...] = (
+    ways: tuple[
+        Literal["other_store", "ship_to_home", "ship_to_store", "substitute", "part", "wait", "cancel_refund"], ...
+    ] = (
         "other_store",
         "ship_to_home",
+        "ship_to_store",
         "substitute",
         "part",
         "wait",
@@ -56,6 +59,7 @@ class SourcingPolicy(Part):
     signals: tuple[Signal, ...] = ("promise", "split", "cost", "confidence", "proximity")
     weights: dict[Signal, Annotated[int, Field(ge=0)]] = {}
     across_entities: bool = False
+    to_store_s: int = Field(2 * DAY_S, gt=0)  # from a warehouse to a store
     wait_s: int = Field(DAY_S, gt=0)  # how long an order waits for stock before somebody looks again
     substitute_price_band_permille: int = Field(300, ge=0)
 

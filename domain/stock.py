@@ -58,6 +58,7 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
         }
     ),
     "quarantined": frozenset({("available", "quarantined")}),
+    "relocated": frozenset({("reserved", "reserved"), ("available", "available")}),
     "cleared": frozenset({("quarantined", "available")}),
     "suspected": frozenset({("available", "count_pending"), ("reserved", "count_pending")}),
     "damaged": frozenset({("available", "damaged"), ("reserved", "damaged"), ("staged", "damaged")}),

@@ -159,7 +159,7 @@ async def shipment_overdue(order: Order, at: datetime) -> case.CaseRef:
         order,
         "shipment_overdue",
         at,
-        text=f"Order {order.row['key']} has not left {order.place.name}.",
+        text=f"Order {order.row['key']} has not left, or has not come to {order.place.name}.",
         options=(CaseOption(id="acknowledge", label="The warehouse was called", rank=1),),
         facts={"units": sum(line["reserved"] + line["staged"] for line in order.lines.values())},
         value_at_risk_minor=value_of(order),

@@ -30,6 +30,8 @@ async def run(order: "Order", before: str, at: datetime) -> None:
         order.drop_dues("pick", "window", "arrived")
         if state != bopis.BopisState.TO_BE_SHIPPED:
             order.drop_dues("ship")
+            if state != bopis.BopisState.SHIP_TO_STORE:
+                order.drop_dues("goods")
         elif before != state:
             start_shipment(order, at)
         if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):

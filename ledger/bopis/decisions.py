@@ -12,7 +12,7 @@ from domain.stock import atp
 from domain.words import money as money_words
 from domain.words import units
 from ledger import case, reference
-from ledger.bopis import clocks, money, offered, offering, waiting
+from ledger.bopis import clocks, money, offered, offering, to_store, waiting
 from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
@@ -37,7 +37,7 @@ def promisable(order: Order, location: str, sku: str) -> int:
 def places(order: Order, option_id: str, parameters: Parameters) -> list[tuple[str, str]]:
     """The stock rows that an option touches beyond the order's own."""
     option_id = option_id.removeprefix(offering.BY_LINK)
-    if option_id.startswith(("other_store", "ship_to_home")):
+    if option_id.startswith(("other_store", "ship_to_home", "ship_to_store")):
         return [(str(parameters["location"]), line["sku"]) for line in order.lines.values()]
     if option_id == "substitute":
         return [(order.location, str(sku)) for name, sku in parameters.items() if name.startswith("line:")]
@@ -70,6 +70,10 @@ async def _ship_to_home(order: Order, parameters: Parameters, cause: str, at: da
     await order.settle(at)
     await order.mail_customer("order_to_be_shipped", cause, at)
     return f"{source.name} sends the order to the customer's address; all units are reserved there."
+
+
+async def _ship_to_store(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
+    return await to_store.send_to_store(order, str(parameters["location"]), at, cause)
 
 
 def _move_as_a_whole(order: Order, target: reference.Place, why: Cause) -> None:
@@ -276,6 +280,7 @@ def _money(order: Order, amount_minor: int) -> str:
 APPLY: dict[str, Apply] = {
     "other_store": _other_store,
     "ship_to_home": _ship_to_home,
+    "ship_to_store": _ship_to_store,
     "substitute": _substitute,
     "part": _part,
     "wait": _wait,

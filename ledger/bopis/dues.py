@@ -49,6 +49,10 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
     if due == "arrived" and state in ON_THE_HOLD_SHELF:
         ref = await cases.customer_waiting(order, at)
         return f"The customer waits outside and nothing is handed over; case {ref.id}."
+    if due == "goods" and state is BopisState.SHIP_TO_STORE:
+        ref = await cases.shipment_overdue(order, at)
+        order.due("goods", at + timedelta(seconds=order.policy.sourcing.to_store_s))
+        return f"The goods have not come; case {ref.id} asks."
     if due == "ship" and state is BopisState.TO_BE_SHIPPED:
         ref = await cases.shipment_overdue(order, at)
         clocks.start_shipment(order, at)

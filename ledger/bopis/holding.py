@@ -36,6 +36,10 @@ class Goods:
     def shorts(self) -> list[dict[str, Any]]:
         return [line for line in self.lines.values() if self.missing(line) > 0]
 
+    def is_away(self, row: Mapping[str, Any]) -> bool:
+        """Whether a hold of a line is at another place, from which its goods come here."""
+        return row["line_id"] in self.lines and row["location"] != self.location
+
     def holds_of(self, line_id: str, part: str) -> list[dict[str, Any]]:
         """Holds of a line that have something in a part, here first."""
         found = [row for row in self.holds if row["line_id"] == line_id and row[part] > 0]

@@ -161,6 +161,8 @@ class Order(Goods):
             return BopisState(self.row["state"]) if asking else BopisState.RESERVATION_FAILED
         if self.row["detail"].get("ship_to_home") and any(line["reserved"] or line["staged"] for line in lines):
             return BopisState.TO_BE_SHIPPED
+        if any(row["reserved"] for row in self.holds if self.is_away(row)):
+            return BopisState.SHIP_TO_STORE
         if any(line["reserved"] for line in lines):
             started = collected or any(line["staged"] for line in lines)
             return BopisState.PICKING if started else BopisState.RESERVED

@@ -16,6 +16,7 @@ from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
 from ledger.bopis.shipping import ship_to_home
 from ledger.bopis.sourcing import other_stores
+from ledger.bopis.to_store import ship_to_store
 from ledger.tables import item, journey, location, stock, substitute
 from ledger.transaction import Transaction
 
@@ -39,7 +40,13 @@ async def ways_out(order: Order) -> list[CaseOption]:
 
 async def look_for_ways_out(order: Order) -> WaysOut:
     """The same, with the places that were looked at and passed over."""
-    finders = {"substitute": _substitutes, "part": _part, "wait": _wait, "cancel_refund": _cancel}
+    finders = {
+        "ship_to_store": ship_to_store,
+        "substitute": _substitutes,
+        "part": _part,
+        "wait": _wait,
+        "cancel_refund": _cancel,
+    }
     options: Scored = []
     passed_over: list[PassedOver] = []
     for way in order.policy.sourcing.ways:

@@ -28,7 +28,7 @@ def touches_goods_only(arrived: Arrived) -> bool:
     data = arrived.data
     if isinstance(data, PosSale):
         return all(line.order_id is None or line.line_id is None for line in data.lines)
-    return isinstance(data, StockReceived)
+    return isinstance(data, StockReceived) and all(line.order_id is None for line in data.lines)
 
 
 def lines_of(arrived: Arrived) -> int:

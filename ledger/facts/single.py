@@ -11,17 +11,15 @@ from domain.events import (
     FACTS,
     CountEntered,
     EventOutcome,
-    ItemSaleResumed,
-    ItemStopSale,
-    LocationStatus,
     OrderReference,
     OrderShipped,
     PosSale,
     StockAdjusted,
+    StockReceived,
 )
 from domain.ids import journey_id
 from ledger import adjustments, closures, goods, holds, reference, stops
-from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, verifying
+from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, to_store, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
@@ -45,6 +43,12 @@ ON_ORDERS: dict[str, Handler] = {
     "bopis.cancelled": requests.cancelled,
     "bopis.extended": requests.extended,
     "bopis.hold_released": requests.hold_released,
+}
+# What is said of a place, or of an item; the answer is the case that was opened, if any.
+ON_PLACES: dict[str, Callable[[Transaction, Any, str, datetime], Awaitable[int | None]]] = {
+    "location.status": closures.reported,
+    "item.stop_sale": stops.stopped,
+    "item.sale_resumed": stops.resumed,
 }
 
 
@@ -91,14 +95,12 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         await requests_of_counts.enter(tx, about, caller.source, data, cause)
     elif isinstance(data, OrderShipped):
         await holds.shipped(tx, caller, data, cause, at)
-    elif isinstance(data, LocationStatus):
-        case_id = await closures.reported(tx, data, cause, at)
-    elif isinstance(data, ItemStopSale):
-        await stops.stopped(tx, data, cause, at)
-    elif isinstance(data, ItemSaleResumed):
-        await stops.resumed(tx, data, cause, at)
+    elif arrived.event.type in ON_PLACES:
+        case_id = await ON_PLACES[arrived.event.type](tx, data, cause, at)
     elif isinstance(data, PosSale):
         about, outcome = await _sale(tx, caller, data, cause, at)
+    elif isinstance(data, StockReceived):
+        about = await _received(tx, caller, data, cause, at)
     else:
         case_id = await _goods(tx, caller, data, cause, at)
     await tx.conn.execute(
@@ -179,6 +181,34 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
         answer = await _take_goods(tx, caller, data.model_copy(update={"lines": tuple(rest)}), cause, at)
         outcome = "duplicate" if answer == goods.DUPLICATE and not handed else "accepted"
     return next(iter(handed), None), outcome
+
+
+async def _received(tx: Transaction, caller: Caller, data: StockReceived, cause: str, at: datetime) -> str | None:
+    """A delivery; lines that name an order are what a warehouse has sent for it. Returns that order, if any."""
+    came: dict[str, dict[str, int]] = {}
+    rest = []
+    for line in data.lines:
+        if line.order_id is None or line.line_id is None:
+            rest.append(line)
+            continue
+        about = await _find_order(tx, caller, OrderReference(order_id=line.order_id, order_source=line.order_source))
+        if about is None:
+            raise NotFound(f"A line names order {line.order_id}, which is not known.", pointer="/data/lines")
+        lines = came.setdefault(about, {})
+        lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
+    if len(came) > 1:
+        raise Malformed("One delivery may bring goods for one order; send one for each.", pointer="/data/lines")
+    for about, quantities in came.items():
+        order = await Order.load(tx, await tx.lock_journey(about))
+        if order.location != data.location:
+            raise Malformed(
+                f"The order is collected at {order.location}, not at {data.location}.", pointer="/data/location"
+            )
+        order.beside = {(data.location, line.sku) for line in rest}
+        await to_store.goods_came(order, quantities, cause, order.clock(at))
+    if rest:
+        await _take_goods(tx, caller, data.model_copy(update={"lines": tuple(rest)}), cause, at)
+    return next(iter(came), None)
 
 
 async def _take_goods(tx: Transaction, caller: Caller, data: goods.GoodsData, cause: str, at: datetime) -> goods.Answer:

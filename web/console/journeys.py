@@ -30,6 +30,7 @@ DUES = {
     "window": ("End of the pickup window", "the goods are released, the money goes back, the customer is told"),
     "verify": ("Promised unit verified", "what the store has not found by then is lost, and a case asks for a way out"),
     "arrived": ("Customer outside", "a case if nothing was handed over by then"),
+    "goods": ("Goods come to the store", "a case if they have not come by then"),
     "ship": ("Order sent", "a case if it has not left by then"),
     "put_away": ("Goods put away", "a case if they still stand on the hold shelf"),
     "wait": ("End of waiting", "a case asks for a way out again"),
