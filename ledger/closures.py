@@ -135,8 +135,8 @@ async def _open_case(tx: Transaction, orders: Sequence[Order], place: Place, new
             at=at,
             facts={
                 "status": new.status,
-                "from": new.starts_at.isoformat(),
-                "until": new.ends_at.isoformat() if new.ends_at else None,
+                "starts_at": new.starts_at.isoformat(),
+                "ends_at": new.ends_at.isoformat() if new.ends_at else None,
                 "reason": new.reason,
                 "open_orders": len(orders),
                 "not_picked_yet": len(movable),
