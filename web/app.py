@@ -18,6 +18,7 @@ from web.csrf import CrossOriginProtection, origin_of
 from web.headers import SecurityHeaders
 from web.hygiene import Hygiene
 from web.keys import Limits
+from web.known_keys import KnownKeys
 from web.openapi import describe
 
 STATIC = Path(__file__).parent / "static"
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.limits = Limits(settings.api_requests_per_minute)
+    app.state.known_keys = KnownKeys()
     app.state.metrics = Metrics()
     errors.install(app)
     app.include_router(api.router)

@@ -1,6 +1,8 @@
 """Headers of every answer: what a page may load, who may frame it, what is never kept in a cache."""
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Sequence
+from functools import cache
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HTMX_FOLDER = "htmx.org@4.0.1"
@@ -27,6 +29,7 @@ class SecurityHeaders:
         self._with_script = content_security_policy(f"{asset_base}/{HTMX_FOLDER}/")
         self._without_script = content_security_policy(None).replace("script-src 'self'", "script-src 'none'")
         self._is_https = is_https
+        self._raw = cache(self._made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,24 +39,27 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._defaults(path).items():
-                    headers.setdefault(name, value)
+                sent = message.setdefault("headers", [])
+                there = {name.lower() for name, _ in sent}
+                message["headers"] = [*sent, *(one for one in self._defaults(path) if one[0] not in there)]
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
-    def _defaults(self, path: str) -> dict[str, str]:
+    def _defaults(self, path: str) -> Sequence[tuple[bytes, bytes]]:
+        return self._raw(path.startswith(("/a/", "/c/")), path.startswith("/static/"))
+
+    def _made(self, is_letter: bool, is_static: bool) -> Sequence[tuple[bytes, bytes]]:  # noqa: FBT001  cached by both
         found = {
-            "Content-Security-Policy": self._without_script if path.startswith(("/a/", "/c/")) else self._with_script,
+            "Content-Security-Policy": self._without_script if is_letter else self._with_script,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
             "Cross-Origin-Resource-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
             "X-Frame-Options": "DENY",
-            "Cache-Control": "public, max-age=3600" if path.startswith("/static/") else "no-store",
+            "Cache-Control": "public, max-age=3600" if is_static else "no-store",
         }
         if self._is_https:
             found["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        return found
+        return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.items()]

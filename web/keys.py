@@ -16,8 +16,9 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from domain.errors import NotAllowed
 from domain.people import Person
 from ledger.engine import Database
-from ledger.people import Caller, caller_of_key, person_by_email, person_by_id
+from ledger.people import Caller, person_by_email, person_by_id
 from web.errors import WebError
+from web.known_keys import KnownKeys
 
 bearer = HTTPBearer(auto_error=False, description="An API key of a source, or a person's own token.")
 MAX_KEY_CHARACTERS = 200
@@ -73,8 +74,8 @@ async def caller_of(
     key = credentials.credentials
     caller = None
     if 0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii():
-        async with database_of(request).read() as conn:
-            caller = await caller_of_key(conn, key)
+        known: KnownKeys = request.app.state.known_keys
+        caller = await known.caller(database_of(request), key)
     if caller is None:
         # Counted after the look-up: behind a proxy many systems share an address, and a wrong key of one must not
         # stop the others. A key has 160 bits; what is slowed down is the noise, not a guess that might be right.

@@ -72,6 +72,64 @@ class TestPlacing:
         assert (stock["buckets"]["available"], stock["buckets"]["reserved"], stock["atp"]["web"]) == (0, 10, 0)
 
 
+_LINE = {"line_id": "1", "sku": "APPLE", "quantity": 1, "unit_price_minor": 100}
+
+
+class TestBothWaysIn:
+    """An order without an `Idempotency-Key` takes a shorter way through the framework; it is told the same."""
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            pytest.param({"placed_at": "yesterday"}, id="no instant"),
+            pytest.param({"placed_at": "2026-11-21T10:00:00"}, id="no zone"),
+            pytest.param({"placed_at": 5}, id="an instant as a number"),
+            pytest.param({"order_id": None}, id="nothing"),
+            pytest.param({"order_id": ""}, id="too short"),
+            pytest.param({"lines": []}, id="no lines"),
+            pytest.param({"lines": "APPLE"}, id="no list"),
+            pytest.param({"lines": [{**_LINE, "quantity": "1"}]}, id="a number as a text"),
+            pytest.param({"lines": [{**_LINE, "quantity": 1.0}]}, id="a whole number with a point"),
+            pytest.param({"lines": [{**_LINE, "quantity": True}]}, id="a truth as a number"),
+            pytest.param({"lines": [{**_LINE, "tax": {"a": 1}}]}, id="an object as a list"),
+            pytest.param({"lines": [_LINE, _LINE]}, id="twice the same line"),
+            pytest.param({"prices_include_tax": "perhaps"}, id="no truth"),
+            pytest.param({"hold": {"reason": "mood"}}, id="no such reason"),
+            pytest.param({"surprise": 1}, id="an unknown field"),
+            pytest.param({"payments": []}, id="sums differ"),
+        ],
+    )
+    async def test_a_body_is_refused_in_the_same_words(self, standing_key: As, wrong: dict[str, Any]) -> None:
+        body = order("W-1") | wrong
+        straight = await standing_key("web").post(ORDERS, json=body)
+        usual = await standing_key("web").post(ORDERS, json=body, headers={"Idempotency-Key": "k"})
+        problem(straight, 422, "malformed")
+        assert straight.json() == usual.json()
+        assert dict(straight.headers) == dict(usual.headers)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"text"', b"7"])
+    async def test_what_is_no_order_is_refused_in_the_same_words(self, standing_key: As, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        straight = await standing_key("web").post(ORDERS, content=body, headers=headers)
+        usual = await standing_key("web").post(ORDERS, content=body, headers={**headers, "Idempotency-Key": "k"})
+        problem(straight, 422, "malformed")
+        assert straight.json() == usual.json()
+
+    @pytest.mark.parametrize("name", ["", "gone", "pos"])
+    async def test_a_key_is_judged_before_the_body(self, standing_key: As, name: str) -> None:
+        straight = await standing_key(name).post(ORDERS, json={})
+        usual = await standing_key(name).post(ORDERS, json={}, headers={"Idempotency-Key": "k"})
+        assert straight.status_code in {401, 403}
+        assert straight.json() == usual.json()
+
+    async def test_an_order_is_answered_alike(self, web: httpx2.AsyncClient) -> None:
+        straight = await web.post(ORDERS, json=order("W-1"))
+        usual = await web.post(ORDERS, json=order("W-1"), headers={"Idempotency-Key": "k"})
+        assert (straight.status_code, usual.status_code) == (201, 200)
+        assert straight.text == usual.text
+        assert dict(straight.headers) == dict(usual.headers)
+
+
 class TestRefusals:
     async def test_the_same_id_with_another_body_is_named(self, web: httpx2.AsyncClient) -> None:
         await web.post(ORDERS, json=order("W-1"))

@@ -13,10 +13,12 @@ from domain.orders import BopisOrder, PlacedOrder
 from ledger.intake import Intake
 from ledger.people import Caller
 from web.api.responses import WRITES, IdempotencyKey
+from web.api.straight import straight
 from web.errors import Problem, problem_of, unexpected_problem, validation_problem
 from web.keys import require
 
 router = APIRouter(tags=["orders"])
+one_order = APIRouter(route_class=straight(BopisOrder, "orders:write", body="order", unless="idempotency-key"))
 Writer = Annotated[Caller, Depends(require("orders:write"))]
 
 IN_HAND = 400  # orders of one batch that wait for PostgreSQL at a time
@@ -66,7 +68,7 @@ class BatchAnswer(BaseModel):
     results: list[BatchResult]
 
 
-@router.post(
+@one_order.post(
     "/bopis-orders",
     status_code=201,
     response_model=PlacedOrder,
@@ -94,6 +96,9 @@ async def post_order(
         media_type="application/json",
         headers={"Location": placed.links["self"]},
     )
+
+
+router.include_router(one_order)
 
 
 @router.post("/bopis-orders:batch", response_model=BatchAnswer, summary="Place up to 1,000 orders", responses=WRITES)
