@@ -17,7 +17,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
 from temporalio.worker import Worker
 
 import notifier
@@ -40,11 +49,21 @@ from workflows.bopis import BopisWorkflow
 from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
+from workflows.count_schedule import CountScheduleWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
-WORKFLOWS: Sequence[type] = (BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow, BulkWorkflow)
+WORKFLOWS: Sequence[type] = (
+    BopisWorkflow,
+    CountWorkflow,
+    CountScheduleWorkflow,
+    CaseWorkflow,
+    ApprovalWorkflow,
+    BulkWorkflow,
+)
+COUNTS_OF_THE_DAY = "counts-of-the-day"
 SANDBOX_RECORD = "sandbox-payments.sqlite"
+SCHEDULE_LOOK_S = 600.0
 _PAUSE_AFTER_FAILURE_S = 2.0
 
 
@@ -78,6 +97,7 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         count.give_back,
         count.on_due,
         count.suspend,
+        count.open_days_counts,
         case.on_due,
         approval.on_due,
         BulkActivities(database).on_due,
@@ -98,6 +118,23 @@ def build_worker(client: Client, settings: Settings, activities: Sequence[Callab
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout_s),
         max_concurrent_activities=max(settings.database_pool_size, 4),
     )
+
+
+async def keep_schedule(client: Client, task_queue: str) -> int:
+    """See that Temporal has the schedule of the counts of the day; returns 1 where it was missing.
+
+    Each hour, since each place's day begins at an hour of its own; a Temporal whose database was lost gets it again.
+    """
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(CountScheduleWorkflow.run, id=COUNTS_OF_THE_DAY, task_queue=task_queue),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+    )
+    try:
+        await client.create_schedule(COUNTS_OF_THE_DAY, schedule)
+    except ScheduleAlreadyRunningError:
+        return 0
+    return 1
 
 
 async def keep_working(make: Callable[[], Worker], stop: asyncio.Event) -> None:
@@ -179,7 +216,10 @@ async def main(settings: Settings) -> None:
             return
         activities = activities_on(database, provider)
         logger.info("ready: Temporal at %s answers, task queue %s", settings.temporal_address, settings.task_queue)
-        await keep_working(lambda: build_worker(client, settings, activities), stop)
+        async with asyncio.TaskGroup() as beside:
+            look = keep_sweeping(lambda: keep_schedule(client, settings.task_queue), SCHEDULE_LOOK_S, stop)
+            beside.create_task(look)
+            await keep_working(lambda: build_worker(client, settings, activities), stop)
 
     try:
         async with asyncio.TaskGroup() as group:

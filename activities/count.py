@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain.messages import Situation, Step
-from ledger.count import dues, steps
+from ledger.count import dues, risk, steps
 from ledger.engine import Database
 
 
@@ -69,3 +69,10 @@ class CountActivities:
     async def suspend(self, step: Step) -> Situation:
         """Stop the count where it stands and open the case `journey_stuck`."""
         return await steps.suspend(self._database, step)
+
+    @activity.defn(name="count.open_days_counts")
+    @patient
+    async def open_days_counts(self, step: Step) -> Situation:
+        """Open the counts of the day where they are missing; the answer says how many, in words."""
+        opened = await risk.open_days_counts(self._database, step.at)
+        return Situation(subject=step.subject, state=f"{opened} opened", ended=True)

@@ -20,7 +20,8 @@ type Answer = Situation | Exception | Callable[[Step], Situation | Awaitable[Sit
 NAMES = (
     "bopis.open_case", "bopis.attend", "bopis.open_approval", "bopis.apply_decision", "bopis.give_back", "bopis.on_due",
     "bopis.settle_offer", "bopis.suspend", "count.compare", "count.count_again", "count.post", "count.attend",
-    "count.open_approval", "count.apply_decision", "count.give_back", "count.on_due", "count.suspend", "case.on_due",
+    "count.open_approval", "count.apply_decision", "count.give_back", "count.on_due", "count.suspend",
+    "count.open_days_counts", "case.on_due",
     "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip
 

@@ -16,6 +16,15 @@ PAYMENT_TIMEOUT = timedelta(seconds=40)
 # Temporal compares exact class names, never base classes: each refusal is listed, and a test proves the list complete.
 NOT_RETRYABLE: tuple[str, ...] = tuple(leaves())
 
+# What a schedule starts has until its next turn; then that one looks at everything again.
+SCHEDULED_TIMEOUT = timedelta(minutes=10)
+SCHEDULED_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=5),
+    maximum_interval=timedelta(minutes=2),
+    maximum_attempts=10,
+    non_retryable_error_types=list(NOT_RETRYABLE),
+)
+
 # No limit of attempts: while PostgreSQL is away a step waits for it. What is neither a refusal nor an outage is given
 # up by the activity itself after a few attempts (`activities.taking`).
 STEP_RETRY = RetryPolicy(

@@ -30,11 +30,7 @@ from domain.messages import Message, Situation, Told  # noqa: E402
 from embedded.ports import free_port  # noqa: E402
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, TIME_SKIPPING, EmbeddedTemporal  # noqa: E402
 from tests.fakes import FakeSteps, due_in  # noqa: E402
-from workflows.approval import ApprovalWorkflow  # noqa: E402
-from workflows.bopis import BopisWorkflow  # noqa: E402
-from workflows.bulk import BulkWorkflow  # noqa: E402
-from workflows.case import CaseWorkflow  # noqa: E402
-from workflows.count import CountWorkflow  # noqa: E402
+from worker import WORKFLOWS  # noqa: E402
 
 HISTORIES = Path(__file__).parent / "histories"
 QUEUE = "recorded"
@@ -54,6 +50,11 @@ class Recorder:
             workflow, situation, id=f"{workflow}:recorded:1", task_queue=QUEUE, static_summary=situation.subject
         )
         await self.hears(handle, situation.seq)
+        return handle
+
+    async def start_plain(self, workflow: str) -> Handle:
+        """A workflow without a situation."""
+        handle: Handle = await self._client.start_workflow(workflow, id=f"{workflow}:recorded:1", task_queue=QUEUE)
         return handle
 
     async def tell(self, handle: Handle, message: Message, situation: Situation) -> None:
@@ -182,6 +183,12 @@ async def count_rejected(scene: Recorder) -> Handle:
     return handle
 
 
+async def counts_of_the_day(scene: Recorder) -> Handle:
+    """One run of the schedule."""
+    scene.steps.answer("count.open_days_counts", Situation(subject="counts", state="2 opened", ended=True))
+    return await scene.start_plain("count_schedule")
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -236,6 +243,7 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-suspended": suspended,
     "count-posted": count_posted,
     "count-rejected": count_rejected,
+    "count-schedule": counts_of_the_day,
     "case-ladder": case_ladder,
     "approval-expired": approval_expired,
     "bulk-in-portions": bulk_in_portions,
@@ -269,7 +277,7 @@ async def record(folder: Path) -> None:
             worker = Worker(
                 client,
                 task_queue=QUEUE,
-                workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow, BulkWorkflow],
+                workflows=WORKFLOWS,
                 activities=recorder.steps.activities(),
                 workflow_runner=wire.workflow_runner(),
                 identity="recorder",

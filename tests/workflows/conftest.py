@@ -21,6 +21,7 @@ from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
+from workflows.count_schedule import CountScheduleWorkflow
 
 if TYPE_CHECKING:
     from tests.conftest import Database, TemporalServer
@@ -76,7 +77,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
     worker = Worker(
         temporal.client,
         task_queue=task_queue,
-        workflows=[BopisWorkflow, CountWorkflow, CaseWorkflow, ApprovalWorkflow],
+        workflows=[BopisWorkflow, CountWorkflow, CountScheduleWorkflow, CaseWorkflow, ApprovalWorkflow],
         activities=steps.activities(),
         workflow_runner=wire.workflow_runner(),
         workflow_failure_exception_types=[Exception],
