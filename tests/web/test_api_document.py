@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -62,6 +63,7 @@ async def test_every_example_answers_as_it_says(as_key: As, retailer: Database) 
         "TOKEN": key_text("ana"),
         "SOURCE": "web",
         "STORE": "S1",
+        "NOW": datetime.now(UTC).isoformat(),
         "SKU": "APPLE",
         "PERSON": "sam.ortega",
         "CASE": str(await a_case(retailer, "S1|APPLE")),

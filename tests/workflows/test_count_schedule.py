@@ -1,0 +1,53 @@
+"""The counts of the day: a Temporal Schedule on the real server starts the workflow, which opens them once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+
+from domain.messages import Situation
+from worker import COUNTS_OF_THE_DAY, keep_schedule
+
+if TYPE_CHECKING:
+    from tests.workflows.conftest import Stage
+    from tests.workflows.hub import Hub
+
+OPEN_COUNTS = "SELECT count(*) FROM journey WHERE kind = 'count' AND detail->>'reason' = 'schedule'"
+
+
+async def without_schedule(client: Client) -> None:
+    await client.get_schedule_handle(COUNTS_OF_THE_DAY).delete()
+
+
+class TestTheSchedule:
+    async def test_it_is_made_once_and_opens_the_counts_of_the_day(self, hub: Hub) -> None:
+        assert await keep_schedule(hub.client, hub.task_queue) == 1
+        try:
+            assert await keep_schedule(hub.client, hub.task_queue) == 0
+            handle = hub.client.get_schedule_handle(COUNTS_OF_THE_DAY)
+            async with hub.worker():
+                await handle.trigger()
+
+                async def opened() -> bool:
+                    return bool(await hub.shop.value(OPEN_COUNTS) == 2)
+
+                await hub.eventually(opened)
+                await handle.trigger()
+
+                async def ran_twice() -> bool:
+                    return (await handle.describe()).info.num_actions >= 2
+
+                await hub.eventually(ran_twice)
+            assert await hub.shop.value(OPEN_COUNTS) == 2
+        finally:
+            await without_schedule(hub.client)
+
+    async def test_a_ledger_that_is_busy_is_asked_again(self, stage: Stage) -> None:
+        done = Situation(subject="counts", state="3 opened", ended=True)
+        stage.steps.answer("count.open_days_counts", TimeoutError("busy"), done)
+        handle = await stage.temporal.client.start_workflow(
+            "count_schedule", id=f"count_schedule:{stage.task_queue}", task_queue=stage.task_queue, result_type=str
+        )
+        assert await handle.result() == "3 opened"
+        assert stage.steps.names() == ["count.open_days_counts"] * 2
