@@ -186,3 +186,9 @@ class TestTheCase:
         assert decided.status_code == 303, decided.text
         (decision,) = await rows(retailer, tables.case_decision)
         assert decision["parameters"]["root_cause"] == "misplaced"
+
+
+async def test_the_list_of_orders_has_no_counts(sign_in: SignIn) -> None:
+    ana = await sign_in("ana.ruiz")
+    count = await opened(ana)
+    assert count.rsplit("/", 1)[1] not in (await ana.get("/console/journeys")).text

@@ -70,7 +70,9 @@ async def show_list(request: Request, person: SignedIn) -> Response:
     unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor"}]
     cursor = request.query_params.get("cursor") or None
     async with database_of(request).read() as conn:
-        found = await list_journeys(conn, person, JourneyFilter.model_validate(given), cursor=cursor, limit=50)
+        found = await list_journeys(
+            conn, person, JourneyFilter.model_validate({**given, "kind": "bopis"}), cursor=cursor, limit=50
+        )
         context: dict[str, Any] = {
             "places": await all_places(conn),
             "choices": await visible_places(conn, person),
