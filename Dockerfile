@@ -30,5 +30,5 @@ ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENDCAP
 VOLUME /var/lib/endcap
 USER endcap
 EXPOSE 8400
-CMD ["python", "-m", "uvicorn", "web.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8400", \
+CMD ["python", "-m", "uvicorn", "web.process:create_app", "--factory", "--host", "0.0.0.0", "--port", "8400", \
      "--no-server-header", "--timeout-graceful-shutdown", "5"]

@@ -71,7 +71,7 @@ async def application(database: Database) -> AsyncIterator[int]:
     async with folder() as logs:
         settings = settings_for(database, logs)
         child = web(settings, logs)
-        words = _uvicorn("web.app:create_app", settings.port)
+        words = _uvicorn("web.process:create_app", settings.port)
 
         async def launch() -> asyncio.subprocess.Process:
             return await spawn(words, log=child.log, env=child_environment(settings) | _UNLIMITED, cwd=ROOT)

@@ -99,7 +99,7 @@ def web(settings: Settings, logs: Path) -> Child:
     words = [
         "-m",
         "uvicorn",
-        "web.app:create_app",
+        "web.process:create_app",
         "--factory",
         "--host",
         settings.host,
