@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, TO_BE_PICKED
@@ -78,6 +79,8 @@ class FloorOrder(NamedTuple):
     collect_by: datetime | None
     put_away_by: datetime | None
     customer: str | None
+    arrived_at: datetime | None  # the customer waits outside
+    bay: str | None
     pickup_code: str | None
     lines: tuple[FloorLine, ...]
 
@@ -128,7 +131,7 @@ async def store_of(conn: AsyncConnection, viewer: Person, code: str) -> StorePla
 def _waiting_for(task: Task, place: StorePlace) -> ColumnElement[bool]:
     here = and_(journey.c.kind == "bopis", journey.c.location == place.code)
     if task == "put_away":
-        left = text("jsonb_path_exists(journey.detail, '$.unclaimed.* ? (@ > 0)')")
+        left = sql("jsonb_path_exists(journey.detail, '$.unclaimed.* ? (@ > 0)')")
         return and_(here, journey.c.opened_at > func.now() - LEFT_BEHIND, left)
     is_open = and_(here, journey.c.closed_at.is_(None))
     if task == "hand_over":
@@ -155,8 +158,16 @@ async def orders_for(conn: AsyncConnection, place: StorePlace, task: Task, *, li
     """Orders that wait for a task, the one that is due first in front."""
     query = _orders().where(_waiting_for(task, place)).order_by(journey.c.opened_at, journey.c.id).limit(limit)
     found = await _read(conn, place, query)
-    # What has no due instant any more is late already.
-    return sorted(found, key=lambda order: (order.due(task) or order.opened_at, order.id))
+    # What has no due instant any more is late already; a customer who waits outside comes before all others.
+    outside = task == "hand_over"
+    return sorted(
+        found,
+        key=lambda order: (
+            not (outside and order.arrived_at),
+            order.due(task) or order.opened_at,
+            order.id,
+        ),
+    )
 
 
 async def order_at(conn: AsyncConnection, place: StorePlace, journey_id: str) -> FloorOrder:
@@ -213,6 +224,7 @@ async def _read(conn: AsyncConnection, place: StorePlace, query: Select[Any]) ->
 
 def _order(row: Any, lines: tuple[FloorLine, ...], policy: Policy) -> FloorOrder:
     dues = {name: datetime.fromisoformat(at) for name, at in row["dues"].items() if at}
+    arrived = row["detail"].get("arrived", {})
     return FloorOrder(
         id=row["id"],
         key=row["key"],
@@ -226,9 +238,15 @@ def _order(row: Any, lines: tuple[FloorLine, ...], policy: Policy) -> FloorOrder
         collect_by=dues.get("window"),
         put_away_by=dues.get("put_away"),
         customer=row["customer_name"],
+        arrived_at=_instant(arrived.get("at")),
+        bay=arrived.get("bay"),
         pickup_code=row["detail"].get("pickup_code"),
         lines=lines,
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _pick_due_name(policy: Policy) -> str:

@@ -12,7 +12,7 @@ import ledger.engine
 from ledger import tables
 from ledger.transaction import Transaction
 from tests.web.people import _HASH
-from tests.web.retail import NOW, order
+from tests.web.retail import NOW, order, rows
 
 STAFF = {
     # by id: name, role, region and location
@@ -89,3 +89,13 @@ def form_of(page: str) -> dict[str, str]:
         if name and (("radio" not in tag and "checkbox" not in tag) or " checked" in tag):
             fields[name[1]] = value[1] if value else ""
     return fields
+
+
+async def line(database: ledger.engine.Database, journey_id: str, line_id: str) -> dict[str, Any]:
+    found = await rows(database, tables.journey_line)
+    return next(row for row in found if (row["journey_id"], row["line_id"]) == (journey_id, line_id))
+
+
+async def facts(database: ledger.engine.Database) -> list[dict[str, Any]]:
+    """What was reported on pages."""
+    return [row for row in await rows(database, tables.event_inbox) if row["source"] == "console"]

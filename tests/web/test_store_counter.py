@@ -122,7 +122,7 @@ class TestHandOver:
         journey_id = await ready(web)
         pia = await sign_in("pia.lund")
         form = form_of((await pia.get(at(journey_id))).text)
-        form |= {"proof": "id", "name": "Omar Haddad", "relation": "brother"}
+        form |= {"proof": "id", "collected_by": "Omar Haddad", "relation": "brother"}
         assert (await pia.post(at(journey_id), data=form)).status_code == 200
         [note] = await rows(retailer, tables.person_note)
         assert (note["text"], note["author"]) == ("Omar Haddad (brother)", "pia.lund")
@@ -164,11 +164,11 @@ class TestHandOver:
             ({"proof": ""}, "Choose what the customer showed you."),
             ({"proof": "smile"}, "Choose what the customer showed you."),
             ({"proof": "id"}, "Write down the name on the ID."),
-            ({"proof": "id", "name": "x" * 201}, "At most 200 characters."),
-            ({"proof": "id", "name": "Kim", "quantity:1": "3"}, "2 stand ready, and this makes 3."),
-            ({"proof": "id", "name": "Kim", "refused:1": "1"}, "2 stand ready, and this makes 3."),
-            ({"proof": "id", "name": "Kim", "quantity:1": "all"}, "Enter a whole number, 0 or more."),
-            ({"proof": "id", "name": "Kim", "quantity:1": "0", "quantity:2": "0"}, "nothing is entered"),
+            ({"proof": "id", "collected_by": "x" * 201}, "At most 200 characters."),
+            ({"proof": "id", "collected_by": "Kim", "quantity:1": "3"}, "2 stand ready, and this makes 3."),
+            ({"proof": "id", "collected_by": "Kim", "refused:1": "1"}, "2 stand ready, and this makes 3."),
+            ({"proof": "id", "collected_by": "Kim", "quantity:1": "all"}, "Enter a whole number, 0 or more."),
+            ({"proof": "id", "collected_by": "Kim", "quantity:1": "0", "quantity:2": "0"}, "nothing is entered"),
         ],
     )
     async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_saved_or_lost(
@@ -181,7 +181,7 @@ class TestHandOver:
         assert answer.status_code == 422
         assert says in answer.text
         kept = form_of(answer.text)
-        assert (kept["relation"], kept["form"]) == ("neighbour", form["form"])
+        assert (kept["relation"], kept["form_id"]) == ("neighbour", form["form_id"])
         assert kept["quantity:1"] == form["quantity:1"]
         assert await on_page(retailer) == []
 
@@ -332,3 +332,17 @@ class TestHome:
             "/store/S1/hand-over": "1",
             "/store/S1/put-away": "1",
         }
+
+    async def test_a_customer_outside_comes_before_everything(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: Ledger
+    ) -> None:
+        await ready(web, "W-1")
+        waits = await ready(web, "W-2")
+        await event(web, "bopis.arrived", "a-1", journey_id=waits, bay="3")
+        pia = await sign_in("pia.lund")
+        page = (await pia.get("/store/S1")).text
+        assert "Outside at bay 3: order W-2" in page
+        assert f'href="{at(waits)}"' in page
+        listed = (await pia.get(COUNTER)).text
+        assert "Waits outside, bay 3" in listed
+        assert listed.index("Order W-2") < listed.index("Order W-1")

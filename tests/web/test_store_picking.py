@@ -11,7 +11,7 @@ from ledger import tables
 from tests.ledger.books import assert_books_agree
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows
-from tests.web.store import event, form_of, place, staff
+from tests.web.store import event, facts, form_of, line, place, staff
 
 __all__ = ["accounts", "browse", "sign_in", "staff"]
 pytestmark = pytest.mark.usefixtures("staff")
@@ -21,16 +21,6 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 def at(journey_id: str) -> str:
     return f"/store/S1/pick/{journey_id}"
-
-
-async def line(database: Ledger, journey_id: str, line_id: str) -> dict[str, Any]:
-    found = await rows(database, tables.journey_line)
-    return next(row for row in found if (row["journey_id"], row["line_id"]) == (journey_id, line_id))
-
-
-async def facts(database: Ledger) -> list[dict[str, Any]]:
-    """What was reported on pages."""
-    return [row for row in await rows(database, tables.event_inbox) if row["source"] == "console"]
 
 
 class TestSave:
@@ -129,7 +119,7 @@ class TestTwice:
         answer = await pia.post(at(journey_id), data=form | {"quantity:1": "2", "save": "1"})
         assert answer.status_code == 422
         assert "saved before with something else in it" in answer.text
-        assert form_of(answer.text)["form"] != form["form"]
+        assert form_of(answer.text)["form_id"] != form["form_id"]
         assert (await line(retailer, journey_id, "1"))["staged"] == 1
 
     async def test_a_page_that_somebody_else_has_overtaken_is_refused_and_shows_what_is_recorded(
@@ -178,7 +168,7 @@ class TestRefused:
         assert says in answer.text
         assert "Say why there is none" in answer.text  # of the other line, at the same time
         kept = form_of(answer.text)
-        assert kept["form"] == form["form"]
+        assert kept["form_id"] == form["form_id"]
         assert (kept["quantity:1"], kept["quantity:2"]) == (typed.get("quantity:1", "2"), "0")
         assert await facts(retailer) == []
         assert (await line(retailer, journey_id, "1"))["staged"] == 0
@@ -201,7 +191,7 @@ class TestRefused:
     ) -> None:
         journey_id = await place(web, "W-1")
         pia = await sign_in("pia.lund")
-        answer = await pia.post(at(journey_id), data={"save": "all", "form": "not-a-uuid"})
+        answer = await pia.post(at(journey_id), data={"save": "all", "form_id": "not-a-uuid"})
         assert answer.status_code == 422
         assert "not one of ours" in answer.text
 
@@ -292,35 +282,6 @@ class TestOver:
         page = (await (await sign_in("pia.lund")).get(at(journey_id))).text
         assert "This order is cancelled." in page
         assert "quantity:" not in page
-
-
-class TestVerify:
-    async def test_a_doubted_unit_stands_first_and_what_is_found_settles_it(
-        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: Ledger
-    ) -> None:
-        await place(web, "W-1", apples=8)
-        other = await place(web, "W-2", apples=1)
-        lines = [{"line": "1", "sku": "APPLE", "quantity": 2, "unit_price_minor": 129}]
-        await event(web, "pos.sale", "s-1", location="S1", receipt="r-1", lines=lines)
-        doubted = [row["journey_id"] for row in await rows(retailer, tables.hold) if row["doubted_at"]]
-        assert doubted == [other]
-        pia = await sign_in("pia.lund")
-        home = (await pia.get("/store/S1")).text
-        assert "First: look for order W-2" in home
-        page = (await pia.get("/store/S1/pick")).text
-        assert page.index("Verify first") < page.index("Order W-2") < page.index("Order W-1")
-        page = (await pia.get(at(other))).text
-        assert "Verify: is it there?" in page
-        form = form_of(page) | {"quantity:1": "0", "reason:1": "not_in_stock", "save": "1"}
-        answer = await pia.post(at(other), data=form)
-        assert answer.status_code == 200
-        assert "1 missing: somebody decides about it." in answer.text
-        [journey] = [row for row in await rows(retailer, tables.journey) if row["id"] == other]
-        assert journey["detail"]["failure"] == "reservation_lost"
-        page = (await pia.get("/store/S1/pick")).text
-        assert "Order W-2" not in page
-        assert page.index("Verify first") < page.index("Order W-1")  # the empty shelf makes the other one doubtful
-        await assert_books_agree(retailer)
 
 
 class TestList:

@@ -84,7 +84,7 @@ async def sent_form(request: Request) -> Sent:
     form: FormData = await request.form(max_fields=MAX_FIELDS)
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     try:
-        form_id = uuid.UUID(fields.get("form", "")).hex
+        form_id = uuid.UUID(fields.get("form_id", "")).hex
     except ValueError as error:
         raise Malformed("This form is not one of ours. Open the page again and send it from there.") from error
     return Sent(fields, form_id)
@@ -119,7 +119,7 @@ class Floor:
             **more,
         }
 
-    def show(self, template: str, more: Mapping[str, Any], *, status: int = 200) -> Response:
+    def show(self, template: str, more: Mapping[str, Any], status: int = 200) -> Response:
         return page(self.request, template, self.context(more), block="work", status=status)
 
     async def order(self, journey_id: str) -> FloorOrder:

@@ -112,14 +112,14 @@ def _line(sent: Sent, line: FloorLine) -> dict[str, Any] | None:
 
 def _proof(sent: Sent, order: FloorOrder) -> dict[str, Any]:
     """How the customer has shown that the goods are theirs; what is lacking is noted beside its field."""
-    kind, code, name = sent.text("proof"), "".join(sent.text("code").split()), sent.text("name")
+    kind, code, name = sent.text("proof"), "".join(sent.text("code").split()), sent.text("collected_by")
     checked = sent.text("id_checked") == "yes"
     if kind == "code" and not code:
         sent.problems["code"] = "Scan or type the pickup code from the customer's mail, or check an ID instead."
     elif kind == "code" and code != order.pickup_code:
         sent.problems["code"] = "This is not the code of this order. Type it again, or check an ID instead."
     elif kind == "id" and not name:
-        sent.problems["name"] = "Write down the name on the ID."
+        sent.problems["collected_by"] = "Write down the name on the ID."
     elif kind not in ("code", "id"):
         sent.problems["proof"] = "Choose what the customer showed you."
     if order.age_limit and not checked:
@@ -127,7 +127,7 @@ def _proof(sent: Sent, order: FloorOrder) -> dict[str, Any]:
             f"Something here is sold from {order.age_limit} years on. Look at the ID and tick this; "
             "without it, keep the goods here."
         )
-    for field in ("name", "relation"):
+    for field in ("collected_by", "relation"):
         if len(sent.text(field)) > MAX_NAME:
             sent.problems[field] = f"At most {MAX_NAME} characters."
     return {

@@ -31,7 +31,7 @@ async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
     base = f"/store/{path(place.code)}"
     counting = address("/console/counts", {"location": place.code})
     return [
-        Tile("Verify", found["verify"], f"{base}/pick#verify", "the till may have sold a promised unit"),
+        Tile("Verify", found["verify"], f"{base}/pick#verify", "promised units that may be gone"),
         Tile("Pick", found["pick"], f"{base}/pick", "orders to bring to the hold shelf"),
         Tile("Hand over", found["hand_over"], f"{base}/hand-over", "orders that wait for their customer"),
         Tile("Count", await to_count(conn, place.code), counting, "shelves whose book is in doubt, and today's sheet"),
@@ -58,5 +58,7 @@ async def show(request: Request, person: SignedIn, location: str) -> Response:
         for task in FIRST:
             waiting = await orders_for(conn, floor.place, task)
             first[task] = waiting[0] if waiting else None
-        context: dict[str, Any] = {"tiles": await tiles(conn, floor.place), "first": first}
+        ready = await orders_for(conn, floor.place, "hand_over")
+        outside = [order for order in ready if order.arrived_at is not None]
+        context: dict[str, Any] = {"outside": outside, "tiles": await tiles(conn, floor.place), "first": first}
     return floor.show("store/home.html", context)
