@@ -71,7 +71,8 @@ async def show(request: Request, person: SignedIn, location: str, journey_id: st
 
 async def show_pick(floor: Floor, journey_id: str, sent: Sent) -> Response:
     order = await floor.order(journey_id)
-    others = await reading(floor.request, lambda conn: orders_for(conn, floor.place, "pick"))
+    is_done = order.is_over or not any(line.reserved for line in order.lines)
+    others = await reading(floor.request, lambda conn: orders_for(conn, floor.place, "pick")) if is_done else []
     context = {
         "order": order,
         "sent": sent,
