@@ -326,7 +326,7 @@ class TestHome:
         page = (await pia.get("/store/S1")).text
         assert "Next: pick order W-3" in page
         found: dict[str, Any] = dict(re.findall(r'href="([^"]+)"><b>.*?<span class="count[^>]*>(\d+)</span>', page))
-        assert found == {
+        assert {way: count for way, count in found.items() if way.startswith("/store/")} == {
             "/store/S1/pick#verify": "0",
             "/store/S1/pick": "1",
             "/store/S1/hand-over": "1",
