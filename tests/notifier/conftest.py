@@ -33,6 +33,7 @@ class Receiver:
     url: str = ""
     answer: str = "204 No Content"
     seen: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
@@ -43,6 +44,7 @@ class Receiver:
         writer.write(f"HTTP/1.1 {self.answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
+        self.called.set()
 
     def verified(self, *secrets: str) -> list[dict[str, Any]]:
         """What came in, each signed by every one of `secrets`. Raises for one that is not."""

@@ -11,7 +11,9 @@ from domain.webhooks import WAITS, WebhookIn
 from ledger import case, holds, webhooks
 from ledger.engine import Database
 from ledger.transaction import Transaction
-from notifier import Notifier
+from notifier import Notifier, run
+from ports.webhook import WebhookCaller
+from settings import Settings
 from tests.ledger.till import adjusted, send
 from tests.notifier.conftest import Receiver, due_now, listen
 from tests.shop import ADA, ANA, TEA, Shop
@@ -344,6 +346,30 @@ class TestEndpoints:
         assert await webhooks.clean(shop.database) == 0
         await shop.change("UPDATE webhook_delivery SET ended_at = now() - interval '31 days' WHERE id = 1")
         assert await webhooks.clean(shop.database) == 1
+
+
+class TestRunning:
+    async def test_it_sends_by_itself_until_it_is_stopped(self, shop: Shop, receiver: Receiver) -> None:
+        made = await listen(shop, receiver.url, "bopis.reserved")
+        stop = asyncio.Event()
+        settings = Settings(_env_file=None, demo=True, webhook_allow_local=True)
+        running = asyncio.create_task(run(shop.database, settings, stop))
+        await shop.order()
+        await asyncio.wait_for(receiver.called.wait(), 20)
+        stop.set()
+        await asyncio.wait_for(running, 20)
+        assert len(receiver.verified(made.secret)) == 1
+        assert await shop.value("SELECT state FROM webhook_delivery") == "sent"
+
+    async def test_without_the_setting_it_calls_nothing_on_this_machine(self, shop: Shop, receiver: Receiver) -> None:
+        await listen(shop, receiver.url, "bopis.reserved")
+        await shop.order()
+        caller = WebhookCaller(allow_local=Settings(_env_file=None, demo=True).webhook_allow_local)
+        await Notifier(shop.database, caller).once()
+        await caller.aclose()
+        assert receiver.seen == []
+        log = await shop.value("SELECT log FROM webhook_delivery")
+        assert log[0]["error"] == "Webhooks go over https."
 
 
 class TestWithoutKeys:
