@@ -116,6 +116,7 @@ class TestPage:
         made = await registered(web)
         await web.post(ORDERS, json=order("W-1"))
         sam = await self.owner(retailer, sign_in)
+        assert 'href="/console/webhooks"' in (await sam.get("/console/help")).text
         assert made["id"] in (await sam.get("/console/webhooks")).text
         shown = (await sam.get(f"/console/webhooks/{made['id']}?state=queued")).text
         assert "bopis.reserved" in shown
@@ -128,6 +129,7 @@ class TestPage:
 
     async def test_others_are_refused(self, sign_in: SignIn) -> None:
         sol = await sign_in("sol.byrne")
+        assert "/console/webhooks" not in (await sol.get("/console/help")).text
         for path in ("/console/webhooks", "/console/webhooks/we_1"):
             assert (await sol.get(path)).status_code == 403
         assert (await sol.post("/console/webhooks/we_1/enable")).status_code == 403
