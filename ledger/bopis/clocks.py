@@ -18,12 +18,14 @@ _CUSTOMER = ("window",)
 async def run(order: "Order", before: str, at: datetime) -> None:
     """Set the due instants of the state that the order has come to from `before`."""
     state = order.row["state"]
+    if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):
+        order.drop_dues("verify")  # what is doubted later has its own time
     if state in bopis.TO_BE_PICKED:
         order.drop_dues("window")
         if before not in bopis.TO_BE_PICKED:
             await start_pick(order, at)
     elif state in bopis.ON_THE_HOLD_SHELF:
-        order.drop_dues("pick", "verify")
+        order.drop_dues("pick")
         if before not in bopis.ON_THE_HOLD_SHELF:
             await _start_window(order, at)
     elif state != bopis.BopisState.PLACED:
@@ -34,8 +36,6 @@ async def run(order: "Order", before: str, at: datetime) -> None:
                 order.drop_dues("goods")
         elif before != state:
             start_shipment(order, at)
-        if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):
-            order.drop_dues("verify")
 
 
 async def start_pick(order: "Order", at: datetime) -> None:

@@ -183,37 +183,34 @@ def _draw(
     stood.
     """
     left, sku = quantity, str(line["sku"])
-    cost = costs.get(sku, 0)
     order.handed_over_before_its_pick(str(line["line_id"]), quantity - min(quantity, line["staged"]))
+    parts: list[tuple[str, str, int, str | None]] = []  # location, bucket, units, hold
     for part_name in ("staged", "reserved"):
         part_wanted = min(left, line[part_name])
         for held, part in order.shift(str(line["line_id"]), part_name, "committed", part_wanted):
-            order.tx.shelf.move(
-                event,
-                sku,
-                part,
-                (held["location"], part_name),
-                (held["location"], "customer"),
-                why,
-                unit_cost_e4=cost,
-                cost_minor=reference.cost_of(cost, part),
-                hold_id=held["id"],
-            )
+            parts.append((held["location"], part_name, part, held["id"]))
         line[part_name] -= part_wanted
         left -= part_wanted
     if left:
-        place = order.location
         order.take_unpromised(sku)
+        parts.append((order.location, "available", left, None))
+    unit_cost, taken, before = costs.get(sku, 0), 0, 0
+    for place, bucket, units_taken, hold in parts:
+        # Shares of what the whole costs, as it is posted: parts that were rounded each for itself would not sum to it.
+        taken += units_taken
+        until = reference.cost_of(unit_cost, taken)
         order.tx.shelf.move(
             event,
             sku,
-            left,
-            (place, "available"),
+            units_taken,
+            (place, bucket),
             (place, "customer"),
             why,
-            unit_cost_e4=cost,
-            cost_minor=reference.cost_of(cost, left),
+            unit_cost_e4=unit_cost,
+            cost_minor=until - before,
+            hold_id=hold,
         )
+        before = until
     line["collected"] += quantity
 
 

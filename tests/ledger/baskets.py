@@ -1,4 +1,4 @@
-"""What channels do with units before there is an order: the plain model's side of checkout holds."""
+"""What channels and payment providers do: the plain model's side of checkout holds, and of money."""
 
 from tests.ledger.model import BASKET_PARTS, Basket, Command, Refused, Rows
 
@@ -69,3 +69,12 @@ class Baskets(Rows):
                 left -= units
             self.taken.add(place)
         return "accepted"
+
+    def _provider(self, command: Command) -> str:
+        """The provider confirms whatever it was asked for."""
+        order = self.orders[command.order]
+        order.refunded = order.refund_requested
+        order.captured, order.capturing = order.captured + order.capturing, 0
+        later, order.owed_when_captured = order.owed_when_captured, 0
+        self._owe(order, later)
+        return "done"

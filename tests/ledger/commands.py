@@ -38,6 +38,8 @@ class Model(Baskets):
         self._serve(*sorted(self.freed))
         for place in sorted(self.taken):
             self._doubt(place)
+        for order in self.orders.values():
+            order.verify = order.verify and any(line.doubt for line in order.lines.values())
         return done
 
     # ------------------------------------------------------------------ commands of systems
@@ -247,15 +249,6 @@ class Model(Baskets):
             self._refund_charge(order)
         order.ended = how
         self._end_waiting(key)
-
-    def _provider(self, command: Command) -> str:
-        """The provider confirms whatever it was asked for."""
-        order = self.orders[command.order]
-        order.refunded = order.refund_requested
-        order.captured, order.capturing = order.captured + order.capturing, 0
-        later, order.owed_when_captured = order.owed_when_captured, 0
-        self._owe(order, later)
-        return "done"
 
     # ------------------------------------------------------------------ steps of the journey
     def _attend(self, command: Command) -> str:

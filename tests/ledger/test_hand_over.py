@@ -34,6 +34,20 @@ async def taken_once(shop: Shop, units: int = 2) -> None:
     assert await shop.value("SELECT count(*) FROM case_file") == 0
 
 
+class TestCost:
+    async def test_units_from_two_places_cost_together_what_is_posted(self, shop: Shop) -> None:
+        """At 600.5 a piece, two are 1,201; the one from the hold shelf and the other not 601 each."""
+        lines = [{"sku": TEA, "quantity": 5, "unit_cost_minor": 601}]
+        assert (await shop.report("stock.received", location="S1", document="D1", lines=lines)).outcome == "accepted"
+        journey = await shop.order(2, order_id="W-7")
+        picked = [{"line_id": "1", "quantity": 1}]
+        await shop.report("bopis.picked", journey_id=journey, picker="p1", lines=picked)
+        assert (await by_store(shop)).outcome == "accepted"
+        moved = "SELECT array_agg(cost_minor ORDER BY cost_minor) FROM movement WHERE kind = 'handed_over'"
+        assert await shop.value(moved) == [600, 601]
+        assert (await accounts(shop.database))["cogs"] == 1_201
+
+
 class TestEcho:
     @pytest.mark.parametrize("quantity", [2, None])
     async def test_the_store_tells_what_the_till_has_told(self, shop: Shop, quantity: int | None) -> None:
