@@ -9,9 +9,12 @@ from typing import Any
 
 from demo import places
 from demo.baskets import Basket, Line
+from demo.plan import chance
 
 Body = dict[str, Any]
 PROMISE_H = 4
+#: How many customers let the shop ask them for a substitute.
+ASKED_SHARE = 0.4
 
 
 def stamp(at: dt.datetime) -> str:
@@ -41,7 +44,7 @@ def order_of(number: str, household: int, location: str, lines: tuple[Line, ...]
         "promised_at": stamp(_next_quarter(placed_at + dt.timedelta(hours=PROMISE_H))),
         "prices_include_tax": False,
         "customer": {"name": customer.name, "email": customer.email},
-        "lines": [_order_line(line) for line in lines],
+        "lines": [_order_line(number, line) for line in lines],
         "payments": [
             {
                 "reference": f"pay-{number}",
@@ -59,7 +62,7 @@ def _next_quarter(at: dt.datetime) -> dt.datetime:
     return whole + dt.timedelta(minutes=15 * quarters)
 
 
-def _order_line(line: Line) -> Body:
+def _order_line(number: str, line: Line) -> Body:
     body: Body = {
         "line_id": line.line_id,
         "sku": line.sku,
@@ -67,7 +70,7 @@ def _order_line(line: Line) -> Body:
         "unit_price_minor": line.unit_price_minor,
         "discount_minor": line.discount_minor,
         "tax_minor": line.tax_minor,
-        "substitution": "never",
+        "substitution": "ask" if chance(0, "substitution", number) < ASKED_SHARE else "never",
         "fallback": "refund_line",
     }
     if line.tax_minor:
@@ -138,9 +141,3 @@ def received(number: str, location: str, units: Mapping[str, int], costs: Mappin
     """A delivery from the DC's supplier: units by SKU, each at its cost in cents."""
     lines = [{"sku": sku, "quantity": units[sku], "unit_cost_minor": costs[sku]} for sku in sorted(units)]
     return event(number, "stock.received", at, {"location": location, "document": number, "lines": lines})
-
-
-def adjusted(number: str, location: str, sku: str, quantity: int, reason: str, actor: str, at: dt.datetime) -> Body:
-    """A unit turned up, or did not."""
-    data = {"location": location, "sku": sku, "quantity": quantity, "reason": reason, "actor": actor}
-    return event(number, "stock.adjusted", at, data)

@@ -36,13 +36,11 @@ class Sending(BaseModel):
 
 
 class Found(BaseModel):
-    """Units that will turn up: the second half of the story of an empty shelf."""
+    """When somebody counts an item and finds it all: the second half of the story of an empty shelf."""
 
     at: AwareDatetime
     location: str
     sku: str
-    quantity: int
-    actor: str
 
 
 class ToDecide(BaseModel):

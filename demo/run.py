@@ -18,6 +18,7 @@ import httpx2
 from demo import bodies, folder, memory, pins
 from demo.baskets import Assortment, Basket, of_day
 from demo.client import Client, RefusedError
+from demo.counters import Counters
 from demo.crew import Crew
 from demo.memory import Memory, OpenOrder, Sending
 from demo.places import customer
@@ -77,6 +78,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         self.crew = Crew(self.client, self.memory)
+        self.counters = Counters(self.client, self.memory)
 
     async def run(self) -> None:
         """Everything, until the last day is over."""
@@ -154,20 +156,14 @@ class Replay:
         due = self._moment(act.at_s, day, self.memory.anchor)
         while (now := self.now()) < due:
             crew_at = self.crew.next_at()
-            found_at = min((found.at for found in self.memory.found), default=None)
-            next_at = min(at for at in (due, crew_at, found_at) if at is not None)
+            next_at = min(at for at in (due, crew_at, self.counters.look_at) if at is not None)
             # In slices, so that a changed clock or an early wake-up is noticed.
             await self.sleep(min(max((next_at - now).total_seconds(), 0.02), 1.0))
             await self._people_act()
 
     async def _people_act(self) -> None:
         now = self.now()
-        for found in [found for found in self.memory.found if found.at <= now]:
-            number = f"found-{found.location}-{found.sku}"
-            event = bodies.adjusted(number, found.location, found.sku, found.quantity, "found", found.actor, found.at)
-            await self.client.events([event], as_="oms")
-            self.memory.found.remove(found)
-            self._remember()
+        await self.counters.work(now)
         if self.memory.to_decide:
             await decide(self.client, self.memory)
             self._remember()

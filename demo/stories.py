@@ -96,17 +96,15 @@ class Stories:
         lines = [{"line_id": "1", "quantity": 0, "reason": "not_in_stock"}]
         pick = bodies.picked(f"{number}-pick", journey, crew, lines, self.memory.opened_at)
         await self.client.events([pick], as_="oms")
-        self.memory.found.append(
-            Found(at=now + FOUND_AFTER, location=item.location, sku=item.sku, quantity=2, actor=crew)
-        )
+        self.memory.found.append(Found(at=now + FOUND_AFTER, location=item.location, sku=item.sku))
         watched = self._watch(number, journey, household, now, {})
         watched.pick_at = now + FOUND_AFTER + dt.timedelta(minutes=1)
         self.memory.orders.append(watched)
         return Pinned(
             journey_id=journey,
             order_id=number,
-            story="The picker found an empty shelf although the book had stock. In a few minutes a colleague finds the "
-            "units, and the order heals by itself: nobody has to decide, the customer never hears of it.",
+            story="The picker found an empty shelf although the book had stock. In a few minutes a colleague counts, "
+            "finds the units, and the order heals by itself: nobody has to decide, the customer never hears of it.",
             title="Not on the shelf, later found",
         )
 

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 TASK_QUEUE = "endcap"
+# The source of journeys that Endcap begins by itself.
+OWN_SOURCE = "endcap"
 
 
 class JourneyId(NamedTuple):

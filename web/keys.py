@@ -14,6 +14,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from domain.errors import NotAllowed
+from domain.ids import OWN_SOURCE
 from domain.people import Person
 from ledger.engine import Database
 from ledger.people import Caller, person_by_email, person_by_id
@@ -114,10 +115,11 @@ class View(NamedTuple):
 
 
 def view_of(caller: Caller) -> View:
-    """A personal token sees what its person sees; a system's key the journeys of its own and its listed sources."""
+    """A personal token sees what its person sees; a system's key the journeys of its own and its listed sources, and
+    those that Endcap begins by itself, which belong to no source."""
     if caller.person is not None:
         return View(caller.person, None)
-    return View(None, caller.sources | {caller.source})
+    return View(None, caller.sources | {caller.source, OWN_SOURCE})
 
 
 OnBehalfOf = Annotated[

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, text
 
 from domain.count import CountState
 from domain.errors import Malformed
-from domain.ids import journey_id
+from domain.ids import OWN_SOURCE, journey_id
 from domain.messages import Situation
 from domain.policy import Policy
 from domain.words import words
@@ -19,7 +19,6 @@ from ledger.outbox import search_attributes
 from ledger.tables import count_line, journey, stock
 from ledger.transaction import Transaction
 
-OWN = "endcap"  # the source of counts that nobody asked for by a system
 MAX_LINES = 2_000
 
 
@@ -32,7 +31,7 @@ class Opening:
     reason: str
     skus: Sequence[str]
     at: datetime
-    source: str = OWN
+    source: str = OWN_SOURCE
     key: str = ""
     requested_by: str = ""
     due_at: datetime | None = None

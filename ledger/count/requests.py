@@ -10,7 +10,7 @@ from domain.count import BEING_COUNTED, CountState
 from domain.counts import CountAnswer, EntriesAnswer, NewCount, SavedEntry
 from domain.errors import CountPendingLeft, NotFound, StateConflict
 from domain.events import CountEntered
-from domain.ids import journey_id
+from domain.ids import OWN_SOURCE, journey_id
 from domain.messages import Message
 from domain.words import units
 from ledger import reference, steps
@@ -84,7 +84,7 @@ async def _locked(tx: Transaction, count_id: str) -> Sheet:
 
 async def find(tx: Transaction, caller: Caller, count_id: str) -> str:
     """The journey that a caller means by a count's id, or by the journey's own. Raises `NotFound`."""
-    sources = sorted({caller.source, *caller.sources, "endcap"})
+    sources = sorted({caller.source, *caller.sources, OWN_SOURCE})
     wanted = [count_id, *(journey_id("count", source, count_id) for source in sources)]
     rows = await tx.conn.execute(
         select(journey.c.id).where(journey.c.id.in_(wanted), journey.c.kind == "count", journey.c.source.in_(sources))

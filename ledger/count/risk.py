@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import RowMapping, select, text
 
 from domain.count import risk_score, risk_terms
+from domain.ids import OWN_SOURCE
 from ledger import reference
-from ledger.count.opening import OWN, Opening, being_counted, open_count
+from ledger.count.opening import Opening, being_counted, open_count
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.tables import location
@@ -107,7 +108,7 @@ async def open_days_counts(database: Database, at: datetime) -> int:
 
 async def _open_at(tx: Transaction, place: reference.Place, key: str, at: datetime) -> int:
     names = [f"count:{key}"]
-    if await claim_keys(tx, OWN, names, body_hash(key)) is not None:
+    if await claim_keys(tx, OWN_SOURCE, names, body_hash(key)) is not None:
         return 0
     policy = await reference.policy_at(tx.conn, place, at)
     chosen = await most_at_risk(tx, place, at, policy.count.daily_lines) if policy.count.daily_lines else []
@@ -124,5 +125,5 @@ async def _open_at(tx: Transaction, place: reference.Place, key: str, at: dateti
                 risk={one.sku: one.terms for one in chosen},
             ),
         )
-    await keep_answer(tx, OWN, names, Answer(201, {"lines": len(chosen)}))
+    await keep_answer(tx, OWN_SOURCE, names, Answer(201, {"lines": len(chosen)}))
     return int(bool(chosen))

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from pydantic import ValidationError
 
-from domain.events import EVENT_TYPES, Event
+from domain.events import EVENT_TYPES, Event, Figures
 from domain.orders import BopisOrder
 
 
@@ -25,6 +25,7 @@ class Till:
     sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     journeys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     decided: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[httpx2.Response | Exception] = field(default_factory=list)
@@ -59,6 +60,14 @@ class Till:
             return self.order(body)
         if (method, path) == ("POST", "/events"):
             return httpx2.Response(200, json={"results": [self.event(source, event) for event in body["events"]]})
+        if path == "/journeys":
+            assert (parameters["kind"], parameters["state"]) == ("count", "open")
+            found = [count for count in self.counts.values() if count["state"] == "scheduled"]
+            return httpx2.Response(200, json={"items": found, "next": None})
+        if path == "/stock":
+            return httpx2.Response(200, json={"items": [], "next": None})
+        if path.startswith("/counts/"):
+            return self.count(method, path.split("/")[2], body)
         if path.startswith("/journeys/"):
             return httpx2.Response(200, json=self.journeys[path.removeprefix("/journeys/")])
         if path == "/cases":
@@ -84,9 +93,19 @@ class Till:
         if journey not in self.journeys:
             self.sent.append(("order", body))
             zero = {"picked": 0, "collected": 0}
-            lines = [{"line_id": line.line_id, "reserved": line.quantity, **zero} for line in order.lines]
+            lines = [
+                {"line_id": line.line_id, "sku": line.sku, "reserved": line.quantity, **zero} for line in order.lines
+            ]
             self.journeys[journey] = {"state": "reserved", "location": order.pickup_location, "lines": lines}
         return httpx2.Response(201, json={"journey_id": journey, "state": "reserved", "lines": []})
+
+    def count(self, method: str, number: str, body: dict[str, Any]) -> httpx2.Response:
+        if method == "POST":
+            Figures.model_validate(body)
+            if self.counts[number]["state"] == "scheduled":  # the same sheet once more changes nothing
+                self.sent.append(("count.entered", body))
+            self.counts[number]["state"] = "posted"
+        return httpx2.Response(200, json=self.counts[number])
 
     def event(self, source: str, body: dict[str, Any]) -> dict[str, Any]:
         outcome = self.outcome(source, body)
@@ -110,6 +129,15 @@ class Till:
             self.apply(event.type, data)
         return "accepted"
 
+    def ask_for_count(self, journey: str, location: str, sku: str) -> None:
+        """What was not on the shelf is counted."""
+        number = f"count:endcap:{len(self.counts)}"
+        line = {"line_id": sku, "sku": sku, "bucket": None, "state": "open"}
+        self.counts[number] = {
+            "id": number, "state": "scheduled", "location": location, "round": 1, "lines": [line],
+            "opened_at": self.bodies[journey.split(":", 2)[2]]["placed_at"],
+        }  # fmt: skip
+
     def apply(self, kind: str, data: Any) -> None:
         journey = self.journeys[data.journey_id]
         lines = {line["line_id"]: line for line in journey["lines"]}
@@ -118,6 +146,9 @@ class Till:
                 lines[line.line_id]["picked"] += line.quantity
                 lines[line.line_id]["reserved"] = 0
             short = any(line.reason for line in data.lines)
+            for line in data.lines:
+                if line.reason:
+                    self.ask_for_count(data.journey_id, journey["location"], lines[line.line_id]["sku"])
             journey["state"] = "reservation_failed" if short else "ready_for_pickup"
         elif kind == "bopis.handed_over":
             journey["state"] = "collected"

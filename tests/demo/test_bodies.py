@@ -75,7 +75,6 @@ class TestEvents:
         checked(bodies.handed_over("h", "bopis:web:1", "crew1.s0330", "Ada Adler", card=True, at=AT))
         checked(bodies.cancelled("c", "bopis:web:1", AT))
         checked(bodies.received("r", "S0330", {"1": 2}, {"1": 50}, AT))
-        checked(bodies.adjusted("a", "S0330", "1", 2, "found", "crew1.s0330", AT))
 
     def test_a_time_without_zone_is_refused(self, baskets: list[Basket]) -> None:
         with pytest.raises(ValidationError):

@@ -67,7 +67,10 @@ async def _open_now(conn: Any, person: Person, now: datetime) -> dict[str, Any]:
         known = [kind for kind in of_kinds if kind in KINDS]
         here = [one for kind in known for one in kinds.get(kind, [])]
         if known:  # a list that nothing can fill would say that all is well
-            watched.append((title, ",".join(known), here, sum(one.cases for one in here)))
+            places: dict[str, int] = defaultdict(int)
+            for one in here:
+                places[one.location] += one.cases
+            watched.append((title, ",".join(known), sorted(places.items(), key=lambda one: (-one[1], one[0]))))
     since = now - RECURS_WITHIN
     again = await overview.recurring(conn, person, since)
     return {
