@@ -45,7 +45,7 @@ async def test_tables_and_migrations_agree(database: OwnDatabase) -> None:
 async def test_a_journey_of_the_release_before_keeps_its_policy(bare_database: OwnDatabase) -> None:
     url = bare_database.url
     body = Policy().model_copy(update={"version": "old"}).model_dump_json()
-    before: Any = ScriptDirectory.from_config(config(url)).get_revision("0006").down_revision
+    before: Any = ScriptDirectory.from_config(config(url)).get_revision("0008").down_revision
     await asyncio.to_thread(command.upgrade, config(url), before)
     conn = await asyncpg.connect(url)
     await conn.execute(

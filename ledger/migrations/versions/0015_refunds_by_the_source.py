@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:

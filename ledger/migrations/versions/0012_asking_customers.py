@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0009"
-down_revision = "0007"
+revision = "0012"
+down_revision = "0011"
 
 STATES = "state IN ('open', 'accepted', 'applied', 'declined', 'rejected', 'expired', 'withdrawn')"
 

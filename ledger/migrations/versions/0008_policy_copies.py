@@ -7,8 +7,8 @@ is passed over, since the indexes are built outside of the transaction.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0020"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -5,8 +5,8 @@ New BOPIS orders are announced by the intake, set-based, and only where somebody
 
 from alembic import op
 
-revision = "0021"
-down_revision = "0014"
+revision = "0014"
+down_revision = "0013"
 
 ENDPOINT = """
 CREATE TABLE webhook_endpoint (
