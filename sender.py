@@ -51,9 +51,10 @@ LONGEST_WAIT_S = 3600
 ATTEMPTS = 30  # somewhat more than a day
 LISTED = 50  # requests in one digest
 WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder", "pickup_extended"})
-WHILE_IT_LASTS = frozenset(
-    {"order_moved", "order_to_be_shipped", "order_delayed", "place_closed", "order_substituted", "offer_withdrawn"}
-)
+BEFORE_IT_IS_READY = frozenset({"order_placed", "order_late", "order_waits"})
+WHILE_IT_LASTS = BEFORE_IT_IS_READY | {
+    "order_moved", "order_to_be_shipped", "order_delayed", "place_closed", "order_substituted", "offer_withdrawn",
+}  # fmt: skip
 LINK_AFTER_WINDOW = timedelta(days=30)  # a link goes on telling what became of the order
 TEMPLATES = Path(__file__).parent / "web" / "templates"
 
@@ -110,6 +111,8 @@ def check_still_true(template: str, about: Matter) -> None:
         raise NobodyToWriteTo("the question is not open any more")
     if template in WHILE_IT_LASTS and order is not None and BopisState(order.state) in FINAL:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
+    if template in BEFORE_IT_IS_READY and order is not None and BopisState(order.state) in ON_THE_HOLD_SHELF:
+        raise NobodyToWriteTo("the order is ready by now")
     if template == "case_escalated" and case is not None and case.closed:
         raise NobodyToWriteTo("the case is closed by now")
     if template == "approval_question" and approval is not None and approval.paused_at is None:

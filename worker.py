@@ -38,7 +38,7 @@ from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
-from ledger import closures, facts, holds, negative, partitions, renewals, stops
+from ledger import closures, facts, holds, negative, notices, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
@@ -169,11 +169,13 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
 
 def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
     """What nobody's request or workflow does, with its pause in seconds."""
+    placed = notices.Placed()
     return (
         (lambda: clean_webhooks(database), 60.0),
         (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
         (lambda: closures.finish(database), 1.0),
         (lambda: holds.sweep(database), 3.0),
+        (lambda: placed.sweep(database), 5.0),
         (lambda: closures.sweep(database, datetime.now(UTC)), 10.0),
         (lambda: facts.apply_all_parked(database), 10.0),
         (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),

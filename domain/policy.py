@@ -26,6 +26,7 @@ class BopisPolicy(Part):
     """Windows marked "open" run on the store's opening hours."""
 
     allocation: Literal["by_line", "whole_order"] = "by_line"
+    confirm_placed: bool = True  # mail the customer that the order has come in; many shops do so themselves
     pick_open_s: int = Field(2 * HOUR_S, gt=0)
     pick_before_promise_s: int = Field(900, ge=0)
     cutoff_before_close_s: int = Field(HOUR_S, ge=0)

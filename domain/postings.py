@@ -82,6 +82,7 @@ class Sale(NamedTuple):
     tax_minor: int
     tax_included: bool
     cost_minor: int
+    appeasement_minor: int = 0  # given away to the customer of this line: a dearer substitute at the old price
 
     @property
     def revenue_minor(self) -> int:
@@ -90,7 +91,8 @@ class Sale(NamedTuple):
     @property
     def paid_minor(self) -> int:
         """What the customer pays: a manufacturer's coupon is paid by a third party."""
-        return self.gross_minor - self.discount_minor - self.coupon_minor + (0 if self.tax_included else self.tax_minor)
+        given = self.discount_minor + self.coupon_minor + self.appeasement_minor
+        return self.gross_minor - given + (0 if self.tax_included else self.tax_minor)
 
 
 def sale(sale: Sale, *, paid_from: str, location: str, sku: str | None) -> list[Line]:
@@ -103,6 +105,7 @@ def sale(sale: Sale, *, paid_from: str, location: str, sku: str | None) -> list[
             (paid_from, sale.paid_minor, 0),
             ("promotional_discounts", sale.discount_minor, 0),
             ("coupon_receivable", sale.coupon_minor, 0),
+            ("appeasement", sale.appeasement_minor, 0),
             ("revenue", 0, sale.revenue_minor),
             ("tax_payable", 0, sale.tax_minor),
             ("cogs", sale.cost_minor, 0),

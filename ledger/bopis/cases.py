@@ -7,6 +7,7 @@ from typing import Any
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.words import money, units
 from ledger import case
+from ledger.bopis import offering
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import case_facts, ways_out
 
@@ -48,7 +49,7 @@ async def _open(
 
 def value_of(order: Order) -> int:
     """What the customer ordered, after discounts, in minor units."""
-    return sum(row["gross_minor"] - row["discount_minor"] for row in order.sales.values())
+    return sum(row["gross_minor"] - row["discount_minor"] - row["appeasement_minor"] for row in order.sales.values())
 
 
 async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
@@ -56,13 +57,15 @@ async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
     await order.read_money()
     missing = order.shorts()
     lacking = sum(order.missing(line) for line in missing)
+    asked = await offering.history(order)
+    declined = " The customer would rather have something else." if asked and asked[-1]["answer"] != "none" else ""
     ref = await _open(
         order,
         order.row["detail"].get("failure") or "reservation_failure",
         at,
-        text=f"Order {order.row['key']} lacks {units(lacking)} at {order.place.name}.",
+        text=f"Order {order.row['key']} lacks {units(lacking)} at {order.place.name}.{declined}",
         options=await ways_out(order),
-        facts=await case_facts(order, at),
+        facts=await case_facts(order, at) | ({"customer_was_asked": asked} if asked else {}),
         sku=missing[0]["sku"] if missing else "",
         value_at_risk_minor=value_of(order),
         promised_at=order.row["promised_at"],
@@ -205,7 +208,9 @@ async def journey_stuck(order: Order, reason: str | None, at: datetime) -> case.
 async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) -> case.CaseRef:
     """Goods moved on an order that had ended."""
     value = sum(
-        row["gross_minor"] - row["discount_minor"] for row in order.sales.values() if row["line_id"] in order.lines
+        row["gross_minor"] - row["discount_minor"] - row["appeasement_minor"]
+        for row in order.sales.values()
+        if row["line_id"] in order.lines
     )
     loss = MoneyEffect(label="Goods at selling price", amount_minor=-value, currency=order.row["currency"])
     return await _open(

@@ -161,7 +161,9 @@ async def _add_line(
     tax = min(money.part_of_tax(sold, quantity), paid_minor)
     gross = quantity * price_minor
     net = paid_minor - (0 if sold["tax_included"] else tax)
-    discount = max(gross - net, 0)
+    less = max(gross - net, 0)
+    # The customer's own discount stays one; what the substitute costs more than that is ours.
+    discount = min(less, money.part_of_discount(sold, quantity))
     owed = max(net - gross, 0)
     row = dict.fromkeys(("picked", "staged", "collected", "cancelled", "short", "refunded_minor", "reserved"), 0) | {
         "journey_id": order.id,
@@ -184,6 +186,7 @@ async def _add_line(
         "unit_price_minor": price_minor,
         "gross_minor": gross,
         "discount_minor": discount,
+        "appeasement_minor": less - discount,
         "tax_minor": tax,
         "tax_included": sold["tax_included"],
     }
@@ -219,8 +222,9 @@ async def give_up_units(order: Order, units: Mapping[str, int], cause: str, at: 
     return owed
 
 
-async def _wait(order: Order, _parameters: Parameters, _cause: str, at: datetime) -> str:
+async def _wait(order: Order, _parameters: Parameters, cause: str, at: datetime) -> str:
     await waiting.wait_again(order, at)
+    await order.mail_customer("order_waits", cause, at)
     order.row["promised_at"] = None
     order.due("wait", at + timedelta(seconds=order.policy.sourcing.wait_s))
     return "The order waits for stock that turns up."

@@ -74,6 +74,9 @@ async def _nag(order: Order, number: int, at: datetime) -> str:
     if permille < 1000:
         return f"{permille / 10:g} % of the time to pick have passed, and nothing is picked yet."
     await cases.pick_overdue(order, at)
+    promised = order.row["promised_at"]
+    if promised is not None:
+        await order.mail_customer("order_late", f"{promised:%Y%m%dT%H%M}", at)
     return "The pick is overdue; the store manager is asked." if permille == 1000 else "The pick is long overdue."
 
 

@@ -29,6 +29,7 @@ def paid_share(sale: dict[str, Any], quantity: int) -> int:
         _share(sale, "gross_minor", quantity)
         - _share(sale, "discount_minor", quantity)
         - _share(sale, "coupon_minor", quantity)
+        - _share(sale, "appeasement_minor", quantity)
         + tax
     )
 
@@ -37,6 +38,12 @@ def part_of_tax(sale: dict[str, Any], quantity: int) -> int:
     """The tax of the last `quantity` units that were given up."""
     before = sale["handed_over"] + sale["refunded_quantity"] - quantity
     return part_of(sale["tax_minor"], sale["quantity"], before, quantity)
+
+
+def part_of_discount(sale: dict[str, Any], quantity: int) -> int:
+    """The discount of the last `quantity` units that were given up."""
+    before = sale["handed_over"] + sale["refunded_quantity"] - quantity
+    return part_of(sale["discount_minor"], sale["quantity"], before, quantity)
 
 
 async def earn(
@@ -65,6 +72,7 @@ async def earn(
                 tax_minor=_share(sale, "tax_minor", quantity),
                 tax_included=sale["tax_included"],
                 cost_minor=cost,
+                appeasement_minor=_share(sale, "appeasement_minor", quantity),
             ),
             paid_from="customer_deposits",
             location=order.location,

@@ -14,6 +14,7 @@ from ledger.bopis.order import Order
 from ledger.tables import case_decision, customer, offer
 
 BY_LINK = "offer:"
+ASKABLE = frozenset({"substitute", "other_store", "ship_to_home", "wait"})  # ways whose stock an offer can hold
 
 
 async def can_be_asked(order: Order) -> bool:
@@ -36,8 +37,27 @@ async def asked_before(order: Order) -> tuple[int, set[str]]:
     return (found[0].all if found else 0), refused
 
 
+async def history(order: Order) -> list[dict[str, str]]:
+    """What the customer was asked before and what became of it, for the person who decides now."""
+    rows = await order.tx.conn.execute(
+        select(offer).where(offer.c.journey_id == order.id, offer.c.answered_at.is_not(None)).order_by(offer.c.id)
+    )
+    said = {"accept": "yes", "other": "something else", "leave_out": "without it", "cancel": "cancel"}
+    return [
+        {
+            "offered": str(row["option"]["label"]),
+            "answer": said.get(row["answer"] or "", "none"),
+            "became": row["state"] + (f": {row['because']}" if row["because"] else ""),
+            "at": row["answered_at"].isoformat(),
+        }
+        for row in rows.mappings()
+    ]
+
+
 async def by_link(order: Order, options: Sequence[CaseOption]) -> list[CaseOption]:
     """The options, each that needs the customer's word followed by the one that asks for it by link."""
+    if not order.shorts():  # its place may close: nothing is missing that something could be offered for
+        return list(options)
     if not any(_needs_consent(option) for option in options) or not await can_be_asked(order):
         return list(options)
     _, refused = await asked_before(order)
@@ -50,7 +70,8 @@ async def by_link(order: Order, options: Sequence[CaseOption]) -> list[CaseOptio
 
 
 def _needs_consent(option: CaseOption) -> bool:
-    return option.allowed and "agreed_by_phone" in option.confirms
+    kind = option.id.split(":", maxsplit=1)[0]
+    return option.allowed and kind in ASKABLE and "agreed_by_phone" in option.confirms
 
 
 def _twin(option: CaseOption, *, refused: bool) -> CaseOption:

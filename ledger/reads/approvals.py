@@ -94,6 +94,9 @@ class ApprovalDetail(ApprovalSummary):
     verdicts: list[VerdictRow]
 
 
+BY_ITSELF = {"endcap": "Endcap, by policy"}
+
+
 class _Eyes(NamedTuple):
     """Who looks, and the people who have delegated to them today."""
 
@@ -208,7 +211,7 @@ async def approval_detail(
         facts=row["facts"],
         roles=row["roles"],
         next_at=row["next_at"],
-        option=await _option(conn, row["decision_id"]),
+        option=await _option(conn, row["decision_id"]) or _option_of_facts(row["facts"]),
         reason=await _reason(conn, row["decision_id"]),
         verdicts=await _verdicts(conn, approval_id),
     )
@@ -220,7 +223,7 @@ def _summary(row: Any, eyes: _Eyes, known: dict[str, str]) -> dict[str, Any]:
     why_not = _why_not(row, eyes, row["roles"][:reached])
     return {
         **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
-        "requester_name": known.get(row["requester"], row["requester"]),
+        "requester_name": known.get(row["requester"]) or BY_ITSELF.get(row["requester"], row["requester"]),
         "decided_by_name": known.get(row["decided_by"], row["decided_by"]) if row["decided_by"] else None,
         "asked_roles": row["roles"][:reached],
         "next_role": row["roles"][reached] if reached < len(row["roles"]) else None,
@@ -264,6 +267,11 @@ async def _option(conn: AsyncConnection, decision_id: int | None) -> CaseOption 
     query = select(case_decision.c.option).where(case_decision.c.id == decision_id)
     found = (await conn.execute(query)).scalar_one_or_none()
     return CaseOption.model_validate(found) if found else None
+
+
+def _option_of_facts(facts: dict[str, Any]) -> CaseOption | None:
+    """What a customer has accepted: nobody decided it, so it stands in the facts alone."""
+    return CaseOption.model_validate(facts["option"]) if "offer" in facts else None
 
 
 async def _reason(conn: AsyncConnection, decision_id: int | None) -> str | None:

@@ -33,6 +33,7 @@ sale_line = Table(
     minor("discount_minor"),
     minor("vendor_funded_minor"),
     minor("coupon_minor"),
+    minor("appeasement_minor"),  # what a substitute costs more than the customer pays: ours to bear
     minor("tax_minor"),
     Column("tax_included", Boolean, nullable=False, server_default=text("false")),
     document("tax", default="'[]'::jsonb"),

@@ -321,7 +321,9 @@ class Driver:
             "baskets": {row["key"]: tuple(row[part] for part in BASKET_PARTS) for row in baskets},
             "deposits": -balances.get("customer_deposits", 0),
             "refunds_payable": -balances.get("refunds_payable", 0),
-            "earned": -sum(balances.get(name, 0) for name in ("revenue", "tax_payable", "promotional_discounts")),
+            "earned": -sum(
+                balances.get(name, 0) for name in ("revenue", "tax_payable", "promotional_discounts", "appeasement")
+            ),
             "inventory": balances.get("inventory", 0),
         }
 

@@ -9,10 +9,12 @@ import pytest
 from domain.errors import Malformed, NotFound, OfferAnswered, OfferExpired, OfferWithdrawn
 from ledger import approval
 from ledger.bopis import asking, steps
+from ledger.reads.approvals import approval_detail
 from ledger.reads.cases import case_detail
 from tests.ledger.books import accounts
 from tests.ledger.offers import OOLONG, Asked, asked, line, with_substitute
 from tests.ledger.test_bopis import decide, failed_order, pick, step
+from tests.ledger.test_shipping import failed, warehouse
 from tests.shop import ADA, MAX, TEA, Shop
 
 
@@ -116,6 +118,8 @@ class TestAnswers:
         ways = {option.id: option for option in found.options}
         assert not ways["offer:substitute"].allowed
         assert ways["substitute"].allowed
+        (before,) = found.facts["customer_was_asked"]
+        assert (before["offered"], before["answer"]) == ("Substitute: Oolong", "something else")
         assert await shop.value("SELECT available FROM stock WHERE sku = :s", s=OOLONG) == 10
 
     async def test_leaving_it_out_refunds_it_and_keeps_the_rest(self, shop: Shop) -> None:
@@ -335,6 +339,15 @@ class TestTooDear:
         assert await shop.value("SELECT reserved FROM stock WHERE sku = :s", s=OOLONG) == 3
         assert (await order.situation()).dues == ()
 
+    async def test_the_approver_reads_what_the_customer_accepted_and_what_a_no_means(self, shop: Shop) -> None:
+        _, number = await self._accepted(shop)
+        async with shop.database.read() as conn:
+            asked_for = await approval_detail(conn, MAX, number)
+        assert asked_for.requester_name == "Endcap, by policy"
+        assert asked_for.option is not None
+        assert asked_for.option.label == "Substitute: Oolong"
+        assert asked_for.may_decide
+
     async def test_approved_it_is_applied(self, shop: Shop) -> None:
         order, number = await self._accepted(shop)
         await approval.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="link")
@@ -375,7 +388,22 @@ class TestBooks:
         assert (await shop.report("bopis.handed_over", journey_id=order.journey, actor="p1")).outcome == "accepted"
         books = await accounts(shop.database)
         assert -books["revenue"] == 5 * 1_500 + 3 * 1_600
+        assert books["appeasement"] == 300
+        assert "promotional_discounts" not in books
         assert "customer_deposits" not in books
+
+    async def test_the_customers_own_discount_stays_a_discount(self, shop: Shop) -> None:
+        """Eight at 15.00 less 1.00 each; the three that lack come dearer by 1.00 each."""
+        lines = [line(8, discount_minor=800)]
+        paid = [{"reference": "card-1", "tender": "card", "amount_minor": 11_200, "state": "captured"}]
+        order = await asked(shop, price_minor=1_600, lines=lines, payments=paid)
+        await order.answer("accept")
+        await pick(shop, order.journey, 5)
+        await pick(shop, order.journey, 3, line=f"1~{OOLONG}")
+        await shop.report("bopis.handed_over", journey_id=order.journey, actor="p1")
+        books = await accounts(shop.database)
+        assert (books["promotional_discounts"], books["appeasement"]) == (800, 300)
+        assert books["payment_clearing"] == 11_200
 
 
 async def test_a_decision_about_a_way_that_is_gone_gives_the_case_back(shop: Shop) -> None:
@@ -385,3 +413,17 @@ async def test_a_decision_about_a_way_that_is_gone_gives_the_case_back(shop: Sho
     told = await steps.apply_decision(shop.database, step(journey, "2", decision_id=answer.decision_id))
     assert (told.state, told.case_id, told.offer_id) == ("reservation_failed", number, None)
     assert await shop.value("SELECT state FROM case_decision") == "refused"
+
+
+async def test_sent_home_from_the_warehouse_with_the_customers_yes(shop: Shop) -> None:
+    await warehouse(shop)
+    journey, number = await failed(shop)
+    answer = await decide(shop, number, "offer:ship_to_home:DC")
+    told = await steps.apply_decision(shop.database, step(journey, "2", decision_id=answer.decision_id))
+    assert told.state == "awaiting_customer"
+    assert await shop.value("SELECT reserved FROM stock WHERE location = 'DC'") == 8
+    order = Asked(shop, journey)
+    await order.answer("accept")
+    assert (await order.situation()).state == "to_be_shipped"
+    assert await shop.value("SELECT sum(reserved) FROM stock WHERE location = 'DC'") == 8
+    assert await shop.value("SELECT sum(reserved) FROM stock WHERE location = 'S1'") == 0

@@ -105,6 +105,25 @@ async def approved_refund(scene: Recorder) -> Handle:
     return handle
 
 
+async def asked_customer(scene: Recorder) -> Handle:
+    """A substitute is offered; the customer says yes; what it costs is approved; silence ends a second question."""
+    offer = due_in("offer", hours=2)
+    asked = {"offer_id": 5, "approval_id": 3}
+    scene.steps.answer("bopis.open_case", order("substituting", offer_id=5, dues=(offer,)))
+    scene.steps.answer("bopis.settle_offer", order("reserved", 3))
+    scene.steps.answer("bopis.on_due", order("cancelled", 4, ended=True))
+    handle = await scene.start("bopis", order("reservation_failed"))
+    await scene.took(1)
+    await scene.tell(handle, Message.CUSTOMER_ANSWERED, order("substituting", 2, **asked))
+    await scene.tell(handle, Message.VERDICT_RECORDED, order("substituting", 3, **asked, verdict="approved"))
+    await scene.took(2)
+    again = order("awaiting_customer", 4, offer_id=6, dues=(offer,))
+    await scene.tell(handle, Message.PICK_RECORDED, again)
+    await scene.skip(handle, 3)
+    await scene.took(3)
+    return handle
+
+
 async def no_show(scene: Recorder) -> Handle:
     """A reminder, an attended doubt, an extension, then the window ends and the goods are put away."""
     window = due_in("window", hours=30)
@@ -239,6 +258,7 @@ async def bulk_in_portions(scene: Recorder) -> Handle:
 SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-collected": collected,
     "bopis-approved-refund": approved_refund,
+    "bopis-asked-customer": asked_customer,
     "bopis-no-show": no_show,
     "bopis-suspended": suspended,
     "count-posted": count_posted,

@@ -129,7 +129,11 @@ class TestLooking:
         approvers = await shop.database.write(work, actor="test", via="test")
         customers = (await mailed(order)).removeprefix("/c/")
         client = browse()
-        assert (await client.get(f"/a/{approvers}")).status_code == 200
+        request = await client.get(f"/a/{approvers}")
+        assert request.status_code == 200
+        assert "Endcap, by policy" in request.text
+        assert "Substitute: Oolong" in request.text
+        assert "what is missing is refunded" in request.text
         assert (await client.get(f"/c/{approvers}")).status_code == 404
         assert (await client.get(f"/a/{customers}")).status_code == 404
 
