@@ -1,21 +1,11 @@
 """Approvals: their states, the bands that ask for them, and who may give a verdict."""
 
 from collections.abc import Collection
-from enum import StrEnum
 
 from domain.errors import NotAllowed, OwnRequest
 
 APPROVAL_STATES = ("pending", "approved", "rejected", "expired", "superseded")
 VERDICTS = ("approve", "reject", "ask")
-
-
-class ApprovalState(StrEnum):
-    PENDING = "pending"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-
 
 APPROVAL_TRANSITIONS: dict[str, frozenset[str]] = {
     "pending": frozenset({"approved", "rejected", "expired", "superseded"}),

@@ -72,4 +72,3 @@ KPIS = (
         ),
     ),
 )
-BY_NAME = {kpi.name: kpi for kpi in KPIS}

@@ -1,6 +1,5 @@
 """Roles, scopes and the question who may see and do what, where."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 ROLES = (
@@ -86,8 +85,3 @@ class Person(NamedTuple):
 
     def has_role(self, role: str) -> bool:
         return any(grant.role == role for grant in self.grants)
-
-
-def initials(names: Iterable[str]) -> str:
-    """`Ana Ruiz` → `AR`, for a small badge beside a case."""
-    return "".join(name[0].upper() for name in names if name)[:2]

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from domain.case import KINDS
+from domain.case_kinds import KINDS
 from domain.ids import parse_journey_id
 
 WITHOUT_MINOR = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})

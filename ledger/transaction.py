@@ -95,6 +95,18 @@ class Transaction:
             raise NotFound(f"There is no approval {approval_id}.")
         return found
 
+    async def lock_asks(self, about: Mapping[str, Any]) -> None:
+        """Lock what people are asked about a journey (its row), so that a fact may answer it."""
+        self.enter(Rank.CASE)
+        await self.conn.execute(
+            select(case_file.c.id)
+            .where(case_file.c.journey_id == about["id"], case_file.c.closed_at.is_(None))
+            .order_by(case_file.c.id)
+            .with_for_update()
+        )
+        if about["asks"].get("approval_id"):
+            await self.lock_approval(about["asks"]["approval_id"])
+
     async def lock_stock(self, places: Iterable[tuple[str, str]]) -> Shelf:
         """Lock (location, sku) rows, making missing ones; returns the shelf with their quantities in it.
 

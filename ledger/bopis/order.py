@@ -18,8 +18,8 @@ from ledger.bopis.changes import write_changes
 from ledger.bopis.holding import Goods
 from ledger.doubt import Taken, doubt
 from ledger.shelf import Cause
-from ledger.tables import case_file, hold, journey, journey_line, payment_operation, sale_line
-from ledger.transaction import Rank, Transaction
+from ledger.tables import hold, journey, journey_line, payment_operation, sale_line
+from ledger.transaction import Transaction
 from ledger.webhooks.announcing import announce
 
 
@@ -57,16 +57,7 @@ class Order(Goods):
         return order
 
     async def lock_cases(self) -> None:
-        """Lock what people are asked about this journey, so that a fact may answer it."""
-        self.tx.enter(Rank.CASE)
-        await self.tx.conn.execute(
-            select(case_file.c.id)
-            .where(case_file.c.journey_id == self.id, case_file.c.closed_at.is_(None))
-            .order_by(case_file.c.id)
-            .with_for_update()
-        )
-        if self.row["asks"].get("approval_id"):
-            await self.tx.lock_approval(self.row["asks"]["approval_id"])
+        await self.tx.lock_asks(self.row)
 
     async def lock_goods(self, extra: Iterable[tuple[str, str]] = ()) -> None:
         """Lock the stock rows of all its lines here and of its holds elsewhere, then the holds.

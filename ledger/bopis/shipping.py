@@ -1,12 +1,9 @@
 """Ship to home: the way out for a customer with an address."""
 
-from sqlalchemy import select
-
 from domain.case import CaseOption, Consequence, StockEffect
-from domain.stock import atp
 from domain.words import units
+from ledger.bopis import warehouses
 from ledger.bopis.order import Order
-from ledger.tables import location, stock
 
 POINTS = 12.0  # among the ways out: behind a store near by, before whatever costs the customer an item
 OFFERED = 2
@@ -20,30 +17,8 @@ async def ship_to_home(order: Order) -> list[tuple[float, CaseOption]]:
     for line in order.lines.values():
         if order.open_quantity(line):
             wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
-    rows = await order.tx.conn.execute(
-        select(location.c.code, location.c.name, stock.c.sku, stock.c.available, stock.c.safety_stock,
-               stock.c.confidence_permille)
-        .join(stock, (stock.c.location == location.c.code) & stock.c.sku.in_(wanted))
-        .where(
-            location.c.kind == "dc", location.c.status == "open", location.c.entity == order.row["entity"],
-            location.c.code != order.location,
-        )
-        .order_by(location.c.region != order.row["region"], location.c.code)
-    )  # fmt: skip
-    threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
-    names: dict[str, str] = {}
-    covered: dict[str, int] = {}
-    for row in rows:
-        names[row.code] = row.name
-        can = atp(
-            row.available,
-            safety_stock=row.safety_stock,
-            channel_threshold=threshold,
-            confidence_permille=row.confidence_permille,
-        )
-        covered[row.code] = covered.get(row.code, 0) + (can >= wanted[row.sku])
-    able = [code for code in names if covered[code] == len(wanted)]
-    return [(POINTS + number, _option(order, code, names[code], wanted)) for number, code in enumerate(able[:OFFERED])]
+    able = list((await warehouses.able(order, wanted)).items())
+    return [(POINTS + number, _option(order, code, name, wanted)) for number, (code, name) in enumerate(able[:OFFERED])]
 
 
 def _option(order: Order, code: str, name: str, wanted: dict[str, int]) -> CaseOption:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-
 from domain import postings
 from domain.case import CaseOption, Consequence, StockEffect
 from domain.errors import Malformed, NothingOffered
@@ -13,10 +11,9 @@ from domain.messages import Message
 from domain.stock import atp
 from domain.words import units
 from ledger import case, reference, steps
-from ledger.bopis import money, offered
+from ledger.bopis import money, offered, warehouses
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
-from ledger.tables import location, stock
 
 POINTS = 15.0  # among the ways out: it keeps the place and costs the customer days
 
@@ -26,27 +23,7 @@ async def ship_to_store(order: Order) -> list[tuple[float, CaseOption]]:
     wanted: dict[str, int] = {}
     for line in order.shorts():
         wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.missing(line)
-    rows = await order.tx.conn.execute(
-        select(location.c.code, location.c.name, stock.c.sku, stock.c.available, stock.c.safety_stock,
-               stock.c.confidence_permille)
-        .join(stock, (stock.c.location == location.c.code) & stock.c.sku.in_(wanted))
-        .where(
-            location.c.kind == "dc", location.c.status == "open", location.c.entity == order.row["entity"],
-            location.c.code != order.location,
-        )
-        .order_by(location.c.region != order.row["region"], location.c.code)
-    )  # fmt: skip
-    threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
-    covered: dict[tuple[str, str], int] = {}
-    for row in rows:
-        can = atp(
-            row.available,
-            safety_stock=row.safety_stock,
-            channel_threshold=threshold,
-            confidence_permille=row.confidence_permille,
-        )
-        covered[row.code, row.name] = covered.get((row.code, row.name), 0) + (can >= wanted[row.sku])
-    able = next((place for place, skus in covered.items() if skus == len(wanted)), None)
+    able = next(iter((await warehouses.able(order, wanted)).items()), None)
     return [(POINTS, _option(order, *able, wanted))] if able is not None else []
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendars import add_open_time
-from domain.case import KINDS
+from domain.case_kinds import KINDS
 from domain.ids import case_target
 from domain.messages import Situation, Step
 from domain.people import Person

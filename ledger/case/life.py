@@ -11,7 +11,8 @@ from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.calendars import OpeningHours, add_open_time
-from domain.case import KINDS, OPEN_STATES, CaseOption, check_transition, priority, score
+from domain.case import OPEN_STATES, CaseOption, check_transition, priority, score
+from domain.case_kinds import KINDS
 from domain.ids import case_target
 from domain.messages import Message
 from domain.policy import CasePolicy, Policy

@@ -12,8 +12,8 @@ from domain.count import FINAL, CountState, Difference
 from domain.policy import Policy
 from ledger import approval, case, policies, reference
 from ledger.shelf import Cause
-from ledger.tables import case_file, count_entry, count_line, journey
-from ledger.transaction import Rank, Transaction
+from ledger.tables import count_entry, count_line, journey
+from ledger.transaction import Transaction
 
 LineKey = tuple[str, str]  # (SKU, bucket); the bucket "" is the shelf
 _LINE_VALUES = ("state", "round", "book", "counted", "value_minor", "root_cause", "counted_at", "posted_at")
@@ -110,16 +110,7 @@ class Sheet:
         return {(self.location, sku) for sku, _ in keys}
 
     async def lock_cases(self) -> None:
-        """Lock what people are asked about this count, so that a fact may answer it."""
-        self.tx.enter(Rank.CASE)
-        await self.tx.conn.execute(
-            select(case_file.c.id)
-            .where(case_file.c.journey_id == self.id, case_file.c.closed_at.is_(None))
-            .order_by(case_file.c.id)
-            .with_for_update()
-        )
-        if self.row["asks"].get("approval_id"):
-            await self.tx.lock_approval(self.row["asks"]["approval_id"])
+        await self.tx.lock_asks(self.row)
 
     async def answer_asks(self, because: str, at: datetime) -> None:
         """What was asked has answered itself: the case heals, an approval is superseded."""

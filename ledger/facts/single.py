@@ -1,6 +1,6 @@
 """Takes one event in a transaction of its own: those about an order, requests, and what a batch has left."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,8 @@ from domain.events import (
     OrderReference,
     OrderShipped,
     PosSale,
+    ReceivedLine,
+    SaleLineIn,
     StockAdjusted,
     StockReceived,
 )
@@ -155,21 +157,29 @@ async def _park(tx: Transaction, caller: Caller, arrived: Arrived, data: OrderRe
     return arrived.outcome("parked", problem=said)
 
 
-async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: datetime) -> tuple[str | None, str]:
-    """A till receipt; returns the order it hands over, if any, and the outcome. Lines that name an order are that
-    order's hand-over: one movement, whoever reports it.
-    """
-    handed: dict[str, dict[str, int]] = {}
+async def _by_order[Line: (SaleLineIn, ReceivedLine)](
+    tx: Transaction, caller: Caller, lines: Sequence[Line]
+) -> tuple[dict[str, dict[str, int]], list[Line]]:
+    """Units by order and order line, of the lines that name one; and the lines that name none. Raises `NotFound`."""
+    named: dict[str, dict[str, int]] = {}
     rest = []
-    for line in data.lines:
+    for line in lines:
         if line.order_id is None or line.line_id is None:
             rest.append(line)
             continue
         about = await _find_order(tx, caller, OrderReference(order_id=line.order_id, order_source=line.order_source))
         if about is None:
-            raise NotFound(f"Line {line.line} names order {line.order_id}, which is not known.", pointer="/data/lines")
-        lines = handed.setdefault(about, {})
-        lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
+            raise NotFound(f"A line names order {line.order_id}, which is not known.", pointer="/data/lines")
+        units = named.setdefault(about, {})
+        units[line.line_id] = units.get(line.line_id, 0) + line.quantity
+    return named, rest
+
+
+async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: datetime) -> tuple[str | None, str]:
+    """A till receipt; returns the order it hands over, if any, and the outcome. Lines that name an order are that
+    order's hand-over: one movement, whoever reports it.
+    """
+    handed, rest = await _by_order(tx, caller, data.lines)
     if len(handed) > 1:
         raise Malformed("One receipt may hand over one order; send a receipt for each.", pointer="/data/lines")
     for about, lines in handed.items():
@@ -185,17 +195,7 @@ async def _sale(tx: Transaction, caller: Caller, data: PosSale, cause: str, at: 
 
 async def _received(tx: Transaction, caller: Caller, data: StockReceived, cause: str, at: datetime) -> str | None:
     """A delivery; lines that name an order are what a warehouse has sent for it. Returns that order, if any."""
-    came: dict[str, dict[str, int]] = {}
-    rest = []
-    for line in data.lines:
-        if line.order_id is None or line.line_id is None:
-            rest.append(line)
-            continue
-        about = await _find_order(tx, caller, OrderReference(order_id=line.order_id, order_source=line.order_source))
-        if about is None:
-            raise NotFound(f"A line names order {line.order_id}, which is not known.", pointer="/data/lines")
-        lines = came.setdefault(about, {})
-        lines[line.line_id] = lines.get(line.line_id, 0) + line.quantity
+    came, rest = await _by_order(tx, caller, data.lines)
     if len(came) > 1:
         raise Malformed("One delivery may bring goods for one order; send one for each.", pointer="/data/lines")
     for about, quantities in came.items():

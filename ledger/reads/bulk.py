@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bulk import MOST_CASES
@@ -191,17 +191,3 @@ async def bulk_view(conn: AsyncConnection, viewer: Person, bulk_id: int) -> Bulk
     return BulkView(
         row["id"], row["label"], row["state"], row["at"], row["next_at"], row["ended_at"], dict(counts), items
     )
-
-
-async def bulks_of(
-    conn: AsyncConnection, viewer: Person, *, limit: int = 20
-) -> list[tuple[int, str, str, datetime, int]]:
-    """The viewer's latest decisions: number, what was chosen, state, when, how many cases."""
-    count = select(func.count()).where(bulk_item.c.bulk_id == bulk.c.id).scalar_subquery()
-    rows = await conn.execute(
-        select(bulk.c.id, bulk.c.label, bulk.c.state, bulk.c.at, count)
-        .where(bulk.c.requested_by == viewer.id)
-        .order_by(bulk.c.id.desc())
-        .limit(limit)
-    )
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]

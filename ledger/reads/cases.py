@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import KINDS, OPEN_STATES, CaseOption, PassedOver, PriorityTerm
+from domain.case import OPEN_STATES, CaseOption, PassedOver, PriorityTerm
+from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.case.offers import offered_now

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import KINDS
+from domain.case_kinds import KINDS
 from domain.people import Person
 from ledger.mails import MailRow
 from ledger.people import person_by_id

@@ -5,16 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.approval import check_may_approve
-from domain.case import (
-    CASE_STATES,
-    CASE_TRANSITIONS,
-    KINDS,
-    SEVERITIES,
-    CaseOption,
-    check_transition,
-    priority,
-    score,
-)
+from domain.case import CASE_STATES, CASE_TRANSITIONS, SEVERITIES, CaseOption, check_transition, priority, score
+from domain.case_kinds import KINDS
 from domain.errors import NotAllowed, OwnRequest, StateConflict, leaves
 from domain.people import DECIDING_ROLES, ROLES, Grant, Person
 from domain.policy import CasePolicy, Policy, merge

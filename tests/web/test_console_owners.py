@@ -3,7 +3,7 @@
 import re
 
 import ledger.engine
-from domain.case import KINDS
+from domain.case_kinds import KINDS
 from ledger import tables
 from tests.web.people import SignIn, accounts, browse, sign_in
 

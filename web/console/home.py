@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from domain.case import CASE_STATES, KINDS
+from domain.case import CASE_STATES
+from domain.case_kinds import KINDS
 from domain.people import Person
 from ledger.reads import first_page, overview
 from ledger.reads.cases import CaseFilter, count_cases

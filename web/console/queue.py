@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from domain.case import KINDS, OPEN_STATES, SEVERITIES
+from domain.case import OPEN_STATES, SEVERITIES
+from domain.case_kinds import KINDS
 from domain.errors import DomainError
 from domain.people import Person
 from ledger import case as cases
