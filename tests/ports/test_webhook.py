@@ -15,12 +15,12 @@ from ports.webhook import Call, WebhookCaller, signatures
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 OTHER = "whsec_" + base64.b64encode(b"o" * 32).decode()
-NOW = datetime.now(UTC)
 BODY = json.dumps({"type": "case.opened", "data": {"case_id": 7}})
 
 
-def call(url: str = "https://shop.example/hooks?x=1", *secrets: str, at: datetime = NOW) -> Call:
-    return Call(url, "msg_7", at, BODY, secrets or (SECRET,))
+def call(url: str = "https://shop.example/hooks?x=1", *secrets: str, at: datetime | None = None) -> Call:
+    """Sent just now: a receiver takes no message that is older than five minutes."""
+    return Call(url, "msg_7", at or datetime.now(UTC), BODY, secrets or (SECRET,))
 
 
 def to(*answers: str) -> Callable[[str, int], object]:

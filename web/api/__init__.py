@@ -1,6 +1,6 @@
 """The API for systems, under `/api/v1`: one file per noun. Each route reads or calls the ledger once and answers."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from web.api import (
     adjustments,
@@ -16,9 +16,10 @@ from web.api import (
     stock,
     webhooks,
 )
+from web.api.parameters import refuse_unknown
 from web.api.responses import PROBLEMS
 
-router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
 for part in (
     orders,
     holds,
