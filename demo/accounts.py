@@ -82,7 +82,7 @@ async def create(database_url: str, secret: str) -> dict[str, Any]:
     """Gives the demo's people their passwords and the demo's systems their keys; a second time changes nothing.
 
     Returns `{"accounts": [{email, password, role, regions, name}], "api_keys": {name: key}}`. People come with
-    `endcap load`; an account is made for those of head office and one store's manager who are there.
+    `endcap load`; an account is made for those of head office, one store's manager and one associate who are there.
     """
     database = Database(database_url, pool_size=1, application="endcap demo accounts")
     try:
@@ -93,7 +93,7 @@ async def create(database_url: str, secret: str) -> dict[str, Any]:
 
 
 async def _create(tx: Transaction, secret: str) -> list[dict[str, Any]]:
-    ids = [worker.id for worker in people.OFFICE] + [people.MANAGER]
+    ids = [worker.id for worker in people.OFFICE] + [people.MANAGER, people.ASSOCIATE]
     found = await tx.conn.execute(
         select(person.c.id, person.c.name, person.c.email, credential.c.password_hash)
         .outerjoin(credential, credential.c.person_id == person.c.id)

@@ -40,6 +40,9 @@ SAM = Worker("sam.okafor", "Sam Okafor", ("regional_ops",))
 #: The manager of another store, who has an account as well.
 MANAGER = "mgr.s0367"
 
+#: One of the two who pick at Ana's store: whoever signs in as her sees the store's pages first.
+ASSOCIATE = "crew1.s0330"
+
 #: The people a newcomer can sign in as.
 OFFICE = (
     SAM,

@@ -23,6 +23,8 @@ POLICIES: list[dict[str, Any]] = [
                 "adjustment": {"manager_minor": 2_500, "finance_minor": 25_000},
                 "transfer": {"manager_minor": 10_000, "finance_minor": 100_000},
             },
+            # A count that waits for the till is looked at each minute: nobody watches a demo for five.
+            "count": {"feed_look_s": 60},
             # Whoever tries things out decides more in an hour than a manager does in a week.
             "approvals": {"mails_per_person_hour": 20},
         },

@@ -32,7 +32,7 @@ class TestAccounts:
         self, loaded: Database, engine: AsyncEngine
     ) -> None:
         made = await accounts.create(loaded.url, SECRET)
-        assert len(made["accounts"]) == len(people.OFFICE) + 1
+        assert len(made["accounts"]) == len(people.OFFICE) + 2
         async with engine.connect() as connection:
             query = text("SELECT p.email, c.password_hash FROM credential c JOIN person p ON p.id = c.person_id")
             stored = {row.email: row.password_hash for row in await connection.execute(query)}
