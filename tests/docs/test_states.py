@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 DRAWN = runpy.run_path(str(DOCS / "states.py"), run_name="drawing")
 
 
-@pytest.mark.parametrize("file", ["bopis.md", "count.md", "case.md", "approval.md", "offer.md"])
+@pytest.mark.parametrize("file", ["bopis.md", "count.md", "case.md", "approval.md", "offer.md", "bulk.md"])
 def test_a_stored_figure_is_current(file: str) -> None:
     drawn: dict[str, str] = DRAWN["figures"]()
     assert (DOCS / "states" / file).read_text() == drawn[file], "run: python docs/states.py"

@@ -1,0 +1,64 @@
+"""What the documents name is there: links, pictures, settings; and a word of the glossary has one meaning."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from settings import EmbeddedSettings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+OUTSIDE = ("http://", "https://", "mailto:")
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which the headings of a document are linked to, as the usual renderers make them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(document: Path, text: str) -> list[str]:
+    """The links of `text`, as it would stand in `document`, that lead to no file or no heading."""
+    broken = []
+    for link in LINK.findall(text):
+        if link.startswith(OUTSIDE):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (document.parent / file).resolve() if file else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert broken_links(document, document.read_text()) == []
+
+
+@pytest.mark.parametrize("link", ["docs/lost.md", "docs/operating.md#lost", "#lost"])
+def test_a_link_that_leads_nowhere_would_be_noticed(link: str) -> None:
+    assert broken_links(ROOT / "README.md", f"see [this]({link})") == [link]
+
+
+def test_the_pictures_are_those_that_the_script_takes() -> None:
+    pictures = runpy.run_path(str(ROOT / "docs" / "screenshots.py"), run_name="looking")["PICTURES"]
+    taken = {name for picture in pictures for name in picture.files()}
+    assert {file.name for file in (ROOT / "docs" / "screenshots").iterdir()} == taken
+
+
+def test_every_setting_is_explained_to_operators() -> None:
+    explained = (ROOT / "docs" / "operating.md").read_text().partition("## Settings")[2]
+    for name, field in EmbeddedSettings.model_fields.items():
+        alias = getattr(field.validation_alias, "choices", [f"ENDCAP_{name.upper()}"])[0]
+        assert f"`{alias}`" in explained, f"docs/operating.md, Settings: {alias} is missing"
+
+
+def test_the_glossary_is_sorted_and_each_word_stands_in_it_once() -> None:
+    table = (ROOT / "docs" / "glossary.md").read_text().partition("## Figures")[0]
+    words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", table, re.MULTILINE)]
+    assert words == sorted(set(words))
