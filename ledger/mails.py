@@ -45,18 +45,21 @@ async def queue(
     case_id: int | None = None,
     approval_id: int | None = None,
     context: Mapping[str, Any] = {},
+    offset_s: int | None = None,
 ) -> None:
     """Have one mail sent after the transaction has committed; a `dedupe_key` that was used before queues nothing.
 
     `not_before` is reckoned by the clock of the approval, case or journey that the mail belongs to; the demo may have
-    moved it on, and the mail goes out by the real one. `context` holds ids and figures only. A mail goes to one
+    moved it on, and the mail goes out by the real one. `offset_s` is by how much, where the caller has that row locked.
+    `context` holds ids and figures only. A mail goes to one
     person or one customer; an order without a customer has nobody to write to, and nothing is queued.
     """
     if person_id is not None and customer_id is not None:
         raise ValueError("a mail goes to one person or to one customer")
     if person_id is None and customer_id is None:
         return
-    offset_s = await _clock_offset_s(tx, journey_id, case_id, approval_id)
+    if offset_s is None:
+        offset_s = await _clock_offset_s(tx, journey_id, case_id, approval_id)
     row = {
         "template": template,
         "dedupe_key": dedupe_key,

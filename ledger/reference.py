@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import RowMapping, func, or_, select, text
+from sqlalchemy import RowMapping, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import closures
@@ -16,14 +16,11 @@ from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
 from ledger.tables import (
     closed_day,
-    entity,
     item,
     item_stop,
     location,
-    location_status,
     opening_hours,
     policy_document,
-    region,
 )
 
 CLOCKS_LOOK_BACK = timedelta(days=90)  # no clock that runs began before that
@@ -71,36 +68,52 @@ def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
     )
 
 
+# One statement for all that is said of a place: most of what locks an order asks for it. Rows come as parallel arrays.
+_PLACE = text(
+    """
+    SELECT l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude, e.currency,
+        h.weekdays, h.opens, h.closes, p.states, p.starts, p.ends, p.reasons,
+        ARRAY(SELECT c.day FROM closed_day c WHERE c.location = l.code) AS closed
+    FROM location l
+    JOIN entity e ON e.code = l.entity
+    CROSS JOIN LATERAL (
+        SELECT array_agg(weekday ORDER BY weekday) AS weekdays, array_agg(opens ORDER BY weekday) AS opens,
+            array_agg(closes ORDER BY weekday) AS closes
+        FROM opening_hours WHERE location = l.code
+    ) h
+    CROSS JOIN LATERAL (
+        SELECT array_agg(status ORDER BY starts_at, id) AS states,
+            array_agg(starts_at ORDER BY starts_at, id) AS starts,
+            array_agg(ends_at ORDER BY starts_at, id) AS ends,
+            array_agg(reason ORDER BY starts_at, id) AS reasons
+        FROM location_status
+        WHERE location = l.code AND (ends_at IS NULL OR ends_at > now() - CAST(:look_back AS interval))
+    ) p
+    WHERE l.code = :code
+    """
+)
+
+
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
-    """A location by its code. Raises `UnknownLocation`."""
-    row = (
-        (
-            await conn.execute(
-                select(location, entity.c.currency)
-                .join(region, region.c.code == location.c.region)
-                .join(entity, entity.c.code == location.c.entity)
-                .where(location.c.code == code)
-            )
-        )
-        .mappings()
-        .first()
-    )
+    """A location by its code, with its hours and what was said of it. Raises `UnknownLocation`."""
+    row = (await conn.execute(_PLACE, {"code": code, "look_back": CLOCKS_LOOK_BACK})).first()
     if row is None:
         raise unknown_location(code, pointer)
-    hours = await hours_of(conn, {code: row["time_zone"]})
+    weekdays = dict(zip(row.weekdays or (), zip(row.opens or (), row.closes or (), strict=True), strict=True))
+    periods = zip(row.states or (), row.starts or (), row.ends or (), row.reasons or (), strict=True)
     return Place(
         code=code,
-        name=row["name"],
-        kind=row["kind"],
-        region=row["region"],
-        entity=row["entity"],
-        currency=row["currency"],
-        pickup=row["pickup"],
-        status=row["status"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
-        hours=hours[code],
-        periods=await periods_of(conn, code),
+        name=row.name,
+        kind=row.kind,
+        region=row.region,
+        entity=row.entity,
+        currency=row.currency,
+        pickup=row.pickup,
+        status=row.status,
+        latitude=row.latitude,
+        longitude=row.longitude,
+        hours=OpeningHours(row.time_zone, weekdays or ALWAYS_OPEN.weekdays, frozenset(row.closed)),
+        periods=tuple(Period(*period) for period in periods),
     )
 
 
@@ -117,21 +130,6 @@ async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str,
         code: OpeningHours(zone, weekdays.get(code) or ALWAYS_OPEN.weekdays, frozenset(closed.get(code, ())))
         for code, zone in zones.items()
     }
-
-
-async def periods_of(conn: AsyncConnection, code: str) -> tuple[Period, ...]:
-    """What was said of a place beside its hours, in the order of time."""
-    rows = await conn.execute(
-        select(
-            location_status.c.status, location_status.c.starts_at, location_status.c.ends_at, location_status.c.reason
-        )
-        .where(
-            location_status.c.location == code,
-            or_(location_status.c.ends_at.is_(None), location_status.c.ends_at > func.now() - CLOCKS_LOOK_BACK),
-        )
-        .order_by(location_status.c.starts_at)
-    )
-    return tuple(Period(*row) for row in rows)
 
 
 async def entities_of(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, str]:

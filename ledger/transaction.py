@@ -49,6 +49,8 @@ class Transaction:
     shelf: Shelf = field(init=False)
     entries: list[journal.Entry] = field(default_factory=list)
     has_messages: bool = False  # set by `flush`: there is something for the relays
+    _open_kinds: dict[str, set[str]] = field(default_factory=dict)  # of cases, by journey: see `lock_asks`
+    _began_at: datetime | None = None
     _rank: Rank = Rank.KEYS
     _audit: list[dict[str, Any]] = field(default_factory=list)
     _starts: list[outbox.Start] = field(default_factory=list)
@@ -64,18 +66,29 @@ class Transaction:
         self._rank = rank
 
     async def now(self, offset_s: int = 0) -> datetime:
-        """The database's time, moved by a journey's clock offset."""
-        now: datetime = (await self.conn.execute(select(func.now()))).scalar_one()
-        return now + timedelta(seconds=offset_s)
+        """The database's time, moved by a journey's clock offset: one instant throughout the transaction."""
+        if self._began_at is None:
+            self._began_at = (await self.conn.execute(select(func.now()))).scalar_one()
+        return self._began_at + timedelta(seconds=offset_s)
 
     async def lock_journey(self, journey_id: str) -> RowMapping:
         """The journey's row, locked. Raises `NotFound`."""
         self.enter(Rank.JOURNEY)
-        row = (await self.conn.execute(select(journey).where(journey.c.id == journey_id).with_for_update())).mappings()
-        found = row.first()
+        wanted = select(journey, func.now().label("began_at")).where(journey.c.id == journey_id).with_for_update()
+        found = (await self.conn.execute(wanted)).mappings().first()
         if found is None:
             raise NotFound(f"There is no journey {journey_id}.")
+        self._began_at = found["began_at"]
         return found
+
+    def opens(self, journey_id: str | None, kind: str) -> None:
+        """Say that this transaction opens a case of this kind."""
+        if journey_id in self._open_kinds:
+            self._open_kinds[journey_id].add(kind)
+
+    def has_no_case(self, journey_id: str, kind: str) -> bool:
+        """Whether it is known that the journey has no open case of this kind, so that nobody need look."""
+        return journey_id in self._open_kinds and kind not in self._open_kinds[journey_id]
 
     async def lock_case(self, case_id: int) -> RowMapping:
         """The case's row, locked. Raises `NotFound`."""
@@ -96,14 +109,18 @@ class Transaction:
         return found
 
     async def lock_asks(self, about: Mapping[str, Any]) -> None:
-        """Lock what people are asked about a journey (its row), so that a fact may answer it."""
+        """Lock what people are asked about a journey (its row), so that a fact may answer it.
+
+        From here on it is known which kinds of cases it has.
+        """
         self.enter(Rank.CASE)
-        await self.conn.execute(
-            select(case_file.c.id)
+        rows = await self.conn.execute(
+            select(case_file.c.id, case_file.c.kind)
             .where(case_file.c.journey_id == about["id"], case_file.c.closed_at.is_(None))
             .order_by(case_file.c.id)
             .with_for_update()
         )
+        self._open_kinds[about["id"]] = {row.kind for row in rows}
         if about["asks"].get("approval_id"):
             await self.lock_approval(about["asks"]["approval_id"])
 

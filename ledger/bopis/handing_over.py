@@ -144,13 +144,12 @@ async def _check_age(order: Order, data: BopisHandedOver, handed: Mapping[str, i
 async def _hand_over(
     order: Order, handed: dict[str, int], refused: dict[str, int], cause: str, why: Cause, *, event: str
 ) -> None:
-    costs = await reference.unit_costs(
-        order.tx.conn, order.row["entity"], (str(order.lines[line_id]["sku"]) for line_id in handed)
-    )
+    skus = {str(rows[line_id]["sku"]) for rows in (order.lines, order.sales) for line_id in handed}
+    costs = await reference.unit_costs(order.tx.conn, order.row["entity"], skus) if skus else {}
     for line_id, quantity in handed.items():
         _draw(order, order.lines[line_id], quantity, costs, why, event)
     if handed:
-        await money.earn(order, handed, cause, why.at, event=f"bopis.{event}")
+        await money.earn(order, handed, costs, cause, why.at, event=f"bopis.{event}")
     sent_back = {line_id: quantity for line_id, quantity in refused.items() if quantity}
     for line_id, quantity in sent_back.items():
         line = order.lines[line_id]

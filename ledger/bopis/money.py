@@ -1,5 +1,6 @@
 """The money of an order: what a hand-over earns, what is owed back, and which operations at the provider that takes."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -47,15 +48,18 @@ def part_of_discount(sale: dict[str, Any], quantity: int) -> int:
 
 
 async def earn(
-    order: Order, handed: dict[str, int], cause: str, at: datetime, *, event: str = "bopis.handed_over"
+    order: Order,
+    handed: dict[str, int],
+    costs: Mapping[str, int],
+    cause: str,
+    at: datetime,
+    *,
+    event: str = "bopis.handed_over",
 ) -> dict[str, int]:
     """Post revenue, tax and cost of units that were handed over; returns the cost of each line in minor units.
 
-    Charges are earned with the first hand-over.
+    `costs` are those of a unit, by the SKU that was sold. Charges are earned with the first hand-over.
     """
-    costs = await reference.unit_costs(
-        order.tx.conn, order.row["entity"], (order.sales[line_id]["sku"] for line_id in handed)
-    )
     lines, cost_by_line = [], {}
     parts = dict(handed)
     for line_id, sale in order.sales.items():
@@ -211,6 +215,8 @@ async def capture_what_is_due(order: Order, cause: str, at: datetime) -> None:
 
 async def is_declined(order: Order) -> bool:
     """Whether somebody is asked about money that the provider would not give: then nothing is to be handed over."""
+    if order.tx.has_no_case(order.id, "capture_failed"):
+        return False
     found = await order.tx.conn.execute(
         select(case_file.c.id).where(
             case_file.c.journey_id == order.id, case_file.c.kind == "capture_failed", case_file.c.closed_at.is_(None)

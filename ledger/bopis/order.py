@@ -215,6 +215,7 @@ class Order(Goods):
             customer_id=self.row["customer_id"],
             journey_id=self.id,
             context=context,
+            offset_s=self.row["clock_offset_s"],
         )
 
     async def save(self, at: datetime) -> None:

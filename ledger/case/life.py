@@ -67,6 +67,7 @@ def clocks(severity: str, at: datetime, policy: CasePolicy, hours: OpeningHours)
 async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
     """Open a case, add to the one that is open for the same cause, or reopen the one that was closed."""
     kind = KINDS[opening.kind]
+    tx.opens(opening.journey_id, opening.kind)
     key = f"{opening.kind}|{opening.subject}"
     same_cause = select(case_file).where(case_file.c.dedupe_key == key).with_for_update()
     before = (await tx.conn.execute(same_cause)).mappings().first()
@@ -255,6 +256,8 @@ async def heal(tx: Transaction, case_id: int | None, because: str, at: datetime)
 
 async def heal_kind(tx: Transaction, journey_id: str, kind: str, because: str, at: datetime) -> None:
     """Close the open case of a kind that a journey has, if there is one."""
+    if tx.has_no_case(journey_id, kind):
+        return
     found = await tx.conn.execute(
         select(case_file.c.id).where(
             case_file.c.journey_id == journey_id, case_file.c.kind == kind, case_file.c.closed_at.is_(None)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import RowMapping, select, update
 
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
 from domain.events import (
@@ -85,10 +85,11 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         raise data
     about, case_id, outcome = None, None, "accepted"
     if isinstance(data, OrderReference):
-        about = await _find_order(tx, caller, data)
-        if about is None:
+        found = await _lock_order(tx, caller, data)
+        if found is None:
             return await _park(tx, caller, arrived, data)
-        order = await Order.load(tx, await tx.lock_journey(about))
+        about = str(found["id"])
+        order = await Order.load(tx, found)
         if check is not None:
             check(order)
         await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
@@ -113,21 +114,25 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
     return arrived.outcome(outcome, case_id=case_id)
 
 
+async def _lock_order(tx: Transaction, caller: Caller, data: OrderReference) -> RowMapping | None:
+    """The row of the journey that is meant, locked; None when there is none yet. Raises as `_find_order`."""
+    wanted = _meant(caller, data)
+    if len(wanted) > 1:
+        about = await _find_order(tx, caller, data)
+        return None if about is None else await tx.lock_journey(about)
+    try:
+        row = await tx.lock_journey(wanted[0])
+    except NotFound:
+        return None
+    _check_source(caller, row["source"])
+    return row
+
+
 async def _find_order(tx: Transaction, caller: Caller, data: OrderReference) -> str | None:
     """The journey that is meant, or None when there is none yet. Raises `AmbiguousReference`, `Malformed`,
     `NotAllowed`.
     """
-    sources = sorted({caller.source, *caller.sources})
-    if data.journey_id is not None:
-        wanted = [data.journey_id]
-    elif data.order_id is None:
-        raise Malformed("Name the order: journey_id, or order_id (with order_source).", pointer="/data/order_id")
-    elif data.order_source is not None:
-        if data.order_source not in sources:
-            raise NotAllowed(f"This key may not speak about orders of {data.order_source}.")
-        wanted = [journey_id("bopis", data.order_source, data.order_id)]
-    else:
-        wanted = [journey_id("bopis", source, data.order_id) for source in sources]
+    wanted = _meant(caller, data)
     rows = await tx.conn.execute(select(journey.c.id, journey.c.source).where(journey.c.id.in_(wanted)))
     known = {row.id: row.source for row in rows}
     own = [key for key, source in known.items() if source == caller.source]
@@ -136,10 +141,27 @@ async def _find_order(tx: Transaction, caller: Caller, data: OrderReference) -> 
     if len(known) > 1:
         raise AmbiguousReference(f"Order {data.order_id} exists in several sources; name order_source.")
     for key, source in known.items():
-        if source not in sources:
-            raise NotAllowed(f"This key may not speak about orders of {source}.")
+        _check_source(caller, source)
         return str(key)
     return None
+
+
+def _meant(caller: Caller, data: OrderReference) -> list[str]:
+    """The journeys that may be meant: one for each source of the caller when none is named."""
+    sources = sorted({caller.source, *caller.sources})
+    if data.journey_id is not None:
+        return [data.journey_id]
+    if data.order_id is None:
+        raise Malformed("Name the order: journey_id, or order_id (with order_source).", pointer="/data/order_id")
+    if data.order_source is None:
+        return [journey_id("bopis", source, data.order_id) for source in sources]
+    _check_source(caller, data.order_source)
+    return [journey_id("bopis", data.order_source, data.order_id)]
+
+
+def _check_source(caller: Caller, source: str) -> None:
+    if source != caller.source and source not in caller.sources:
+        raise NotAllowed(f"This key may not speak about orders of {source}.")
 
 
 async def _park(tx: Transaction, caller: Caller, arrived: Arrived, data: OrderReference) -> EventOutcome:
