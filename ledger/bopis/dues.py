@@ -72,7 +72,7 @@ async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
 async def _nag(order: Order, number: int, at: datetime) -> str:
     permille = order.policy.bopis.nag_permille[number - 1]
     if permille < 1000:
-        return f"{permille / 10:g} % of the time to pick have passed, and nothing is picked yet."
+        return f"{permille / 10:g} % of the time to pick has passed, and nothing is picked yet."
     await cases.pick_overdue(order, at)
     promised = order.row["promised_at"]
     if promised is not None:

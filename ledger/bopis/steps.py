@@ -11,7 +11,7 @@ from domain.calendars import add_open_time
 from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
-from domain.words import local, money
+from domain.words import local, money, units
 from ledger import answers, approval, case
 from ledger.bopis import asking, cases, decisions, waiting
 from ledger.bopis.order import Order
@@ -161,7 +161,7 @@ async def attend(database: Database, step: Step) -> Situation:
         order = await Order.load(tx, row)
         await order.lock_cases()
         await order.lock_goods()
-        told = [f"{order.taken_up} missing units turned up and are reserved."] if order.taken_up else []
+        told = [f"Turned up and reserved: {units(order.taken_up)}."] if order.taken_up else []
         told += await _doubt(order, step.at)
         await order.save(step.at)
         return " ".join(told)

@@ -72,7 +72,7 @@ async def send_to_store(order: Order, source: str, at: datetime, cause: str) -> 
     await order.settle(at)
     order.due("goods", arrives)
     await order.mail_customer("order_delayed", cause, at)
-    return f"{place.name} sends {units(lacking)} to {order.place.name}; they are reserved there."
+    return f"{place.name} sends {units(lacking)} to {order.place.name}, reserved there."
 
 
 def _hold_there(order: Order, line: Mapping[str, Any], quantity: int, source: str, at: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ledger.transaction import Transaction
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, order, rows
 from web.app import STATIC
+from web.console.journeys import due_words
 from web.pages import templates
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -104,6 +105,23 @@ class TestOrder:
         assert "clock is 3 h ahead" in (await sam.get(path)).text
         [row] = await rows(retailer, tables.journey)
         assert row["clock_offset_s"] == 10_800
+
+    async def test_the_timeline_keeps_what_happened_twice(self, sign_in: SignIn, web: httpx2.AsyncClient) -> None:
+        placed = (await web.post("/api/v1/bopis-orders", json=order("W-1"))).json()
+        sam = await sign_in("sam.ortega")
+        path = f"/console/journeys/{placed['journey_id']}"
+        for _ in range(2):
+            assert (await sam.post(f"{path}/skip")).status_code == 303
+        assert (await sam.get(path)).text.count("skipped 3 h.") == 2
+
+    @pytest.mark.parametrize(
+        ("due", "title"),
+        [("offer", "Customer's answer"), ("window_reminder_last", "Reminder"), ("window_reminder_2", "Reminder")],
+    )
+    def test_what_an_order_waits_for_has_words_of_its_own(self, due: str, title: str) -> None:
+        named, effect = due_words(due)
+        assert named == title
+        assert effect != "the order goes on"
 
     async def test_who_may_only_look_cannot_skip(self, sign_in: SignIn, web: httpx2.AsyncClient) -> None:
         placed = (await web.post("/api/v1/bopis-orders", json=order("W-1"))).json()

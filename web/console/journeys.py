@@ -33,13 +33,17 @@ DUES = {
     "goods": ("Goods come to the store", "a case if they have not come by then"),
     "ship": ("Order sent", "a case if it has not left by then"),
     "put_away": ("Goods put away", "a case if they still stand on the hold shelf"),
+    "offer": (
+        "Customer's answer",
+        "without one, what is missing is refunded, or the order cancelled, as it says itself",
+    ),
     "wait": ("End of waiting", "a case asks for a way out again"),
 }
 
 
 def due_words(name: str) -> tuple[str, str]:
     """What a due instant of an order is called, and what it causes."""
-    stem = name.rstrip("_0123456789")
+    stem = name.removesuffix("_last").rstrip("_0123456789")
     return DUES.get(stem, (words(stem), "the order goes on"))
 
 
