@@ -129,23 +129,14 @@ async def ask(sheet: Sheet, found: Compared, level: Level, at: datetime) -> case
     options = await options_of(sheet, found, at)
     worth = gross([one.value_minor for one in found.now.values()])
     skus = [sku for sku, _ in found.now]
-    ref = await case.open_case(
-        sheet.tx,
-        case.Opening(
-            kind="count_variance",
-            subject=sheet.id,
-            place=sheet.place,
-            policy=sheet.policy,
-            at=at,
-            journey_id=sheet.id,
-            channel="store",
-            sku=skus[0] if len(skus) == 1 else "",
-            facts=await facts_of(sheet, found, level),
-            options=options,
-            value_at_risk_minor=worth,
-            clock_offset_s=sheet.row["clock_offset_s"],
-            text=f"{_lines(found.now)} of count {sheet.row['key']} differ by {money(worth, sheet.place.currency)}.",
-        ),
+    ref = await sheet.open_case(
+        "count_variance",
+        at,
+        sku=skus[0] if len(skus) == 1 else "",
+        facts=await facts_of(sheet, found, level),
+        options=options,
+        value_at_risk_minor=worth,
+        text=f"{_lines(found.now)} of count {sheet.row['key']} differ by {money(worth, sheet.place.currency)}.",
     )
     sheet.row["asks"] = {"case_id": ref.id}
     return ref

@@ -8,7 +8,6 @@ from domain.case import CaseOption
 from domain.count import BEING_COUNTED, CountState
 from domain.messages import Situation, Step
 from domain.words import units
-from ledger import case
 from ledger.count.comparing import compare
 from ledger.count.feeding import post_when_the_feed_allows
 from ledger.count.sheet import Sheet
@@ -65,23 +64,14 @@ async def _overdue(sheet: Sheet, at: datetime) -> str:
     if routine and not waiting:
         sheet.go(CountState.CANCELLED)
         return "Nobody counted in time; what is risky is on the next sheet."
-    ref = await case.open_case(
-        sheet.tx,
-        case.Opening(
-            kind="count_overdue",
-            subject=sheet.id,
-            place=sheet.place,
-            policy=sheet.policy,
-            at=at,
-            journey_id=sheet.id,
-            channel="store",
-            facts={"count": sheet.row["key"], "reason": sheet.row["detail"]["reason"], "units_that_wait": waiting},
-            options=(
-                CaseOption(id="more_time", label="Give the store another day", rank=1, because="nobody has looked yet"),
-                CaseOption(id="acknowledge", label="The store was called", rank=2),
-            ),
-            clock_offset_s=sheet.row["clock_offset_s"],
-            text=f"Count {sheet.row['key']} is not handed in; {units(waiting)} wait for it.",
+    ref = await sheet.open_case(
+        "count_overdue",
+        at,
+        facts={"count": sheet.row["key"], "reason": sheet.row["detail"]["reason"], "units_that_wait": waiting},
+        options=(
+            CaseOption(id="more_time", label="Give the store another day", rank=1, because="nobody has looked yet"),
+            CaseOption(id="acknowledge", label="The store was called", rank=2),
         ),
+        text=f"Count {sheet.row['key']} is not handed in; {units(waiting)} wait for it.",
     )
     return f"The count is overdue; case {ref.id}."

@@ -28,42 +28,33 @@ async def post_when_the_feed_allows(sheet: Sheet, cause: str, at: datetime) -> s
 async def _ask_about_feed(sheet: Sheet, begun: datetime, at: datetime) -> case.CaseRef:
     last = max(sheet.lines[key]["counted_at"] for key in posting.settled_rounds(sheet))
     zone = sheet.place.hours.time_zone
-    ref = await case.open_case(
-        sheet.tx,
-        case.Opening(
-            kind="sync_gap",
-            subject=sheet.id,
-            place=sheet.place,
-            policy=sheet.policy,
-            at=at,
-            journey_id=sheet.id,
-            channel="store",
-            facts={
-                "count": sheet.row["key"],
-                "counted_at": last.isoformat(),
-                "waits_since": begun.isoformat(),
-                "told_until": await feed.told_until(sheet.tx.conn, sheet.location),
-            },
-            options=(
-                CaseOption(
-                    id="wait_on",
-                    label="Wait on; the feed is being mended",
-                    rank=1,
-                    because="what the till sold before the count is not a difference",
-                    reversible=True,
-                ),
-                CaseOption(
-                    id="post_anyway",
-                    label="Post without the feed",
-                    rank=2,
-                    because="a sale that comes late is taken back out of the difference by itself",
-                    confirms=("nothing_is_missing",),
-                ),
-                CaseOption(id="count_again", label="Have it counted again", rank=3, reversible=True),
+    ref = await sheet.open_case(
+        "sync_gap",
+        at,
+        facts={
+            "count": sheet.row["key"],
+            "counted_at": last.isoformat(),
+            "waits_since": begun.isoformat(),
+            "told_until": await feed.told_until(sheet.tx.conn, sheet.location),
+        },
+        options=(
+            CaseOption(
+                id="wait_on",
+                label="Wait on; the feed is being mended",
+                rank=1,
+                because="what the till sold before the count is not a difference",
+                reversible=True,
             ),
-            clock_offset_s=sheet.row["clock_offset_s"],
-            text=f"The till of {sheet.place.name} has not told what it sold until {local(last, zone)}.",
+            CaseOption(
+                id="post_anyway",
+                label="Post without the feed",
+                rank=2,
+                because="a sale that comes late is taken back out of the difference by itself",
+                confirms=("nothing_is_missing",),
+            ),
+            CaseOption(id="count_again", label="Have it counted again", rank=3, reversible=True),
         ),
+        text=f"The till of {sheet.place.name} has not told what it sold until {local(last, zone)}.",
     )
     sheet.row["asks"] = {"case_id": ref.id}
     return ref

@@ -1,6 +1,6 @@
 """A count, loaded under its journey's lock: its lines and what was entered for them, changed together and saved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import RowMapping, select, text, update
 
 from domain import count
+from domain.case import CaseOption
 from domain.count import FINAL, CountState, Difference
 from domain.policy import Policy
 from ledger import approval, case, policies, reference
@@ -108,6 +109,37 @@ class Sheet:
 
     def places(self, keys: Iterable[LineKey]) -> set[tuple[str, str]]:
         return {(self.location, sku) for sku, _ in keys}
+
+    async def open_case(
+        self,
+        kind: str,
+        at: datetime,
+        *,
+        text: str,
+        facts: Mapping[str, Any],
+        options: Sequence[CaseOption],
+        sku: str = "",
+        value_at_risk_minor: int = 0,
+    ) -> case.CaseRef:
+        """Open the case of this kind about this count, or say anew what is true of it now."""
+        return await case.open_case(
+            self.tx,
+            case.Opening(
+                kind=kind,
+                subject=self.id,
+                place=self.place,
+                policy=self.policy,
+                at=at,
+                journey_id=self.id,
+                channel="store",
+                sku=sku,
+                facts=facts,
+                options=options,
+                value_at_risk_minor=value_at_risk_minor,
+                clock_offset_s=self.row["clock_offset_s"],
+                text=text,
+            ),
+        )
 
     async def lock_cases(self) -> None:
         await self.tx.lock_asks(self.row)
