@@ -208,7 +208,8 @@ async def post_parked(tx: Transaction, row: RowMapping, cause: str, at: datetime
             name = cause_of_line(cause, line["line_no"], len(lines))
             wanted.append((name, Wanted(line["sku"], quantity, line["reason"]), still))
         await _set_posted(tx, line, quantity)
-    await _take(tx, place, policy, row["source"], row["requested_by"], wanted, at)
+    # Dated as it was asked for: a count that was taken meanwhile has seen what is posted only now.
+    await _take(tx, place, policy, row["source"], row["requested_by"], wanted, row["at"])
     await _end(tx, row, "posted", at)
     return sold
 

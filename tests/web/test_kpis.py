@@ -146,6 +146,9 @@ class TestRefusals:
             {"from": "yesterday"},
             {"from": "2026-02-01T00:00:00"},
             {"by": "weather"},
+            {"until": "0001-01-01T00:00:00Z"},
+            {"from": "9999-12-31T23:59:59-14:00"},
+            {"from": "0001-01-01T00:00:00+14:00", "until": "0001-01-02T00:00:00+14:00"},
         ],
     )
     async def test_a_period_or_dimension_that_is_none_is_refused_by_name(
@@ -172,6 +175,12 @@ class TestPages:
         page = (await sam.get("/console/figures?by=weather&from=soon&colour=red")).text
         for words in ("by=weather", "from=soon", "colour=red"):
             assert words in page
+
+    @pytest.mark.parametrize("said", ["until=0001-01-01", "from=0001-01-01", "from=9999-12-31", "until=20260230"])
+    async def test_a_day_out_of_the_calendar_is_shown_as_not_understood(self, sign_in: SignIn, said: str) -> None:
+        answer = await (await sign_in("sam.ortega")).get(f"/console/figures?{said}")
+        assert answer.status_code == 200
+        assert said in answer.text
 
     async def test_a_period_that_ends_before_it_begins_says_so(self, sign_in: SignIn) -> None:
         sam = await sign_in("sam.ortega")

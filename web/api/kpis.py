@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from domain.errors import NotAllowed
 from domain.kpi import Dimension
+from domain.orders import Instant
 from ledger.reads.kpis import KpiFigures, Period, kpis
 from web.keys import Reader, database_of
 
@@ -28,10 +29,8 @@ class KpiAnswer(BaseModel):
 async def get_kpis(
     request: Request,
     caller: Reader,
-    since: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Default: seven days before `until`.")
-    ] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Exclusive; default: now.")] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Default: seven days before `until`.")] = None,
+    until: Annotated[Instant | None, Query(description="Exclusive; default: now.")] = None,
     by: Dimension = Dimension.REGION,
 ) -> KpiAnswer:
     """Each figure with its definition, what was counted (`n`), and its groups, largest first.

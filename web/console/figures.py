@@ -27,13 +27,21 @@ def read_period(query: Mapping[str, str], now: datetime, zone: str) -> tuple[dat
     days = {}
     for name in ("from", "until"):
         try:
-            days[name] = date.fromisoformat(query[name]) if query.get(name) else None
+            days[name] = _day(query[name]) if query.get(name) else None
         except ValueError:
             unknown.append(f"{name}={query[name]}")
             days[name] = None
     last = min(days["until"] or today, today)
     first = days["from"] or last - timedelta(days=USUAL_DAYS - 1)
     return first, last, unknown
+
+
+def _day(text: str) -> date:
+    """Raises `ValueError` also for a year so far away that its week or its zone would leave the calendar."""
+    day = date.fromisoformat(text)
+    if not 2000 <= day.year <= 2100:
+        raise ValueError(text)
+    return day
 
 
 def way_to_cases(by: Dimension, group: str) -> str | None:
