@@ -1,0 +1,308 @@
+"""Every route of the application against strangers: a new route stands here by itself, and nobody can forget it.
+
+Nobody signed in, a key without scopes, a form from another site, a person of another region, a system of another
+source, ids that no table can hold: what each may get is the same for all routes, with the few exceptions named here.
+"""
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from sqlalchemy import text
+from starlette.routing import Mount
+
+import ledger.engine
+from ledger import tables
+from tests.web.conftest import As, settings_for
+from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
+from tests.web.retail import a_case, an_approval, order, rows
+from tests.web.store import staff
+from web.app import create_app
+
+__all__ = ["accounts", "browse", "sign_in", "staff"]
+# What may be opened by anybody: it says nothing of the business, or asks for another proof.
+OPEN = {
+    "/sign-in", "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/a/{token}", "/a/{token}/again",
+    "/c/{token}",
+}  # fmt: skip
+SAFE = {"GET", "HEAD"}
+LOCATION = "S1"  # in the region of Sam, not in that of Sol
+
+
+class Route(NamedTuple):
+    """`path` as it is written, with its parameters in braces."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def names(self) -> list[str]:
+        return re.findall(r"{(\w+)(?::\w+)?}", self.path)
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith("/api/")
+
+    def with_ids(self, ids: dict[str, str]) -> str:
+        return re.sub(r"{(\w+)(?::\w+)?}", lambda found: ids[found[1]], self.path)
+
+
+def _routes(candidates: Any) -> Iterator[Route]:
+    for one in candidates:
+        if hasattr(one, "effective_candidates"):
+            yield from _routes(one.effective_candidates())
+        elif not isinstance(one, Mount):
+            for method in sorted((one.methods or set()) - {"HEAD"}):
+                yield Route(method, one.path)
+
+
+ROUTES = list(_routes(create_app(settings_for("postgresql://nobody@127.0.0.1/none")).routes))
+CLOSED = [route for route in ROUTES if route.path not in OPEN]
+API = [route for route in CLOSED if route.is_api]
+PAGES = [route for route in CLOSED if not route.is_api]
+ANY = {
+    "case_id": "1", "approval_id": "1", "decision_id": "1", "view_id": "1", "bulk_id": "1", "delivery_id": "1",
+    "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1", "adjustment_id": "A-1",
+    "hold_id": "H-1", "location": LOCATION, "token": "T",
+}  # fmt: skip
+
+
+def test_the_routes_are_all_found() -> None:
+    paths = {route.path for route in ROUTES}
+    assert len(ROUTES) > 80
+    assert {"/api/v1/cases/{case_id}", "/console/queue.csv", "/store/{location}/pick/{journey_id}", "/"} <= paths
+    assert paths >= OPEN
+    assert {name for route in ROUTES for name in route.names} <= set(ANY)
+
+
+@pytest.fixture
+def nobody(standing_key: As) -> httpx2.AsyncClient:
+    return standing_key("")
+
+
+class TestStrangers:
+    @pytest.mark.parametrize("route", PAGES, ids=str)
+    async def test_a_page_leads_to_the_sign_in(self, nobody: httpx2.AsyncClient, route: Route) -> None:
+        answer = await nobody.request(route.method, route.with_ids(ANY))
+        assert (answer.status_code, answer.headers.get("location", "").split("?")[0]) == (303, "/sign-in")
+        assert answer.text == ""
+
+    @pytest.mark.parametrize("route", [route for route in PAGES if route.path != "/sign-out"], ids=str)
+    async def test_a_fragment_tells_htmx_where_to_sign_in(self, nobody: httpx2.AsyncClient, route: Route) -> None:
+        answer = await nobody.request(
+            route.method, route.with_ids(ANY), headers={"HX-Request": "true", "HX-Request-Type": "partial"}
+        )
+        assert answer.status_code == 401
+        assert answer.headers["hx-redirect"].startswith("/sign-in")
+
+    @pytest.mark.parametrize("route", API, ids=str)
+    async def test_the_api_wants_a_key(self, nobody: httpx2.AsyncClient, route: Route) -> None:
+        assert (await nobody.request(route.method, route.with_ids(ANY), json={})).status_code == 401
+
+    @pytest.mark.parametrize("route", API, ids=str)
+    async def test_a_key_without_scopes_or_one_that_was_revoked_gets_nothing(
+        self, standing_key: As, route: Route
+    ) -> None:
+        for key, status in (("mute", 403), ("gone", 401)):
+            answer = await standing_key(key).request(route.method, route.with_ids(ANY), json={})
+            assert answer.status_code == status, (key, answer.text)
+
+    @pytest.mark.parametrize("route", [route for route in ROUTES if route.method not in SAFE], ids=str)
+    @pytest.mark.parametrize(
+        "headers",
+        [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
+        ids=["cross-site", "same-site", "origin"],
+    )
+    async def test_another_site_cannot_send_a_form(
+        self, nobody: httpx2.AsyncClient, route: Route, headers: dict[str, str]
+    ) -> None:
+        sent: dict[str, Any] = {"json": {}} if route.is_api else {"data": {"x": "y"}}
+        answer = await nobody.request(route.method, route.with_ids(ANY), headers=headers, **sent)
+        assert answer.status_code == 403
+        assert "another site" in answer.text
+
+
+async def everything(database: ledger.engine.Database) -> dict[str, str]:
+    """A digest of each table, less who was seen when."""
+    async with database.read() as conn:
+        found = {}
+        for table in tables.metadata.sorted_tables:
+            if table.name != "session":
+                query = f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table.name} t"  # noqa: S608
+                found[table.name] = str((await conn.execute(text(query))).scalar_one())
+        return found
+
+
+@pytest.fixture
+async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key: As, sign_in: SignIn) -> dict[str, str]:
+    """One of everything that a route can name, at Store S1, of the source `web`, kept by Sam."""
+    sam = await sign_in("sam.ortega")
+    case_id = await failed_order(web, retailer, "W-1")
+    approval_id = await an_approval(retailer)
+    async with retailer.engine.begin() as conn:
+        await conn.execute(text("UPDATE approval SET journey_id = 'bopis:web:W-1', case_id = :case"), {"case": case_id})
+    other = await a_case(retailer, "S1|BREAD", sku="BREAD")
+    line = {"line_id": "1", "sku": "BREAD", "quantity": 1, "location": LOCATION}
+    made = [
+        await web.post("/api/v1/bopis-orders", json=order("W-2", sku="BREAD", quantity=1)),
+        await web.post("/api/v1/holds", json={"hold_id": "H-1", "channel": "web", "lines": [line]}),
+        await web.post("/api/v1/counts", json={"count_id": "C-1", "location": LOCATION, "skus": ["APPLE"]}),
+        await as_key("sam-adjusts").post(
+            "/api/v1/adjustments",
+            json={
+                "adjustment_id": "A-1",
+                "location": LOCATION,
+                "lines": [{"sku": "BREAD", "quantity": -1, "reason": "damaged"}],
+            },
+        ),
+        await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
+    ]
+    assert [one.status_code for one in made] == [201] * 5, [one.text for one in made]
+    webhook = made[-1].json()["id"]
+    ping = await web.post(f"/api/v1/webhooks/{webhook}:ping")
+    decided = await web.post(
+        f"/api/v1/cases/{case_id}/decisions",
+        json={"option": "cancel_refund", "parameters": {}, "note": "x"},
+        headers={"X-On-Behalf-Of": "sam.ortega"},
+    )
+    assert (ping.status_code, decided.status_code) == (202, 202), decided.text
+    await sam.post("/console/views", data={"name": "Mine", "query": "tab=mine", "shared": "on"})
+    (seen,) = [row["version"] for row in await rows(retailer, tables.case_file) if row["id"] == other]
+    page = await sam.post("/console/bulk", data={"seen": f"{other}@{seen}", "option": "dismiss", "note": ""})
+    assert page.status_code == 303, page.text
+    (view,) = await rows(retailer, tables.saved_view)
+    return ANY | {
+        "case_id": str(case_id),
+        "approval_id": str(approval_id),
+        "decision_id": str(decided.json()["decision_id"]),
+        "view_id": str(view["id"]),
+        "bulk_id": page.headers["location"].rsplit("/", 1)[1],
+        "webhook_id": webhook,
+        "delivery_id": str(ping.json()["delivery_id"]),
+        "journey_id": "bopis:web:W-2",
+        "count_id": "count:web:C-1",
+    }
+
+
+FORM = {
+    "option": "dismiss", "version": "1", "note": "words", "reason": "words", "verdict": "approve", "answer": "words",
+    "sku": "APPLE", "quantity": "1", "submit": "on", "until": "2099-01-01T10:00", "form_id": uuid.uuid4().hex,
+    "find": "W-2", "minutes": "60", "decision": "1", "state": "applying",
+}  # fmt: skip
+BODY = {
+    "option": "dismiss", "parameters": {}, "note": "words", "version": 1, "verdict": "approve", "reason": "words",
+    "session": "tablet", "counter": "crew-7", "lines": [], "submit": True, "expires_in_s": 600,
+}  # fmt: skip
+
+
+def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
+    """Something plausible: nothing is refused for its form before anybody asks who sends it."""
+    if not route.is_api:
+        return {"data" if route.method == "POST" else "params": FORM | {"delivery": delivery_id}}
+    wanted = {
+        "/decisions": ("option", "parameters", "note", "version"),
+        "/entries": ("session", "counter", "lines", "submit"),
+        ":submit": ("session", "counter", "lines", "submit"),
+        ":cancel": ("reason",),
+        ":extend": ("expires_in_s",),
+    }
+    names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())
+    if route.path.endswith("approvals/{approval_id}/decisions"):
+        names = ("verdict", "note", "version")
+    return {"json": {name: BODY[name] for name in names}} if route.method == "POST" else {}
+
+
+NAMED = [route for route in CLOSED if route.names]
+
+
+class TestOthers:
+    @pytest.mark.parametrize("person", ["sol.byrne", "lea.marx"])
+    async def test_of_another_region_or_store_nothing_exists_and_nothing_changes(
+        self, person: str, ids: dict[str, str], staff: None, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        stranger, before = await sign_in(person), await everything(retailer)
+        got = {}
+        for route in NAMED:
+            if not route.is_api:
+                answer = await stranger.request(route.method, route.with_ids(ids), **body_of(route, ids["delivery_id"]))
+                got[str(route)] = answer.status_code
+        webhooks = {name: 403 for name in got if "webhook" in name}
+        assert got == dict.fromkeys(got, 404) | webhooks
+        assert await everything(retailer) == before
+
+    async def test_another_systems_things_do_not_exist_and_do_not_change(
+        self, ids: dict[str, str], as_key: As, retailer: ledger.engine.Database
+    ) -> None:
+        before = await everything(retailer)
+        got = {}
+        for route in NAMED:
+            if route.is_api:
+                answer = await as_key("other").request(
+                    route.method, route.with_ids(ids), **body_of(route, ids["delivery_id"])
+                )
+                got[str(route)] = answer.status_code
+        decisions = {name: 403 for name in got if name.startswith("POST") and name.endswith("/decisions")}
+        assert got == dict.fromkeys(got, 404) | decisions
+        assert await everything(retailer) == before
+
+    async def test_a_persons_token_of_another_region_sees_none_of_it(
+        self, ids: dict[str, str], as_key: As, retailer: ledger.engine.Database
+    ) -> None:
+        before = await everything(retailer)
+        got = {}
+        for route in NAMED:
+            if route.is_api:
+                answer = await as_key("sol").request(
+                    route.method, route.with_ids(ids), **body_of(route, ids["delivery_id"])
+                )
+                got[str(route)] = answer.status_code
+        assert {name: status for name, status in got.items() if status not in (403, 404)} == {}
+        assert await everything(retailer) == before
+
+    async def test_looking_changes_nothing(
+        self, ids: dict[str, str], sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        sam, before = await sign_in("sam.ortega"), await everything(retailer)
+        for route in ROUTES:
+            if route.method in SAFE:
+                answer = await (web if route.is_api else sam).get(route.with_ids(ids))
+                assert answer.status_code < 500, (str(route), answer.text)
+        assert await everything(retailer) == before
+
+
+ODD = (
+    "%00",
+    "9" * 40,
+    "-1",
+    "1e9",
+    "%2E%2E%2F%2E%2E%2Fetc",
+    "a" * 3_000,
+    "%F0%9F%98%80",
+    "%27%20OR%201%3D1--",
+    "%0D%0Ax",
+)
+
+
+class TestIdsThatNoTableHolds:
+    @pytest.mark.parametrize("odd", ODD, ids=[repr(one[:12]) for one in ODD])
+    async def test_each_route_refuses_them_and_none_breaks(
+        self, odd: str, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        sam, before = await sign_in("sam.ortega"), await everything(retailer)
+        got = {}
+        for route in [route for route in ROUTES if route.names]:
+            for name in route.names:
+                path = route.with_ids(ANY | {name: odd})
+                answer = await (web if route.is_api else sam).request(
+                    route.method, path, **body_of(route, odd if odd.isdigit() else "1")
+                )
+                if answer.status_code not in (400, 403, 404, 409, 410, 422):
+                    got[path[:80]] = answer.status_code
+        assert got == {}
+        assert await everything(retailer) == before
