@@ -9,9 +9,10 @@ import logging
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.webhooks import Attempt, message_id
-from ledger import webhooks
+from ledger import outages, webhooks
 from ledger.engine import Database
 from ports.webhook import Answer, Call, WebhookCaller
 from settings import Settings
@@ -64,8 +65,8 @@ async def run(database: Database, settings: Settings, stop: asyncio.Event) -> No
         while not stop.is_set():
             try:
                 busy = await notifier.once() == BATCH
-            except* (DBAPIError, OSError):
-                log.exception("the database is away; webhooks wait")
+            except* (DBAPIError, PoolTimeout, OSError) as errors:
+                outages.say(log, errors, "webhooks wait")
                 busy = False
             if not busy:
                 try:

@@ -29,8 +29,9 @@ import wire
 from domain.ids import TASK_QUEUE
 from domain.messages import Situation, Told
 from ledger import case, outbox, situations
-from ledger.engine import Database, sqlstate
+from ledger.engine import Database
 from ledger.listening import keep_listening
+from ledger.outages import in_short
 from ledger.outbox import Claimed
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
@@ -117,7 +118,7 @@ class Relay:
                 try:
                     await self._carry(client, stop)
                 except (DBAPIError, PoolTimeout, OSError) as error:
-                    logger.warning("PostgreSQL does not serve (%s); the relay asks again", _short(error))
+                    logger.warning("PostgreSQL does not serve (%s); the relay asks again", in_short(error))
                     await self._rest(self._poll_s)
         finally:
             await self._finish()
@@ -156,7 +157,7 @@ class Relay:
         self._in_flight.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its lease runs out and the message is claimed again.
-            logger.error("a delivery ended in %s", _short(error), exc_info=error)
+            logger.error("a delivery ended in %s", in_short(error), exc_info=error)
         self._wake.set()
 
     async def _finish(self) -> None:
@@ -164,7 +165,7 @@ class Relay:
         try:
             await self._record_ended()
         except (DBAPIError, PoolTimeout, OSError) as error:
-            logger.warning("the last outcomes were not recorded (%s); they are delivered again", _short(error))
+            logger.warning("the last outcomes were not recorded (%s); they are delivered again", in_short(error))
 
     async def _record_ended(self) -> int:
         ended, self._ended = self._ended, []
@@ -262,7 +263,7 @@ class Relay:
         """Give the message back. No answer is not "not delivered": it is sent again, under the number it has."""
         pause_s = min(0.5 * 2 ** min(row.attempts, 10), LONGEST_PAUSE_S)
         if blame:
-            logger.error("%s message %d was not delivered: %s", row.target, row.seq, _short(error), exc_info=error)
+            logger.error("%s message %d was not delivered: %s", row.target, row.seq, in_short(error), exc_info=error)
         elif isinstance(error, RPCError) and error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
             self.pressure.pushed_back(_now())
             pause_s = self.pressure.pause_s
@@ -270,9 +271,9 @@ class Relay:
             self._seems_away()
             pause_s = self._poll_s
         not_before = datetime.now(UTC) + timedelta(seconds=pause_s)
-        await outbox.failed(self._database, row.id, error=_short(error), not_before=not_before)
+        await outbox.failed(self._database, row.id, error=in_short(error), not_before=not_before)
         if blame and row.attempts % STUCK_AFTER == 0:
-            await case.open_delivery_stuck(self._database, row.target, _short(error))
+            await case.open_delivery_stuck(self._database, row.target, in_short(error))
 
     # ------------------------------------------------------------------ Temporal itself
     def _seems_away(self) -> None:
@@ -355,13 +356,6 @@ class Relay:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _short(error: BaseException) -> str:
-    """One line for a log or an outbox row; a database error says only its code, since its text may quote a row."""
-    if isinstance(error, DBAPIError):
-        return f"{type(error).__name__} {sqlstate(error)}".strip()
-    return f"{type(error).__name__}: {error}"[:300]
 
 
 async def main(settings: Settings) -> None:

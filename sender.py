@@ -14,12 +14,13 @@ from typing import Any
 import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError
 from domain.offer import OfferState
 from domain.words import kind_title, local, money, span, subject_words, until, words
-from ledger import digest, links, mails
+from ledger import digest, links, mails, outages
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
@@ -295,8 +296,8 @@ async def run(database: Database, settings: Settings, stop: asyncio.Event) -> No
     while not stop.is_set():
         try:
             busy = await sender.once() == BATCH
-        except (DBAPIError, OSError):
-            log.exception("the database is away; mails wait")
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            outages.say(log, error, "mails wait")
             busy = False
         if not busy:
             try:

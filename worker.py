@@ -38,7 +38,7 @@ from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
-from ledger import closures, facts, holds, negative, notices, partitions, renewals, stops
+from ledger import closures, facts, holds, negative, notices, outages, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
@@ -162,8 +162,8 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
     while not stop.is_set():
         try:
             await sweep()
-        except Exception:
-            logger.exception("a sweep failed and is run again in %g s", every_s)
+        except Exception as error:  # noqa: BLE001  the next sweep tries the same, whatever it was
+            outages.say(logger, error, "a sweep failed")
         await _pause(every_s, stop)
 
 

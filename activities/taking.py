@@ -3,22 +3,14 @@
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import DomainError
+from ledger.outages import is_outage
 
 # A failure that is neither a refusal nor an outage is most likely a mistake of ours; a few attempts rule out the rest.
 UNEXPECTED_ATTEMPTS = 4
-
-
-def is_outage(error: BaseException) -> bool:
-    """True when PostgreSQL (or the way to it) is away or busy: the same step will succeed later."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return isinstance(error, PoolTimeout | OSError | TimeoutError)
 
 
 def patient[**P, T](method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

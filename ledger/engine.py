@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ledger.outages import sqlstate
 from ledger.sealing import Seal
 from ledger.transaction import Transaction
 
@@ -26,11 +27,6 @@ def asyncpg_url(url: str) -> URL:
     """Any PostgreSQL URL (`postgres://`, `postgresql://`, with a driver or without) for SQLAlchemy with asyncpg."""
     text_url = "postgresql://" + url.split("://", 1)[1] if url.startswith("postgres://") else url
     return make_url(text_url).set(drivername="postgresql+asyncpg")
-
-
-def sqlstate(error: DBAPIError) -> str:
-    """The five characters by which PostgreSQL names what went wrong."""
-    return getattr(error.orig, "sqlstate", None) or ""
 
 
 class Database:
@@ -57,6 +53,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            hide_parameters=True,  # they hold names and addresses, and errors are logged
             connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
         )
 

@@ -14,8 +14,8 @@ from domain.case import CaseOption
 from domain.errors import NotRecordable
 from domain.events import EventOutcome
 from ledger import case, reference
-from ledger.engine import sqlstate
 from ledger.facts.inbox import Arrived
+from ledger.outages import sqlstate
 from ledger.tables import event_inbox, location
 from ledger.transaction import Transaction
 

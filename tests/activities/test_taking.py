@@ -10,8 +10,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.taking import UNEXPECTED_ATTEMPTS, is_outage, patient
+from activities.taking import UNEXPECTED_ATTEMPTS, patient
 from domain.errors import NothingOffered
+from ledger.outages import is_outage
 
 
 def lost() -> DBAPIError:
