@@ -48,6 +48,8 @@ async def test_its_pages_are_readable_by_everybody(open_page: OpenPage, scheme: 
     assert await violations(page) == []
     await page.get_by_role("combobox", name="Place").last.select_option("S1")
     await page.get_by_role("button", name="Open a count").click()
+    await expect(page.get_by_role("link", name="Open the sheet")).to_be_visible()
     assert await violations(page) == []
     await page.get_by_role("link", name="Open the sheet").click()
+    await expect(page.get_by_role("button", name="Save").first).to_be_visible()
     assert await violations(page) == []

@@ -83,7 +83,10 @@ async def test_a_relay_alone_carries_for_a_worker_without_one_and_leaves_when_as
 
     await eventually(asked, within_s=60)
     assert (await shop.outbox(order))[0] == (1, "delivered")
-    carriers = await shop.value("SELECT array_agg(DISTINCT split_part(leased_by, '@', 1)) FROM outbox")
+    # A workflow that has just started may owe a row that nobody has taken yet; whatever was carried, the relay carried.
+    carriers = await shop.value(
+        "SELECT array_agg(DISTINCT split_part(leased_by, '@', 1)) FROM outbox WHERE leased_by IS NOT NULL"
+    )
     assert carriers == ["relay"]
     relay.terminate()
     assert await asyncio.wait_for(relay.wait(), 20) == 0
