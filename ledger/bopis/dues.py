@@ -10,7 +10,7 @@ from domain.words import money
 from ledger.bopis import asking, by_the_source, cases, clocks, decisions, verifying
 from ledger.bopis.order import Order
 from ledger.engine import Database
-from ledger.steps import take_journey_step
+from ledger.journey_steps import take_due
 from ledger.transaction import Transaction
 
 
@@ -18,21 +18,14 @@ async def on_due(database: Database, step: Step) -> Situation:
     """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a
     wait.
     """
+    return await take_due(database, step, _load, _due)
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        due = step.due or ""
-        at = row["dues"].get(due)
-        if at is None or datetime.fromisoformat(at) > step.at:
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        await order.lock_goods()
-        order.row["dues"].pop(due)
-        told = await _due(order, due, f"step:{order.id}:{due}:{step.occurrence}", step.at)
-        await order.save(step.at)
-        return told
 
-    return await take_journey_step(database, "on_due", step, work)
+async def _load(tx: Transaction, row: RowMapping) -> Order:
+    order = await Order.load(tx, row)
+    await order.lock_cases()
+    await order.lock_goods()
+    return order
 
 
 async def _due(order: Order, due: str, cause: str, at: datetime) -> str:

@@ -1,25 +1,23 @@
-"""The steps of the BOPIS workflow. Each yields to what was recorded first: then it changes nothing and answers with
-what is true.
-"""
+"""The steps of the BOPIS workflow: those of its own, and what it says about those that every journey has."""
 
 from datetime import datetime, timedelta
+from typing import override
 
-from sqlalchemy import RowMapping, update
+from sqlalchemy import RowMapping
 
 from domain.bopis import BopisState
 from domain.calendars import add_open_time
 from domain.case import CaseOption
-from domain.errors import DomainError
 from domain.messages import Situation, Step
-from domain.words import local, money, units
-from ledger import answers, approval, case
+from domain.words import local, units
+from ledger import case
 from ledger.bopis import asking, cases, decisions, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
+from ledger.journey_steps import Asked, JourneySteps
 from ledger.steps import take_journey_step
-from ledger.tables import case_decision
 from ledger.transaction import Transaction
 
 
@@ -45,111 +43,67 @@ async def open_case(database: Database, step: Step) -> Situation:
     return await take_journey_step(database, "open_case", step, work)
 
 
-async def open_approval(database: Database, step: Step) -> Situation:
-    """A decision needs somebody's approval before it is applied; the order stands as it is until then."""
+class OrderSteps(JourneySteps[Order]):
+    """An order: a refund above its limit is approved; whatever is refused is offered again with the other ways out."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await answers.pending(tx, row, step.decision_id)
-        if decision is None or row["asks"].get("approval_id"):
-            return ""
+    word = "order"
+
+    @override
+    async def load(self, tx: Transaction, row: RowMapping) -> Order:
         order = await Order.load(tx, row)
         await order.lock_cases()
-        option = CaseOption.model_validate(decision["option"])
+        return order
+
+    @override
+    async def to_approve(self, it: Order, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
         amount = sum(abs(effect.amount_minor) for effect in option.consequence.money)
-        approval_id = await approval.open_approval(
-            tx,
-            approval.Request(
-                kind="refund",
-                subject=f"{option.label}: order {order.row['key']}",
-                place=order.place,
-                policy=order.policy,
-                at=step.at,
-                requester=decision["decided_by"],
-                barred=[],
-                amount_minor=amount,
-                facts={
-                    "order": order.row["key"],
-                    "option": option.model_dump(mode="json"),
-                    "store": order.place.name,
-                    "note_id": decision["note_id"],
-                },
-                journey_id=order.id,
-                case_id=decision["case_id"],
-                decision_id=decision["id"],
-                clock_offset_s=order.row["clock_offset_s"],
-            ),
-        )
-        await tx.conn.execute(
-            update(case_decision)
-            .where(case_decision.c.id == decision["id"])
-            .values(state="awaiting_approval", approval_id=approval_id)
-        )
-        order.row["asks"] |= {"approval_id": approval_id}
-        await order.load_money()
-        await order.save(step.at)
-        return f"Approval {approval_id} asked for {money(amount, order.row['currency'])}."
+        return Asked("refund", amount, facts={})
 
-    return await take_journey_step(database, "open_approval", step, work)
+    @override
+    async def waits_for_approval(self, it: Order, asked: Asked) -> None:
+        await it.load_money()
 
+    @override
+    async def carry_out(self, it: Order, decision: RowMapping, at: datetime) -> str:
+        option, parameters = decision["option_id"], decision["parameters"]
+        await it.lock_goods(decisions.places(it, option, parameters))
+        return await decisions.apply(it, option, parameters, f"decision:{decision['id']}", at)
 
-async def give_back(database: Database, step: Step) -> Situation:
-    """A decision was not approved: the case goes back to its owner with its other options."""
+    @override
+    async def carried_out(self, it: Order) -> None:
+        if not it.shorts():
+            await waiting.end(it)
+        it.row["asks"] = {name: value for name, value in it.row["asks"].items() if name == "offer_id"}
+        it.row["detail"]["failure"] = it.row["detail"].get("failure") if it.row["asks"] else None
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await answers.pending(tx, row, step.decision_id)
-        if decision is None:
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        because = await answers.not_approved(tx, row)
-        await order.lock_goods()
+    @override
+    async def refuse(self, it: Order, decision: RowMapping, because: str, at: datetime) -> None:
+        await _give_back(it, decision, because, await ways_out(it), at)
+
+    @override
+    async def not_approved(self, it: Order, decision: RowMapping, because: str, at: datetime) -> None:
+        await it.lock_goods()
         rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
-        options = refused_stay_refused([rejected], await ways_out(order))
-        await _refuse(order, decision, because, options, step.at)
-        return because
+        await _give_back(it, decision, because, refused_stay_refused([rejected], await ways_out(it)), at)
 
-    return await take_journey_step(database, "give_back", step, work)
+    @override
+    async def stuck(self, it: Order, state: str, reason: str | None, at: datetime) -> case.CaseRef:
+        ref = await cases.journey_stuck(it, reason, at)
+        await it.load_money()
+        return ref
 
 
-async def _refuse(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:
-    await order.tx.conn.execute(
-        update(case_decision).where(case_decision.c.id == decision["id"]).values(state="refused", reason=because)
-    )
+async def _give_back(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:
     await case.give_back(order.tx, decision["case_id"], because, at, options=options)
     order.row["asks"] = {"case_id": decision["case_id"]}
     await waiting.wait_again(order, at)
-    await order.save(at)
 
 
-async def apply_decision(database: Database, step: Step) -> Situation:
-    """Apply the way out that was chosen and approved; where it is not there any more, the case goes back, saying
-    why.
-    """
-
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        decision = await answers.pending(tx, row, step.decision_id)
-        if decision is None:
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        option, parameters = decision["option_id"], decision["parameters"]
-        await order.lock_goods(decisions.places(order, option, parameters))
-        cause = f"decision:{decision['id']}"
-        try:
-            done = await decisions.apply(order, option, parameters, cause, step.at)
-        except DomainError as refusal:
-            await _refuse(order, decision, refusal.detail, await ways_out(order), step.at)
-            return f"Not applied: {refusal.detail}"
-        await tx.conn.execute(update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied"))
-        await case.resolve(tx, decision["case_id"], option, done, step.at, by=decision["decided_by"])
-        if not order.shorts():
-            await waiting.end(order)
-        order.row["asks"] = {name: value for name, value in order.row["asks"].items() if name == "offer_id"}
-        order.row["detail"]["failure"] = order.row["detail"].get("failure") if order.row["asks"] else None
-        await order.save(step.at)
-        return done
-
-    return await take_journey_step(database, "apply_decision", step, work)
+_STEPS = OrderSteps()
+open_approval = _STEPS.open_approval
+apply_decision = _STEPS.apply_decision
+give_back = _STEPS.give_back
+suspend = _STEPS.suspend
 
 
 async def attend(database: Database, step: Step) -> Situation:
@@ -179,20 +133,3 @@ async def _doubt(order: Order, at: datetime) -> list[str]:
     order.due("verify", until)
     zone = order.place.hours.time_zone
     return [f"The till sold a promised unit. The store has until {local(until, zone)} to pick it or to say it is gone."]
-
-
-async def suspend(database: Database, step: Step) -> Situation:
-    """An unexpected failure: the journey stops where it is, nothing is lost, and an admin is asked."""
-
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["suspended_from"] is not None or row["closed_at"] is not None:
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        order.row["suspended_from"] = row["state"]
-        ref = await cases.journey_stuck(order, step.reason, step.at)
-        await order.load_money()
-        await order.save(step.at)
-        return f"Suspended after an unexpected failure; case {ref.id}."
-
-    return await take_journey_step(database, "suspend", step, work)

@@ -12,7 +12,7 @@ from ledger.count.comparing import compare
 from ledger.count.feeding import post_when_the_feed_allows
 from ledger.count.sheet import Sheet
 from ledger.engine import Database
-from ledger.steps import take_journey_step
+from ledger.journey_steps import take_due
 from ledger.transaction import Transaction
 
 _PENDING = text(
@@ -23,20 +23,13 @@ _PENDING = text(
 
 async def on_due(database: Database, step: Step) -> Situation:
     """The due instant `step.due` has come; does nothing where something else was recorded first."""
+    return await take_due(database, step, _load, _due)
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        due = step.due or ""
-        at = row["dues"].get(due)
-        if at is None or datetime.fromisoformat(at) > step.at:
-            return ""
-        sheet = await Sheet.load(tx, row)
-        await sheet.lock_cases()
-        sheet.drop_due(due)
-        told = await _due(sheet, due, f"step:{sheet.id}:{due}:{step.occurrence}", step.at)
-        await sheet.save(step.at)
-        return told
 
-    return await take_journey_step(database, "on_due", step, work)
+async def _load(tx: Transaction, row: RowMapping) -> Sheet:
+    sheet = await Sheet.load(tx, row)
+    await sheet.lock_cases()
+    return sheet
 
 
 async def _due(sheet: Sheet, due: str, cause: str, at: datetime) -> str:

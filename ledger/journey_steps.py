@@ -1,0 +1,235 @@
+"""The steps that every kind of journey has: somebody's answer is approved, carried out or given back, something falls
+due, a failure suspends.
+
+A journey says in its own `steps.py` what differs. Each step yields to what was recorded first: then it changes nothing
+and answers with what is true.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import RowMapping, update
+
+from domain.bands import Level
+from domain.case import CaseOption
+from domain.errors import DomainError
+from domain.messages import Situation, Step
+from domain.policy import Policy
+from domain.words import money
+from ledger import answers, approval, case, reference
+from ledger.engine import Database
+from ledger.steps import take_journey_step
+from ledger.tables import case_decision, case_file
+from ledger.transaction import Transaction
+
+
+class Loaded(Protocol):
+    """A journey loaded under its row's lock, with the cases about it locked: an order, a count, a transfer."""
+
+    tx: Transaction
+    row: dict[str, Any]  # its row; `dues`, `asks` and `detail` are dicts of its own
+    policy: Policy
+    place: reference.Place
+
+    async def save(self, at: datetime) -> None: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a decision has approved. `barred` are people who may never approve it, beside whoever decided; `facts` is
+    what the page says beside the option, the place and the note.
+    """
+
+    kind: str
+    amount_minor: int
+    facts: Mapping[str, Any]
+    barred: Sequence[str] = ()
+    level: Level = Level.MANAGER
+
+
+type Load[T: Loaded] = Callable[[Transaction, RowMapping], Awaitable[T]]
+type FallsDue[T: Loaded] = Callable[[T, str, str, datetime], Awaitable[str]]
+
+
+async def take_due[T: Loaded](database: Database, step: Step, load: Load[T], falls_due: FallsDue[T]) -> Situation:
+    """The due instant `step.due` has come; nothing happens where it was put off or dropped first.
+
+    `falls_due` is given the journey, the name of the due instant, its cause and its time, and returns the sentence for
+    the timeline.
+    """
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        due = step.due or ""
+        at = row["dues"].get(due)
+        if at is None or datetime.fromisoformat(at) > step.at:
+            return ""
+        it = await load(tx, row)
+        it.row["dues"].pop(due)
+        told = await falls_due(it, due, f"step:{it.row['id']}:{due}:{step.occurrence}", step.at)
+        await it.save(step.at)
+        return told
+
+    return await take_journey_step(database, "on_due", step, work)
+
+
+class JourneySteps[T: Loaded](ABC):
+    """What a kind of journey says for itself. `word` is what people call it: "order", "count"."""
+
+    word: str
+
+    @abstractmethod
+    async def load(self, tx: Transaction, row: RowMapping) -> T:
+        """The journey of a locked row, with its cases locked."""
+
+    @abstractmethod
+    async def to_approve(self, it: T, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
+        """What somebody has to agree to before the decision is carried out."""
+
+    async def waits_for_approval(self, it: T, asked: Asked) -> None:  # noqa: B027  most have nothing to add
+        """The approval has been asked for; what else changes until there is a verdict."""
+
+    @abstractmethod
+    async def carry_out(self, it: T, decision: RowMapping, at: datetime) -> str:
+        """Do what was decided; a refusal (`DomainError`) gives the case back. Returns what was done, as a sentence."""
+
+    async def carried_out(self, it: T) -> None:
+        """The decision is applied and its case is closed; what is asked now."""
+        it.row["asks"] = {}
+
+    @abstractmethod
+    async def refuse(self, it: T, decision: RowMapping, because: str, at: datetime) -> None:
+        """The decision is not possible any more; its case goes back to its owner with what is possible now."""
+
+    @abstractmethod
+    async def not_approved(self, it: T, decision: RowMapping, because: str, at: datetime) -> None:
+        """Nobody agreed to the decision."""
+
+    @abstractmethod
+    async def stuck(self, it: T, state: str, reason: str | None, at: datetime) -> case.CaseRef:
+        """Open the case `journey_stuck`. `state` is the one in which the journey stopped."""
+
+    # ------------------------------------------------------------------ the steps
+    async def open_approval(self, database: Database, step: Step) -> Situation:
+        """A decision needs somebody's agreement before it is applied; the journey stands as it is until then."""
+
+        async def work(tx: Transaction, row: RowMapping) -> str:
+            decision = await answers.pending(tx, row, step.decision_id)
+            if decision is None or row["asks"].get("approval_id"):
+                return ""
+            it = await self.load(tx, row)
+            option = CaseOption.model_validate(decision["option"])
+            asked = await self.to_approve(it, decision, option, step.at)
+            approval_id = await approval.open_approval(tx, self._request(it, decision, option, asked, step.at))
+            await tx.conn.execute(
+                update(case_decision)
+                .where(case_decision.c.id == decision["id"])
+                .values(state="awaiting_approval", approval_id=approval_id)
+            )
+            it.row["asks"] |= {"approval_id": approval_id}
+            await self.waits_for_approval(it, asked)
+            await it.save(step.at)
+            return f"Approval {approval_id} asked for {money(asked.amount_minor, it.place.currency)}."
+
+        return await take_journey_step(database, "open_approval", step, work)
+
+    def _request(self, it: T, decision: RowMapping, option: CaseOption, asked: Asked, at: datetime) -> approval.Request:
+        return approval.Request(
+            kind=asked.kind,
+            subject=f"{option.label}: {self.word} {it.row['key']}",
+            place=it.place,
+            policy=it.policy,
+            at=at,
+            requester=decision["decided_by"],
+            barred=asked.barred,
+            amount_minor=asked.amount_minor,
+            facts={
+                self.word: it.row["key"],
+                "option": option.model_dump(mode="json"),
+                "store": it.place.name,
+                "note_id": decision["note_id"],
+                **asked.facts,
+            },
+            journey_id=it.row["id"],
+            case_id=decision["case_id"],
+            decision_id=decision["id"],
+            clock_offset_s=it.row["clock_offset_s"],
+            level=asked.level,
+        )
+
+    async def apply_decision(self, database: Database, step: Step) -> Situation:
+        """Do what was chosen and approved; where it is not possible any more the case goes back, saying why."""
+
+        async def work(tx: Transaction, row: RowMapping) -> str:
+            decision = await answers.pending(tx, row, step.decision_id)
+            if decision is None:
+                return ""
+            it = await self.load(tx, row)
+            try:
+                done = await self.carry_out(it, decision, step.at)
+            except DomainError as refusal:
+                await _refused(tx, decision, refusal.detail)
+                await self.refuse(it, decision, refusal.detail, step.at)
+                await it.save(step.at)
+                return f"Not applied: {refusal.detail}"
+            await tx.conn.execute(
+                update(case_decision).where(case_decision.c.id == decision["id"]).values(state="applied")
+            )
+            cause = decision["parameters"].get("root_cause")
+            if cause:
+                await tx.conn.execute(
+                    update(case_file).where(case_file.c.id == decision["case_id"]).values(root_cause=cause)
+                )
+            await case.resolve(tx, decision["case_id"], decision["option_id"], done, step.at, by=decision["decided_by"])
+            await self.carried_out(it)
+            await it.save(step.at)
+            return done
+
+        return await take_journey_step(database, "apply_decision", step, work)
+
+    async def give_back(self, database: Database, step: Step) -> Situation:
+        """A decision was not approved, or refused."""
+
+        async def work(tx: Transaction, row: RowMapping) -> str:
+            decision = await answers.pending(tx, row, step.decision_id)
+            if decision is None:
+                return ""
+            it = await self.load(tx, row)
+            because = await answers.not_approved(tx, row)
+            await _refused(tx, decision, because)
+            await self.not_approved(it, decision, because, step.at)
+            await it.save(step.at)
+            return because
+
+        return await take_journey_step(database, "give_back", step, work)
+
+    async def suspend(self, database: Database, step: Step) -> Situation:
+        """An unexpected failure: the journey stops where it is, nothing is lost, and an admin is asked."""
+
+        async def work(tx: Transaction, row: RowMapping) -> str:
+            if row["suspended_from"] is not None or row["closed_at"] is not None:
+                return ""
+            it = await self.load(tx, row)
+            it.row["suspended_from"] = row["state"]
+            ref = await self.stuck(it, row["state"], step.reason, step.at)
+            await it.save(step.at)
+            return f"Suspended after an unexpected failure; case {ref.id}."
+
+        return await take_journey_step(database, "suspend", step, work)
+
+
+async def _refused(tx: Transaction, decision: RowMapping, because: str) -> None:
+    await tx.conn.execute(
+        update(case_decision).where(case_decision.c.id == decision["id"]).values(state="refused", reason=because)
+    )
+
+
+async def nothing_to_attend(database: Database, step: Step) -> Situation:
+    """The step `attend` of a journey that is never given stock by others."""
+
+    async def work(_tx: Transaction, _row: RowMapping) -> str:
+        return ""
+
+    return await take_journey_step(database, "attend", step, work)
