@@ -214,6 +214,13 @@ class OfferWithdrawn(DomainError):
     family = "conflict"
 
 
+class AlreadyReturned(DomainError):
+    """Units of a sale come back once, and are refunded once."""
+
+    code = "already_returned"
+    family = "conflict"
+
+
 class AmbiguousReference(DomainError):
     code = "ambiguous_reference"
     family = "conflict"

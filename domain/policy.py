@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from domain.bands import Limits
+from domain.return_rules import ReturnPolicy
 from domain.stock import DoubtRule
 
 HOUR_S = 3600
@@ -222,6 +223,7 @@ class Policy(Part):
     payments: PaymentPolicy = PaymentPolicy()
     authority: AuthorityPolicy = AuthorityPolicy()
     count: CountPolicy = CountPolicy()
+    returns: ReturnPolicy = ReturnPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
 

@@ -27,6 +27,16 @@ ACCOUNTS: dict[str, str] = {
     "inventory_found": "Inventory found",
     "damage_expense": "Damaged goods",
     "average_cost_adjustment": "Average-cost adjustment",
+    "returns_pending": "Inventory, returns pending",
+    "seconds": "Inventory, seconds",
+    "vendor_returns": "Inventory, returns to vendors",
+    "sales_returns": "Sales returns",
+    "refund_liability": "Refund liability",
+    "restocking_fees": "Restocking fees",
+    "store_credit": "Store credit issued",
+    "gift_cards": "Gift cards issued",
+    "write_down": "Write-down of returned goods",
+    "write_off": "Returned goods written off",
 }
 INVENTORY_ACCOUNTS = ("inventory",)
 

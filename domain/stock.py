@@ -48,6 +48,17 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "shipped": frozenset({("reserved", "customer"), ("staged", "customer"), ("available", "customer")}),
     "sold": frozenset({("available", "customer"), ("count_pending", "customer")}),
     "returned": frozenset({("customer", "customer_returned")}),
+    # What came back leaves by a disposition alone; see `domain.returns.EFFECTS`.
+    "disposed": frozenset(
+        {
+            ("customer_returned", "available"),
+            ("customer_returned", "damaged"),
+            ("customer_returned", "quarantined"),
+            ("customer_returned", "vendor_return_pending"),
+            ("customer_returned", "shrink"),
+            ("customer_returned", "customer"),
+        }
+    ),
     "lost": frozenset(
         {
             ("reserved", "available"),
