@@ -21,6 +21,7 @@ from web.console import (
     sign_in,
     stock,
     views,
+    walking,
     webhooks,
 )
 
@@ -30,6 +31,7 @@ PARTS = (
     queue,
     views,
     bulk,
+    walking,
     cases,
     events,
     journeys,

@@ -24,6 +24,8 @@ from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.journeys import CustomerView, JourneyDetail, journey_customer, journey_detail
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
+from web.console.decided import decided_before
+from web.console.walking import next_address, tail, view_of
 from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
 from web.sessions import SignedIn, database_of
@@ -116,7 +118,9 @@ async def show_case(
     """The page; with `refused`, the reason on top, its status, and what was typed still in the fields."""
     async with database_of(request).read() as conn:
         context = await context_of(conn, person, case_id)
-    context |= {"refusal": refused, "draft": dict(draft or {})}
+        context["decided"] = await decided_before(conn, person, request)
+    view = view_of(request)
+    context |= {"refusal": refused, "draft": dict(draft or {}), "view": view, "tail": tail(view)}
     status = STATUS_OF_FAMILY[refused.family] if refused else 200
     return page(request, "case.html", context, block="case", status=status)
 
@@ -128,17 +132,27 @@ async def act(
     work: Callable[[], Awaitable[object]],
     *,
     draft: Mapping[str, Any] | None = None,
+    go_on: bool = False,
 ) -> Response:
-    """Do one thing to a case that the person may see, then show the case as it is recorded."""
+    """Do one thing to a case that the person may see, then show the case as it is recorded.
+
+    With `go_on`, who works through a view is shown its next case instead.
+    """
+    view, onwards = view_of(request), None
     async with database_of(request).read() as conn:
         await case_detail(conn, person, case_id)
+        if view and go_on:
+            # Before it is done: afterwards the case may stand elsewhere in the view.
+            onwards = await next_address(conn, person, case_id, view, decided=True)
     try:
         await work()
     except DomainError as refused:
         return await show_case(request, person, case_id, refused=refused, draft=draft)
+    if onwards is not None:
+        return see(request, onwards)
     if is_partial(request):
         return await show_case(request, person, case_id)
-    return see(request, f"/console/cases/{case_id}")
+    return see(request, f"/console/cases/{case_id}{tail(view)}")
 
 
 @router.get("/console/cases/{case_id}")
@@ -193,7 +207,7 @@ async def _claim_from_queue(
     except DomainError as refused:
         context = {"case_id": case_id, "refusal": refused}
         return page(request, "conflict.html", context, block="conflict", status=STATUS_OF_FAMILY[refused.family])
-    return see(request, f"/console/cases/{case_id}")
+    return see(request, f"/console/cases/{case_id}{tail(view_of(request))}")
 
 
 @router.post("/console/cases/{case_id}/release")
@@ -268,7 +282,7 @@ async def decide(
         )  # fmt: skip
 
     draft = {"option": option, "note": note, "confirmed": confirmed, "choice": choice}
-    return await act(request, person, case_id, work, draft=draft)
+    return await act(request, person, case_id, work, draft=draft, go_on=True)
 
 
 def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:

@@ -21,6 +21,7 @@ from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, cases_again
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
+from web.console.decided import decided_before
 from web.pages import ConsoleRoute, address, is_partial, page, start_of_day
 from web.sessions import SignedIn, database_of
 
@@ -32,7 +33,7 @@ BREACH_WITHIN = timedelta(hours=2)
 AGES_H = {"4h": 4, "1d": 24, "3d": 72, "7d": 168}
 STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = ("kind", "severity", "region", "location", "entity", "state", "age", "sku", "order", "text")
-KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected", "shown")
+KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected", "shown", "after", "end")
 MOST_SHOWN = 2 * PAGE_ROWS
 
 
@@ -178,6 +179,8 @@ async def show(request: Request, person: SignedIn) -> Response:
             "places": await all_places(conn),
             "choices": await visible_places(conn, person),
             "matching": await count_cases(conn, person, filters, cap=1000),
+            "decided": await decided_before(conn, person, request),
+            "at_the_end": "end" in request.query_params,
         }
     query = {"tab": wanted.tab, **wanted.given}
     context |= {

@@ -28,11 +28,28 @@
     x: () => press("input[type=checkbox]", row()),
     o: () => press("h2 a", row()),
     m: () => press("button[data-key=m]", rows().length ? row() : document),
+    n: () => press("[data-key=n]"),
+    e: () => (rows().length ? press("button[data-key=e]") : document.querySelector("input[data-option]:enabled")?.focus()),
+    a: () => write("input[data-key=a]"),
+    w: () => write("input[data-key=w]"),
     c: () => write("[data-key=c]"),
     "/": () => write("[data-key=search]"),
     "?": () => press("[data-key=help]"),
   };
+  // Enter among the ways out decides; where the chosen one still asks for something, it goes there first.
+  const confirm = (event) => {
+    const form = event.target.closest(".options") && event.target.form;
+    if (!form || event.target.closest("summary, a, button")) return;
+    const box = form.querySelector("input[name=option]:checked")?.closest(".option");
+    const open = [...(box?.querySelectorAll("input[type=checkbox], select") ?? [])];
+    const asked = open.find((one) => (one.type === "checkbox" ? !one.checked : !one.value));
+    if (!asked && event.target.tagName !== "SELECT") return; // the browser sends the form by itself
+    event.preventDefault();
+    if (asked) asked.focus();
+    else form.requestSubmit();
+  };
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !off() && !event.ctrlKey && !event.metaKey && !event.altKey) confirm(event);
     if (off() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select")) return;
     const option = /^[1-9]$/.test(event.key) && document.querySelector(`input[data-option="${event.key}"]:enabled`);
