@@ -39,7 +39,7 @@ RUNS = 3
 GROUP = 8  # begun, or told, at a time
 UNDER_WAY = 120  # at most so many that have begun and not ended
 LOOK_S = 0.2
-DRAIN_S = 60
+DRAIN_S = 300
 SAMPLE = 20
 MOST_EVENTS = 20
 # Events in a history that waits: start, a task's three, timer; and then signal, a task's three, timer ended, timer.

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, Route, async_playwright, expect
 
 from settings import CDN
 from tests import assets
@@ -17,6 +17,8 @@ from tests import assets
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OWN_HOSTS = {"127.0.0.1", "localhost"}
 NewContext = Callable[..., Awaitable[BrowserContext]]
+PATIENCE_MS = 90_000  # for a page that never comes; a busy machine is no mistake of ours
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,7 @@ async def new_context(browser: Browser) -> AsyncIterator[NewContext]:
 
     async def make(**options: Any) -> BrowserContext:
         context = await browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
         await context.route("**/*", _answer)
         made.append(context)
         return context

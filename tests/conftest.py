@@ -200,12 +200,13 @@ def task_queue() -> str:
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    """`await eventually(check, within_s=30)`: run `check` until it returns something true, and return that.
+    """`await eventually(check)`: run `check` until it returns something true, and return that.
 
-    `check` may be a coroutine function. Fails with `check`'s last assertion, or by name, when the time is up.
+    `check` may be a coroutine function. Fails with `check`'s last assertion, or by name, when the time is up: that is
+    long, since it is for what never comes and not for a machine with much to do.
     """
 
-    async def wait(check: Callable[[], Any], within_s: float = 30.0) -> Any:
+    async def wait(check: Callable[[], Any], within_s: float = 120.0) -> Any:
         deadline = time.monotonic() + within_s
         while True:
             failure: AssertionError | None = None

@@ -76,7 +76,7 @@ class Stack:
             assert found == wanted, f"{journey} is {found}; {self.log.read_text()[-2000:]}"
             return True
 
-        await self.eventually(there, within_s=60)
+        await self.eventually(there)
 
     async def case_of(self, journey: str) -> int:
         async def there() -> object:
@@ -84,7 +84,7 @@ class Stack:
                 "SELECT id FROM case_file WHERE journey_id = :id AND closed_at IS NULL", id=journey
             )
 
-        return int(await self.eventually(there, within_s=60))
+        return int(await self.eventually(there))
 
     async def decide(self, case_id: int, option: str, **parameters: Any) -> str:
         """Ana chooses a way out; returns the state of her decision."""
@@ -104,7 +104,7 @@ class Stack:
             assert status is WorkflowExecutionStatus.COMPLETED, f"{target} is {status}; {self.log.read_text()[-2000:]}"
             return True
 
-        await self.eventually(completed, within_s=60)
+        await self.eventually(completed)
 
     async def collect(self, journey: str) -> None:
         """The store picks and hands over."""
@@ -207,12 +207,12 @@ class TestTheWorkerProcess:
 
     async def test_it_leaves_when_asked_with_or_without_temporal(self, stack: Stack) -> None:
         await stack.start_worker()
-        await stack.eventually(lambda: "does not answer yet" in stack.log.read_text(), within_s=20)
+        await stack.eventually(lambda: "does not answer yet" in stack.log.read_text())
         assert stack.worker is not None
         stack.worker.terminate()
-        assert await asyncio.wait_for(stack.worker.wait(), 20) == 0
+        assert await asyncio.wait_for(stack.worker.wait(), 120) == 0
         await stack.temporal.start()
         await stack.start_worker()
-        await stack.eventually(lambda: "ready: Temporal at" in stack.log.read_text(), within_s=20)
+        await stack.eventually(lambda: "ready: Temporal at" in stack.log.read_text())
         stack.worker.terminate()
-        assert await asyncio.wait_for(stack.worker.wait(), 20) == 0
+        assert await asyncio.wait_for(stack.worker.wait(), 120) == 0

@@ -1,5 +1,6 @@
 """Several cases at once in a browser: tick, look, choose, call off; readable on a phone and in the dark."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +29,7 @@ async def test_ticked_cases_are_decided_after_a_look_at_what_it_would_do(
     await page.locator("input[name=option][value=cancel_refund]").check()
     await page.get_by_role("button", name="Decide for all that it fits").click()
     await expect(page.get_by_text("Nothing has happened yet")).to_be_visible()
+    await expect(page).to_have_url(re.compile(r"/console/bulk/\d+$"))
     number = int(page.url.rsplit("/", 1)[1])
     await bulk.on_due(site.database, Step(subject=str(number), occurrence="1", at=datetime.now(UTC)))
     if with_script:

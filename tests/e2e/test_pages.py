@@ -159,6 +159,7 @@ class TestKeys:
         await expect(page.locator(".case-row.on")).to_have_count(0)
         await page.goto("/console/help")
         await page.get_by_role("button", name="Switch the keys on").click()
+        await expect(page.get_by_role("status").filter(has_text="The keys are on")).to_be_visible()
         await page.goto("/console/queue")
         await page.keyboard.press("j")
         await expect(page.locator(".case-row.on")).to_have_count(1)

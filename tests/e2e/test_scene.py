@@ -57,6 +57,7 @@ async def _picks(page: Page, order: str, found: int, why: str = "") -> None:
     if why:
         await page.get_by_label("If fewer, why?").first.select_option(why)
     await page.get_by_role("button", name="Save Green tea").click()
+    await expect(page.get_by_text(re.compile(r"Saved \d\d:\d\d")).first).to_be_visible()
 
 
 @pytest.mark.slow
@@ -98,6 +99,7 @@ async def test_everybody_does_their_part_and_the_customer_gets_the_tea(hub: Hub,
         await pia.goto("/store/S1/hand-over")
         await pia.get_by_label("Order number, pickup code or name").fill("kim")
         await pia.get_by_role("button", name="Find").click()
+        await expect(pia.get_by_role("heading", name="What does the customer show?")).to_be_visible()
         code = await shop.value("SELECT detail ->> 'pickup_code' FROM journey WHERE id = :id", id=journey)
         await pia.get_by_label("Pickup code").last.fill(code)
         await pia.get_by_role("button", name="Handed over").click()

@@ -95,6 +95,7 @@ class TestShift:
         page = await at_work("/store/S1/hand-over", java_script_enabled=with_script)
         await page.get_by_label("Order number, pickup code or name").fill("haddad")
         await page.get_by_role("button", name="Find").click()
+        await expect(page.get_by_role("heading", name="What does the customer show?")).to_be_visible()
         await page.get_by_label("Pickup code").last.fill("nonsense")
         await page.get_by_label("Somebody else: who to the customer?").fill("neighbour")
         await page.get_by_role("button", name="Handed over").click()

@@ -36,7 +36,7 @@ def endcap(home: Path, *words: str, **settings: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -43,9 +43,9 @@ class TestTemporal:
             before = await temporal.now(other)
             assert await temporal.skip(moved, timedelta(hours=2))
             assert not await temporal.skip(moved, timedelta(hours=2))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 await moved.result()
-            assert await temporal.now(other) - before < timedelta(minutes=1)
+            assert await temporal.now(other) - before < timedelta(hours=1)
             await other.terminate("the test is over")
 
     async def test_a_workflow_that_fails_is_not_retried_for_ever(

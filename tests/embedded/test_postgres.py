@@ -84,7 +84,7 @@ class TestStart:
         family = psutil.Process(first.process.pid).children()
         os.kill(first.process.pid, signal.SIGKILL)
         await first.process.wait()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=120)
         assert (first.data / "postmaster.pid").exists()
         second = new_server()
         await second.start()

@@ -88,7 +88,7 @@ class Company:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -123,7 +123,7 @@ class Company:
         """Ctrl-C."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=120)
+        self.process.communicate(timeout=300)
         return self.process.returncode
 
     def clear(self) -> None:
@@ -136,13 +136,13 @@ class Company:
         shutil.rmtree(self.home, ignore_errors=True)
 
     # ------------------------------------------------------------------ its systems
-    def call(self, method: str, path: str, *, key: str | None = None, patience_s: float = 60.0, **more: Any) -> Any:
+    def call(self, method: str, path: str, *, key: str | None = None, patience_s: float = 240.0, **more: Any) -> Any:
         """One API call, sent again with the same body for as long as nobody answers, as a good client does."""
         deadline = time.monotonic() + patience_s
         headers = {"Authorization": f"Bearer {key or self.key}"}
         while True:
             try:
-                with httpx2.Client(base_url=self.access()["base_url"], timeout=30) as client:
+                with httpx2.Client(base_url=self.access()["base_url"], timeout=120) as client:
                     answer = client.request(method, f"/api/v1{path}", headers=headers, **more)
                 if answer.status_code not in (500, 502, 503, 504):
                     return answer
@@ -198,7 +198,7 @@ class Company:
         return int(answer.json()["decision_id"])
 
 
-def until[T](check: Callable[[], T | None], within_s: float = 90.0) -> T:
+def until[T](check: Callable[[], T | None], within_s: float = 240.0) -> T:
     """What `check` returns once it is something true."""
     deadline = time.monotonic() + within_s
     while True:

@@ -160,7 +160,7 @@ async def test_the_command_lists_what_is_broken_and_says_so_by_its_exit_code(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
     whole = endcap_audit()

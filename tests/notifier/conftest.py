@@ -67,7 +67,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def notifier(shop: Shop) -> AsyncIterator[Notifier]:
-    caller = WebhookCaller(allow_local=True, timeout_s=5)
+    caller = WebhookCaller(allow_local=True, timeout_s=60)
     yield Notifier(shop.database, caller)
     await caller.aclose()
 

@@ -355,9 +355,9 @@ class TestRunning:
         settings = Settings(_env_file=None, demo=True, webhook_allow_local=True)
         running = asyncio.create_task(run(shop.database, settings, stop))
         await shop.order()
-        await asyncio.wait_for(receiver.called.wait(), 20)
+        await asyncio.wait_for(receiver.called.wait(), 120)
         stop.set()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 120)
         assert len(receiver.verified(made.secret)) == 1
         assert await shop.value("SELECT state FROM webhook_delivery") == "sent"
 

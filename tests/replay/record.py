@@ -304,7 +304,7 @@ async def record(folder: Path) -> None:
             )
             async with worker:
                 handle = await scene(recorder)
-                await asyncio.wait_for(handle.result(), 30)
+                await asyncio.wait_for(handle.result(), 120)
             history = await handle.fetch_history()
             (HISTORIES / f"{name}.json").write_text(without_traces(history.to_json()) + "\n")
             sys.stdout.write(f"{name}: {len(history.events)} events\n")

@@ -27,7 +27,7 @@ BASE = "http://endcap.test"
 
 
 def sender(database: ledger.engine.Database, port: int) -> Sender:
-    server = SmtpServer("127.0.0.1", port, tls="none", timeout_s=5)
+    server = SmtpServer("127.0.0.1", port, tls="none", timeout_s=60)
     return Sender(database, server, sender="Endcap <endcap@shop.example>", base_url=BASE)
 
 

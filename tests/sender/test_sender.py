@@ -189,7 +189,7 @@ class TestFailures:
         case_id = await a_case(retailer, "S1/APPLE")
         await queue(retailer, template="case_escalated", dedupe_key="c", person_id="ana.ruiz", case_id=case_id)
         await an_approval(retailer)
-        outgoing = Broken("127.0.0.1", mail_server.port, tls="none", timeout_s=5)
+        outgoing = Broken("127.0.0.1", mail_server.port, tls="none", timeout_s=60)
         carrier = Sender(retailer, outgoing, sender="Endcap <endcap@shop.example>", base_url=BASE)
         assert await carrier.once() == 2
         first, second = await mail_rows(retailer)

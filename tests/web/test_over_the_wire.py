@@ -33,7 +33,7 @@ async def client(eventually: Callable[..., Any]) -> AsyncIterator[httpx2.AsyncCl
     serving = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as made:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as made:
             yield made
     finally:
         server.should_exit = True

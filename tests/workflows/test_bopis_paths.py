@@ -198,7 +198,7 @@ class TestApproval:
                 assert found == "expired"
                 return True
 
-            await hub.eventually(expired, within_s=20)
+            await hub.eventually(expired)
             await hub.ended(f"approval:{request}")
 
             async def refused() -> bool:
