@@ -13,18 +13,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from domain.approval import APPROVAL_TRANSITIONS  # noqa: E402
-from domain.bopis import TRANSITIONS  # noqa: E402
 from domain.bulk import BULK_TRANSITIONS  # noqa: E402
 from domain.case import CASE_TRANSITIONS  # noqa: E402
-from domain.count import TRANSITIONS as COUNT_TRANSITIONS  # noqa: E402
+from domain.journey_kinds import JOURNEY_KINDS  # noqa: E402
 from domain.offer import OFFER_TRANSITIONS  # noqa: E402
 
 FOLDER = Path(__file__).parent / "states"
 
 INTRODUCTIONS = {
-    "bopis": "A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands, and it"
-    " goes on from there.",
-    "count": "A cycle count. A rejected one is counted again; facts that come late may send an approved one back.",
+    **{kind.kind: kind.introduction for kind in JOURNEY_KINDS.values()},
     "case": "One episode of a case. *Escalated* is a level, not a state; a closed case that comes back is a new"
     " episode.",
     "offer": "A question to a customer. After silence the order's own fallback happens: by default the missing line is"
@@ -34,8 +31,7 @@ INTRODUCTIONS = {
     " left to its owner.",
 }
 FIRST = {
-    "bopis": ("placed", "reserved", "reservation_failed"),
-    "count": ("scheduled",),
+    **{kind.kind: kind.begins for kind in JOURNEY_KINDS.values()},
     "case": ("open",),
     "approval": ("pending",),
     "offer": ("open",),
@@ -46,8 +42,7 @@ FIRST = {
 def tables() -> dict[str, dict[str, list[str]]]:
     """Transition tables by workflow, as plain words in a fixed order."""
     return {
-        "bopis": {state.value: sorted(then.value for then in after) for state, after in TRANSITIONS.items()},
-        "count": {state.value: sorted(then.value for then in after) for state, after in COUNT_TRANSITIONS.items()},
+        **{kind.kind: _words(kind.transitions) for kind in JOURNEY_KINDS.values()},
         "case": _words(CASE_TRANSITIONS),
         "approval": _words(APPROVAL_TRANSITIONS),
         "offer": _words(OFFER_TRANSITIONS),

@@ -9,13 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
-from domain.bopis import BopisState
-from domain.count import CountState
+from domain.journey_kinds import JOURNEY_KINDS
 from domain.orders import Body
 
 EVENTS: dict[str, frozenset[str]] = {
-    "bopis": frozenset(state.value for state in BopisState),
-    "count": frozenset(state.value for state in CountState),
+    **{kind.kind: frozenset(kind.transitions) for kind in JOURNEY_KINDS.values()},
     "case": frozenset({"opened", "claimed", "waiting", "released", "deciding", "given_back", "resolved", "cancelled"}),
     "refund": frozenset({"requested"}),
     "notice": frozenset({"requested"}),

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain.case_kinds import KINDS
-from domain.ids import parse_journey_id
+from domain.journey_kinds import is_journey, journey_words
 
 WITHOUT_MINOR = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})
 WITH_THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
@@ -53,10 +53,8 @@ def subject_words(subject: str) -> str:
     """What a case is about, from its key: `bopis:web:W-1|event:…` → `Order W-1`, `pos|unknown_sku|SKU 7 …` → `SKU 7 …
     (from pos)`, `S1|APPLE` → `S1, APPLE`.
     """
-    if subject.startswith("bopis:") and subject.count(":") >= 2:
-        return f"Order {parse_journey_id(subject.split('|', 1)[0]).key}"
-    if subject.startswith("count:") and subject.count(":") >= 2:
-        return f"Count {parse_journey_id(subject).key}"
+    if is_journey(subject):
+        return journey_words(subject.split("|", 1)[0])
     source, _, rest = subject.partition("|")
     code, found, detail = rest.partition("|")
     if found:

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from domain.errors import DomainError, Malformed
 from domain.ids import parse_journey_id
+from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
 from domain.words import kind_title, local, money, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.sessions import SignInFirstError, way_to_sign_in
@@ -116,6 +117,8 @@ def environment() -> Environment:
         "words": words,
         "kind_title": kind_title,
         "about": subject_words,
+        "journey_page": journey_page,
+        "journey_words": journey_words,
         "order_key": order_key,
         "actor": actor,
         "paragraphs": paragraphs,
@@ -127,7 +130,7 @@ def environment() -> Environment:
         "seconds": lambda seconds: span(timedelta(seconds=seconds)),
     }
     env.filters.update(filters)
-    env.globals["address"] = address
+    env.globals |= {"address": address, "journey_kinds": JOURNEY_KINDS}
     return env
 
 

@@ -47,16 +47,17 @@ async def _resume(tx: Transaction, _case: RowMapping, journey_row: RowMapping | 
 
 
 async def _abandon(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
-    """A suspended journey is ended with everything undone: goods released, money paid back."""
+    """A suspended journey is ended with everything undone."""
+    assert journey_row is not None
+    return await ABANDON[journey_row["kind"]](tx, case_row, journey_row, at)
+
+
+async def _abandon_order(tx: Transaction, case_row: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    """Goods are released, money is paid back."""
     # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
     from ledger.bopis import decisions
     from ledger.bopis.order import Order
 
-    assert journey_row is not None
-    if journey_row["kind"] == "count":
-        from ledger.count.requests import abandon
-
-        return await abandon(tx, journey_row, at)
     order = await Order.load(tx, journey_row)
     await order.lock_cases()
     order.row["suspended_from"] = None
@@ -69,6 +70,12 @@ async def _abandon(tx: Transaction, case_row: RowMapping, journey_row: RowMappin
     await order.save(at)
     tx.tell(order.id, Message.CANCEL_RECORDED)
     return f"The order was ended; {money(owed, order.row['currency'])} goes back."
+
+
+async def _abandon_count(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    from ledger.count.requests import abandon  # counts need cases, so cases cannot need them while they are loaded
+
+    return await abandon(tx, journey_row, at)
 
 
 async def _retry_payment(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
@@ -173,6 +180,12 @@ async def _enable_webhook(tx: Transaction, case_row: RowMapping, _journey: RowMa
 # Decisions that are carried out after they were recorded, one event or order at a time: by `ledger.facts.finish` and
 # `ledger.closures.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
+
+# How a suspended journey of each kind is ended.
+ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
+    "bopis": _abandon_order,
+    "count": _abandon_count,
+}
 
 EFFECTS: dict[tuple[str, str], Effect] = {
     ("journey_stuck", "resume"): _resume,

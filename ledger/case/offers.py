@@ -1,6 +1,6 @@
 """What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping, update
@@ -35,17 +35,32 @@ async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption
 async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
     """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
     stored = as_stored(row)
-    if row["kind"] == "count_variance" and row["state"] in STILL_CHOOSING:
-        from ledger.count.comparing import options_now as of_count  # a count needs cases
-
-        return Offered(refused_stay_refused(stored, await of_count(conn, row)) or stored, [])
-    if row["kind"] not in ABOUT_WAYS_OUT or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
+    work_out = WORKED_OUT.get(row["kind"])
+    if work_out is None or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
         return Offered(stored, [])
+    found = await work_out(conn, row)
+    return Offered(refused_stay_refused(stored, found.options) or stored, found.passed_over)
+
+
+async def _of_order(conn: AsyncConnection, row: RowMapping) -> Offered:
     # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
     from ledger.bopis.ways_out import ways_out_now
 
     found = await ways_out_now(conn, row["journey_id"])
-    return Offered(refused_stay_refused(stored, found.options) or stored, found.passed_over)
+    return Offered(found.options, found.passed_over)
+
+
+async def _of_count(conn: AsyncConnection, row: RowMapping) -> Offered:
+    from ledger.count.comparing import options_now as of_count  # a count needs cases
+
+    return Offered(await of_count(conn, row), [])
+
+
+# Kinds of cases whose ways out are worked out anew whenever they are shown; all others keep those they opened with.
+WORKED_OUT: dict[str, Callable[[AsyncConnection, RowMapping], Awaitable[Offered]]] = {
+    **dict.fromkeys(ABOUT_WAYS_OUT, _of_order),
+    "count_variance": _of_count,
+}
 
 
 def refused_stay_refused(before: Sequence[CaseOption], now: Sequence[CaseOption]) -> list[CaseOption]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
@@ -103,6 +103,13 @@ class JourneyDetail(JourneySummary):
     payments: list[PaymentRow]
     cases: list[int]
     approvals: list[int]
+
+
+class UnderWay(NamedTuple):
+    """Open journeys of a kind, and how many of them have an open case; counted up to a cap."""
+
+    open: int
+    asked: int
 
 
 class CustomerView(BaseModel):
@@ -211,6 +218,16 @@ async def journey_customer(conn: AsyncConnection, viewer: Person, journey_id: st
         return None
     found = (await conn.execute(select(customer).where(customer.c.id == row.customer_id))).mappings().one_or_none()
     return None if found is None else CustomerView.model_validate(dict(found))
+
+
+async def under_way(conn: AsyncConnection, viewer: Person, kind: str, *, cap: int) -> UnderWay:
+    """How many journeys of a kind are open at the places that the viewer sees, and how many of them wait for people."""
+    here = (journey.c.kind == kind, journey.c.closed_at.is_(None), visible(journey.c, viewer))
+    is_asked = exists().where(case_file.c.journey_id == journey.c.id, case_file.c.closed_at.is_(None))
+    some = select(journey.c.id).where(*here).limit(cap).subquery()
+    asked = select(journey.c.id).where(*here, is_asked).limit(cap).subquery()
+    counts = [await conn.execute(select(func.count()).select_from(rows)) for rows in (some, asked)]
+    return UnderWay(*(int(count.scalar_one()) for count in counts))
 
 
 async def _blocked(conn: AsyncConnection, journey_id: str) -> str | None:

@@ -120,7 +120,7 @@ class TestShift:
         await page.get_by_role("button", name="Put away as entered").click()
         await expect(page.get_by_text(re.compile(r"Saved \d\d:\d\d CES?T"))).to_be_visible()
         await page.get_by_role("link", name=re.compile("Nothing more to put away")).click()
-        await expect(page.get_by_text("Nothing to pick or to put away")).to_be_visible()
+        await expect(page.get_by_text("Nothing to do now")).to_be_visible()
 
     async def test_a_pick_is_saved_when_the_script_cannot_be_loaded(
         self, site: Site, web: httpx2.AsyncClient, new_context: NewContext, open_page: OpenPage

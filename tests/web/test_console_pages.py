@@ -15,7 +15,7 @@ from ledger.transaction import Transaction
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, order, rows
 from web.app import STATIC
-from web.console.journeys import due_words
+from web.journeys import due_of
 from web.pages import templates
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -119,9 +119,9 @@ class TestOrder:
         [("offer", "Customer's answer"), ("window_reminder_last", "Reminder"), ("window_reminder_2", "Reminder")],
     )
     def test_what_an_order_waits_for_has_words_of_its_own(self, due: str, title: str) -> None:
-        named, effect = due_words(due)
-        assert named == title
-        assert effect != "the order goes on"
+        said = due_of("bopis:web:W-1", due)
+        assert said.name == title
+        assert said.causes != "it goes on"
 
     async def test_who_may_only_look_cannot_skip(self, sign_in: SignIn, web: httpx2.AsyncClient) -> None:
         placed = (await web.post("/api/v1/bopis-orders", json=order("W-1"))).json()

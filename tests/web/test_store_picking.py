@@ -298,7 +298,7 @@ class TestList:
     async def test_an_empty_list_says_so(self, sign_in: SignIn, retailer: Ledger) -> None:
         pia = await sign_in("pia.lund")
         assert "Nothing to pick" in (await pia.get("/store/S1/pick")).text
-        assert "Nothing to pick or to put away" in (await pia.get("/store/S1")).text
+        assert "Nothing to do now" in (await pia.get("/store/S1")).text
 
     async def test_who_has_one_store_goes_straight_there(self, sign_in: SignIn, retailer: Ledger) -> None:
         pia = await sign_in("pia.lund")

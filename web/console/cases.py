@@ -15,18 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
+from domain.ids import parse_journey_id
 from domain.people import Person
 from domain.words import words
 from ledger import case as cases
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.bulk import same_cause
 from ledger.reads.cases import CaseDetail, case_detail
-from ledger.reads.journeys import CustomerView, JourneyDetail, journey_customer, journey_detail
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.console.decided import decided_before
 from web.console.walking import next_address, tail, view_of
 from web.errors import STATUS_OF_FAMILY
+from web.journeys import beside
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
 from web.sessions import SignedIn, database_of
 
@@ -40,21 +41,21 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
     case = await case_detail(conn, person, case_id)
     places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
-    order, customer = await _order_of(conn, person, case)
+    shown = await beside(conn, person, case.journey_id)
     here, near = [], []
     if case.sku and case.location:
         found = await list_stock(conn, person, StockFilter(location=case.location, sku=case.sku), limit=1)
         here = found.items
         near = await nearby_stock(conn, person, case.location, case.sku, limit=6)
-    skus = {case.sku, *(line.sku for line in order.lines)} if order else {case.sku}
+    skus = {case.sku, *(shown.skus if shown else ())}
     skus |= {change.sku for option in case.options for change in option.consequence.stock}
     now = datetime.now(UTC)
     return {
         "person": person,
         "section": "queue",
         "case": case,
-        "order": order,
-        "customer": customer,
+        "beside": shown.values if shown else None,
+        "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
         "here_stock": here,
         "near": near,
         "names": await item_names(conn, skus - {""}),
@@ -75,19 +76,6 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "draft": {},
         "refusal": None,
     }
-
-
-async def _order_of(
-    conn: AsyncConnection, person: Person, case: CaseDetail
-) -> tuple[JourneyDetail | None, CustomerView | None]:
-    """The order that a case is about; none where it has moved to a place that this person does not see."""
-    if case.journey_id is None or case.journey_id.startswith("count:"):
-        return None, None
-    try:
-        order = await journey_detail(conn, person, case.journey_id)
-    except NotFound:
-        return None, None
-    return order, await journey_customer(conn, person, case.journey_id)
 
 
 async def _asked(conn: AsyncConnection, person: Person, case: CaseDetail) -> ApprovalDetail | None:

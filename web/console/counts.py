@@ -21,7 +21,7 @@ from ledger.reads.counts import SheetView, count_view, list_counts, sheet_view
 from ledger.reads.journeys import journey_detail
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.transaction import Transaction
-from web.console.journeys import entries
+from web.console.journeys import shown
 from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, page, see
 from web.sessions import SignedIn, database_of, is_https
@@ -108,23 +108,18 @@ async def _one(request: Request, person: Person, count_id: str, *, refused: Doma
         count = await count_view(conn, person, count_id)
         journey = await journey_detail(conn, person, count.journey_id)
         sheet = await sheet_view(conn, person, count.journey_id)
-        places = await all_places(conn)
-        names = await item_names(conn, {line.sku for line in count.lines} | {row.sku for row in journey.movements})
-    found = entries(journey.postings)
-    context = {
-        "person": person,
-        "section": "counts",
+        context = await shown(conn, person, journey, demo=request.app.state.settings.demo)
+        names = await item_names(conn, {line.sku for line in count.lines})
+    context |= {
         "count": count,
-        "journey": journey,
         "sheet": sheet,
-        "places": places,
-        "names": names,
-        "zone": places[count.location].time_zone if count.location in places else "UTC",
-        "entries": found,
+        "names": {**context["names"], **names},
         "may_count": may_count(person, sheet),
         "refusal": refused,
     }
-    return page(request, "counts/count.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200)
+    return page(
+        request, "journeys/count/page.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200
+    )
 
 
 @router.get("/console/counts/{count_id}/sheet")

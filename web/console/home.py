@@ -9,9 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from domain.case import CASE_STATES
 from domain.case_kinds import KINDS
+from domain.journey_kinds import JOURNEY_KINDS
 from domain.people import Person
 from ledger.reads import first_page, overview
 from ledger.reads.cases import CaseFilter, count_cases
+from ledger.reads.journeys import under_way
 from ledger.reads.places import all_places, item_names, zone_of
 from web.console.queue import TABS, filter_of_tab
 from web.pages import ConsoleRoute, page, start_of_day
@@ -50,6 +52,9 @@ async def show(request: Request, person: SignedIn) -> Response:
             "refunded": sorted(paid.items()),
             "kept": await overview.kept(conn, person, today),
             **await _open_now(conn, person, now),
+            "under_way": [
+                (kind, await under_way(conn, person, kind.kind, cap=COUNT_CAP)) for kind in JOURNEY_KINDS.values()
+            ],
             "cap": COUNT_CAP,
             "tabs": [
                 (tab, await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))) for tab in TABS

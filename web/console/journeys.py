@@ -1,4 +1,4 @@
-"""Orders: the list, and one order with its lines, timeline, movements, postings, payments; the demo's time skip."""
+"""Journeys: the list of a kind, and one with its way, lines, timeline, movements and postings; the demo's time skip."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,44 +7,23 @@ from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, NotFound
+from domain.journey_kinds import JOURNEY_KINDS, journey_page
 from domain.people import Person
-from domain.words import words
 from ledger import journeys
-from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_customer, journey_detail, list_journeys
+from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_detail, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.reads.records import PostingRow
 from web.errors import STATUS_OF_FAMILY
+from web.journeys import due_of, parts_of
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 SKIP = timedelta(hours=3)
-FIELDS = ("state", "location", "region", "key", "sku", "text")
-
-
-DUES = {
-    "pick_nag": ("Pick check", "noted if nothing is picked by then; from the end of the time to pick on it is a case"),
-    "window_reminder": ("Reminder", "the customer is reminded by mail"),
-    "window": ("End of the pickup window", "the goods are released, the money goes back, the customer is told"),
-    "verify": ("Promised unit verified", "what the store has not found by then is lost, and a case asks for a way out"),
-    "arrived": ("Customer outside", "a case if nothing was handed over by then"),
-    "goods": ("Goods come to the store", "a case if they have not come by then"),
-    "ship": ("Order sent", "a case if it has not left by then"),
-    "put_away": ("Goods put away", "a case if they still stand on the hold shelf"),
-    "offer": (
-        "Customer's answer",
-        "without one, what is missing is refunded, or the order cancelled, as it says itself",
-    ),
-    "wait": ("End of waiting", "a case asks for a way out again"),
-}
-
-
-def due_words(name: str) -> tuple[str, str]:
-    """What a due instant of an order is called, and what it causes."""
-    stem = name.removesuffix("_last").rstrip("_0123456789")
-    return DUES.get(stem, (words(stem), "the order goes on"))
+FIELDS = ("kind", "state", "location", "region", "key", "sku", "text")
 
 
 class Entry(NamedTuple):
@@ -69,13 +48,18 @@ def entries(postings: Sequence[PostingRow]) -> list[Entry]:
 
 @router.get("/console/journeys")
 async def show_list(request: Request, person: SignedIn) -> Response:
-    """Orders, newest first, narrowed by what the address says."""
+    """Journeys of one kind (orders, unless the address names another), newest first, narrowed by what it says."""
     given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
     unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor"}]
+    if given.get("kind") not in (None, *JOURNEY_KINDS):
+        unknown.append(f"kind={given.pop('kind')}")
+    kind = JOURNEY_KINDS[given.get("kind", "bopis")]
+    if not kind.list_page.startswith("/console/journeys"):
+        return see(request, kind.list_page)
     cursor = request.query_params.get("cursor") or None
     async with database_of(request).read() as conn:
         found = await list_journeys(
-            conn, person, JourneyFilter.model_validate({**given, "kind": "bopis"}), cursor=cursor, limit=50
+            conn, person, JourneyFilter.model_validate({**given, "kind": kind.kind}), cursor=cursor, limit=50
         )
         context: dict[str, Any] = {
             "places": await all_places(conn),
@@ -84,69 +68,81 @@ async def show_list(request: Request, person: SignedIn) -> Response:
         }
     context |= {
         "person": person,
-        "section": "journeys",
+        "section": kind.section,
+        "kind": kind,
         "journeys": found.items,
         "given": given,
+        "narrowed": given.keys() - {"kind"},
         "unknown": unknown,
         "cursor": cursor,
+        "first_page": address("/console/journeys", given),
         "next_page": address("/console/journeys", {**given, "cursor": found.next}) if found.next else None,
     }
-    return page(request, "journeys.html", context)
+    return page(request, "journeys/list.html", context)
+
+
+async def shown(conn: AsyncConnection, person: Person, journey: JourneyDetail, *, demo: bool) -> dict[str, Any]:
+    """What the page of any kind of journey shows; its template is `journeys/<kind>/page.html`."""
+    places = await all_places(conn)
+    skus = {row.sku for row in journey.movements} | {line.sku for line in journey.postings if line.sku}
+    names = await item_names(conn, skus)
+    found = entries(journey.postings)
+    own_now = datetime.now(UTC) + timedelta(seconds=journey.clock_offset_s)
+    kind = JOURNEY_KINDS[journey.kind]
+    return {
+        "person": person,
+        "section": kind.section,
+        "kind": kind,
+        "journey": journey,
+        "stages": kind.progress(journey.state),
+        "places": places,
+        "names": {**names, **{line.sku: line.name for line in journey.lines}},
+        "zone": places[journey.location].time_zone if journey.location in places else "UTC",
+        "entries": found,
+        "uneven": sum(entry.debit_minor != entry.credit_minor for entry in found),
+        "due_of": due_of,
+        "own_now": own_now,
+        "may_skip": demo and journey.closed_at is None and may_act(person, journey),
+        "passes": list(dict.fromkeys(due_of(journey.id, due.name) for due in journey.dues if due.at <= own_now + SKIP)),
+        "skip_h": int(SKIP.total_seconds() // 3600),
+        "refusal": None,
+    }
 
 
 async def show_one(
     request: Request, person: Person, journey_id: str, *, refused: DomainError | None = None
 ) -> Response:
-    """The page of one order. Raises `NotFound`, also for an order of another region. A count has a page of its own."""
-    if journey_id.startswith("count:"):
-        return see(request, f"/console/counts/{journey_id}")
+    """The page of one journey; some kinds have an address of their own. Raises `NotFound`, also in another region."""
     async with database_of(request).read() as conn:
-        order = await journey_detail(conn, person, journey_id)
-        customer = await journey_customer(conn, person, journey_id)
-        places = await all_places(conn)
-        names = await item_names(conn, {row.sku for row in order.movements})
-    found = entries(order.postings)
-    own_now = datetime.now(UTC) + timedelta(seconds=order.clock_offset_s)
-    demo = request.app.state.settings.demo
-    context = {
-        "person": person,
-        "section": "journeys",
-        "order": order,
-        "customer": customer,
-        "places": places,
-        "names": {**names, **{line.sku: line.name for line in order.lines}},
-        "zone": places[order.location].time_zone if order.location in places else "UTC",
-        "entries": found,
-        "uneven": sum(entry.debit_minor != entry.credit_minor for entry in found),
-        "due_words": due_words,
-        "own_now": own_now,
-        "may_skip": demo and order.closed_at is None and may_act(person, order),
-        "passes": list(dict.fromkeys(due_words(due.name) for due in order.dues if due.at <= own_now + SKIP)),
-        "skip_h": int(SKIP.total_seconds() // 3600),
-        "refusal": refused,
-    }
-    return page(request, "journey.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200)
+        journey = await journey_detail(conn, person, journey_id)
+        if not JOURNEY_KINDS[journey.kind].page.startswith("/console/journeys"):
+            return see(request, journey_page(journey_id))
+        context = await shown(conn, person, journey, demo=request.app.state.settings.demo)
+        context |= await parts_of(journey_id).details(conn, person, journey)
+    context["refusal"] = refused
+    status = STATUS_OF_FAMILY[refused.family] if refused else 200
+    return page(request, f"journeys/{journey.kind}/page.html", context, status=status)
 
 
-def may_act(person: Person, order: JourneyDetail) -> bool:
-    return person.may_decide(order.entity, order.region, order.location)
+def may_act(person: Person, journey: JourneyDetail) -> bool:
+    return person.may_decide(journey.entity, journey.region, journey.location)
 
 
 @router.post("/console/journeys/{journey_id:path}/skip")
 async def skip(request: Request, person: SignedIn, journey_id: str) -> Response:
-    """Move one order's clock on by three hours, with everything that it asks of people. Only in the demo."""
+    """Move one journey's clock on by three hours, with everything that it asks of people. Only in the demo."""
     if not request.app.state.settings.demo:
         raise NotFound("Time can be skipped in the demo only.")
     database = database_of(request)
     async with database.read() as conn:
-        order = await journey_detail(conn, person, journey_id)
-    if not may_act(person, order):
-        raise NotFound("Your role may look at this order, not move it.")
+        journey = await journey_detail(conn, person, journey_id)
+    if not may_act(person, journey):
+        raise NotFound("Your role may look at this journey, not move it.")
     try:
         await journeys.skip_time(database, journey_id, person, seconds=int(SKIP.total_seconds()), via="console")
     except DomainError as refused:
         return await show_one(request, person, journey_id, refused=refused)
-    return see(request, f"/console/journeys/{journey_id}")
+    return see(request, journey_page(journey_id))
 
 
 @router.get("/console/journeys/{journey_id:path}")

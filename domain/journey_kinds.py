@@ -1,0 +1,142 @@
+"""The kinds of journeys as people meet them: what one is called, where its page is, its states, the way it goes when
+all goes well. A new kind of journey adds its entry here; docs/adding-a-journey.md says what else it brings.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from domain import bopis, count
+from domain.ids import parse_journey_id
+
+
+class Stage(NamedTuple):
+    """A state on the way of a journey, as it is drawn: `done`, `here`, `ahead`, or `left` (it is over without it)."""
+
+    state: str
+    mark: Literal["done", "here", "ahead", "left"]
+
+
+class JourneyKind(BaseModel, frozen=True):
+    """What a kind of journey is to people. States are words of its transition table.
+
+    `ways` are the states that one goes through, in their order, the usual way first, then those that end or go on
+    elsewhere; `begins` are the states in which one may begin. `page` is where one is shown, its id appended;
+    `list_page` and `open_page` (those under way) are addresses, `section` the word by which the menu marks them.
+    `introduction` stands above the figure of its states.
+    """
+
+    kind: str
+    noun: str
+    plural: str
+    section: str
+    list_page: str
+    open_page: str
+    page: str = "/console/journeys/"
+    transitions: Mapping[str, frozenset[str]]
+    begins: tuple[str, ...]
+    ways: tuple[tuple[str, ...], ...]
+    introduction: str
+
+    @property
+    def final(self) -> frozenset[str]:
+        """The states in which it is over."""
+        return frozenset(state for state, after in self.transitions.items() if not after)
+
+    def progress(self, state: str) -> list[Stage]:
+        """The way of a journey that is in `state`: what lies behind it, where it is, what is ahead.
+
+        A state beside every way (a reservation that failed) stands before the first state that it can come back to.
+        One that ends the journey beside every way leaves what it did not reach.
+        """
+        for way in self.ways:
+            if state in way:
+                return _drawn(way[: way.index(state)], state, way[way.index(state) + 1 :])
+        usual = self.ways[0]
+        back = self._back_to(usual, state)
+        if back is None:
+            return [Stage(usual[0], "done"), *(Stage(one, "left") for one in usual[1:]), Stage(state, "here")]
+        return _drawn(usual[: usual.index(back)], state, usual[usual.index(back) :])
+
+    def _back_to(self, way: tuple[str, ...], state: str) -> str | None:
+        """The earliest state of a way that the fewest changes lead to; None where nothing follows."""
+        seen, now = {state}, {state}
+        while now:
+            now = {then for one in now for then in self.transitions[one]} - seen
+            if found := now & set(way[1:]):
+                return min(found, key=way.index)
+            seen |= now
+        return None
+
+
+def _drawn(behind: tuple[str, ...], state: str, ahead: tuple[str, ...]) -> list[Stage]:
+    return [*(Stage(one, "done") for one in behind), Stage(state, "here"), *(Stage(one, "ahead") for one in ahead)]
+
+
+def _plain(table: Mapping[Any, frozenset[Any]]) -> dict[str, frozenset[str]]:
+    """A transition table of an enumeration as plain words."""
+    return {str(state): frozenset(str(then) for then in after) for state, after in table.items()}
+
+
+_KINDS = (
+    JourneyKind(
+        kind="bopis",
+        noun="Order",
+        plural="Orders",
+        section="journeys",
+        list_page="/console/journeys",
+        open_page="/console/journeys?state=open",
+        transitions=_plain(bopis.TRANSITIONS),
+        begins=("placed", "reserved", "reservation_failed"),
+        ways=(
+            ("placed", "reserved", "picking", "ready_for_pickup", "collected"),
+            ("placed", "reserved", "picking", "ready_for_pickup", "partially_collected", "collected"),
+            ("placed", "reserved", "to_be_shipped", "shipped"),
+            ("placed", "reserved", "picking", "ready_for_pickup", "expired"),
+        ),
+        introduction="A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands,"
+        " and it goes on from there.",
+    ),
+    JourneyKind(
+        kind="count",
+        noun="Count",
+        plural="Counts",
+        section="counts",
+        list_page="/console/counts",
+        open_page="/console/counts",
+        page="/console/counts/",
+        transitions=_plain(count.TRANSITIONS),
+        begins=("scheduled",),
+        ways=(
+            ("scheduled", "in_progress", "submitted", "approved", "posted"),
+            ("scheduled", "in_progress", "submitted", "pending_approval", "approved", "posted"),
+        ),
+        introduction="A cycle count. A rejected one is counted again; facts that come late may send an approved one"
+        " back.",
+    ),
+)
+
+JOURNEY_KINDS: dict[str, JourneyKind] = {kind.kind: kind for kind in _KINDS}
+
+
+def journey_kind(journey_id: str) -> JourneyKind:
+    """The kind of a journey, from its id."""
+    return JOURNEY_KINDS[parse_journey_id(journey_id).kind]
+
+
+def is_journey(text: str) -> bool:
+    """Whether a text is the id of a journey of a known kind."""
+    return text.count(":") >= 2 and text.split(":", 1)[0] in JOURNEY_KINDS
+
+
+def journey_words(journey_id: str) -> str:
+    """`Order W-1001`, as people call it."""
+    found = parse_journey_id(journey_id)
+    return f"{JOURNEY_KINDS[found.kind].noun} {found.key}"
+
+
+def journey_page(journey_id: str) -> str:
+    """Where the page of a journey is."""
+    return journey_kind(journey_id).page + quote(journey_id, safe=":")

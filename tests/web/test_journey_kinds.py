@@ -1,0 +1,119 @@
+"""The contract of docs/adding-a-journey.md: every kind of journey brings each of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import httpx2
+import pytest
+from jinja2 import TemplateNotFound
+
+import ledger.engine
+import relay
+import worker
+from domain.ids import journey_id
+from domain.journey_kinds import JOURNEY_KINDS
+from domain.webhooks import EVENTS
+from ledger.case.direct import ABANDON
+from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
+from tests.web.retail import order
+from web.journeys import PARTS, due_of
+from web.pages import templates
+
+__all__ = ["accounts", "browse", "sign_in"]
+STATES = Path(__file__).parents[2] / "docs" / "states"
+KINDS = pytest.mark.parametrize("kind", list(JOURNEY_KINDS))
+
+
+def lacks(kind: str) -> list[str]:
+    """What a kind of journey has not brought."""
+    found = []
+    for name in ("page", "beside"):
+        try:
+            templates.get_template(f"journeys/{kind}/{name}.html")
+        except TemplateNotFound:
+            found.append(f"the template journeys/{kind}/{name}.html")
+    parts: dict[str, Collection[str]] = {
+        "its parts in web.journeys": PARTS,
+        "its events in domain.webhooks": EVENTS,
+        "how it is abandoned in ledger.case.direct": ABANDON,
+        "its workflow in relay.WORKFLOWS": relay.WORKFLOWS,
+        "its workflow in worker.WORKFLOWS": {flow.__temporal_workflow_definition.name for flow in worker.WORKFLOWS},  # type: ignore[attr-defined]
+    }
+    found += [said for said, there in parts.items() if kind not in there]
+    if not (STATES / f"{kind}.md").exists():
+        found.append(f"the figure docs/states/{kind}.md: run python docs/states.py")
+    return found
+
+
+class TestContract:
+    @KINDS
+    def test_a_kind_brings_each_of_its_parts(self, kind: str) -> None:
+        assert lacks(kind) == []
+
+    def test_a_kind_without_parts_would_be_noticed(self) -> None:
+        assert len(lacks("unheard_of")) == 8
+
+    @KINDS
+    def test_no_part_is_left_of_a_kind_that_is_gone(self, kind: str) -> None:
+        assert kind in PARTS
+        assert set(PARTS) == set(JOURNEY_KINDS)
+        assert set(ABANDON) == set(JOURNEY_KINDS)
+
+    @KINDS
+    def test_a_due_instant_without_words_of_its_own_is_still_named(self, kind: str) -> None:
+        assert due_of(journey_id(kind, "web", "1"), "something_odd_2").name == "Something odd"
+
+    def test_no_shared_template_asks_for_a_kind_of_journey(self) -> None:
+        shared = [
+            file for file in Path(templates.loader.searchpath[0]).rglob("*.html")  # type: ignore[union-attr]
+            if not any(part in JOURNEY_KINDS or part in ("counts", "store", "mail") for part in file.parts)
+        ]  # fmt: skip
+        assert len(shared) > 30
+        asking = [
+            f"{file.name}: {word}" for file in shared for kind in JOURNEY_KINDS
+            for word in (f'startswith("{kind}:', f'journey.kind == "{kind}"', f'order.kind == "{kind}"')
+            if word in file.read_text()
+        ]  # fmt: skip
+        assert asking == []
+
+
+class TestOnThePages:
+    async def test_an_order_is_drawn_with_where_it_is(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        await failed_order(web, retailer)
+        page = (await (await sign_in("sam.ortega")).get("/console/journeys/bopis:web:W-1")).text
+        assert '<ol class="way" aria-label="Progress">' in page
+        assert '<li class="here" aria-current="step"><span>Reservation failed</span>' in page
+        assert '<li class="ahead"><span>Ready for pickup</span>' in page
+
+    async def test_a_case_shows_its_journey_and_leads_to_its_page(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        page = (await (await sign_in("sam.ortega")).get(f"/console/cases/{case_id}")).text
+        assert '<a href="/console/journeys/bopis:web:W-1">Order W-1</a>' in page
+
+    async def test_the_first_page_says_how_much_is_under_way(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        await failed_order(web, retailer)
+        await web.post("/api/v1/bopis-orders", json=order("W-2"))
+        page = (await (await sign_in("sam.ortega")).get("/")).text
+        assert '<a href="/console/journeys?state=open"><b>2</b>Orders, 1 with an open case</a>' in page
+        assert '<a href="/console/counts"><b>0</b>Counts</a>' in page
+        elsewhere = (await (await sign_in("sol.byrne")).get("/")).text
+        assert '<a href="/console/journeys?state=open"><b>0</b>Orders</a>' in elsewhere
+
+    async def test_the_list_takes_a_kind_and_names_one_that_there_is_not(
+        self, sign_in: SignIn, web: httpx2.AsyncClient
+    ) -> None:
+        await web.post("/api/v1/bopis-orders", json=order("W-1"))
+        sam = await sign_in("sam.ortega")
+        assert ">W-1</a>" in (await sam.get("/console/journeys?kind=bopis")).text
+        page = (await sam.get("/console/journeys?kind=unheard_of")).text
+        assert "Not understood and left out: <code>kind=unheard_of</code>" in page
+        answer = await sam.get("/console/journeys?kind=count")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/counts")
