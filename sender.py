@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError
 from domain.offer import OfferState
-from domain.words import kind_title, local, money, span, subject_words, until, words
+from domain.words import kind_title, local, money, more, span, subject_words, until, words
 from ledger import digest, links, mails, outages
 from ledger.approval import create_link
 from ledger.engine import Database
@@ -79,6 +79,7 @@ def _environment(*, markup: bool) -> Environment:
             "local": local,
             "span": span,
             "until": until,
+            "more": more,
             "words": words,
             "kind_title": kind_title,
             "about": subject_words,
@@ -116,6 +117,11 @@ def check_still_true(template: str, about: Matter) -> None:
         raise NobodyToWriteTo("the order is ready by now")
     if template == "case_escalated" and case is not None and case.closed:
         raise NobodyToWriteTo("the case is closed by now")
+    if template in ("approval_request", "approval_unanswerable") and approval is not None:
+        if approval.state != "pending":
+            raise NobodyToWriteTo(f"the request is {approval.state} already")
+        if template == "approval_request" and approval.has_agreed:
+            raise NobodyToWriteTo("they have agreed by now")
     if template == "approval_question" and approval is not None and approval.paused_at is None:
         raise NobodyToWriteTo("the question is answered by now")
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from domain.bands import Limits
+from domain.approval import Quorum
+from domain.bands import Level, Limits
 from domain.return_rules import ReturnPolicy
 from domain.stock import DoubtRule
 
@@ -184,6 +185,16 @@ class CasePolicy(Part):
     level_s: int = Field(HOUR_S, gt=0)  # from one step of the ladder to the next
 
 
+Count = Annotated[int, Field(ge=1, le=20)] | Literal["any", "all"]  # how many must agree
+
+
+class QuorumPolicy(Part):
+    """How many must agree where the band asks a manager, and where it asks finance."""
+
+    manager: Count = "any"
+    finance: Count = "any"
+
+
 class ApprovalPolicy(Part):
     level_s: int = Field(8 * HOUR_S, gt=0)
     reminder_permille: tuple[int, ...] = (500, 800)
@@ -194,7 +205,8 @@ class ApprovalPolicy(Part):
         "adjustment": ("store_manager", "finance", "admin"),
         "count": ("store_manager", "finance", "admin"),
     }
-    quorum: int = Field(1, ge=1)
+    quorum: Count = 1  # where `quorums` says nothing
+    quorums: dict[str, QuorumPolicy] = {}  # by kind
     mails_per_person_hour: int = Field(5, ge=1)
 
     @field_validator("ladders")
@@ -209,6 +221,13 @@ class ApprovalPolicy(Part):
     def ladder(self, kind: str) -> tuple[str, ...]:
         """Who is asked, level by level; a policy from before a kind of approval leaves it as shipped."""
         return self.ladders.get(kind) or ApprovalPolicy().ladders[kind]
+
+    def quorum_of(self, kind: str, level: Level) -> Quorum:
+        """How many must agree; with several sides, of each."""
+        own = self.quorums.get(kind)
+        if own is None:
+            return self.quorum
+        return own.finance if level is Level.FINANCE else own.manager
 
 
 class Policy(Part):

@@ -67,6 +67,11 @@ def units(count: int) -> str:
     return "1 unit" if count == 1 else f"{count} units"
 
 
+def more(count: int) -> str:
+    """`one more has`, `2 more have`."""
+    return "one more has" if count == 1 else f"{count} more have"
+
+
 def kind_title(kind: str) -> str:
     """The title of a kind of case as people read it."""
     return KINDS[kind].title if kind in KINDS else words(kind)

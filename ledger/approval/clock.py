@@ -8,10 +8,11 @@ from domain.calendars import add_open_time
 from domain.ids import approval_target
 from domain.messages import Message, Situation, Step
 from domain.policy import Policy
-from ledger import people, reference
-from ledger.approval import endings
+from ledger import reference
+from ledger.approval import endings, levels
 from ledger.approval.links import revoke_links
-from ledger.approval.opening import ask_level, mail_approver
+from ledger.approval.opening import ask_level, mail_approvers
+from ledger.approval.sides import sides_of, words_of
 from ledger.engine import Database
 from ledger.steps import take_row_step
 from ledger.tables import approval, journey
@@ -61,13 +62,10 @@ async def on_due(database: Database, step: Step) -> Situation:
 
 
 async def _remind(tx: Transaction, row: RowMapping, place: reference.Place, policy: Policy, at: datetime) -> str:
-    role = row["roles"][row["level"] - 1]
-    asked = await people.holders_of_role(
-        tx.conn, role, entity=row["entity"], region=row["region"], location=row["location"]
-    )
-    for one in asked:
-        if one.id not in row["barred"]:
-            await mail_approver(tx, row, one, f"reminder:{row['next_at']:%Y%m%dT%H%M%S}", at)
+    sides = (await sides_of(tx.conn, [row]))[row["id"]]
+    words = (await words_of(tx.conn, [row["id"]])).get(row["id"], [])
+    asked = await levels.still_asked(tx.conn, sides, words, row["level"], row["barred"])
+    await mail_approvers(tx, row, asked, f"reminder:{row['next_at']:%Y%m%dT%H%M%S}", at)
     span = timedelta(seconds=policy.approvals.level_s)
     start = row["opened_at"] if row["level"] <= 1 else row["deadline_at"] - span
     left = [

@@ -1,12 +1,17 @@
-"""Verdicts: given once under the row's lock, by page, API or link; a question stops the clock until its answer."""
+"""Verdicts: given once under the row's lock, by page, API or link; a question stops the clock until its answer.
 
+Where several must agree, each word is recorded by itself and the last one that is needed approves. One rejection ends
+it.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, and_, insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.approval import check_may_approve
+from domain.approval import Side, Word, check_may_approve, sides_heard, tally
 from domain.errors import (
     AlreadyDecided,
     ApprovalExpired,
@@ -22,11 +27,12 @@ from domain.ids import approval_target
 from domain.messages import Message
 from domain.people import Person
 from domain.words import local
-from ledger import mails, people, reference
+from ledger import delegations, mails, people, reference
 from ledger.approval import endings
 from ledger.approval.links import revoke_links
+from ledger.approval.sides import sides_of, words_of
 from ledger.engine import Database
-from ledger.tables import approval, approval_verdict, delegation, journey, person_note
+from ledger.tables import approval, approval_verdict, journey, person_note
 from ledger.transaction import Transaction
 
 
@@ -42,6 +48,9 @@ async def record_verdict(
     by_link: bool = False,
 ) -> None:
     """Record a verdict once. A second comer is told who decided, and when.
+
+    Where more people must agree, the request stays pending and says whose word is missing; whoever has agreed may still
+    reject or ask.
 
     Raises `AlreadyDecided`, `ApprovalExpired`, `ApprovalSuperseded`, `OwnRequest`, `NotAllowed`, `SignInNeeded` (a link
     alone does not decide above the policy's amount), `StaleVersion`, `Malformed`, `NotFound`.
@@ -59,12 +68,19 @@ async def record_verdict(
             raise NotFound(f"There is no approval {approval_id}.")
         journey_row = await tx.lock_journey(found.journey_id) if found.journey_id else None
         row = await tx.lock_approval(approval_id)
-        await _check(tx, row, person, version)
-        behalf = await _may(tx, row, person)
+        voices = [person, *await delegations.principals(tx.conn, person.id, await tx.now())]
+        sides = (await sides_of(tx.conn, [row]))[approval_id]
+        check_sees(row, sides, voices)
+        await _check(tx, row, version)
+        words = (await words_of(tx.conn, [approval_id])).get(approval_id, [])
+        word = await _word(tx, row, voices, sides, words, agrees=verdict == "approve")
         at = await tx.now(row["clock_offset_s"])
         if by_link and row["amount_minor"] >= await _sign_in_limit(tx, row, at):
             raise SignInNeeded("This amount is above what a link alone may decide: sign in as yourself, then decide.")
-        await _write_verdict(tx, row, person, verdict, note, behalf, at)
+        is_last = verdict == "reject" or (verdict == "approve" and tally(sides, [*words, word]).is_complete)
+        await _write_verdict(tx, row, _Given(word, verdict, note, is_last), at)
+        if verdict == "approve" and not is_last:
+            return
         if verdict == "ask":
             tx.tell(approval_target(approval_id), Message.APPROVAL_ASKED)
             return
@@ -82,10 +98,28 @@ async def record_verdict(
     await database.write(work, actor=person.id, via=via)
 
 
-async def _check(tx: Transaction, row: RowMapping, person: Person, version: int | None) -> None:
-    """Raise unless the approval is still to be decided, saying what became of it."""
-    if not person.may_see(row["entity"], row["region"], row["location"]):
+class _Given(NamedTuple):
+    """A verdict as it is recorded. `ends_it`: it is a rejection, or the last agreement that was needed."""
+
+    word: Word
+    verdict: str
+    note: str
+    ends_it: bool
+
+    @property
+    def behalf(self) -> str | None:
+        return self.word.voice if self.word.voice != self.word.person else None
+
+
+def check_sees(row: RowMapping, sides: Sequence[Side], voices: Sequence[Person]) -> None:
+    """Raises `NotFound` unless one of these people sees the request: its own place, or one of its sides."""
+    seen = [(row["entity"], row["region"], row["location"]), *((one.entity, one.region, one.location) for one in sides)]
+    if not any(voice.may_see(*where) for voice in voices for where in seen):
         raise NotFound(f"There is no approval {row['id']}.")
+
+
+async def _check(tx: Transaction, row: RowMapping, version: int | None) -> None:
+    """Raise unless the approval is still to be decided, saying what became of it."""
     if row["state"] in ("approved", "rejected"):
         raise AlreadyDecided(await decided_sentence(tx.conn, row))
     if row["state"] == "expired":
@@ -97,36 +131,59 @@ async def _check(tx: Transaction, row: RowMapping, person: Person, version: int 
 
 
 async def decided_sentence(conn: AsyncConnection, row: RowMapping) -> str:
-    """`Approved by Ana Ruiz, Tue 3 Mar, 14:02 CET.`"""
-    known = await people.names(conn, [row["decided_by"], row["decided_for"]])
-    behalf = f" for {known.get(row['decided_for'], row['decided_for'])}" if row["decided_for"] else ""
-    who = known.get(row["decided_by"], row["decided_by"])
+    """`Approved by Ana Ruiz and Ben Oto for Max Weber, Tue 3 Mar, 14:02 CET.`"""
+    given = (await words_of(conn, [row["id"]])).get(row["id"], []) if row["state"] == "approved" else []
+    ways = [(word.person, word.voice) for word in given]
+    if (row["decided_by"], row["decided_for"] or row["decided_by"]) not in ways:
+        ways.append((row["decided_by"], row["decided_for"] or row["decided_by"]))
+    known = await people.names(conn, [one for way in ways for one in way])
+    said = [known.get(who, who) + (f" for {known.get(voice, voice)}" if voice != who else "") for who, voice in ways]
     at = local(row["decided_at"], await reference.time_zone(conn, row["location"]))
-    return f"{row['state'].capitalize()} by {who}{behalf}, {at}."
+    return f"{row['state'].capitalize()} by {' and '.join(said)}, {at}."
 
 
-async def _may(tx: Transaction, row: RowMapping, person: Person) -> str | None:
-    """Check that the person may decide; returns whom they stand in for, None when they decide for themselves."""
-    asked = row["roles"][: max(row["level"], 1)]
-    roles = person.roles_at(row["entity"], row["region"], row["location"])
-    if not set(roles) & set(asked) and person.id not in row["barred"]:
-        for principal in await _principals(tx, person.id, await tx.now()):
-            theirs = principal.roles_at(row["entity"], row["region"], row["location"])
-            if set(theirs) & set(asked) and principal.id not in row["barred"]:
-                return principal.id
-    check_may_approve(person.id, roles, asked_roles=asked, barred=row["barred"])
-    return None
+async def _word(
+    tx: Transaction,
+    row: RowMapping,
+    voices: Sequence[Person],
+    sides: Sequence[Side],
+    words: Sequence[Word],
+    *,
+    agrees: bool,
+) -> Word:
+    """Whose word this would be: the person's own, or that of the first who has delegated to them and is still needed.
+
+    Raises `OwnRequest`, `NotAllowed`, and `AlreadyDecided` for an agreement that would count for nothing.
+    """
+    person = voices[0]
+    if agrees:
+        await _check_not_said(tx, person, words)
+    heard = [(voice, sides_heard(voice, sides, row["level"])) for voice in voices]
+    if person.id in row["barred"] or not any(names for voice, names in heard if voice.id not in row["barred"]):
+        asked = sides[0].asked(row["level"])
+        roles = {role for one in sides for role in person.roles_at(one.entity, one.region, one.location)}
+        check_may_approve(person.id, roles, asked_roles=asked, barred=row["barred"])
+    mine = [Word(person.id, voice.id, names) for voice, names in heard if names and voice.id not in row["barred"]]
+    if not agrees:
+        return mine[0]
+    short = tally(sides, words).short_of
+    for word in mine:
+        if tally(sides, [*words, word]).short_of < short:
+            return word
+    given = {word.person for word in words} | {word.voice for word in words}
+    for voice in voices[1:]:
+        if voice.id in given:
+            raise AlreadyDecided(f"{voice.name} has agreed already; it waits for somebody else's word.")
+    raise AlreadyDecided("This side has said all that it was asked for; what is missing is somebody of the other one.")
 
 
-async def _principals(tx: Transaction, person_id: str, now: datetime) -> list[Person]:
-    """People who have delegated to this one today; a delegation is never passed on."""
-    rows = await tx.conn.execute(
-        select(delegation.c.from_person).where(
-            and_(delegation.c.to_person == person_id, delegation.c.starts_at <= now, delegation.c.ends_at > now)
-        )
-    )
-    found = [await people.person_by_id(tx.conn, one) for one in rows.scalars().all()]
-    return [one for one in found if one is not None]
+async def _check_not_said(tx: Transaction, person: Person, words: Sequence[Word]) -> None:
+    for word in words:
+        if word.person == person.id:
+            raise AlreadyDecided("You have agreed already; it waits for somebody else's word.")
+        if word.voice == person.id:
+            known = await people.names(tx.conn, [word.person])
+            raise AlreadyDecided(f"{known.get(word.person, word.person)} has agreed for you already.")
 
 
 async def _sign_in_limit(tx: Transaction, row: RowMapping, at: datetime) -> int:
@@ -134,55 +191,57 @@ async def _sign_in_limit(tx: Transaction, row: RowMapping, at: datetime) -> int:
     return (await reference.policy_at(tx.conn, place, at)).bands.sign_in_minor
 
 
-async def _write_verdict(
-    tx: Transaction, row: RowMapping, person: Person, verdict: str, note: str, behalf: str | None, at: datetime
-) -> None:
+async def _write_verdict(tx: Transaction, row: RowMapping, given: _Given, at: datetime) -> None:
     note_id = None
-    if note.strip():
+    person_id, verdict = given.word.person, given.verdict
+    if given.note.strip():
         made = await tx.conn.execute(
             insert(person_note)
-            .values(subject=f"approval:{row['id']}", author=person.id, text=note.strip())
+            .values(subject=f"approval:{row['id']}", author=person_id, text=given.note.strip())
             .returning(person_note.c.id)
         )
         note_id = made.scalar_one()
     await tx.conn.execute(
         insert(approval_verdict).values(
             approval_id=row["id"],
-            person_id=person.id,
-            on_behalf_of=behalf,
+            person_id=person_id,
+            on_behalf_of=given.behalf,
             verdict=verdict,
+            sides=sorted(given.word.sides),
             via=tx.via,
             note_id=note_id,
             at=at,
         )
     )
+    tx.record(f"approval.{verdict}", f"approval:{row['id']}", at, after={"for": given.behalf, "via": tx.via})
     if verdict == "ask":
         values: dict[str, Any] = {"note_id": note_id}
         if row["paused_at"] is None:
             values |= {"paused_at": at, "paused_next_at": row["next_at"], "next_at": None}
-        await _mail_question(tx, row, person, at)
-    else:
+        await _mail_question(tx, row, person_id, at)
+    elif given.ends_it:
         values = {
             "state": "approved" if verdict == "approve" else "rejected",
-            "decided_by": person.id,
-            "decided_for": behalf,
+            "decided_by": person_id,
+            "decided_for": given.behalf,
             "decided_via": tx.via,
             "decided_at": at,
             "note_id": note_id,
             "next_at": None,
         }
         await revoke_links(tx, row["id"], at)
+    else:
+        return  # what others have open before them is still what they decide about: its version stays
     await tx.conn.execute(
         update(approval).where(approval.c.id == row["id"]).values(**values, version=row["version"] + 1)
     )
-    tx.record(f"approval.{verdict}", f"approval:{row['id']}", at, after={"for": behalf, "via": tx.via})
 
 
-async def _mail_question(tx: Transaction, row: RowMapping, asker: Person, at: datetime) -> None:
+async def _mail_question(tx: Transaction, row: RowMapping, asker: str, at: datetime) -> None:
     await mails.queue(
         tx,
         template="approval_question",
-        dedupe_key=f"approval:{row['id']}:question:{row['version']}:{asker.id}",
+        dedupe_key=f"approval:{row['id']}:question:{row['version']}:{asker}",
         not_before=at,
         person_id=row["requester"],
         approval_id=row["id"],
@@ -201,7 +260,8 @@ async def answer(database: Database, approval_id: int, person: Person, *, text: 
 
     async def work(tx: Transaction) -> None:
         row = await tx.lock_approval(approval_id)
-        await _check(tx, row, person, None)
+        check_sees(row, (await sides_of(tx.conn, [row]))[approval_id], [person])
+        await _check(tx, row, None)
         if row["paused_at"] is None:
             raise StateConflict("Nobody has asked a question about this request.")
         if not person.may_decide(row["entity"], row["region"], row["location"]):

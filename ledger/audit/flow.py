@@ -31,6 +31,23 @@ RULES: dict[str, str] = {
             state = 'failed' OR (state = 'queued' AND greatest(recorded_at, not_before) < now() - interval '10 minutes')
         )
     """,
+    "what was approved has the words that it needed": """
+        SELECT 'approval ' || a.id, 'it needs ' || a.quorum || ' people, ' || v.words || ' have agreed'
+        FROM approval a CROSS JOIN LATERAL (
+            SELECT count(DISTINCT person_id) AS words FROM approval_verdict
+            WHERE approval_id = a.id AND verdict = 'approve') v
+        WHERE a.state = 'approved' AND v.words < a.quorum
+        UNION ALL
+        SELECT 'approval ' || a.id, s.name || ' needs ' || s.need || ' people, ' || v.words || ' could speak for it'
+        FROM approval a JOIN approval_side s ON s.approval_id = a.id CROSS JOIN LATERAL (
+            SELECT count(DISTINCT person_id) AS words FROM approval_verdict
+            WHERE approval_id = a.id AND verdict = 'approve' AND s.name = ANY (sides)) v
+        WHERE a.state = 'approved' AND v.words < s.need
+        UNION ALL
+        SELECT 'approval ' || a.id, v.person_id || ' agreed, who may not'
+        FROM approval a JOIN approval_verdict v ON v.approval_id = a.id
+        WHERE v.verdict = 'approve' AND (v.person_id = ANY (a.barred) OR v.on_behalf_of = ANY (a.barred))
+    """,
     "every journey has a workflow that was told of it": """
         SELECT j.id, 'nothing was ever put into the outbox for it'
         FROM journey j LEFT JOIN outbox_counter c ON c.target = j.id WHERE c.target IS NULL

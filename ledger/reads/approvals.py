@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.approval import check_may_approve
+from domain.approval import check_may_approve, sides_heard
 from domain.case import CaseOption
 from domain.errors import NotAllowed, NotFound, OwnRequest
-from domain.people import Person
-from ledger.people import names, person_by_id
+from domain.people import Grant, Person
+from ledger import delegations
+from ledger.people import names
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
-from ledger.tables import approval, approval_verdict, case_decision, delegation, person_note
+from ledger.reads.sides import Heard, SideView, heard_of, side_views
+from ledger.tables import approval, approval_side, approval_verdict, case_decision, person_note
 
 
 class ApprovalFilter(BaseModel):
@@ -34,7 +36,10 @@ class ApprovalFilter(BaseModel):
 
 
 class ApprovalSummary(BaseModel):
-    """An approval in a list. Money in minor units; `asked_roles` are those asked up to the level reached."""
+    """An approval in a list. Money in minor units; `asked_roles` are those asked up to the level reached.
+
+    `quorum` is how many must agree, `agreed` how many have; whoever `has_agreed` may still reject it or ask.
+    """
 
     id: int
     kind: str
@@ -55,6 +60,7 @@ class ApprovalSummary(BaseModel):
     next_role: str | None
     level: int
     quorum: int
+    agreed: int
     opened_at: datetime
     deadline_at: datetime
     paused_at: datetime | None  # since then the clock stands: an approver has asked
@@ -62,11 +68,13 @@ class ApprovalSummary(BaseModel):
     decided_by: str | None
     decided_by_name: str | None
     decided_for: str | None
+    decided_for_name: str | None
     decided_via: str | None
     decided_at: datetime | None
     version: int
     clock_offset_s: int
     may_decide: bool
+    has_agreed: bool  # the viewer, or somebody for them
     why_not: str | None
 
 
@@ -77,6 +85,7 @@ class VerdictRow(BaseModel):
     person_id: str
     person_name: str
     on_behalf_of: str | None
+    on_behalf_of_name: str | None
     verdict: str
     via: str
     note: str | None
@@ -91,14 +100,24 @@ class ApprovalDetail(ApprovalSummary):
     next_at: datetime | None
     option: CaseOption | None
     reason: str | None  # what the requester wrote beside the decision
+    sides: list[SideView]
     verdicts: list[VerdictRow]
 
 
+class _SideColumns(NamedTuple):
+    """The three columns that tell who sees a row."""
+
+    entity: ColumnElement[str]
+    region: ColumnElement[str]
+    location: ColumnElement[str]
+
+
+_SIDE = _SideColumns(approval_side.c.entity, approval_side.c.region, approval_side.c.name)
 BY_ITSELF = {"endcap": "Endcap, by policy"}
 
 
 class _Eyes(NamedTuple):
-    """Who looks, and the people who have delegated to them today."""
+    """Who looks, and the people who have delegated to them today: a delegate sees what they see."""
 
     viewer: Person | None
     principals: tuple[Person, ...]
@@ -112,17 +131,16 @@ class _Eyes(NamedTuple):
 async def _eyes(conn: AsyncConnection, viewer: Person | None) -> _Eyes:
     if viewer is None:
         return _Eyes(None, ())
-    rows = await conn.execute(
-        select(delegation.c.from_person)
-        .where(
-            delegation.c.to_person == viewer.id,
-            delegation.c.starts_at <= func.now(),
-            delegation.c.ends_at > func.now(),
-        )
-        .order_by(delegation.c.from_person)
-    )
-    found = [await person_by_id(conn, one) for one in rows.scalars().all()]
-    return _Eyes(viewer, tuple(one for one in found if one is not None))
+    return _Eyes(viewer, tuple(await delegations.principals(conn, viewer.id, func.now())))
+
+
+def _seen(eyes: _Eyes) -> ColumnElement[bool]:
+    """Requests of a place that one of them sees, or of which one side is such a place."""
+    if eyes.viewer is None:
+        return true()
+    table, side = approval.c, approval_side.c
+    of_side = [exists().where(side.approval_id == table.id, visible(_SIDE, voice)) for voice in eyes.voices]
+    return or_(*(visible(table, voice) for voice in eyes.voices), *of_side)
 
 
 def _where(filters: ApprovalFilter, eyes: _Eyes) -> list[ColumnElement[bool]]:
@@ -143,7 +161,7 @@ def _where(filters: ApprovalFilter, eyes: _Eyes) -> list[ColumnElement[bool]]:
 
 
 def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
-    """Pending, asked of a role that the viewer speaks for there, and begun by none of those."""
+    """Pending, asked of a role that the viewer speaks for there, begun by none of those, and not agreed to yet."""
     if eyes.viewer is None:
         return false()
     table = approval.c
@@ -151,15 +169,24 @@ def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
     for voice in eyes.voices:
         for role, entity, region, location in voice.grants:
             asked = table.roles[1 : func.greatest(table.level, 1)].contains([role])
-            places = [
-                column == word
-                for column, word in ((table.entity, entity), (table.region, region), (table.location, location))
-                if word
-            ]
-            ways.append(and_(asked, ~table.barred.contains([voice.id]), *places))
+            here = _covers(Grant(role, entity, region, location), table)
+            there = exists().where(
+                approval_side.c.approval_id == table.id, _covers(Grant(role, entity, region, location), _SIDE)
+            )
+            ways.append(and_(asked, ~table.barred.contains([voice.id]), or_(here, there)))
     if not ways:
         return false()
-    return and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways))
+    said = exists().where(
+        approval_verdict.c.approval_id == table.id,
+        approval_verdict.c.verdict == "approve",
+        or_(approval_verdict.c.person_id == eyes.viewer.id, approval_verdict.c.on_behalf_of == eyes.viewer.id),
+    )
+    return and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways), ~said)
+
+
+def _covers(grant: Grant, columns: Any) -> ColumnElement[bool]:
+    pairs = ((columns.entity, grant.entity), (columns.region, grant.region), (columns.location, grant.location))
+    return and_(true(), *(column == word for column, word in pairs if word))
 
 
 async def list_approvals(
@@ -177,9 +204,7 @@ async def list_approvals(
     after = read_cursor(mark, cursor, value_type=datetime, id_type=int)
     table = approval.c
     eyes = await _eyes(conn, viewer)
-    query = select(approval).where(
-        visible(table, viewer), of_journey_sources(table.journey_id, sources), *_where(filters, eyes)
-    )
+    query = select(approval).where(_seen(eyes), of_journey_sources(table.journey_id, sources), *_where(filters, eyes))
     by_deadline = filters.mine or filters.state == "pending"
     column = table.deadline_at if by_deadline else table.opened_at
     if after is not None:
@@ -188,7 +213,8 @@ async def list_approvals(
     query = query.order_by(column, table.id) if by_deadline else query.order_by(column.desc(), table.id.desc())
     rows = (await conn.execute(query.limit(check_limit(limit) + 1))).mappings().all()
     known = await _names(conn, rows[:limit])
-    items = [ApprovalSummary.model_validate(_summary(row, eyes, known)) for row in rows[:limit]]
+    heard = await heard_of(conn, rows[:limit])
+    items = [ApprovalSummary.model_validate(_summary(row, eyes, known, heard[row["id"]])) for row in rows[:limit]]
     more = len(rows) > limit
     return Page(items=items, next=write_cursor(mark, rows[limit - 1][column.name], items[-1].id) if more else None)
 
@@ -197,42 +223,62 @@ async def approval_detail(
     conn: AsyncConnection, viewer: Person | None, approval_id: int, *, sources: Collection[str] | None = None
 ) -> ApprovalDetail:
     """One approval. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    eyes = await _eyes(conn, viewer)
     query = select(approval).where(
         approval.c.id == approval_id,
-        visible(approval.c, viewer),
+        _seen(eyes),
         of_journey_sources(approval.c.journey_id, sources),
     )
     row = (await conn.execute(query)).mappings().one_or_none() if -(2**63) <= approval_id < 2**63 else None
     if row is None:
         raise NotFound(f"There is no approval {approval_id} that you may see.")
     known = await _names(conn, [row])
+    heard = (await heard_of(conn, [row]))[row["id"]]
     return ApprovalDetail(
-        **_summary(row, await _eyes(conn, viewer), known),
+        **_summary(row, eyes, known, heard),
         facts=row["facts"],
         roles=row["roles"],
         next_at=row["next_at"],
         option=await _option(conn, row["decision_id"]) or _option_of_facts(row["facts"]),
         reason=await _reason(conn, row["decision_id"]),
         verdicts=await _verdicts(conn, approval_id),
+        sides=await side_views(conn, row, heard),
     )
 
 
-def _summary(row: Any, eyes: _Eyes, known: dict[str, str]) -> dict[str, Any]:
+def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict[str, Any]:
     reached = max(row["level"], 1)  # the level counts the roles asked so far
-    own = {"requester_name", "decided_by_name", "asked_roles", "next_role", "may_decide", "why_not"}
-    why_not = _why_not(row, eyes, row["roles"][:reached])
+    own = {
+        "requester_name",
+        "decided_by_name",
+        "asked_roles",
+        "next_role",
+        "may_decide",
+        "why_not",
+        "agreed",
+        "has_agreed",
+        "decided_for_name",
+    }
+    spoken = {one for word in heard.words for one in (word.person, word.voice)}
+    has_agreed = row["state"] == "pending" and eyes.viewer is not None and eyes.viewer.id in spoken
+    why_not = (
+        "You have agreed already; it waits for somebody else's word." if has_agreed else _why_not(row, eyes, heard)
+    )
     return {
         **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
         "requester_name": known.get(row["requester"]) or BY_ITSELF.get(row["requester"], row["requester"]),
         "decided_by_name": known.get(row["decided_by"], row["decided_by"]) if row["decided_by"] else None,
+        "decided_for_name": known.get(row["decided_for"], row["decided_for"]) if row["decided_for"] else None,
         "asked_roles": row["roles"][:reached],
         "next_role": row["roles"][reached] if reached < len(row["roles"]) else None,
+        "agreed": len(heard.words),
         "may_decide": why_not is None,
+        "has_agreed": has_agreed,
         "why_not": why_not,
     }
 
 
-def _why_not(row: Any, eyes: _Eyes, asked: Collection[str]) -> str | None:
+def _why_not(row: Any, eyes: _Eyes, heard: Heard) -> str | None:
     """Why this viewer may give no verdict; None when they may. The record under the row's lock has the last word."""
     if row["state"] != "pending":
         return f"It is {row['state']} already."
@@ -240,25 +286,25 @@ def _why_not(row: Any, eyes: _Eyes, asked: Collection[str]) -> str | None:
         return "A verdict needs a person; this key is a system's."
     words = None
     for voice in eyes.voices:
+        roles = {role for side in heard.sides for role in voice.roles_at(side.entity, side.region, side.location)}
+        asked = heard.sides[0].asked(row["level"])
         try:
-            check_may_approve(
-                voice.id,
-                voice.roles_at(row["entity"], row["region"], row["location"]),
-                asked_roles=asked,
-                barred=row["barred"],
-            )
+            check_may_approve(voice.id, roles, asked_roles=asked, barred=row["barred"])
         except OwnRequest as refusal:
             if voice is eyes.viewer:
                 return refusal.detail
         except NotAllowed as refusal:
             words = words or refusal.detail
         else:
-            return None
+            if sides_heard(voice, heard.sides, row["level"]):
+                return None
     return words
 
 
 async def _names(conn: AsyncConnection, rows: Collection[Any]) -> dict[str, str]:
-    return await names(conn, {row[name] for row in rows for name in ("requester", "decided_by") if row[name]})
+    return await names(
+        conn, {row[name] for row in rows for name in ("requester", "decided_by", "decided_for") if row[name]}
+    )
 
 
 async def _option(conn: AsyncConnection, decision_id: int | None) -> CaseOption | None:
@@ -291,7 +337,14 @@ async def _verdicts(conn: AsyncConnection, approval_id: int) -> list[VerdictRow]
         .order_by(approval_verdict.c.id)
     )
     rows = (await conn.execute(query)).mappings().all()
-    known = await names(conn, {row["person_id"] for row in rows})
+    known = await names(conn, {row[name] for row in rows for name in ("person_id", "on_behalf_of")})
     return [
-        VerdictRow.model_validate({**row, "person_name": known.get(row["person_id"], row["person_id"])}) for row in rows
+        VerdictRow.model_validate(
+            {
+                **row,
+                "person_name": known.get(row["person_id"], row["person_id"]),
+                "on_behalf_of_name": known.get(row["on_behalf_of"] or "", row["on_behalf_of"]),
+            }
+        )
+        for row in rows
     ]

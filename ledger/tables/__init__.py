@@ -6,6 +6,7 @@ The constraints here are the first line of truth about stock and money; code com
 from ledger.tables.adjustments import adjustment, adjustment_line
 from ledger.tables.asking import (
     approval,
+    approval_side,
     approval_verdict,
     band_use,
     bulk,
@@ -61,6 +62,7 @@ __all__ = [
     "adjustment_line",
     "api_key",
     "approval",
+    "approval_side",
     "approval_verdict",
     "audit",
     "average_cost",

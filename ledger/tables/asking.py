@@ -136,7 +136,7 @@ approval = Table(
     Column("barred", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # people who may never approve this one
     Column("roles", ARRAY(Text), nullable=False),  # ladder: the role asked at each level
     Column("level", Integer, nullable=False, server_default=text("0")),
-    Column("quorum", Integer, nullable=False, server_default=text("1")),
+    Column("quorum", Integer, nullable=False, server_default=text("1")),  # how many must agree, of all sides
     word("state", default="pending"),
     instant("opened_at"),
     instant("next_at", nullable=True),  # next reminder or escalation
@@ -158,6 +158,17 @@ approval = Table(
     Index("ix_approval_journey", "journey_id"),
 )
 
+# Whose people must agree, where it is not those of the approval's own place alone: one row for each place.
+approval_side = Table(
+    "approval_side",
+    metadata,
+    Column("approval_id", ForeignKey("approval.id"), primary_key=True),
+    word("name", primary_key=True),  # the place's code
+    word("entity"),
+    word("region"),
+    Column("need", Integer, nullable=False),
+)
+
 approval_verdict = Table(
     "approval_verdict",
     metadata,
@@ -166,6 +177,8 @@ approval_verdict = Table(
     Column("person_id", ForeignKey("person.id"), nullable=False),
     word("on_behalf_of", nullable=True),
     word("verdict"),
+    # The sides for which an agreement can count; the one side of an ordinary approval has an empty name.
+    Column("sides", ARRAY(Text), nullable=False, server_default=text("'{\"\"}'")),
     word("via"),
     Column("note_id", BigInteger),
     instant("at"),

@@ -81,6 +81,12 @@ BREAKS: dict[str, tuple[str, str]] = {
     "mails are sent, withdrawn, or say why not": (
         "UPDATE mail SET state = 'failed' WHERE journey_id = 'bopis:web:W-1'", "mail "
     ),
+    "what was approved has the words that it needed": (
+        ("INSERT INTO approval (kind, subject, location, region, entity, currency, band, requester, roles, state,"
+        " quorum, opened_at, deadline_at, expires_at) VALUES ('refund', 's', 'S1', 'R1', 'DE01', 'EUR', 'refund', 'x',"
+        " '{finance}', 'approved', 1, now(), now(), now())"),
+        "approval ",
+    ),
     "every journey has a workflow that was told of it": (
         "DELETE FROM outbox_counter WHERE target = 'bopis:web:W-3'", "bopis:web:W-3"
     ),
@@ -147,6 +153,26 @@ async def test_other_ways_to_break_the_order_of_messages(shop: Shop) -> None:
         "bopis:web:W-2": "message 2 ended before message 1",
         "bopis:web:W-3": "message 1 has ended, and nothing says how",
     }
+
+
+async def test_other_ways_to_approve_with_too_few_words(shop: Shop) -> None:
+    rule = "what was approved has the words that it needed"
+    await break_(shop, BREAKS[rule][0])
+    words = (
+        "INSERT INTO approval_verdict (approval_id, person_id, verdict, via, at)"
+        " SELECT id, 'max', 'approve', 'test', now() FROM approval"
+    )
+    await break_(shop, words)
+    assert await look(shop) == []
+    await break_(shop, "UPDATE approval SET barred = '{max}'")
+    assert [finding.detail for finding in await look(shop)] == ["max agreed, who may not"]
+    await break_(shop, "UPDATE approval SET barred = '{}'")
+    await break_(
+        shop,
+        "INSERT INTO approval_side (approval_id, name, entity, region, need)"
+        " SELECT id, 'S9', 'x', 'y', 1 FROM approval",
+    )
+    assert [finding.detail for finding in await look(shop)] == ["S9 needs 1 people, 0 could speak for it"]
 
 
 async def test_the_command_lists_what_is_broken_and_says_so_by_its_exit_code(

@@ -302,6 +302,47 @@ class TestWho:
         assert (await browse().get(path)).status_code == 404
 
 
+class TestSeveral:
+    """Where two must agree, each by a link of their own."""
+
+    async def test_the_page_says_who_has_agreed_and_whose_word_is_missing(
+        self, retailer: ledger.engine.Database, browse: Browse, sign_in: SignIn
+    ) -> None:
+        async def two(tx: Transaction) -> None:
+            body = {"approvals": {"quorum": 2}}
+            row = {"version": "two", "effective_from": datetime(2020, 1, 1, tzinfo=UTC), "body": body}
+            await tx.conn.execute(tables.policy_document.insert().values(row))
+
+        await retailer.write(two, actor="test", via="test")
+        approval_id = await an_approval(retailer)  # one manager is too few: finance is asked at once
+        ana, fin = browse(), browse()
+        hers, his = await mailed(retailer, approval_id), await mailed(retailer, approval_id, "fin.weber")
+        page = (await ana.get(hers)).text
+        assert "0 of 2 have agreed." in page
+        assert "One more has agreed" not in page
+        assert "Once one more has agreed" in page
+        before = form_of((await fin.get(his)).text)
+        assert (await ana.post(hers, data=form_of(page) | {"verdict": "approve"})).status_code == 303
+        assert await state_of(retailer, approval_id) == "pending"
+        page = (await ana.get(hers)).text
+        for words in (
+            "1 of 2 has agreed.",
+            "Ana Ruiz agreed, ",
+            "Fin Weber&#39;s word is missing.",
+            "You have agreed.",
+        ):
+            assert words in page
+        assert 'value="approve"' not in page
+        again = await ana.post(hers, data=form_of(page) | {"verdict": "approve"})
+        assert (again.status_code, "You have agreed already" in again.text) == (409, True)
+        sam = await sign_in("sam.ortega")
+        assert "1 of 2 agreed" in (await sam.get("/console/approvals?view=pending")).text
+        # What Fin had open before Ana agreed is still what he decides about.
+        assert (await fin.post(his, data=before | {"verdict": "approve"})).status_code == 303
+        assert await state_of(retailer, approval_id) == "approved"
+        assert "Approved by Ana Ruiz and Fin Weber" in (await ana.get(hers)).text
+
+
 class TestConsolePage:
     async def test_the_list_shows_what_waits_for_the_viewer(
         self, retailer: ledger.engine.Database, sign_in: SignIn

@@ -22,7 +22,7 @@ from web.sessions import Visitor, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 ENDED = ("approved", "rejected", "expired", "superseded")
-STATUS_OF_VIEW = {"ask": 200, "sign_in": 200, "approved": 200, "rejected": 200, "unknown": 404}
+STATUS_OF_VIEW = {"ask": 200, "agreed": 200, "sign_in": 200, "approved": 200, "rejected": 200, "unknown": 404}
 
 
 class Opened(NamedTuple):
@@ -52,11 +52,13 @@ async def view_of(conn: AsyncConnection, row: LinkRow, approval: ApprovalDetail,
         return "revoked"
     if row.expires_at <= now + timedelta(seconds=approval.clock_offset_s):
         return "link_expired"
-    if not approval.may_decide:
+    if not approval.may_decide and not approval.has_agreed:
         return "not_yours"
     place = await reference.place(conn, approval.location)
     limit = (await reference.policy_at(conn, place, now)).bands.sign_in_minor
-    return "sign_in" if approval.amount_minor >= limit else "ask"
+    if approval.amount_minor >= limit:
+        return "sign_in"
+    return "agreed" if approval.has_agreed else "ask"
 
 
 async def show_link(
