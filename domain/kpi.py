@@ -1,6 +1,7 @@
 """The figures by which a retailer judges its promises: each with its definition, cut-off and exclusions.
 
-Page, API and glossary use these words and no others; what is counted is in `ledger/reads/kpis.py`.
+Page, API and glossary use these words and no others; what is counted is in `ledger/reads/kpis/`. A figure of another
+journey is one entry here and one in `ledger.reads.kpis.SOURCES`.
 """
 
 from enum import StrEnum
@@ -17,16 +18,34 @@ class Dimension(StrEnum):
     CHANNEL = "channel"
     CATEGORY = "category"
     FULFILMENT = "fulfilment"
+    SOURCE = "source"
+
+
+PLACES = (Dimension.REGION, Dimension.LOCATION)
+ORDERS = (*PLACES, Dimension.CHANNEL, Dimension.CATEGORY, Dimension.FULFILMENT)
+GOODS = (*PLACES, Dimension.CATEGORY)
+
+Unit = Literal["share", "seconds", "per_thousand", "money"]
+Step = Literal["day", "week"]
 
 
 class Kpi(BaseModel, frozen=True):
-    """One figure. `unit` is a share between 0 and 1, or seconds as median and 90th percentile."""
+    """One figure.
+
+    `unit`: a share between 0 and 1; seconds, as median, 90th and 95th percentile; how many of a thousand; or money in
+    minor units. `dimensions` are those by which it can be taken apart, and `undivided` says why not by the others.
+    `behind` are the kinds of cases that explain it (none: all kinds), looked for by when they were opened or closed.
+    """
 
     name: str
     title: str
-    unit: Literal["share", "seconds"]
+    unit: Unit
     better: Literal["higher", "lower"]
     definition: str
+    dimensions: tuple[Dimension, ...] = ORDERS
+    undivided: str = ""
+    behind: tuple[str, ...] = ()
+    looked_up_by: Literal["opened", "closed"] = "opened"
 
 
 KPIS = (
@@ -40,6 +59,7 @@ KPIS = (
             "placed in the period. Orders that their customer cancelled are left out; a pickup that nobody came for "
             "is not ours."
         ),
+        undivided="An order is of one system; its channel says which.",
     ),
     Kpi(
         name="pickup_readiness",
@@ -50,6 +70,49 @@ KPIS = (
             "Lines picked in full by the promised instant and handed over complete, of the lines promised within the "
             "period. Orders without a promise, cancelled by their customer or not collected are left out."
         ),
+        undivided="An order is of one system; its channel says which.",
+        behind=("pick_short", "pick_overdue", "reservation_lost", "reservation_failure", "customer_waiting"),
+    ),
+    Kpi(
+        name="inventory_accuracy",
+        title="Inventory accuracy",
+        unit="share",
+        better="higher",
+        definition=(
+            "1 less the differences between shelf and book, without their sign, divided by the book, both in units: of "
+            "the lines that were counted blind for the first time in the period. Recounts are left out, and so are "
+            "lines without a figure; never below zero."
+        ),
+        dimensions=GOODS,
+        undivided="A shelf serves every channel and every way of fulfilment.",
+        behind=("count_variance",),
+    ),
+    Kpi(
+        name="manual_adjustments",
+        title="Adjustments in a thousand movements",
+        unit="per_thousand",
+        better="lower",
+        definition=(
+            "Movements that wrote units off or on because somebody said so, not because of a count, of a thousand "
+            "movements recorded in the period. Opening stock is left out."
+        ),
+        dimensions=GOODS,
+        undivided="A movement is of a shelf, which serves every channel and every way of fulfilment.",
+        behind=("adjustment_review",),
+    ),
+    Kpi(
+        name="sync_latency",
+        title="Time until a report arrives",
+        unit="seconds",
+        better="lower",
+        definition=(
+            "From when goods moved until it was recorded here, of what systems and stores reported in the period: "
+            "median, 90th and 95th percentile. One report counts once at each place; one dated ahead of its arrival "
+            "counts as no time."
+        ),
+        dimensions=(*PLACES, Dimension.SOURCE),
+        undivided="A report is of a system and a place.",
+        behind=("sync_gap", "event_parked", "event_rejected"),
     ),
     Kpi(
         name="approval_time",
@@ -57,9 +120,11 @@ KPIS = (
         unit="seconds",
         better="lower",
         definition=(
-            "From asking until the verdict, of the approvals given or refused in the period: median and 90th "
+            "From asking until the verdict, of the approvals given or refused in the period: median, 90th and 95th "
             "percentile. Withdrawn and expired requests are left out."
         ),
+        dimensions=(*PLACES, Dimension.CHANNEL),
+        undivided="An approval is of a decision about money or goods, of whatever kind.",
     ),
     Kpi(
         name="resolution_sla",
@@ -70,5 +135,31 @@ KPIS = (
             "Cases closed by their time to resolve, of the cases whose time ran out in the period or that were closed "
             "before it did; a case that is still open counts as late. The time stands still while a case waits."
         ),
+        undivided="A case is of a place and what broke there.",
+        looked_up_by="closed",
+    ),
+    Kpi(
+        name="override_rate",
+        title="Decisions against the proposal",
+        unit="share",
+        better="lower",
+        definition=(
+            "Decisions of people for another way out than the one ranked first, of their decisions in the period on "
+            "cases whose ways out are ranked. Decisions that were refused are left out."
+        ),
+        undivided="A decision is of a person, not of a system.",
+        looked_up_by="closed",
+    ),
+    Kpi(
+        name="appeasement_cost",
+        title="Appeasements",
+        unit="money",
+        better="lower",
+        definition=(
+            "What was given to customers beyond what they paid for, such as a dearer substitute at the old price, as "
+            "posted in the period; n counts postings. Amounts of different currencies are never added."
+        ),
+        undivided="A posting is of an order, whose channel says where it came from.",
     ),
 )
+BY_NAME = {kpi.name: kpi for kpi in KPIS}

@@ -97,6 +97,8 @@ async def compare(sheet: Sheet, at: datetime) -> str:
     off = {key: one for key, one in found.now.items() if not is_tolerated(one, sheet.policy.count)}
     level = await level_of(sheet, found.now, found.settled, at=at)
     if sheet.round == 1:
+        for key, one in found.now.items():
+            sheet.lines[key]["first_book"] = one.book
         if level > Level.NONE:
             off = {key: one for key, one in found.now.items() if one.units}
         fine = {key: one for key, one in found.now.items() if key not in off}

@@ -110,8 +110,9 @@ async def _check_lines(sheet: Sheet, lines: Sequence[CountEntry]) -> None:
     for sku, bucket in new:
         await add_lines(sheet.tx, sheet.id, sheet.location, [sku], bucket=bucket)
         sheet.lines[sku, bucket] = {
-            "sku": sku, "bucket": bucket, "state": "open", "round": 1, "book": None, "counted": None,
-            "value_minor": 0, "root_cause": None, "counted_at": None, "posted_at": None, "location": sheet.location,
+            "sku": sku, "bucket": bucket, "state": "open", "round": 1, "first_book": None, "book": None,
+            "counted": None, "value_minor": 0, "root_cause": None, "counted_at": None, "posted_at": None,
+            "location": sheet.location,
         }  # fmt: skip
 
 

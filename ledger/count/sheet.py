@@ -17,7 +17,9 @@ from ledger.tables import count_entry, count_line, journey
 from ledger.transaction import Transaction
 
 LineKey = tuple[str, str]  # (SKU, bucket); the bucket "" is the shelf
-_LINE_VALUES = ("state", "round", "book", "counted", "value_minor", "root_cause", "counted_at", "posted_at")
+_LINE_VALUES = (
+    "state", "round", "first_book", "book", "counted", "value_minor", "root_cause", "counted_at", "posted_at",
+)  # fmt: skip
 _SAVED = ("state", "dues", "asks", "detail", "closed_at", "version", "suspended_from")
 
 

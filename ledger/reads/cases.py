@@ -16,7 +16,7 @@ from ledger.case.offers import offered_now
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
-from ledger.tables import approval, case_decision, case_file, customer, item, journey, person
+from ledger.tables import approval, case_decision, case_file, customer, item, journey, journey_line, person
 
 Order = Literal["due", "priority", "opened", "closed"]
 
@@ -42,10 +42,13 @@ class CaseFilter(BaseModel):
     journey_id: str | None = None
     sku: str | None = None
     text: str | None = None
+    category: str | None = None
+    due_from: datetime | None = None
     due_before: datetime | None = None
     opened_from: datetime | None = None
     opened_until: datetime | None = None
     closed_from: datetime | None = None
+    closed_until: datetime | None = None
     waiting_for_approval: bool = False
     order: Order | None = None
 
@@ -155,10 +158,19 @@ def _where(filters: CaseFilter) -> list[ColumnElement[bool]]:
         clauses.append(table.claimed_by.is_(None) if nobody else table.claimed_by == filters.claimed_by)
     if filters.text:
         clauses.append(_mentions(filters.text))
+    if filters.category is not None:
+        clauses.append(_of_category(filters.category))
     if filters.waiting_for_approval:
         pending = and_(approval.c.case_id == table.id, approval.c.state == "pending")
         clauses.append(exists().where(pending))
     return clauses + _between(filters)
+
+
+def _of_category(category: str) -> ColumnElement[bool]:
+    """Cases about an item of the category, or about an order with a line of it."""
+    wanted = select(item.c.sku).where(item.c.category == category)
+    ordered = exists().where(journey_line.c.journey_id == case_file.c.journey_id, journey_line.c.sku.in_(wanted))
+    return or_(case_file.c.sku.in_(wanted), ordered)
 
 
 def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
@@ -170,6 +182,10 @@ def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
         clauses.append(table.opened_at < filters.opened_until)
     if filters.closed_from is not None:
         clauses.append(table.closed_at >= filters.closed_from)
+    if filters.closed_until is not None:
+        clauses.append(table.closed_at < filters.closed_until)
+    if filters.due_from is not None:
+        clauses.append(and_(table.next_due_at >= filters.due_from, table.closed_at.is_(None)))
     if filters.due_before is not None:
         clauses.append(and_(table.next_due_at < filters.due_before, table.closed_at.is_(None)))
     return clauses

@@ -17,6 +17,8 @@ count_line = Table(
     word("state", default="open"),
     Column("round", Integer, nullable=False, server_default=text("1")),  # the one that it is counted in, or was last
     document("risk", default="'[]'::jsonb"),  # the terms by which the schedule chose it
+    # What the book said when the first figure was taken: accuracy is measured by it.
+    Column("first_book", Integer),
     # As compared last, and as posted in the end; empty until somebody has counted.
     Column("book", Integer),
     Column("counted", Integer),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.kpi import KPIS
 from settings import EmbeddedSettings
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +63,9 @@ def test_the_glossary_is_sorted_and_each_word_stands_in_it_once() -> None:
     table = (ROOT / "docs" / "glossary.md").read_text().partition("## Figures")[0]
     words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", table, re.MULTILINE)]
     assert words == sorted(set(words))
+
+
+def test_the_glossary_defines_each_figure_in_the_words_of_page_and_api() -> None:
+    table = (ROOT / "docs" / "glossary.md").read_text().partition("## Figures")[2].partition("Beside these")[0]
+    defined = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", table, re.MULTILINE))
+    assert defined == {kpi.title[0].lower() + kpi.title[1:]: kpi.definition for kpi in KPIS}

@@ -1,7 +1,9 @@
 """The figures: what each counts and leaves out, whole and taken apart; the page and the API say the same."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import httpx2
@@ -170,10 +172,32 @@ class TestPages:
         for words in ("50.0 %", "n = 2", "Order fallout", "Store S1", "location=S1"):
             assert words in page
 
+    async def test_each_column_and_each_row_leads_to_the_cases_of_its_days(
+        self, web: httpx2.AsyncClient, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer, "broken")
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get("/console/figures", params={"by": "channel"})).text
+        section = page.partition('id="kpi-order_fallout"')[2].partition("</section>")[0]
+        ways = [unescape(way) for way in re.findall(r'href="(/console/queue[^"]*)"', section)]
+        days = [way for way in ways if "channel=" not in way]
+        assert len(days) == 2 * 7  # as columns, and as a table
+        found = {way: f"/console/cases/{case_id}" in (await sam.get(way)).text for way in ways}
+        assert [way for way, is_there in found.items() if is_there] == [
+            way for way in found if way == days[-1] or "channel=web" in way
+        ]
+        for way in ways:
+            assert "Not understood" not in (await sam.get(way)).text
+
+    async def test_what_was_not_counted_is_said_with_what_it_would_be(self, sign_in: SignIn) -> None:
+        page = (await (await sign_in("sam.ortega")).get("/console/figures")).text
+        assert "Nothing to count in this period" in page
+        assert '<svg class="chart"' not in page
+
     async def test_what_the_address_says_in_vain_is_shown(self, sign_in: SignIn) -> None:
         sam = await sign_in("sam.ortega")
-        page = (await sam.get("/console/figures?by=weather&from=soon&colour=red")).text
-        for words in ("by=weather", "from=soon", "colour=red"):
+        page = (await sam.get("/console/figures?by=weather&from=soon&colour=red&per=hour")).text
+        for words in ("by=weather", "per=hour", "from=soon", "colour=red"):
             assert words in page
 
     @pytest.mark.parametrize("said", ["until=0001-01-01", "from=0001-01-01", "from=9999-12-31", "until=20260230"])

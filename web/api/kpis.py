@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from domain.errors import NotAllowed
-from domain.kpi import Dimension
+from domain.kpi import Dimension, Step
 from domain.orders import Instant
 from ledger.reads.kpis import KpiFigures, Period, kpis
+from ledger.reads.places import zone_of
 from web.keys import Reader, database_of
 
 router = APIRouter(tags=["figures"])
@@ -17,11 +18,12 @@ USUAL = timedelta(days=7)
 
 
 class KpiAnswer(BaseModel):
-    """The period as it was understood, and every figure over it."""
+    """The period as it was understood, every figure over it, and the zone in which its days begin."""
 
     since: datetime
     until: datetime
     by: Dimension
+    zone: str
     figures: list[KpiFigures]
 
 
@@ -32,8 +34,9 @@ async def get_kpis(
     since: Annotated[Instant | None, Query(alias="from", description="Default: seven days before `until`.")] = None,
     until: Annotated[Instant | None, Query(description="Exclusive; default: now.")] = None,
     by: Dimension = Dimension.REGION,
+    per: Annotated[Step | None, Query(description="Default: by day, over more than 31 days by week.")] = None,
 ) -> KpiAnswer:
-    """Each figure with its definition, what was counted (`n`), and its groups, largest first.
+    """Each figure with its definition, what was counted (`n`), its groups, largest first, and its course.
 
     A person's token sees what the person sees; a system's key has no region and is refused.
     """
@@ -42,5 +45,6 @@ async def get_kpis(
     end = until or datetime.now(UTC)
     period = Period(since or end - USUAL, end)
     async with database_of(request).read() as conn:
-        found = await kpis(conn, caller.person, period, by)
-    return KpiAnswer(since=period.start, until=period.end, by=by, figures=found)
+        zone = await zone_of(conn, caller.person)
+        found = await kpis(conn, caller.person, period, by, zone=zone, per=per)
+    return KpiAnswer(since=period.start, until=period.end, by=by, zone=zone, figures=found)

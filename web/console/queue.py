@@ -15,13 +15,14 @@ from fastapi.responses import Response
 from domain.case import OPEN_STATES, SEVERITIES
 from domain.case_kinds import KINDS
 from domain.errors import DomainError
-from domain.people import Person
+from domain.people import ROLES, Person
 from ledger import case as cases
 from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, cases_again, count_cases, list_cases
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
 from web.console.decided import decided_before
+from web.console.spans import AGES_H, SPANS, bounds, is_understood
 from web.pages import ConsoleRoute, address, is_partial, page, start_of_day
 from web.sessions import SignedIn, database_of
 
@@ -30,10 +31,12 @@ router = APIRouter(route_class=ConsoleRoute)
 OPEN = ",".join(OPEN_STATES)
 PAGE_ROWS = 50
 BREACH_WITHIN = timedelta(hours=2)
-AGES_H = {"4h": 4, "1d": 24, "3d": 72, "7d": 168}
 STATES = (*OPEN_STATES, "resolved", "cancelled")
-FILTERS = ("kind", "severity", "region", "location", "entity", "state", "age", "sku", "order", "text")
-KNOWN = (*FILTERS, "tab", "opened", "closed", "cursor", "selected", "shown", "after", "end")
+FILTERS = (
+    "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
+    "closed", "due", "sku", "order", "text",
+)  # fmt: skip
+KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end")
 MOST_SHOWN = 2 * PAGE_ROWS
 
 
@@ -79,15 +82,13 @@ def read_address(query: Mapping[str, str]) -> Wanted:
     """Sort an address into what is understood and what is not; nothing is dropped in silence."""
     problems = [f"{name}={value}" for name, value in query.items() if name not in KNOWN]
     given = {}
-    allowed: dict[str, Any] = {
-        "kind": KINDS, "severity": SEVERITIES, "state": STATES, "age": AGES_H, "opened": ("today",),
-        "closed": ("today",),
-    }  # fmt: skip
-    for name in (*FILTERS, "opened", "closed"):
+    allowed: dict[str, Any] = {"kind": KINDS, "severity": SEVERITIES, "state": STATES, "owner": ROLES}
+    for name in FILTERS:
         value = query.get(name, "").strip()
         if not value:
             continue
-        if name in allowed and not set(value.split(",")) <= set(allowed[name]):
+        unknown = name in allowed and not set(value.split(",")) <= set(allowed[name])
+        if unknown or (name in SPANS and not is_understood(name, value)):
             problems.append(f"{name}={value}")
         else:
             given[name] = value[:200]
@@ -99,22 +100,19 @@ def read_address(query: Mapping[str, str]) -> Wanted:
     return Wanted(tab, given, query.get("cursor") or None, problems)
 
 
-async def filter_of(conn: Any, wanted: Wanted, person: Person, now: datetime, today: datetime) -> CaseFilter:
-    """The tab narrowed by the filters. A state that is asked for by name widens the tab "all" beyond open cases."""
-    fields = filter_of_tab(wanted.tab, person, now, today).model_dump(exclude_none=True)
+async def filter_of(conn: Any, wanted: Wanted, person: Person, now: datetime, zone: str) -> CaseFilter:
+    """The tab narrowed by the filters; days are those of `zone`. A state that is asked for by name, or days of opening
+    or closing, widen the tab "all" beyond open cases.
+    """
+    fields = filter_of_tab(wanted.tab, person, now, start_of_day(now, zone)).model_dump(exclude_none=True)
     given = dict(wanted.given)
-    age = given.pop("age", None)
-    if age:
-        fields["opened_until"] = now - timedelta(hours=AGES_H[age])
-    for name, field in (("opened", "opened_from"), ("closed", "closed_from")):
-        if given.pop(name, None):
-            fields[field] = today
-            if wanted.tab == "all" and "state" not in given:
-                fields.pop("state", None)
+    if wanted.tab == "all" and "state" not in given and {"opened", "closed"} & set(given):
+        fields.pop("state", None)
     order = given.pop("order", None)
     if order:
         fields["journey_id"] = await _journey_of(conn, person, order)
-    return CaseFilter(**{**fields, **given})
+    fields |= bounds(given, now, zone)
+    return CaseFilter(**{**fields, **{name: value for name, value in given.items() if name not in SPANS}})
 
 
 async def _journey_of(conn: Any, person: Person, order: str) -> str:
@@ -164,7 +162,7 @@ async def show(request: Request, person: SignedIn) -> Response:
     async with database_of(request).read() as conn:
         zone = await zone_of(conn, person)
         today = start_of_day(now, zone)
-        filters = await filter_of(conn, wanted, person, now, today)
+        filters = await filter_of(conn, wanted, person, now, zone)
         found = await listed(conn, person, filters, wanted, rows_shown(request))
         counts = {
             tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))

@@ -17,7 +17,7 @@ from ledger.reads.cases import CaseFilter, CaseSummary, list_cases
 from ledger.reads.places import zone_of
 from ledger.views import delete_view, save_view
 from web.console.queue import filter_of, read_address
-from web.pages import ConsoleRoute, start_of_day
+from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -79,8 +79,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     now = datetime.now(UTC)
     database = database_of(request)
     async with database.read() as conn:
-        today = start_of_day(now, await zone_of(conn, person))
-        filters = await filter_of(conn, wanted, person, now, today)
+        filters = await filter_of(conn, wanted, person, now, await zone_of(conn, person))
     headers = {
         "Content-Disposition": f'attachment; filename="cases-{now:%Y%m%d-%H%M}Z.csv"',
         "Cache-Control": "no-store",

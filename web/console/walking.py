@@ -18,7 +18,7 @@ from ledger.reads.cases import case_detail
 from ledger.reads.following import next_case
 from ledger.reads.places import zone_of
 from web.console.queue import filter_of, read_address
-from web.pages import ConsoleRoute, address, see, start_of_day
+from web.pages import ConsoleRoute, address, see
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -42,8 +42,7 @@ async def next_address(
 ) -> str:
     """Where the next case of the view is; at its end the queue, which says so."""
     now = datetime.now(UTC)
-    today = start_of_day(now, await zone_of(conn, person))
-    filters = await filter_of(conn, read_address(view), person, now, today)
+    filters = await filter_of(conn, read_address(view), person, now, await zone_of(conn, person))
     found = await next_case(conn, person, filters, case_id)
     where = f"/console/cases/{found}" if found is not None else "/console/queue"
     said: dict[str, object] = {"after": case_id} if decided else {}
