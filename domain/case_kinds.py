@@ -6,7 +6,8 @@ from pydantic import BaseModel
 class CaseKind(BaseModel, frozen=True):
     """What a kind of case means for people.
 
-    `owner_role` and `ladder` name roles, resolved to people of the case's region when they are asked.
+    `owner_role` and `ladder` name roles, resolved to people of the case's region when they are asked. `runbook` is the
+    gist of `web/runbooks/<kind>.md`.
     """
 
     kind: str
@@ -14,7 +15,7 @@ class CaseKind(BaseModel, frozen=True):
     severity: str
     owner_role: str
     ladder: tuple[str, ...] = ("store_manager", "regional_ops", "admin")
-    runbook: str = ""
+    runbook: str
 
 
 _KINDS = (
@@ -261,6 +262,7 @@ _KINDS = (
         severity="critical",
         owner_role="admin",
         ladder=("admin",),
+        runbook="See that the Temporal server answers. Delivery goes on by itself and in order once it does.",
     ),
 )
 

@@ -4,6 +4,7 @@ test.
 
 from sqlalchemy import text
 
+from domain.case_facts import FACTS
 from domain.stock import BUCKETS
 from ledger.audit import audit
 from ledger.engine import Database
@@ -39,6 +40,9 @@ async def assert_books_agree(database: Database) -> None:
         )
         assert unbalanced.all() == []
         assert await audit(conn) == []
+        for case in await conn.execute(text("SELECT kind, facts FROM case_file")):
+            assert case.kind in FACTS, f"{case.kind} has no facts of its own in domain/case_facts.py"
+            FACTS[case.kind].model_validate(case.facts)
 
 
 async def accounts(database: Database) -> dict[str, int]:

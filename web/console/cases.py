@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption
+from domain.case_facts import facts_of
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
 from domain.ids import parse_journey_id
 from domain.people import Person
@@ -29,6 +30,7 @@ from web.console.walking import next_address, tail, view_of
 from web.errors import STATUS_OF_FAMILY
 from web.journeys import beside
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
+from web.runbook import runbook
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -54,6 +56,8 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "person": person,
         "section": "queue",
         "case": case,
+        "runbook": runbook(case.kind),
+        "told": facts_of(case.kind, case.facts),
         "beside": shown.values if shown else None,
         "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
         "here_stock": here,
