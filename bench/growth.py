@@ -55,18 +55,18 @@ _FILLINGS = {
 async def fill(database: Database, orders: int) -> float:
     """Rows of so many orders, by statements over whole sets; returns the seconds that it took."""
     began = time.perf_counter()
-    await _set_while_filling(database, "max_wal_size = '8GB'")
+    await set_while_filling(database, "max_wal_size = '8GB'")
     tables = list(_FILLINGS)
     await asyncio.gather(*(_fill(database, tables[part::2], orders) for part in range(2)))
     async with database.engine.connect() as conn:
         alone = await conn.execution_options(isolation_level="AUTOCOMMIT")
         await alone.execute(text("VACUUM (ANALYZE)"))
         await alone.execute(text("CHECKPOINT"))
-    await _set_while_filling(database, None)
+    await set_while_filling(database, None)
     return time.perf_counter() - began
 
 
-async def _set_while_filling(database: Database, setting: str | None) -> None:
+async def set_while_filling(database: Database, setting: str | None) -> None:
     """Fewer checkpoints while rows are put in place; what is measured runs with the server's own setting again."""
     async with database.engine.connect() as conn:
         alone = await conn.execution_options(isolation_level="AUTOCOMMIT")

@@ -21,40 +21,36 @@ def visible(columns: Any, viewer: Person | None) -> ColumnElement[bool]:
     `columns` is the `.c` of a table that has these three; an empty word in a grant means everywhere.
     A person without a grant sees nothing.
     """
-    if viewer is None:
-        return true()
-    clauses: list[ColumnElement[bool]] = []
-    for _, entity, region, location in viewer.grants:
-        parts: list[ColumnElement[bool]] = []
-        if entity:
-            parts.append(columns.entity == entity)
-        if region:
-            parts.append(columns.region == region)
-        if location:
-            parts.append(columns.location == location)
-        if not parts:
-            return true()
-        clauses.append(and_(*parts))
-    return or_(*clauses) if clauses else false()
+    return _covered(viewer, columns.entity, columns.region, columns.location)
 
 
 def visible_location(viewer: Person | None) -> ColumnElement[bool]:
     """The same for the `location` table, whose own code is the location."""
+    return _covered(viewer, location_table.c.entity, location_table.c.region, location_table.c.code)
+
+
+def _covered(
+    viewer: Person | None, entity: ColumnElement[str], region: ColumnElement[str], location: ColumnElement[str]
+) -> ColumnElement[bool]:
+    """Grants that name one thing of one kind (six regions, say) are one list: an index is asked for it at once."""
     if viewer is None:
         return true()
-    table = location_table.c
+    lists: dict[int, tuple[ColumnElement[str], set[str]]] = {}
     clauses: list[ColumnElement[bool]] = []
-    for _, entity, region, location in viewer.grants:
-        parts: list[ColumnElement[bool]] = []
-        if entity:
-            parts.append(table.entity == entity)
-        if region:
-            parts.append(table.region == region)
-        if location:
-            parts.append(table.code == location)
-        if not parts:
+    for grant in viewer.grants:
+        named = [
+            (at, column, word)
+            for at, (column, word) in enumerate(zip((entity, region, location), grant[1:], strict=True))
+            if word
+        ]
+        if not named:
             return true()
-        clauses.append(and_(*parts))
+        if len(named) == 1:
+            at, column, word = named[0]
+            lists.setdefault(at, (column, set()))[1].add(word)
+        else:
+            clauses.append(and_(*(column == word for _, column, word in named)))
+    clauses += [column.in_(sorted(words)) for column, words in lists.values()]
     return or_(*clauses) if clauses else false()
 
 

@@ -4,59 +4,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import OPEN_STATES, CaseOption, PassedOver, PriorityTerm
+from domain.case import CaseOption, PassedOver, PriorityTerm
 from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.case.offers import offered_now
 from ledger.reads.access import of_journey_sources, visible
+from ledger.reads.case_filter import CaseFilter, named, where
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
-from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
-from ledger.tables import approval, case_decision, case_file, customer, item, journey, journey_line, person
-
-Order = Literal["due", "priority", "opened", "closed"]
-
-
-class CaseFilter(BaseModel):
-    """Every field narrows the list. `kind`, `state`, `severity` take several words with commas.
-
-    `owner` is the owning role or the id of whoever claimed it; `claimed_by` an id, or `none`. `order` defaults to
-    `due` (the next clock first) when only open cases are asked for, else to `opened` (newest first).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    state: str | None = None
-    kind: str | None = None
-    severity: str | None = None
-    region: str | None = None
-    location: str | None = None
-    entity: str | None = None
-    channel: str | None = None
-    owner: str | None = None
-    claimed_by: str | None = None
-    journey_id: str | None = None
-    sku: str | None = None
-    text: str | None = None
-    category: str | None = None
-    due_from: datetime | None = None
-    due_before: datetime | None = None
-    opened_from: datetime | None = None
-    opened_until: datetime | None = None
-    closed_from: datetime | None = None
-    closed_until: datetime | None = None
-    waiting_for_approval: bool = False
-    order: Order | None = None
-
-    @property
-    def sorted_by(self) -> Order:
-        if self.order is not None:
-            return self.order
-        return "due" if self.state is not None and set(_words(self.state)) <= set(OPEN_STATES) else "opened"
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
+from ledger.tables import approval, case_decision, case_file, person
 
 
 class Priority(BaseModel):
@@ -136,80 +97,6 @@ class CaseDetail(CaseSummary):
     related: list[RelatedCase]
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
-def _where(filters: CaseFilter) -> list[ColumnElement[bool]]:
-    table = case_file.c
-    clauses: list[ColumnElement[bool]] = []
-    for name in ("kind", "state", "severity"):
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            clauses.append(table[name].in_(_words(wanted)))
-    for name in ("region", "location", "entity", "channel", "journey_id", "sku"):
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            clauses.append(table[name] == wanted)
-    if filters.owner is not None:
-        clauses.append(or_(table.owner_role == filters.owner, table.claimed_by == filters.owner))
-    if filters.claimed_by is not None:
-        nobody = filters.claimed_by == "none"
-        clauses.append(table.claimed_by.is_(None) if nobody else table.claimed_by == filters.claimed_by)
-    if filters.text:
-        clauses.append(_mentions(filters.text))
-    if filters.category is not None:
-        clauses.append(_of_category(filters.category))
-    if filters.waiting_for_approval:
-        pending = and_(approval.c.case_id == table.id, approval.c.state == "pending")
-        clauses.append(exists().where(pending))
-    return clauses + _between(filters)
-
-
-def _of_category(category: str) -> ColumnElement[bool]:
-    """Cases about an item of the category, or about an order with a line of it."""
-    wanted = select(item.c.sku).where(item.c.category == category)
-    ordered = exists().where(journey_line.c.journey_id == case_file.c.journey_id, journey_line.c.sku.in_(wanted))
-    return or_(case_file.c.sku.in_(wanted), ordered)
-
-
-def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
-    table = case_file.c
-    clauses: list[ColumnElement[bool]] = []
-    if filters.opened_from is not None:
-        clauses.append(table.opened_at >= filters.opened_from)
-    if filters.opened_until is not None:
-        clauses.append(table.opened_at < filters.opened_until)
-    if filters.closed_from is not None:
-        clauses.append(table.closed_at >= filters.closed_from)
-    if filters.closed_until is not None:
-        clauses.append(table.closed_at < filters.closed_until)
-    if filters.due_from is not None:
-        clauses.append(and_(table.next_due_at >= filters.due_from, table.closed_at.is_(None)))
-    if filters.due_before is not None:
-        clauses.append(and_(table.next_due_at < filters.due_before, table.closed_at.is_(None)))
-    return clauses
-
-
-def _mentions(text: str) -> ColumnElement[bool]:
-    """Cases whose subject, order, SKU, item or place has these words, or whose customer has them as name or address."""
-    pattern = contains(text)
-    table = case_file.c
-    columns = (table.subject, table.journey_id, table.sku, table.location)
-    named = select(item.c.sku).where(item.c.name.ilike(pattern, escape="\\"))
-    people = (customer.c.name, customer.c.email, customer.c.phone)
-    of_customer = (
-        select(journey.c.id)
-        .join(customer, customer.c.id == journey.c.customer_id)
-        .where(or_(*(column.ilike(pattern, escape="\\") for column in people)))
-    )
-    return or_(
-        *(column.ilike(pattern, escape="\\") for column in columns),
-        table.sku.in_(named),
-        table.journey_id.in_(of_customer),
-    )
-
-
 def _visible(viewer: Person | None, sources: Collection[str] | None) -> ColumnElement[bool]:
     return and_(visible(case_file.c, viewer), of_journey_sources(case_file.c.journey_id, sources))
 
@@ -235,7 +122,7 @@ async def list_cases(
     by = filters.sorted_by
     after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
     table = case_file.c
-    query = _selected().where(_visible(viewer, sources), *_where(filters))
+    query = _selected().where(_visible(viewer, sources), *where(filters, await named(conn, filters)))
     if by == "due":
         query = query.order_by(table.next_due_at.asc().nulls_last(), table.id)
         if after is not None and after.value is None:
@@ -258,7 +145,12 @@ async def list_cases(
 
 async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
     """How many cases match, counted to `cap` at most (100 means "99+")."""
-    rows = select(case_file.c.id).where(visible(case_file.c, viewer), *_where(filters)).limit(cap).subquery()
+    rows = (
+        select(case_file.c.id)
+        .where(visible(case_file.c, viewer), *where(filters, await named(conn, filters)))
+        .limit(cap)
+        .subquery()
+    )
     return int((await conn.execute(select(func.count()).select_from(rows))).scalar_one())
 
 
@@ -266,7 +158,7 @@ async def cases_again(
     conn: AsyncConnection, viewer: Person, filters: CaseFilter, ids: Sequence[int]
 ) -> list[tuple[CaseSummary, bool]]:
     """Cases that a page shows already, in the order given, each as it is now and whether the filters still want it."""
-    fits = and_(*_where(filters)) if _where(filters) else literal(value=True)
+    fits = and_(literal(value=True), *where(filters, await named(conn, filters)))
     query = _selected().add_columns(fits.label("fits")).where(case_file.c.id.in_(ids), _visible(viewer, None))
     found = {row["id"]: row for row in (await conn.execute(query)).mappings()}
     rows = [found[case_id] for case_id in dict.fromkeys(ids) if case_id in found]

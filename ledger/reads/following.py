@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import OPEN_STATES
 from domain.people import Person
-from ledger.reads.cases import CaseFilter, CaseSummary, list_cases
+from ledger.reads.case_filter import CaseFilter
+from ledger.reads.cases import CaseSummary, list_cases
 from ledger.reads.paging import fingerprint, write_cursor
 from ledger.tables import case_file
 

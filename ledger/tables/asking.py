@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -18,6 +19,9 @@ from domain.bulk import BULK_STATES, ITEM_STATES
 from domain.case import CASE_STATES, SEVERITIES
 from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
 
+IS_OPEN = text("closed_at IS NULL")
+CASE_PARTS = ("subject", "journey_id", "sku", "location")  # found by a part of them
+
 case_file = Table(
     "case_file",
     metadata,
@@ -30,6 +34,7 @@ case_file = Table(
     word("severity"),
     Column("level", Integer, nullable=False, server_default=text("0")),  # steps of the escalation ladder taken
     word("journey_id", nullable=True),
+    word("customer_id", nullable=True),  # of its journey, written by a trigger; only to be found by it
     word("location"),
     word("region"),
     word("entity"),
@@ -65,10 +70,36 @@ case_file = Table(
     recorded_at(),
     one_of("state", CASE_STATES),
     one_of("severity", SEVERITIES),
+    CheckConstraint("(closed_at IS NOT NULL) = (state IN ('resolved', 'cancelled'))", name="closed_says_when"),
     UniqueConstraint("dedupe_key"),
-    Index("ix_case_file_queue", "next_due_at", "id", postgresql_where=text("closed_at IS NULL")),
-    Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=text("closed_at IS NULL")),
-    Index("ix_case_file_mine", "claimed_by", postgresql_where=text("closed_at IS NULL")),
+    # The queue asks for open cases by their next clock, mostly of some places: a small index for each way to ask.
+    Index("ix_case_file_queue", "next_due_at", "id", postgresql_where=IS_OPEN),
+    Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=IS_OPEN),
+    Index("ix_case_file_place", "location", "next_due_at", "id", postgresql_where=IS_OPEN),
+    Index("ix_case_file_kind", "kind", "next_due_at", "id", postgresql_where=IS_OPEN),
+    Index("ix_case_file_sku", "sku", "next_due_at", "id"),
+    Index("ix_case_file_mine", "claimed_by", postgresql_where=IS_OPEN),
+    Index("ix_case_file_priority", "priority_score", "id", postgresql_where=IS_OPEN),
+    Index("ix_case_file_age", "opened_at", "id", postgresql_where=IS_OPEN),
+    # What the first page sums up is read from these two alone, without a look at each case.
+    Index(
+        "ix_case_file_open_by_kind",
+        *("kind", "entity", "location", "currency"),
+        postgresql_include=["opened_at", "value_at_risk_minor", "region"],
+        postgresql_where=IS_OPEN,
+    ),
+    Index(
+        "ix_case_file_opened",
+        *("opened_at", "id"),
+        postgresql_include=["sku", "location", "region", "entity", "repeat_count", "closed_at"],
+    ),
+    Index("ix_case_file_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+    Index(
+        "ix_case_file_parts",
+        *CASE_PARTS,
+        postgresql_using="gin",
+        postgresql_ops=dict.fromkeys(CASE_PARTS, "gin_trgm_ops"),
+    ),
     Index("ix_case_file_journey", "journey_id"),
     Index("ix_case_file_negative", "id", postgresql_where=text("kind = 'negative_inventory' AND closed_at IS NULL")),
     Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
@@ -155,6 +186,7 @@ approval = Table(
     one_of("state", APPROVAL_STATES),
     Index("ix_approval_pending", "region", "deadline_at", postgresql_where=text("state = 'pending'")),
     Index("ix_approval_case", "case_id"),
+    Index("ix_approval_waiting", "case_id", postgresql_where=text("state = 'pending'")),
     Index("ix_approval_journey", "journey_id"),
 )
 

@@ -99,6 +99,8 @@ saved_view = Table(
     Index("uq_saved_view", "person_id", text("lower(name)"), unique=True),
 )
 
+CUSTOMER_PARTS = ("name", "email", "phone")
+
 customer = Table(
     "customer",
     metadata,
@@ -109,7 +111,17 @@ customer = Table(
     document("address", nullable=True),
     word("pickup_person", nullable=True),
     instant("erased_at", nullable=True),
+    # An order of theirs has had a case; set by a trigger of `case_file`. Only these are found by parts of their words:
+    # an index of all customers would be written with each order.
+    Column("has_case", Boolean, nullable=False, server_default=text("false")),
     recorded_at(),
+    Index(
+        "ix_customer_with_case",
+        *CUSTOMER_PARTS,
+        postgresql_using="gin",
+        postgresql_ops=dict.fromkeys(CUSTOMER_PARTS, "gin_trgm_ops"),
+        postgresql_where=text("has_case"),
+    ),
 )
 
 person_note = Table(

@@ -8,16 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from domain.orders import Name
 from ledger.case import decide
 from ledger.people import Caller
+from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
-from ledger.reads.cases import (
-    CaseDetail,
-    CaseFilter,
-    CaseSummary,
-    Order,
-    case_detail,
-    decision_row,
-    list_cases,
-)
+from ledger.reads.cases import CaseDetail, CaseSummary, case_detail, decision_row, list_cases
 from ledger.reads.paging import Page
 from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit, Number
 from web.keys import OnBehalfOf, Reader, database_of, decider_of, require, view_of

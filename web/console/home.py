@@ -12,7 +12,8 @@ from domain.case_kinds import KINDS
 from domain.journey_kinds import JOURNEY_KINDS
 from domain.people import Person
 from ledger.reads import first_page, overview
-from ledger.reads.cases import CaseFilter, count_cases
+from ledger.reads.case_filter import CaseFilter
+from ledger.reads.cases import count_cases
 from ledger.reads.journeys import under_way
 from ledger.reads.places import all_places, item_names, zone_of
 from web.console.queue import TABS, filter_of_tab

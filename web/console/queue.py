@@ -17,7 +17,8 @@ from domain.case_kinds import KINDS
 from domain.errors import DomainError
 from domain.people import ROLES, Person
 from ledger import case as cases
-from ledger.reads.cases import CaseFilter, CaseSummary, case_detail, cases_again, count_cases, list_cases
+from ledger.reads.case_filter import CaseFilter
+from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_cases, list_cases
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
