@@ -122,6 +122,10 @@ def check_still_true(template: str, about: Matter) -> None:
             raise NobodyToWriteTo(f"the request is {approval.state} already")
         if template == "approval_request" and approval.has_agreed:
             raise NobodyToWriteTo("they have agreed by now")
+    if template == "delegation_made" and (about.delegation is None or about.delegation.status == "over"):
+        raise NobodyToWriteTo("it has ended by now")
+    if template == "delegation_asked" and about.asked_by is None:
+        raise NobodyToWriteTo("who asked has left")
     if template == "approval_question" and approval is not None and approval.paused_at is None:
         raise NobodyToWriteTo("the question is answered by now")
 
@@ -192,10 +196,15 @@ class Sender:
             "approval": about.approval,
             "offer": about.offer,
             "pickup": about.pickup,
+            "delegation": about.delegation,
+            "asked_by": about.asked_by,
             "zone": about.case.zone if about.case else about.order.zone if about.order else "UTC",
             "link": link,
             "base_url": self._base_url,
         }
+        if row.template == "delegation_made" and to.person is not None:
+            async with self._database.read() as conn:
+                context["zone"] = await zone_of(conn, to.person)
         if row.template == "approval_digest":
             context |= await self._all_that_waits(to)
         subject, text, html = render(row.template, context)

@@ -85,3 +85,16 @@ class Person(NamedTuple):
 
     def has_role(self, role: str) -> bool:
         return any(grant.role == role for grant in self.grants)
+
+    def looks_after(self, other: "Person") -> bool:
+        """Whether this is an admin of every place where the other has a role."""
+        return all(
+            any(
+                mine.role == "admin"
+                and mine.entity in ("", grant.entity)
+                and mine.region in ("", grant.region)
+                and mine.location in ("", grant.location)
+                for mine in self.grants
+            )
+            for grant in other.grants
+        ) and self.has_role("admin")

@@ -37,7 +37,7 @@ async def hold_back(database: Database, row: MailRow, *, to: str) -> datetime | 
             return None
         now = await tx.now()
         goes_at: datetime = (first or now) + HOUR
-        if not await _digest_waits(tx, row):
+        if not await _digest_waits(tx, row, goes_at):
             key = f"approval-digest:{row.person_id}:{row.id}"
             await mails.queue(
                 tx, template="approval_digest", dedupe_key=key, not_before=goes_at, person_id=row.person_id
@@ -74,13 +74,14 @@ def _before(row: MailRow) -> ColumnElement[bool]:
     )
 
 
-async def _digest_waits(tx: Transaction, row: MailRow) -> bool:
-    """Whether a digest is queued that nobody has begun to write: one that is being written may not know of this."""
+async def _digest_waits(tx: Transaction, row: MailRow, goes_at: datetime) -> bool:
+    """Whether a digest goes by then that nobody has begun to write: one that is being written may not know of this."""
     found = await tx.conn.execute(
         select(mail.c.id).where(
             mail.c.template == "approval_digest",
             mail.c.person_id == row.person_id,
             mail.c.state == "queued",
+            mail.c.not_before <= goes_at,
             or_(mail.c.leased_until.is_(None), mail.c.leased_until < func.now()),
         )
     )

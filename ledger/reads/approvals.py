@@ -76,6 +76,7 @@ class ApprovalSummary(BaseModel):
     may_decide: bool
     has_agreed: bool  # the viewer, or somebody for them
     why_not: str | None
+    acts_for_name: str | None  # in whose place the viewer would decide; None for themselves
 
 
 class VerdictRow(BaseModel):
@@ -249,21 +250,14 @@ async def approval_detail(
 def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict[str, Any]:
     reached = max(row["level"], 1)  # the level counts the roles asked so far
     own = {
-        "requester_name",
-        "decided_by_name",
-        "asked_roles",
-        "next_role",
-        "may_decide",
-        "why_not",
-        "agreed",
-        "has_agreed",
-        "decided_for_name",
-    }
+        "requester_name", "decided_by_name", "decided_for_name", "acts_for_name", "asked_roles", "next_role", "agreed",
+        "has_agreed", "may_decide", "why_not",
+    }  # fmt: skip
     spoken = {one for word in heard.words for one in (word.person, word.voice)}
     has_agreed = row["state"] == "pending" and eyes.viewer is not None and eyes.viewer.id in spoken
-    why_not = (
-        "You have agreed already; it waits for somebody else's word." if has_agreed else _why_not(row, eyes, heard)
-    )
+    voice, why_not = _voice(row, eyes, heard)
+    if has_agreed:
+        voice, why_not = None, "You have agreed already; it waits for somebody else's word."
     return {
         **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
         "requester_name": known.get(row["requester"]) or BY_ITSELF.get(row["requester"], row["requester"]),
@@ -275,15 +269,19 @@ def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict
         "may_decide": why_not is None,
         "has_agreed": has_agreed,
         "why_not": why_not,
+        "acts_for_name": voice.name if voice is not None and voice is not eyes.viewer else None,
     }
 
 
-def _why_not(row: Any, eyes: _Eyes, heard: Heard) -> str | None:
-    """Why this viewer may give no verdict; None when they may. The record under the row's lock has the last word."""
+def _voice(row: Any, eyes: _Eyes, heard: Heard) -> tuple[Person | None, str | None]:
+    """Whose verdict the viewer may give, their own first; else None, and why not.
+
+    The record under the row's lock has the last word.
+    """
     if row["state"] != "pending":
-        return f"It is {row['state']} already."
+        return None, f"It is {row['state']} already."
     if eyes.viewer is None:
-        return "A verdict needs a person; this key is a system's."
+        return None, "A verdict needs a person; this key is a system's."
     words = None
     for voice in eyes.voices:
         roles = {role for side in heard.sides for role in voice.roles_at(side.entity, side.region, side.location)}
@@ -292,13 +290,13 @@ def _why_not(row: Any, eyes: _Eyes, heard: Heard) -> str | None:
             check_may_approve(voice.id, roles, asked_roles=asked, barred=row["barred"])
         except OwnRequest as refusal:
             if voice is eyes.viewer:
-                return refusal.detail
+                return None, refusal.detail
         except NotAllowed as refusal:
             words = words or refusal.detail
         else:
             if sides_heard(voice, heard.sides, row["level"]):
-                return None
-    return words
+                return voice, None
+    return None, words
 
 
 async def _names(conn: AsyncConnection, rows: Collection[Any]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_kinds import KINDS
 from domain.people import Person
+from ledger import delegations
+from ledger.delegations import DelegationView
 from ledger.mails import MailRow
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
@@ -74,6 +76,8 @@ class Matter(NamedTuple):
     approval: ApprovalDetail | None
     offer: OfferView | None = None
     pickup: PickupView | None = None
+    delegation: DelegationView | None = None
+    asked_by: Person | None = None  # who would like to stand in for the addressee
 
 
 async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
@@ -96,6 +100,8 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
         await approval_detail(conn, to.person, row.approval_id) if row.approval_id and to.person else None,
         await offer_view(conn, row.context["offer_id"]) if "offer_id" in row.context else None,
         await pickup_view(conn, row.journey_id) if row.journey_id and to.person is None else None,
+        await delegations.view(conn, row.context["delegation_id"]) if "delegation_id" in row.context else None,
+        await person_by_id(conn, row.context["asked_by"]) if "asked_by" in row.context else None,
     )
 
 

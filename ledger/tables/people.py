@@ -83,7 +83,11 @@ delegation = Table(
     instant("starts_at"),
     instant("ends_at"),
     word("kind", default="manual"),
+    Column("made_by", ForeignKey("person.id")),
+    Column("ended_by", ForeignKey("person.id")),  # before its last day
     recorded_at(),
+    Index("ix_delegation_from_person", "from_person", "ends_at"),
+    Index("ix_delegation_to_person", "to_person", "ends_at"),
 )
 
 # A name for a set of filters of the queue, as its address has them.

@@ -67,9 +67,9 @@ CLOSED = [route for route in ROUTES if route.path not in OPEN]
 API = [route for route in CLOSED if route.is_api]
 PAGES = [route for route in CLOSED if not route.is_api]
 ANY = {
-    "case_id": "1", "approval_id": "1", "decision_id": "1", "view_id": "1", "bulk_id": "1", "delivery_id": "1",
-    "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1", "adjustment_id": "A-1",
-    "hold_id": "H-1", "location": LOCATION, "token": "T",
+    "case_id": "1", "approval_id": "1", "decision_id": "1", "view_id": "1", "delegation_id": "1", "bulk_id": "1",
+    "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
+    "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
 }  # fmt: skip
 
 
@@ -177,11 +177,15 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
     page = await sam.post("/console/bulk", data={"seen": f"{other}@{seen}", "option": "dismiss", "note": ""})
     assert page.status_code == 303, page.text
     (view,) = await rows(retailer, tables.saved_view)
+    days = {"to": "ana.ruiz@stores.example", "start": "2098-01-01", "until": "2098-02-01"}
+    assert (await sam.post("/console/delegations", data=days)).status_code == 303
+    (delegation,) = await rows(retailer, tables.delegation)
     return ANY | {
         "case_id": str(case_id),
         "approval_id": str(approval_id),
         "decision_id": str(decided.json()["decision_id"]),
         "view_id": str(view["id"]),
+        "delegation_id": str(delegation["id"]),
         "bulk_id": page.headers["location"].rsplit("/", 1)[1],
         "webhook_id": webhook,
         "delivery_id": str(ping.json()["delivery_id"]),
