@@ -7,7 +7,7 @@ from domain.errors import StateConflict
 
 MOST_CASES = 500
 CHUNK = 20  # cases decided between two looks whether somebody has stopped it
-BEGINS_AFTER = timedelta(seconds=20)
+BEGINS_AFTER = timedelta(seconds=20)  # at least; as long as one of its cases alone could be undone
 
 
 class BulkState(StrEnum):

@@ -1,5 +1,6 @@
 """Cases: how one changes state, how urgent it is, and what ways out it offers. Their kinds are in `case_kinds`."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ class CaseState(StrEnum):
 
 
 CASE_STATES = tuple(state.value for state in CaseState)
+DECISION_STATES = ("applying", "awaiting_approval", "applied", "refused", "undone")
 SEVERITIES = ("critical", "high", "medium", "low")
 OPEN_STATES = ("open", "claimed", "waiting", "deciding")
 
@@ -136,3 +138,11 @@ class CaseOption(BaseModel, frozen=True):
     # What the person must choose along with it: parameter → the words to choose from.
     choices: dict[str, tuple[str, ...]] = {}
     reversible: bool = False
+
+
+def mark(option: CaseOption) -> str:
+    """A mark of what a way out would do, carried by the page that shows it: by the same name it may mean something else
+    when it is chosen.
+    """
+    what = option.model_dump_json(include={"parameters", "consequence", "needs_approval"})
+    return f"{option.id}#{hashlib.sha256(what.encode()).hexdigest()[:16]}"

@@ -131,6 +131,13 @@ class AlreadyDecided(DomainError):
     family = "conflict"
 
 
+class UndoTooLate(DomainError):
+    """What was decided is being carried out, or has ended; the text says which."""
+
+    code = "undo_too_late"
+    family = "conflict"
+
+
 class SelfHealed(DomainError):
     """The cause went away before the decision was recorded."""
 

@@ -60,6 +60,7 @@ class Message(StrEnum):
     STOCK_FOUND = "StockFound"
     UNIT_DOUBTED = "UnitDoubted"
     DECISION_RECORDED = "DecisionRecorded"
+    DECISION_UNDONE = "DecisionUndone"
     VERDICT_RECORDED = "VerdictRecorded"
     VERIFIED = "Verified"
     CUSTOMER_ARRIVED = "CustomerArrived"

@@ -6,6 +6,7 @@ roles, never people.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -183,6 +184,12 @@ class CasePolicy(Part):
         "low": CaseClocks(unclaimed_s=8 * HOUR_S, unstarted_s=16 * HOUR_S, unresolved_s=40 * HOUR_S),
     }
     level_s: int = Field(HOUR_S, gt=0)  # from one step of the ladder to the next
+    # How long a decision at the console can be undone before anything comes of it: by severity, or by kind of case,
+    # which goes first. 0 applies it at once.
+    undo_s: dict[str, Annotated[int, Field(ge=0, le=HOUR_S)]] = {"critical": 0, "high": 120, "medium": 120, "low": 120}
+
+    def undo_window(self, kind: str, severity: str) -> timedelta:
+        return timedelta(seconds=self.undo_s.get(kind, self.undo_s.get(severity, 0)))
 
 
 Count = Annotated[int, Field(ge=1, le=20)] | Literal["any", "all"]  # how many must agree

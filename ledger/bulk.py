@@ -3,7 +3,7 @@
 A case that has changed since it was seen, or that refuses, is left to its owner with the reason; the others go on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from domain.ids import bulk_target
 from domain.messages import Message, Situation, Step
 from domain.people import Person
 from ledger import case, situations, steps
+from ledger.case import undoing
 from ledger.engine import Database
 from ledger.people import person_by_id
 from ledger.tables import bulk, bulk_item, case_file, person_note
@@ -24,9 +25,18 @@ PAUSE = timedelta(milliseconds=1)
 
 
 async def begin(
-    database: Database, person: Person, *, option_id: str, label: str, cases: Mapping[int, int], note: str
+    database: Database,
+    person: Person,
+    *,
+    option_id: str,
+    label: str,
+    cases: Mapping[int, int],
+    note: str,
+    shown: Mapping[int, str] | None = None,
 ) -> int:
     """Record a decision for the cases, given with the version in which each was seen; returns its number.
+
+    `shown` are the marks of what the way out was shown to do for each case (`domain.case.mark`).
 
     Nothing happens for a moment, so that it can still be called off. Raises `Malformed` for no case or too many,
     `NotFound` when one is not there for this person.
@@ -35,11 +45,14 @@ async def begin(
         raise Malformed(f"Choose between 1 and {MOST_CASES} cases; these are {len(cases)}.")
 
     async def work(tx: Transaction) -> int:
-        await _check_seen(tx, person, cases)
+        rows = await _check_seen(tx, person, cases)
         at = await tx.now(0)
-        row = await _insert(tx, person, option_id, label, note, at)
+        # It can be called off for as long as each of its decisions could be undone; once it begins, they apply at once.
+        begins_at = at + max(BEGINS_AFTER, await undoing.longest_window(tx.conn, rows, at))
+        row = await _insert(tx, person, option_id, label, note, at, begins_at)
         values = [
-            {"bulk_id": row["id"], "case_id": case_id, "case_version": version} for case_id, version in cases.items()
+            {"bulk_id": row["id"], "case_id": case_id, "case_version": version, "shown": (shown or {}).get(case_id)}
+            for case_id, version in cases.items()
         ]
         await tx.conn.execute(insert(bulk_item), values)
         tx.record("bulk.begun", bulk_target(row["id"]), at, after={"option": option_id, "cases": len(cases)})
@@ -49,21 +62,24 @@ async def begin(
     return await database.write(work, actor=person.id, via="console")
 
 
-async def _check_seen(tx: Transaction, person: Person, cases: Mapping[int, int]) -> None:
-    columns = (case_file.c.id, case_file.c.entity, case_file.c.region, case_file.c.location)
-    rows = await tx.conn.execute(select(*columns).where(case_file.c.id.in_(list(cases))))
-    seen = {row.id for row in rows if person.may_see(row.entity, row.region, row.location)}
+async def _check_seen(tx: Transaction, person: Person, cases: Mapping[int, int]) -> Sequence[RowMapping]:
+    found = await tx.conn.execute(select(case_file).where(case_file.c.id.in_(list(cases))))
+    rows = found.mappings().all()
+    seen = {row["id"] for row in rows if person.may_see(row["entity"], row["region"], row["location"])}
     missing = sorted(cases.keys() - seen)
     if missing:
         raise NotFound(f"There is no case {missing[0]} that you may see.")
+    return rows
 
 
-async def _insert(tx: Transaction, person: Person, option_id: str, label: str, note: str, at: datetime) -> RowMapping:
+async def _insert(
+    tx: Transaction, person: Person, option_id: str, label: str, note: str, at: datetime, begins_at: datetime
+) -> RowMapping:
     made = await tx.conn.execute(
         insert(bulk)
         .values(
             requested_by=person.id, option_id=option_id, label=label, state=BulkState.WAITING, at=at,
-            next_at=at + BEGINS_AFTER,
+            next_at=begins_at,
         )
         .returning(*bulk.c)
     )  # fmt: skip
@@ -159,7 +175,7 @@ async def _take(database: Database, row: RowMapping, item: RowMapping, decider: 
             return
         answer = await case.decide_in(
             tx, item["case_id"], person, option_id=row["option_id"], parameters={}, note=note,
-            version=item["case_version"],
+            version=item["case_version"], shown=item["shown"],
         )  # fmt: skip
         await tx.conn.execute(_of(item).values(state="decided", decision_id=answer.decision_id))
 

@@ -40,6 +40,8 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
     if row is None:
         raise NotFound(f"There is no journey {journey_id}.")
     asks = row["asks"]
+    # A decision that can still be undone is none yet for the workflow.
+    decided = {} if asks.get("applies_at") else asks
     attention = [name for name in ("found", "doubted") if row[name]]
     # A doubted unit is attended to once: from then on its verification has a due instant.
     if "verify" in row["dues"] and "doubted" in attention:
@@ -53,8 +55,8 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
         clock_offset_s=row["clock_offset_s"],
         operations=tuple(row["operations"]),
         case_id=asks.get("case_id"),
-        decision_id=asks.get("decision_id"),
-        decision_needs_approval=bool(asks.get("needs_approval")),
+        decision_id=decided.get("decision_id"),
+        decision_needs_approval=bool(decided.get("needs_approval")),
         approval_id=asks.get("approval_id"),
         verdict=asks.get("verdict"),
         offer_id=asks.get("offer_id"),
@@ -64,11 +66,12 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
 
 
 def of_case_row(row: RowMapping, seq: int) -> Situation:
-    """The situation of a case: it waits for the ladder, or for the end of a pause."""
+    """The situation of a case: it waits for the ladder, for the end of a pause, or until a decision is applied."""
     dues = {}
     if row["closed_at"] is None:
         dues["level"] = row["next_level_at"].isoformat() if row["next_level_at"] else None
         dues["waiting"] = row["waiting_until"].isoformat() if row["waiting_until"] else None
+        dues["decision"] = row["applies_at"].isoformat() if row["applies_at"] else None
     return Situation(
         subject=str(row["id"]),
         state=row["state"],

@@ -48,6 +48,15 @@ RULES: dict[str, str] = {
         FROM approval a JOIN approval_verdict v ON v.approval_id = a.id
         WHERE v.verdict = 'approve' AND (v.person_id = ANY (a.barred) OR v.on_behalf_of = ANY (a.barred))
     """,
+    "what can be undone was decided and not carried out": """
+        SELECT 'case ' || c.id, 'it is ' || c.state || ', and a decision on it is said to apply at ' || c.applies_at
+        FROM case_file c WHERE c.applies_at IS NOT NULL AND (c.state <> 'deciding' OR NOT EXISTS (
+            SELECT 1 FROM case_decision d WHERE d.case_id = c.id AND d.episode = c.episode AND d.state = 'applying'))
+        UNION ALL
+        SELECT j.id, 'it keeps back a decision on a case that keeps none back'
+        FROM journey j JOIN case_file c ON c.id = (j.asks ->> 'case_id')::bigint
+        WHERE j.asks ? 'applies_at' AND c.applies_at IS NULL
+    """,
     "every journey has a workflow that was told of it": """
         SELECT j.id, 'nothing was ever put into the outbox for it'
         FROM journey j LEFT JOIN outbox_counter c ON c.target = j.id WHERE c.target IS NULL

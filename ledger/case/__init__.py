@@ -16,6 +16,7 @@ from ledger.case.life import (
     resolve,
     tell_case,
 )
+from ledger.case.undoing import hasten, undo
 
 __all__ = [
     "CaseRef",
@@ -27,6 +28,7 @@ __all__ = [
     "decide_in",
     "decision",
     "give_back",
+    "hasten",
     "heal",
     "heal_kind",
     "keep_note",
@@ -36,5 +38,6 @@ __all__ = [
     "release",
     "resolve",
     "tell_case",
+    "undo",
     "wait",
 ]

@@ -1,5 +1,6 @@
 """Deciding a case: what was chosen is recorded under the case row's lock, and carried out by whoever waits for it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import RowMapping, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import CaseOption
+from domain.case import CaseOption, mark
 from domain.errors import (
     AlreadyClaimed,
     AlreadyDecided,
@@ -15,14 +16,16 @@ from domain.errors import (
     NothingOffered,
     OptionNotAllowed,
     SelfHealed,
+    StaleVersion,
     UnknownOption,
 )
 from domain.messages import Message
 from domain.people import Person
-from ledger.case import direct, offers
+from ledger.case import direct, offers, undoing
 from ledger.case.acts import check_version, claimed_by, keep_note, open_for
 from ledger.case.life import add_event, change, tell_case
 from ledger.engine import Database
+from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.tables import case_decision, case_file, journey, waiting_demand
 from ledger.transaction import Transaction
 
@@ -33,6 +36,7 @@ class DecisionAnswer(NamedTuple):
     decision_id: int
     state: str
     reason: str | None
+    repeated: bool = False  # the same decision was sent before, under the same key
 
 
 async def decide(
@@ -46,19 +50,33 @@ async def decide(
     version: int | None = None,
     via: str,
     on_behalf: str | None = None,
+    key: tuple[str, str] | None = None,
 ) -> DecisionAnswer:
     """Record a decision. The first of decision and self-heal wins; the other is refused by name.
 
-    A journey applies it, or asks for approval first; a case that no journey waits for is applied at once.
+    A journey applies it, or asks for approval first; a case that no journey waits for is applied at once. What was
+    chosen at the console waits for the end of the time to undo it (`ledger.case.undoing`).
+    With `key` (the source and its idempotency key) the same decision sent again gets the first answer.
     Raises `UnknownOption`, `OptionNotAllowed`, `Malformed`, `AlreadyClaimed`, `AlreadyDecided`, `SelfHealed`,
-    `StaleVersion`, `NotAllowed`, `NotFound`.
+    `StaleVersion`, `NotAllowed`, `NotFound`, `IdempotencyMismatch`.
     """
 
+    said = {"case": case_id, "by": person.id, "option": option_id, "parameters": parameters, "note": note}
+    digest = body_hash(json.dumps(said | {"version": version}, sort_keys=True, default=str))
+
     async def work(tx: Transaction) -> DecisionAnswer:
-        return await decide_in(
+        if key is not None:
+            before = await claim_keys(tx, key[0], [f"key:{key[1]}"], digest)
+            if before is not None:
+                return DecisionAnswer(**before.body, repeated=True)
+        made = await decide_in(
             tx, case_id, person, option_id=option_id, parameters=parameters, note=note, version=version,
             on_behalf=on_behalf,
         )  # fmt: skip
+        if key is not None:
+            first = {"decision_id": made.decision_id, "state": made.state, "reason": made.reason}
+            await keep_answer(tx, key[0], [f"key:{key[1]}"], Answer(202, first))
+        return made
 
     return await database.write(work, actor=person.id, via=via)
 
@@ -73,35 +91,46 @@ async def decide_in(
     note: str = "",
     version: int | None = None,
     on_behalf: str | None = None,
+    shown: str | None = None,
 ) -> DecisionAnswer:
-    """The same within a transaction that records something else beside it."""
+    """The same within a transaction that records something else beside it.
+
+    `shown` is the mark of the way out as the person saw it; one that would do something else by now is `StaleVersion`.
+    """
     found = await tx.conn.execute(select(case_file.c.journey_id).where(case_file.c.id == case_id))
     journey_id = found.scalar()
     journey_row = await tx.lock_journey(journey_id) if journey_id else None
     row = await _to_decide(tx, case_id, person, version)
     options = await offers.options_now(tx.conn, row)
     option = chosen(options, offers.as_stored(row), option_id, parameters)
+    if shown is not None and mark(option) != shown:
+        raise StaleVersion(
+            f"“{option.label}” would do something else by now than when it was chosen; look at it again."
+        )
     await offers.write_down(tx.conn, row, options)
     at = await tx.now(row["clock_offset_s"])
     asked_by_journey = journey_row is not None and journey_row["asks"].get("case_id") == case_id
     if asked_by_journey:
         await _stop_waiting(tx, row["journey_id"])
-    decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at)
+    window = await undoing.window(tx, row, journey_row, option, at)
+    applies_at = at + window if window else None
+    decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at, applies_at)
     if (row["kind"], option.id) in direct.CARRIED_OUT_LATER:
         return DecisionAnswer(decision_id, "applying", None)
     if not asked_by_journey:
+        if applies_at is not None:
+            return DecisionAnswer(decision_id, "applying", None)
         await direct.apply(tx, row, journey_row, option, decision_id, person, at)
         return DecisionAnswer(decision_id, "applied", None)
     assert journey_row is not None
+    asks = journey_row["asks"] | {"decision_id": decision_id, "needs_approval": option.needs_approval}
+    if applies_at is not None:
+        asks |= {"applies_at": applies_at.isoformat()}
+    else:
+        tx.tell(row["journey_id"], Message.DECISION_RECORDED)
     await tx.conn.execute(
-        update(journey)
-        .where(journey.c.id == row["journey_id"])
-        .values(
-            asks=journey_row["asks"] | {"decision_id": decision_id, "needs_approval": option.needs_approval},
-            version=journey_row["version"] + 1,
-        )
+        update(journey).where(journey.c.id == row["journey_id"]).values(asks=asks, version=journey_row["version"] + 1)
     )
-    tx.tell(row["journey_id"], Message.DECISION_RECORDED)
     return DecisionAnswer(decision_id, "applying", None)
 
 
@@ -166,6 +195,7 @@ async def _record(
     person: Person,
     on_behalf: str | None,
     at: datetime,
+    applies_at: datetime | None,
 ) -> int:
     note_id = await keep_note(tx, f"case:{row['id']}", person.id, note)
     made = await tx.conn.execute(
@@ -190,6 +220,7 @@ async def _record(
         tx,
         row,
         state="deciding",
+        applies_at=applies_at,
         claimed_by=person.id,
         claimed_at=row["claimed_at"] or at,
         unclaimed_due_at=None,

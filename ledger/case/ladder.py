@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendars import add_open_time
 from domain.case_kinds import KINDS
+from domain.errors import DomainError, StepMismatch
 from domain.ids import case_target
 from domain.messages import Situation, Step
 from domain.people import Person
 from domain.policy import Policy
 from ledger import mails, people, reference
+from ledger.case import undoing
 from ledger.case.life import add_event, change
 from ledger.engine import Database
 from ledger.steps import take_row_step
@@ -28,6 +30,9 @@ async def on_due(database: Database, step: Step) -> Situation:
     case_id = int(step.subject)
     async with database.read() as conn:
         episode = await _episode(conn, case_id)
+
+    if step.due == "decision":
+        return await _end_of_window(database, case_id, episode, step)
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         if row["closed_at"] is not None or step.due is None:
@@ -47,6 +52,28 @@ async def on_due(database: Database, step: Step) -> Situation:
         lambda tx: tx.lock_case(case_id),
         work,
     )
+
+
+async def _end_of_window(database: Database, case_id: int, episode: int, step: Step) -> Situation:
+    """What was decided is carried out, unless it was undone; where it is not possible any more the case goes back."""
+
+    async def attempt(because: str | None) -> Situation:
+        held: dict[str, RowMapping | None] = {}
+
+        async def lock(tx: Transaction) -> RowMapping:
+            held["journey"], row = await undoing.lock(tx, case_id)
+            return row
+
+        target = case_target(case_id, episode)
+        work = undoing.take(step, because, held)
+        return await take_row_step(database, f"case:{case_id}", target, "on_due", step, lock, work)
+
+    try:
+        return await attempt(None)
+    except StepMismatch:
+        raise
+    except DomainError as refused:
+        return await attempt(refused.detail)
 
 
 async def _episode(conn: AsyncConnection, case_id: int) -> int:

@@ -224,6 +224,7 @@ async def _close(
         resolved_by=by,
         next_level_at=None,
         waiting_until=None,
+        applies_at=None,
     )
     await add_event(tx, changed, "resolved" if state == "resolved" else "healed", text, at, actor=by)
     tx.record(
@@ -273,15 +274,21 @@ async def resolve(tx: Transaction, case_id: int, resolution: str, text: str, at:
 
 
 async def give_back(
-    tx: Transaction, case_id: int, because: str, at: datetime, *, options: Sequence[CaseOption] | None = None
+    tx: Transaction,
+    case_id: int,
+    because: str,
+    at: datetime,
+    *,
+    options: Sequence[CaseOption] | None = None,
+    event: str = "given_back",
 ) -> None:
-    """Give a case back to its owner, with its other options, after a decision was refused or not approved."""
+    """Give a case back to its owner, with its other options, after a decision was refused, not approved or undone."""
     row = await read_locked(tx, case_id)
-    values: dict[str, Any] = {"state": "claimed" if row["claimed_by"] else "open"}
+    values: dict[str, Any] = {"state": "claimed" if row["claimed_by"] else "open", "applies_at": None}
     if options is not None:
         values["options"] = [option.model_dump(mode="json") for option in options]
     changed = await change(tx, row, **values)
-    await add_event(tx, changed, "given_back", because, at)
+    await add_event(tx, changed, event, because, at)
     tell_case(tx, changed, Message.CASE_CHANGED)
 
 

@@ -1,18 +1,22 @@
 """Reads of decisions for several cases: what each way out would do for a selection, and how far one has come."""
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.bulk import MOST_CASES
-from domain.case import CaseOption
+from domain.bulk import BEGINS_AFTER, MOST_CASES
+from domain.case import CaseOption, mark
 from domain.errors import Malformed, NotFound
 from domain.people import Person
+from ledger.case.offers import options_now
+from ledger.case.undoing import longest_window
 from ledger.reads.access import visible
 from ledger.tables import bulk, bulk_item, case_file, person
 
@@ -40,7 +44,14 @@ class WayForSeveral:
     fits: list[Chosen] = field(default_factory=list)
     fits_not: list[tuple[Chosen, str]] = field(default_factory=list)
     need_approval: int = 0
+    marks: dict[int, str] = field(default_factory=dict)  # of what it would do, by case
     money: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def shown(self) -> str:
+        """One mark of all that it would do, carried by the page."""
+        what = json.dumps(sorted(self.marks.items()))
+        return f"{self.option_id}#{hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
 class Preview(NamedTuple):
@@ -49,10 +60,11 @@ class Preview(NamedTuple):
     cases: list[Chosen]
     ways: list[WayForSeveral]
     unfit: list[tuple[Chosen, str]]
+    begins_after_s: int  # how long it could be called off
 
 
 async def preview(conn: AsyncConnection, viewer: Person, ids: Sequence[int]) -> Preview:
-    """What could be decided for these cases at once, by the ways out as they were offered last.
+    """What could be decided for these cases at once, by the ways out that each has now.
 
     Raises `Malformed` for none or too many. A case that the viewer does not see is left out, as if it were not there.
     """
@@ -68,15 +80,17 @@ async def preview(conn: AsyncConnection, viewer: Person, ids: Sequence[int]) -> 
     cases: list[Chosen] = []
     unfit: list[tuple[Chosen, str]] = []
     open_ones: list[tuple[Chosen, list[CaseOption]]] = []
-    for row in (await conn.execute(query)).mappings():
+    rows = (await conn.execute(query)).mappings().all()
+    begins_after = max(BEGINS_AFTER, await longest_window(conn, rows, datetime.now(UTC)))
+    for row in rows:
         one = Chosen(*(row[name] for name in Chosen._fields))
         cases.append(one)
         why_not = _why_not(row, viewer)
         if why_not:
             unfit.append((one, why_not))
         else:
-            open_ones.append((one, [CaseOption.model_validate(option) for option in row["options"]]))
-    return Preview(cases, _ways(open_ones), unfit)
+            open_ones.append((one, await options_now(conn, row)))
+    return Preview(cases, _ways(open_ones), unfit, int(begins_after.total_seconds()))
 
 
 def _why_not(row: Any, viewer: Person) -> str | None:
@@ -105,6 +119,7 @@ def _ways(open_ones: Sequence[tuple[Chosen, list[CaseOption]]]) -> list[WayForSe
                 way.fits_not.append((one, why_not or "It does not offer this."))
                 continue
             way.fits.append(one)
+            way.marks[one.id] = mark(offered)
             way.need_approval += offered.needs_approval
             for effect in offered.consequence.money:
                 way.money[effect.label, effect.currency] += effect.amount_minor

@@ -39,7 +39,7 @@ class DecisionRow(BaseModel):
     decided_by_name: str
     via: str
     note: str | None
-    state: Literal["applying", "awaiting_approval", "applied", "refused"]
+    state: Literal["applying", "awaiting_approval", "applied", "refused", "undone"]
     reason: str | None
     approval_id: int | None
     at: datetime

@@ -90,6 +90,7 @@ class CaseDetail(CaseSummary):
     resolved_by: str | None
     root_cause: str | None
     next_level_at: datetime | None
+    applies_at: datetime | None
     may_decide: bool
     events: list[CaseEventRow]
     decisions: list[DecisionRow]
@@ -185,6 +186,7 @@ async def case_detail(
         resolved_by=row["resolved_by"],
         root_cause=row["root_cause"],
         next_level_at=row["next_level_at"],
+        applies_at=row["applies_at"],
         may_decide=may_decide,
         events=await events_of(conn, case_id),
         decisions=await decisions_of(conn, case_id),

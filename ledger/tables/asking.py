@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.approval import APPROVAL_STATES
 from domain.bulk import BULK_STATES, ITEM_STATES
-from domain.case import CASE_STATES, SEVERITIES
+from domain.case import CASE_STATES, DECISION_STATES, SEVERITIES
 from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
 
 IS_OPEN = text("closed_at IS NULL")
@@ -59,6 +59,7 @@ case_file = Table(
     instant("unstarted_due_at", nullable=True),
     instant("unresolved_due_at", nullable=True),
     instant("next_due_at", nullable=True),  # the earliest clock still running; the queue sorts by it
+    instant("applies_at", nullable=True),  # until then what was decided can be undone, and nothing has come of it
     instant("next_level_at", nullable=True),  # when the ladder climbs next, reckoned from the previous due instant
     instant("closed_at", nullable=True),
     word("resolution", nullable=True),
@@ -137,12 +138,12 @@ case_decision = Table(
     word("via"),
     Column("note_id", BigInteger),
     Column("case_version", Integer, nullable=False),
-    word("state", default="applying"),  # applying | awaiting_approval | applied | refused
+    word("state", default="applying"),
     word("reason", nullable=True),
     Column("approval_id", BigInteger),
     instant("at"),
     recorded_at(),
-    one_of("state", ("applying", "awaiting_approval", "applied", "refused")),
+    one_of("state", DECISION_STATES),
     Index("ix_case_decision_case", "case_id", "id"),
     Index("ix_case_decision_applying", "id", postgresql_where=text("state = 'applying'")),
 )
@@ -262,6 +263,7 @@ bulk_item = Table(
     Column("bulk_id", ForeignKey("bulk.id"), primary_key=True),
     Column("case_id", ForeignKey("case_file.id"), primary_key=True),
     Column("case_version", Integer, nullable=False),  # as it was seen; a case that has changed since is left alone
+    word("shown", nullable=True),  # a mark of what the way out would do as it was seen; otherwise it is left alone
     word("state", default="pending"),
     word("reason", nullable=True),
     Column("decision_id", BigInteger),

@@ -17,6 +17,12 @@ COLLECTED, CANCELLED = "bopis:web:W-1", "bopis:web:W-2"
 
 # rule → what breaks it, and where that is found
 BREAKS: dict[str, tuple[str, str]] = {
+    "what can be undone was decided and not carried out": (
+        ("INSERT INTO case_file (id, kind, subject, dedupe_key, severity, location, region, entity, owner_role,"
+        " currency, value_at_risk_minor, facts, opened_at, applies_at) VALUES (7, 'pick_short', 's', 'k', 'high', 'S1',"
+        " 'R1', 'DE01', 'regional_ops', 'EUR', 0, '{}', now(), now())"),
+        "case 7",
+    ),
     "movements explain every bucket": (
         "UPDATE stock SET damaged = damaged + 1 WHERE location = 'S2'", "S2 TEA-1 damaged"
     ),

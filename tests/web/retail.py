@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from domain.case import CaseOption
+from domain.case import SEVERITIES, CaseOption
 from ledger import reference, tables
 from ledger.approval import Request, open_approval
 from ledger.case import Opening, open_case
@@ -76,6 +76,9 @@ async def master_data(tx: Transaction) -> None:
     for person_id, (name, role, region) in PEOPLE.items():
         await add(tables.person, {"id": person_id, "name": name, "email": f"{person_id}@stores.example"})
         await add(tables.person_role, {"person_id": person_id, "role": role, "region": region})
+    # What is decided is applied at once here; tests of the time to undo it say how long it is.
+    body = {"cases": {"undo_s": dict.fromkeys(SEVERITIES, 0)}}
+    await add(tables.policy_document, {"version": "at-once", "effective_from": NOW - timedelta(days=900), "body": body})
     for name, key in KEYS.items():
         row = {**key, "scopes": list(key["scopes"])}
         await add(tables.api_key, {"id": name, "key_hash": key_hash(key_text(name)), "created_at": NOW, **row})

@@ -41,6 +41,23 @@ class TestDeciding:
         assert Counter(answer.status_code for answer in answers) == {202: 1, 409: 7}
         assert len(await rows(retailer, tables.case_decision)) == 1
 
+    async def test_the_same_decision_under_its_key_gets_the_first_answer(self, as_key: As, retailer: Database) -> None:
+        case_id = await a_case(retailer, "S1|APPLE")
+        path, key = f"/api/v1/cases/{case_id}/decisions", {"Idempotency-Key": "7f1c"}
+        sam = as_key("sam")
+        answers = await asyncio.gather(*(sam.post(path, json=DISMISS, headers=key) for _ in range(4)))
+        assert Counter(answer.status_code for answer in answers) == {202: 1, 200: 3}
+        assert len({answer.text for answer in answers}) == 1
+        assert len({answer.headers["location"] for answer in answers}) == 1
+        assert len(await rows(retailer, tables.case_decision)) == 1
+        other = await sam.post(path, json=DISMISS | {"note": "Something else."}, headers=key)
+        problem(other, 422, "idempotency_mismatch")
+        another_case = await a_case(retailer, "S1|BREAD")
+        problem(await sam.post(f"/api/v1/cases/{another_case}/decisions", json=DISMISS, headers=key), 422,
+                "idempotency_mismatch")  # fmt: skip
+        problem(await sam.post(path, json=DISMISS, headers={"Idempotency-Key": "another"}), 409, "already_decided")
+        assert (await as_key("sol").post(path, json=DISMISS, headers=key)).status_code == 404
+
     async def test_in_somebody_elses_name_with_a_key_that_may(self, as_key: As, retailer: Database) -> None:
         case_id = await a_case(retailer, "S1|APPLE")
         response = await as_key("web").post(

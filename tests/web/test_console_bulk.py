@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 import ledger.engine
 from domain.messages import Step
@@ -15,6 +16,7 @@ from tests.web.retail import a_case, rows
 __all__ = ["accounts", "browse", "sign_in"]
 PREVIEW = "/console/bulk/preview"
 BULK = "/console/bulk"
+SHOWN = re.compile(r'name="shown" value="([^"]+)"')
 SEEN = re.compile(r'name="seen" value="(\d+@\d+)"')
 
 
@@ -26,7 +28,19 @@ async def chosen(browser: httpx2.AsyncClient, cases: list[int], option: str = "c
     """Preview, then decide as the form was rendered with one way out ticked."""
     page = await browser.post(PREVIEW, data={"case": [str(case) for case in cases]})
     assert page.status_code == 200, page.text
-    return await browser.post(BULK, data={"seen": SEEN.findall(page.text), "option": option, "note": ""})
+    return await browser.post(BULK, data=form_of(page.text, option))
+
+
+def form_of(page: str, option: str) -> dict[str, object]:
+    """The form as it was rendered, with one way out ticked."""
+    return {"seen": SEEN.findall(page), "shown": SHOWN.findall(page), "option": option, "note": ""}
+
+
+async def fewer_are_missing(retailer: ledger.engine.Database, journey_id: str) -> None:
+    """One unit was taken off the order meanwhile: every refund is another."""
+    async with retailer.engine.begin() as conn:
+        lines = tables.journey_line
+        await conn.execute(update(lines).where(lines.c.journey_id == journey_id).values(cancelled=1))
 
 
 class TestPreview:
@@ -100,6 +114,33 @@ class TestDeciding:
         assert answer.status_code == 422
         assert "nothing is chosen for you" in answer.text
         assert await rows(retailer, tables.bulk) == []
+
+    async def test_what_a_way_out_would_do_by_now_is_looked_at_again(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        cases = await broken(web, retailer)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.post(PREVIEW, data={"case": [str(case) for case in cases]})).text
+        await fewer_are_missing(retailer, "bopis:web:W-0")
+        refused = await sam.post(BULK, data=form_of(page, "cancel_refund"))
+        assert refused.status_code == 409
+        assert "is not what it was when you opened this page" in refused.text
+        assert await rows(retailer, tables.bulk) == []
+        assert (await sam.post(BULK, data=form_of(refused.text, "cancel_refund"))).status_code == 303
+
+    async def test_a_case_whose_way_out_has_changed_since_the_confirmation_is_left_alone(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        cases = await broken(web, retailer)
+        assert (await chosen(await sign_in("sam.ortega"), cases)).status_code == 303
+        await fewer_are_missing(retailer, "bopis:web:W-1")
+        [row] = await rows(retailer, tables.bulk)
+        assert (await bulk.on_due(retailer, Step(subject=str(row["id"]), occurrence="1", at=datetime.now(UTC)))).ended
+        items = {row["case_id"]: (row["state"], row["reason"]) for row in await rows(retailer, tables.bulk_item)}
+        assert items[cases[0]] == ("decided", None)
+        state, reason = items[cases[1]]
+        assert state == "refused"
+        assert "would do something else by now than when it was chosen" in str(reason)
 
     async def test_called_off_it_says_so(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database

@@ -45,7 +45,7 @@ class TestAfterADecision:
             assert path.startswith(f"/console/cases/{following}?{VIEW}&after=")
             before = path.rsplit("=", 1)[1]
             shown = (await sam.get(path)).text
-            assert re.search(rf'id="decided">\s*<p><a href="/console/cases/{before}">', shown)
+            assert re.search(rf'id="decided">\s*<p><a href="/console/cases/{before}\?', shown)
             assert "Nothing to do</b> <span" in shown
         path = where(await sam.post(f"/console/cases/{third}/decide?{VIEW}", data={"option": "dismiss"}))
         assert path == f"/console/queue?{VIEW}&after={third}&end=yes"

@@ -174,7 +174,10 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
     assert (ping.status_code, decided.status_code) == (202, 202), decided.text
     await sam.post("/console/views", data={"name": "Mine", "query": "tab=mine", "shared": "on"})
     (seen,) = [row["version"] for row in await rows(retailer, tables.case_file) if row["id"] == other]
-    page = await sam.post("/console/bulk", data={"seen": f"{other}@{seen}", "option": "dismiss", "note": ""})
+    preview = (await sam.post("/console/bulk/preview", data={"case": str(other)})).text
+    (shown,) = re.findall(r'name="shown" value="(dismiss#[^"]+)"', preview)
+    form = {"seen": f"{other}@{seen}", "shown": shown, "option": "dismiss", "note": ""}
+    page = await sam.post("/console/bulk", data=form)
     assert page.status_code == 303, page.text
     (view,) = await rows(retailer, tables.saved_view)
     days = {"to": "ana.ruiz@stores.example", "start": "2098-01-01", "until": "2098-02-01"}

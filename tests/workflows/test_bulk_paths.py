@@ -21,12 +21,19 @@ async def _asked(hub: Hub, count: int) -> tuple[list[str], dict[int, int]]:
     return orders, {number: await hub.shop.value(version, id=number) for number in cases}
 
 
+async def begin_now(hub: Hub, number: int) -> None:
+    """The time in which it can be called off is over."""
+    await hub.shop.change("UPDATE bulk SET next_at = now() WHERE id = :id", id=number)
+    await hub.shop.tell(f"bulk:{number}")
+
+
 async def test_it_begins_by_itself_and_every_order_is_cancelled(hub: Hub) -> None:
     async with hub.worker():
         orders, cases = await _asked(hub, 3)
         number = await bulk.begin(
             hub.shop.database, ANA, option_id="cancel_refund", label="Cancel", cases=cases, note="Recalled"
         )
+        await begin_now(hub, number)
         for order in orders:
             await hub.until(order, "cancelled")
         await hub.ended(f"bulk:{number}", *orders, *(f"case:{case}:1" for case in cases))
@@ -51,8 +58,7 @@ async def test_a_workflow_that_was_lost_is_begun_again_from_the_record(hub: Hub)
     number = await bulk.begin(hub.shop.database, ANA, option_id="cancel_refund", label="Cancel", cases=cases, note="")
     await hub.carry()
     await hub.client.get_workflow_handle(f"bulk:{number}").terminate()
-    await hub.shop.change("UPDATE bulk SET next_at = now() WHERE id = :id", id=number)
-    await hub.shop.tell(f"bulk:{number}")
+    await begin_now(hub, number)
     async with hub.worker():
         await hub.until(orders[0], "cancelled")
         await hub.ended(f"bulk:{number}")

@@ -12,12 +12,12 @@ from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
 from ledger.reads.cases import CaseDetail, CaseSummary, case_detail, decision_row, list_cases
 from ledger.reads.paging import Page
-from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit, Number
+from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit, Number
 from web.keys import OnBehalfOf, Reader, database_of, decider_of, require, view_of
 
 router = APIRouter(tags=["cases"])
 Word = Annotated[str | None, Query(max_length=200)]
-State = Literal["applying", "applied", "refused"]
+State = Literal["applying", "applied", "refused", "undone"]
 
 
 class DecisionIn(BaseModel):
@@ -98,7 +98,7 @@ async def get_case(request: Request, caller: Reader, case_id: Number) -> CaseDet
     "/cases/{case_id}/decisions",
     status_code=202,
     summary="Decide a case",
-    responses={**MISSING, **WRITES},
+    responses={200: {"model": DecisionOut, "description": "Decided before; the first answer."}, **MISSING, **WRITES},
 )
 async def post_decision(
     request: Request,
@@ -106,6 +106,7 @@ async def post_decision(
     caller: Annotated[Caller, Depends(require("decide"))],
     case_id: Number,
     decision: DecisionIn,
+    idempotency_key: IdempotencyKey = None,
     on_behalf_of: OnBehalfOf = None,
 ) -> DecisionOut:
     """Record the decision of the person behind the key. The journey applies it; ask `GET /decisions/{id}` for what
@@ -122,11 +123,13 @@ async def post_decision(
         version=decision.version,
         via="api",
         on_behalf=on_behalf,
+        key=(caller.source, idempotency_key) if idempotency_key else None,
     )
-    async with database.read() as conn:
-        found = _shown(*await decision_row(conn, person, made.decision_id))
-    response.headers["Location"] = f"/api/v1/decisions/{found.decision_id}"
-    return found
+    response.headers["Location"] = f"/api/v1/decisions/{made.decision_id}"
+    if made.repeated:
+        response.status_code = 200
+    said = made._asdict() | {"case_id": case_id, "option": decision.option, "decided_by": person.id}
+    return DecisionOut.model_validate(said | {"awaiting_approval": False, "approval_id": None})
 
 
 @router.get("/decisions/{decision_id}", summary="What became of a decision", responses=MISSING)

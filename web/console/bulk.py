@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from domain.bulk import BEGINS_AFTER
-from domain.errors import DomainError, Malformed
+from domain.errors import DomainError, Malformed, StaleVersion
 from domain.people import Person
 from ledger import bulk
 from ledger.reads.bulk import bulk_view, preview
@@ -34,7 +33,6 @@ async def _preview(
             "refusal": refused,
             "draft": draft,
             "first": SHOWN_FIRST,
-            "begins_after_s": int(BEGINS_AFTER.total_seconds()),
         }
     return page(request, "bulk_preview.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200)
 
@@ -52,8 +50,11 @@ async def decide(
     seen: Annotated[list[str], Form()] = [],  # noqa: B006
     option: Annotated[str, Form(max_length=200)] = "",
     note: Annotated[str, Form(max_length=MAX_FORM)] = "",
+    shown: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
-    """Record the decision for every case that it fits. `seen` are the cases with the version that the page showed."""
+    """Record the decision for every case that it fits. `seen` are the cases with the version that the page showed,
+    `shown` the marks of what each way out would do for them; one that would do something else by now is not taken.
+    """
     versions = dict(_seen(text) for text in seen)
     try:
         words = written(note)
@@ -62,9 +63,11 @@ async def decide(
         way = next((one for one in found.ways if one.option_id == option), None)
         if way is None:
             raise Malformed("Choose one of the ways out; nothing is chosen for you.")
+        if way.shown not in shown:
+            raise StaleVersion(f"“{way.label}” is not what it was when you opened this page; look at it again.")
         number = await bulk.begin(
             database_of(request), person, option_id=option, label=way.label, note=words,
-            cases={one.id: versions[one.id] for one in way.fits},
+            cases={one.id: versions[one.id] for one in way.fits}, shown=way.marks,
         )  # fmt: skip
     except DomainError as refused:
         if not versions:

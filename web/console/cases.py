@@ -3,7 +3,6 @@
 What the page says about a decision is read from the record, never from the click.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import CaseOption
+from domain.case import CaseOption, mark
 from domain.case_facts import facts_of
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
 from domain.ids import parse_journey_id
@@ -74,9 +73,10 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         )
         if case.closed_at is None
         else [],
-        "seen": seen,
+        "seen": mark,
         "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
+        "decision_mark": decision_mark(case),
         "draft": {},
         "refusal": None,
     }
@@ -93,10 +93,10 @@ async def _asked(conn: AsyncConnection, person: Person, case: CaseDetail) -> App
         return None
 
 
-def seen(option: CaseOption) -> str:
-    """A mark of what a way out would do, carried by the form: with the same name it may mean something else by now."""
-    what = option.model_dump_json(include={"parameters", "consequence", "needs_approval"})
-    return f"{option.id}#{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+def decision_mark(case: CaseDetail) -> str:
+    """What has become of the latest decision, for the page that watches it: until when it can be undone counts too."""
+    latest = case.decisions[-1].state if case.decisions else ""
+    return f"{latest}-undo" if case.applies_at is not None else latest
 
 
 async def show_case(
@@ -158,7 +158,7 @@ async def watch(request: Request, person: SignedIn, case_id: int, decision: int,
     async with database_of(request).read() as conn:
         case = await case_detail(conn, person, case_id)
     latest = case.decisions[-1] if case.decisions else None
-    if latest is not None and latest.id == decision and latest.state == state:
+    if latest is not None and latest.id == decision and decision_mark(case) == state:
         return Response(status_code=204)
     return Response(status_code=204, headers={"HX-Refresh": "true"})
 
@@ -264,7 +264,7 @@ async def decide(
         async with database.read() as conn:
             case = await case_detail(conn, person, case_id)
         chosen = chosen_option(case, option)
-        if shown and seen(chosen) not in shown:
+        if shown and mark(chosen) not in shown:
             raise StaleVersion(f"“{chosen.label}” is not what it was when you opened this page; look at it again.")
         check_confirmed(chosen, confirmed)
         parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True), **chosen_words(chosen, choice)}

@@ -1,5 +1,6 @@
 """What somebody has decided just before the page that they look at, as it is recorded now."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from fastapi import Request
@@ -18,6 +19,7 @@ class Decided(NamedTuple):
     case_id: int
     title: str
     zone: str
+    applies_at: datetime | None  # until then it can be undone
     decision: DecisionRow
 
 
@@ -35,4 +37,4 @@ async def decided_before(conn: AsyncConnection, person: Person, request: Request
         return None
     places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
-    return Decided(case.id, case.title, zone, latest)
+    return Decided(case.id, case.title, zone, case.applies_at, latest)

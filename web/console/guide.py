@@ -19,6 +19,7 @@ KEYS = (
         "decide, or go to what the way out still asks for; then the next case of the view opens",
         "case, in the ways out",
     ),
+    (("u",), "undo the decision that was just made, while it says when it applies", "queue, case"),
     (("n",), "the next case of the view", "case"),
     (("e",), "to the ways out; in the queue: decide the selected cases together", "queue, case"),
     (("w",), "let it wait: for what, until when", "case"),
@@ -28,6 +29,8 @@ KEYS = (
     (("?",), "this page", "everywhere"),
 )
 WORDS = (
+    ("Decided", "Your decision is recorded and applies at the time that is shown; until then you can undo it."),
+    ("Undone", "It was taken back in time; nothing has happened."),
     ("Applying", "Your decision is recorded; the order has not carried it out yet."),
     ("Applied", "The order has carried it out."),
     (

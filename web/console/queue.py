@@ -201,6 +201,7 @@ async def show(request: Request, person: SignedIn) -> Response:
         "first_page": address("/console/queue", query),
         "csv": address("/console/queue.csv", query),
         "view_query": urlencode(query),
+        "tail": f"?{urlencode(query)}",
     }
     return page(request, "queue.html", context, block="list")
 

@@ -32,6 +32,7 @@
     e: () => (rows().length ? press("button[data-key=e]") : document.querySelector("input[data-option]:enabled")?.focus()),
     a: () => write("input[data-key=a]"),
     w: () => write("input[data-key=w]"),
+    u: () => press("button[data-key=u]"),
     c: () => write("[data-key=c]"),
     "/": () => write("[data-key=search]"),
     "?": () => press("[data-key=help]"),
