@@ -1,16 +1,17 @@
-"""Reads of adjustments: one by its id, and those that are open on an item at a place."""
+"""Reads of adjustments: one by its id, the list, and those that are open on an item at a place."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.adjustments import Adjustment
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.access import ALL_SOURCES, visible
-from ledger.tables import adjustment, adjustment_line
+from ledger.tables import adjustment, adjustment_line, person
 
 _NEEDS = ("nobody", "manager", "finance")
 
@@ -50,6 +51,60 @@ async def adjustment_detail(
     if not found:
         raise NotFound(f"There is no adjustment {key} that you may see.")
     return found[0]
+
+
+class AdjustmentRow(NamedTuple):
+    """An adjustment in a list; `units` without their sign, money in minor units of `currency`."""
+
+    key: str
+    source: str
+    state: str
+    location: str
+    skus: int
+    sku: str
+    units: int
+    reasons: str
+    gross_minor: int
+    currency: str
+    requested_by: str
+    approval_id: int | None
+    case_id: int | None
+    at: datetime
+
+
+async def list_adjustments(
+    conn: AsyncConnection, viewer: Person, *, closed: bool | None = None, limit: int = 200
+) -> list[AdjustmentRow]:
+    """Adjustments that the viewer may see, newest first: all, those that wait for somebody, or those that ended."""
+    line = adjustment_line.c
+    table = adjustment.c
+    query = (
+        select(
+            table.key,
+            table.source,
+            table.state,
+            table.location,
+            func.count(line.sku.distinct()),
+            func.min(line.sku),
+            func.sum(func.abs(line.quantity)),
+            func.string_agg(line.reason.distinct(), literal(",")),
+            table.gross_minor,
+            table.currency,
+            func.coalesce(person.c.name, table.requested_by),
+            table.approval_id,
+            table.case_id,
+            table.at,
+        )
+        .join(adjustment_line, line.adjustment_id == table.id)
+        .join(person, person.c.id == table.requested_by, isouter=True)
+        .where(visible(table, viewer))
+        .group_by(table.id, person.c.name)
+        .order_by(table.at.desc(), table.id)
+        .limit(limit)
+    )
+    if closed is not None:
+        query = query.where(table.closed_at.is_not(None) if closed else table.closed_at.is_(None))
+    return [AdjustmentRow(*row) for row in await conn.execute(query)]
 
 
 async def open_adjustments(conn: AsyncConnection, location: str, sku: str) -> Sequence[Adjustment]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CASE_STATES, OPEN_STATES
+from ledger.reads.endings import Ending, ended
 from ledger.reads.paging import contains
 from ledger.tables import approval, case_file, customer, item, journey_line
 
@@ -22,8 +23,8 @@ FEW = 200  # items, or customers, that a text names
 class CaseFilter(BaseModel):
     """Every field narrows the list. `kind`, `state`, `severity` take several words with commas.
 
-    `owner` is the owning role or the id of whoever claimed it; `claimed_by` an id, or `none`. `order` defaults to
-    `due` (the next clock first) when only open cases are asked for, else to `opened` (newest first).
+    `owner` is the owning role (or several) or the id of whoever claimed it; `claimed_by` an id, or `none`. `order`
+    defaults to `due` (the next clock first) when only open cases are asked for, else to `opened` (newest first).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class CaseFilter(BaseModel):
     closed_from: datetime | None = None
     closed_until: datetime | None = None
     waiting_for_approval: bool = False
+    ended: Ending | None = None
     order: Order | None = None
 
     @property
@@ -74,12 +76,14 @@ def where(filters: CaseFilter, found: "Named") -> list[ColumnElement[bool]]:
         if wanted is not None:
             clauses.append(table[name] == wanted)
     if filters.owner is not None:
-        clauses.append(or_(table.owner_role == filters.owner, table.claimed_by == filters.owner))
+        clauses.append(or_(table.owner_role.in_(_words(filters.owner)), table.claimed_by == filters.owner))
     if filters.claimed_by is not None:
         nobody = filters.claimed_by == "none"
         clauses.append(table.claimed_by.is_(None) if nobody else table.claimed_by == filters.claimed_by)
     if filters.text:
         clauses.append(_mentions(filters.text, found))
+    if filters.ended is not None:
+        clauses.append(ended(filters.ended))
     if filters.category is not None:
         clauses.append(_of_category(filters.category))
     if filters.waiting_for_approval:

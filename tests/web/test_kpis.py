@@ -13,7 +13,7 @@ from sqlalchemy import insert, text, update
 import ledger.engine
 from ledger import tables
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
-from tests.web.retail import a_case, an_approval, order, rows
+from tests.web.retail import a_case, an_approval, order
 from tests.web.test_api_events import event, send
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -211,15 +211,3 @@ class TestPages:
         answer = await sam.get("/console/figures?from=2026-02-02&until=2026-02-01")
         assert answer.status_code == 422
         assert "ends before it begins" in answer.text
-
-    async def test_todays_lists_lead_to_exactly_the_cases_that_they_count(
-        self, web: httpx2.AsyncClient, sign_in: SignIn, retailer: ledger.engine.Database
-    ) -> None:
-        for number in range(2):
-            await failed_order(web, retailer, f"W-{number}")
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get("/")).text
-        assert "2 open" in page
-        found = await sam.get("/console/queue?kind=reservation_failure&location=S1")
-        assert found.text.count('<li class="case-row"') == 2
-        assert len(await rows(retailer, tables.case_file)) == 2

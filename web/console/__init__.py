@@ -17,6 +17,7 @@ from web.console import (
     guide,
     home,
     journeys,
+    more,
     owners,
     queue,
     sign_in,
@@ -45,6 +46,7 @@ PARTS = (
     delegations,
     figures,
     guide,
+    more,
     owners,
     webhooks,
 )

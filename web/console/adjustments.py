@@ -1,4 +1,4 @@
-"""Adjusting stock from the page of an item at a place."""
+"""Adjustments: their list, and adjusting stock from the page of an item at a place."""
 
 from typing import Annotated, Any
 
@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from domain.adjustments import AdjustmentIn
 from domain.errors import DomainError, Malformed
 from ledger import adjustments
+from ledger.reads.adjustments import list_adjustments
+from ledger.reads.places import all_places, item_names, zone_of
 from web.console.stock import detail_context
 from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, address, page, see
@@ -16,6 +18,7 @@ from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 SOURCE = "console"
+LIST_ROWS = 200
 Word = Annotated[str, Form(max_length=200)]
 
 
@@ -33,6 +36,29 @@ def _wanted(adjustment_id: str, location: str, sku: str, quantity: str, reason: 
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise Malformed(f"{said[:1].upper()}{said[1:]}.") from None
+
+
+VIEWS: dict[str, tuple[str, bool | None]] = {"open": ("Wait", False), "closed": ("Ended", True), "all": ("All", None)}
+
+
+@router.get("/console/adjustments")
+async def show(request: Request, person: SignedIn, view: str = "all") -> Response:
+    """Who corrected the book, where, by how much and why; newest first."""
+    view = view if view in VIEWS else "all"
+    async with database_of(request).read() as conn:
+        found = await list_adjustments(conn, person, closed=VIEWS[view][1], limit=LIST_ROWS)
+        context = {
+            "person": person,
+            "section": "more",
+            "adjustments": found,
+            "views": VIEWS,
+            "view": view,
+            "zone": await zone_of(conn, person),
+            "places": await all_places(conn),
+            "names": await item_names(conn, {one.sku for one in found}),
+            "more": len(found) == LIST_ROWS,
+        }
+    return page(request, "adjustments.html", context)
 
 
 @router.post("/console/stock/adjustments")

@@ -24,7 +24,7 @@ async def show(request: Request, person: SignedIn, case: int | None = None, take
         zone = await zone_of(conn, person)
     context = {
         "person": person,
-        "section": "queue",
+        "section": "more",
         "events": found,
         "case_id": case,
         "taken": taken,

@@ -25,7 +25,7 @@ async def show(request: Request, person: SignedIn, region: str = "") -> Response
         places = await all_places(conn)
     context = {
         "person": person,
-        "section": "help",
+        "section": "more",
         "regions": regions,
         "region": here,
         "owned": found,

@@ -19,6 +19,7 @@ from domain.people import ROLES, Person
 from ledger import case as cases
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_cases, list_cases
+from ledger.reads.endings import ENDINGS
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
@@ -35,7 +36,7 @@ BREACH_WITHIN = timedelta(hours=2)
 STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = (
     "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
-    "closed", "due", "sku", "order", "text",
+    "closed", "due", "ended", "sku", "order", "text",
 )  # fmt: skip
 KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end")
 MOST_SHOWN = 2 * PAGE_ROWS
@@ -89,6 +90,7 @@ def read_address(query: Mapping[str, str]) -> Wanted:
         if not value:
             continue
         unknown = name in allowed and not set(value.split(",")) <= set(allowed[name])
+        unknown |= name == "ended" and value not in ENDINGS
         if unknown or (name in SPANS and not is_understood(name, value)):
             problems.append(f"{name}={value}")
         else:
@@ -103,11 +105,11 @@ def read_address(query: Mapping[str, str]) -> Wanted:
 
 async def filter_of(conn: Any, wanted: Wanted, person: Person, now: datetime, zone: str) -> CaseFilter:
     """The tab narrowed by the filters; days are those of `zone`. A state that is asked for by name, or days of opening
-    or closing, widen the tab "all" beyond open cases.
+    or closing, or how a case ended, widen the tab "all" beyond open cases.
     """
     fields = filter_of_tab(wanted.tab, person, now, start_of_day(now, zone)).model_dump(exclude_none=True)
     given = dict(wanted.given)
-    if wanted.tab == "all" and "state" not in given and {"opened", "closed"} & set(given):
+    if wanted.tab == "all" and "state" not in given and {"opened", "closed", "ended"} & set(given):
         fields.pop("state", None)
     order = given.pop("order", None)
     if order:

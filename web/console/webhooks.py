@@ -29,7 +29,7 @@ async def show_all(request: Request, person: SignedIn) -> Response:
     _check(person)
     async with database_of(request).read() as conn:
         found, zone = await list_endpoints(conn, owner=None), await zone_of(conn, person)
-    return page(request, "webhooks.html", {"person": person, "section": "queue", "endpoints": found, "zone": zone})
+    return page(request, "webhooks.html", {"person": person, "section": "more", "endpoints": found, "zone": zone})
 
 
 @router.get("/console/webhooks/{webhook_id}")
@@ -46,7 +46,7 @@ async def show_one(
     here = f"/console/webhooks/{webhook_id}"
     context = {
         "person": person,
-        "section": "queue",
+        "section": "more",
         "endpoint": endpoint,
         "deliveries": found.items,
         "states": STATES,

@@ -1,0 +1,50 @@
+"""The page *More*: what has no place of its own in the navigation, each with a sentence that says what it is."""
+
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from domain.people import Person
+from web.pages import ConsoleRoute, page
+from web.sessions import SignedIn
+
+router = APIRouter(route_class=ConsoleRoute)
+
+
+class Way(NamedTuple):
+    """A page, and whom it is for (nobody named: everybody)."""
+
+    label: str
+    href: str
+    says: str
+    roles: tuple[str, ...] = ()
+
+    def is_for(self, person: Person) -> bool:
+        return not self.roles or any(person.has_role(role) for role in self.roles)
+
+
+WAYS = (
+    Way("Adjustments", "/console/adjustments", "Who corrected the book, where, by how much and why."),
+    Way("Refunds today", "/console/refunds", "What payment providers have confirmed since midnight."),
+    Way("Owners", "/console/owners", "Whose each kind of case is, who is asked next, and where nobody is."),
+    Way(
+        "Events set aside",
+        "/console/events",
+        "What systems reported and Endcap could not understand; taken again here.",
+    ),
+    Way(
+        "Webhooks",
+        "/console/webhooks",
+        "Which systems are told of changes, and whether it arrives.",
+        ("integration_owner", "admin"),
+    ),
+    Way("Help", "/console/help", "The keys of the console, the words of its pages, and who you are here."),
+)
+
+
+@router.get("/console/more")
+async def show(request: Request, person: SignedIn) -> Response:
+    """What of it the reader may open."""
+    ways = [way for way in WAYS if way.is_for(person)]
+    return page(request, "more.html", {"person": person, "section": "more", "ways": ways})
