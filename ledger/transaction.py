@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,9 @@ from ledger import journal, outbox
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
+
+if TYPE_CHECKING:
+    from ledger.case.parents import Cause
 
 
 class Rank(IntEnum):
@@ -31,7 +34,8 @@ class Rank(IntEnum):
     STOCK = 5
     HOLD = 6
     MONEY = 7
-    OUTBOX = 8
+    PARENT = 8
+    OUTBOX = 9
 
 
 class LockOrderBroken(RuntimeError):
@@ -49,6 +53,7 @@ class Transaction:
     shelf: Shelf = field(init=False)
     entries: list[journal.Entry] = field(default_factory=list)
     has_messages: bool = False  # set by `flush`: there is something for the relays
+    _causes: dict[str, "Cause"] = field(default_factory=dict)  # of cases that were opened or closed, by key
     _open_kinds: dict[str, set[str]] = field(default_factory=dict)  # of cases, by journey: see `lock_asks`
     _began_at: datetime | None = None
     _rank: Rank = Rank.KEYS
@@ -89,6 +94,14 @@ class Transaction:
     def has_no_case(self, journey_id: str, kind: str) -> bool:
         """Whether it is known that the journey has no open case of this kind, so that nobody need look."""
         return journey_id in self._open_kinds and kind not in self._open_kinds[journey_id]
+
+    def shares_cause(self, case_row: Mapping[Any, Any]) -> None:
+        """Say that this case was opened or closed: `flush` keeps the parent of the cases of its cause."""
+        from ledger.case.parents import cause_of  # cases need transactions
+
+        cause = cause_of(case_row)
+        if cause is not None:
+            self._causes[cause.key] = cause
 
     async def lock_case(self, case_id: int) -> RowMapping:
         """The case's row, locked. Raises `NotFound`."""
@@ -190,6 +203,7 @@ class Transaction:
         await self.shelf.write()
         if self.entries:
             await journal.write(self.conn, self.entries)
+        await self._keep_parents()
         if self._audit:
             await self.conn.execute(insert(audit), self._audit)
         if self._starts or self._tells:
@@ -197,6 +211,17 @@ class Transaction:
             self.has_messages = True
             await outbox.write(self.conn, self._starts, self._tells)
         self.entries, self._audit, self._starts, self._tells = [], [], [], []
+
+    async def _keep_parents(self) -> None:
+        """Whether the causes that this transaction touched stand under a parent now."""
+        if not self._causes:
+            return
+        from ledger.case.parents import keep  # cases need transactions
+
+        self.enter(Rank.PARENT)
+        for number, became in await keep(self.conn, self._causes):
+            self.record(f"parent.{became}", f"parent:{number}", await self.now())
+        self._causes = {}
 
     async def _respect_checkpoints(self) -> None:
         """What a posted count has seen already changes no quantity, whoever reports it now."""

@@ -48,6 +48,17 @@ RULES: dict[str, str] = {
         FROM approval a JOIN approval_verdict v ON v.approval_id = a.id
         WHERE v.verdict = 'approve' AND (v.person_id = ANY (a.barred) OR v.on_behalf_of = ANY (a.barred))
     """,
+    "open cases of one cause stand under an open parent": """
+        WITH cause AS (
+            SELECT CASE sku WHEN '' THEN 'order|' || journey_id ELSE kind || '|' || location || '|' || sku END AS key,
+                count(*) AS cases
+            FROM case_file WHERE closed_at IS NULL AND journey_id IS NOT NULL GROUP BY 1)
+        SELECT 'cause ' || c.key, c.cases || ' cases are open, and no parent is' FROM cause c
+        WHERE c.cases > 1 AND NOT EXISTS (SELECT 1 FROM case_parent p WHERE p.key = c.key AND p.closed_at IS NULL)
+        UNION ALL
+        SELECT 'parent ' || p.id, 'it is open, and none of its cases is' FROM case_parent p
+        WHERE p.closed_at IS NULL AND NOT EXISTS (SELECT 1 FROM cause c WHERE c.key = p.key)
+    """,
     "what can be undone was decided and not carried out": """
         SELECT 'case ' || c.id, 'it is ' || c.state || ', and a decision on it is said to apply at ' || c.applies_at
         FROM case_file c WHERE c.applies_at IS NOT NULL AND (c.state <> 'deciding' OR NOT EXISTS (

@@ -136,6 +136,7 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
         first = (await tx.conn.execute(same_cause)).mappings().one()
         await _seen_again(tx, first, opening)
         return CaseRef(first["id"], first["episode"], is_new=False)
+    tx.shares_cause(row)
     await add_event(
         tx, row, "opened" if before is None else "reopened", opening.text or kind.title, opening.at, detail=None
     )
@@ -226,6 +227,7 @@ async def _close(
         waiting_until=None,
         applies_at=None,
     )
+    tx.shares_cause(changed)
     await add_event(tx, changed, "resolved" if state == "resolved" else "healed", text, at, actor=by)
     tx.record(
         f"case.{state}",

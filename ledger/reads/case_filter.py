@@ -51,6 +51,7 @@ class CaseFilter(BaseModel):
     waiting_for_approval: bool = False
     ended: Ending | None = None
     order: Order | None = None
+    rolled_up: bool = False  # of open cases of one cause, the one whose clock ends first
 
     @property
     def sorted_by(self) -> Order:

@@ -13,10 +13,12 @@ from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.case.offers import offered_now
+from ledger.case.parents import cause_of, of_cause
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.case_filter import CaseFilter, named, where
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
+from ledger.reads.parents import parent_of, stands_for_its_cause
 from ledger.tables import approval, case_decision, case_file, person
 
 
@@ -77,7 +79,7 @@ class RelatedCase(BaseModel):
     title: str
     state: str
     subject: str
-    relation: Literal["same_journey", "parent", "child", "same_parent"]
+    relation: Literal["same_journey", "same_parent"]
 
 
 class CaseDetail(CaseSummary):
@@ -123,7 +125,10 @@ async def list_cases(
     by = filters.sorted_by
     after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
     table = case_file.c
-    query = _selected().where(_visible(viewer, sources), *where(filters, await named(conn, filters)))
+    wanted = where(filters, await named(conn, filters))
+    query = _selected().where(_visible(viewer, sources), *wanted)
+    if filters.rolled_up:
+        query = query.where(stands_for_its_cause(wanted))
     if by == "due":
         query = query.order_by(table.next_due_at.asc().nulls_last(), table.id)
         if after is not None and after.value is None:
@@ -178,7 +183,7 @@ async def case_detail(
     kind = KINDS.get(row["kind"])
     offered = await offered_now(conn, row)
     return CaseDetail(
-        **_summary(row),
+        **_summary(row) | {"parent_id": await parent_of(conn, row)},
         facts=row["facts"],
         options=[_for_viewer(option, may_decide=may_decide) for option in offered.options],
         passed_over=offered.passed_over,
@@ -242,28 +247,22 @@ def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:
 async def _related(
     conn: AsyncConnection, viewer: Person | None, row: Any, sources: Collection[str] | None
 ) -> list[RelatedCase]:
+    cause = cause_of(row)
+    if cause is None:
+        return []
     table = case_file.c
-    ways: list[ColumnElement[bool]] = [table.parent_id == row["id"]]
-    if row["journey_id"] is not None:
-        ways.append(table.journey_id == row["journey_id"])
-    if row["parent_id"] is not None:
-        ways += [table.id == row["parent_id"], table.parent_id == row["parent_id"]]
+    same_journey = table.journey_id == row["journey_id"]
+    siblings = and_(of_cause(cause), table.closed_at.is_(None))
     query = (
-        select(table.id, table.kind, table.state, table.subject, table.parent_id, table.journey_id)
-        .where(table.id != row["id"], or_(*ways), _visible(viewer, sources))
-        .order_by(table.id)
+        select(table.id, table.kind, table.state, table.subject, same_journey.label("same_journey"))
+        .where(table.id != row["id"], or_(same_journey, siblings), _visible(viewer, sources))
+        .order_by(same_journey.desc(), table.id)
         .limit(50)
     )
     found = []
     for other in (await conn.execute(query)).mappings():
-        relation = "same_parent"
-        if other["id"] == row["parent_id"]:
-            relation = "parent"
-        elif other["parent_id"] == row["id"]:
-            relation = "child"
-        elif other["journey_id"] == row["journey_id"] and row["journey_id"] is not None:
-            relation = "same_journey"
         kind = KINDS.get(other["kind"])
         title = kind.title if kind else other["kind"]
+        relation = "same_journey" if other["same_journey"] else "same_parent"
         found.append(RelatedCase.model_validate({**other, "title": title, "relation": relation}))
     return found

@@ -14,6 +14,7 @@ from ledger.tables.asking import (
     case_decision,
     case_event,
     case_file,
+    case_parent,
     pinned_story,
 )
 from ledger.tables.base import metadata
@@ -73,6 +74,7 @@ __all__ = [
     "case_decision",
     "case_event",
     "case_file",
+    "case_parent",
     "closed_day",
     "count_entry",
     "count_line",

@@ -79,6 +79,11 @@ case_file = Table(
     Index("ix_case_file_place", "location", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_kind", "kind", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_sku", "sku", "next_due_at", "id"),
+    Index(
+        "ix_case_file_cause",
+        *("location", "sku", "kind", "next_due_at", "id"),
+        postgresql_where=text("closed_at IS NULL AND sku <> '' AND journey_id IS NOT NULL"),
+    ),
     Index("ix_case_file_mine", "claimed_by", postgresql_where=IS_OPEN),
     Index("ix_case_file_priority", "priority_score", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_age", "opened_at", "id", postgresql_where=IS_OPEN),
@@ -104,6 +109,25 @@ case_file = Table(
     Index("ix_case_file_journey", "journey_id"),
     Index("ix_case_file_negative", "id", postgresql_where=text("kind = 'negative_inventory' AND closed_at IS NULL")),
     Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
+)
+
+# What several open cases have in common: kind, place and item, or one order. Open while at least one of them is.
+case_parent = Table(
+    "case_parent",
+    metadata,
+    number(),
+    word("key"),
+    word("kind"),
+    word("location"),
+    word("sku"),
+    word("journey_id", nullable=True),
+    word("region"),
+    word("entity"),
+    Column("episode", Integer, nullable=False, server_default=text("1")),
+    instant("opened_at"),
+    instant("closed_at", nullable=True),
+    recorded_at(),
+    UniqueConstraint("key"),
 )
 
 case_event = Table(

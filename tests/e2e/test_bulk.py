@@ -21,6 +21,9 @@ async def test_ticked_cases_are_decided_after_a_look_at_what_it_would_do(
     cases = [(await site.failed_order(f"W-{number}"))[1] for number in range(2)]
     page = await open_page("sam.ortega", java_script_enabled=with_script)
     await page.goto("/console/queue")
+    # One row stands for both, which have one cause; unfolded, each can be ticked.
+    await expect(page.locator(".case-row")).to_have_count(1)
+    await page.get_by_text("2 cases of one cause").click()
     for case_id in cases:
         await page.get_by_label(f"Select case {case_id}").check()
     await page.get_by_role("button", name="Decide selected").click()

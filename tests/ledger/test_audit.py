@@ -17,6 +17,11 @@ COLLECTED, CANCELLED = "bopis:web:W-1", "bopis:web:W-2"
 
 # rule → what breaks it, and where that is found
 BREAKS: dict[str, tuple[str, str]] = {
+    "open cases of one cause stand under an open parent": (
+        ("INSERT INTO case_parent (id, key, kind, location, sku, region, entity, opened_at) OVERRIDING SYSTEM VALUE"
+        " VALUES (7, 'pick_short|S1|TEA-1', 'pick_short', 'S1', 'TEA-1', 'R1', 'DE01', now())"),
+        "parent 7",
+    ),
     "what can be undone was decided and not carried out": (
         ("INSERT INTO case_file (id, kind, subject, dedupe_key, severity, location, region, entity, owner_role,"
         " currency, value_at_risk_minor, facts, opened_at, applies_at) VALUES (7, 'pick_short', 's', 'k', 'high', 'S1',"

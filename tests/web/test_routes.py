@@ -69,7 +69,7 @@ PAGES = [route for route in CLOSED if not route.is_api]
 ANY = {
     "case_id": "1", "approval_id": "1", "decision_id": "1", "view_id": "1", "delegation_id": "1", "bulk_id": "1",
     "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
-    "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
+    "parent_id": "1", "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
 }  # fmt: skip
 
 
@@ -144,6 +144,7 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
     """One of everything that a route can name, at Store S1, of the source `web`, kept by Sam."""
     sam = await sign_in("sam.ortega")
     case_id = await failed_order(web, retailer, "W-1")
+    await failed_order(web, retailer, "W-3")  # of the same cause: both stand under a parent
     approval_id = await an_approval(retailer)
     async with retailer.engine.begin() as conn:
         await conn.execute(text("UPDATE approval SET journey_id = 'bopis:web:W-1', case_id = :case"), {"case": case_id})
@@ -183,12 +184,14 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
     days = {"to": "ana.ruiz@stores.example", "start": "2098-01-01", "until": "2098-02-01"}
     assert (await sam.post("/console/delegations", data=days)).status_code == 303
     (delegation,) = await rows(retailer, tables.delegation)
+    (parent,) = await rows(retailer, tables.case_parent)
     return ANY | {
         "case_id": str(case_id),
         "approval_id": str(approval_id),
         "decision_id": str(decided.json()["decision_id"]),
         "view_id": str(view["id"]),
         "delegation_id": str(delegation["id"]),
+        "parent_id": str(parent["id"]),
         "bulk_id": page.headers["location"].rsplit("/", 1)[1],
         "webhook_id": webhook,
         "delivery_id": str(ping.json()["delivery_id"]),

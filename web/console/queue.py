@@ -21,6 +21,7 @@ from ledger.reads.case_filter import CaseFilter
 from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_cases, list_cases
 from ledger.reads.endings import ENDINGS
 from ledger.reads.journeys import JourneyFilter, list_journeys
+from ledger.reads.parents import members
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
 from web.console.decided import decided_before
@@ -166,6 +167,9 @@ async def show(request: Request, person: SignedIn) -> Response:
         zone = await zone_of(conn, person)
         today = start_of_day(now, zone)
         filters = await filter_of(conn, wanted, person, now, zone)
+        # Open cases of one cause are one row; who looks for one order sees each of its cases.
+        rolled_up = filters.sorted_by == "due" and filters.journey_id is None
+        filters = filters.model_copy(update={"rolled_up": rolled_up})
         found = await listed(conn, person, filters, wanted, rows_shown(request))
         counts = {
             tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
@@ -175,6 +179,7 @@ async def show(request: Request, person: SignedIn) -> Response:
             "cases": found.cases,
             "left": found.left,
             "new": found.new,
+            "members": await members(conn, person, filters, found.cases) if rolled_up else {},
             "views": await views(conn, person),
             "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
             "places": await all_places(conn),

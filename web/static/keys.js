@@ -76,6 +76,15 @@
     localStorage.setItem("endcap-keys", off() ? "on" : "off");
     show();
   });
-  document.addEventListener("htmx:after:swap", mark);
+  // What somebody has unfolded in the list stays so when the list is rendered anew.
+  const unfolded = new Set();
+  document.addEventListener("click", (event) => {
+    const fold = event.target.closest("#list details[id] > summary")?.parentElement;
+    if (fold) unfolded[fold.open ? "delete" : "add"](fold.id);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    mark();
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  });
   document.addEventListener("DOMContentLoaded", show);
 })();

@@ -1,0 +1,136 @@
+"""Cases of one cause in a queue: one row stands for all of them, the one whose clock ends first."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, case, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.util import ClauseAdapter
+
+from domain.errors import NotFound
+from domain.people import Person
+from ledger.case.parents import Cause, cause_of, of_cause
+from ledger.reads.access import visible
+from ledger.reads.case_filter import CaseFilter, named
+from ledger.reads.case_filter import where as conditions
+from ledger.tables import case_file, case_parent, person
+
+MOST_MEMBERS = 500
+
+
+class Member(NamedTuple):
+    """A case that stands with others under one parent."""
+
+    id: int
+    kind: str
+    subject: str
+    sku: str
+    location: str
+    journey_id: str | None
+    state: str
+    claimed_by_name: str | None
+    value_at_risk_minor: int
+    currency: str
+
+
+class ParentView(NamedTuple):
+    """A parent with its cases: those that are open, and how many have been closed since it opened."""
+
+    id: int
+    kind: str
+    sku: str
+    location: str
+    journey_id: str | None
+    episode: int
+    opened_at: datetime
+    closed_at: datetime | None
+    open: list[Member]
+    closed: list[Member]
+
+
+def stands_for_its_cause(wanted: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Whether a case is the one that a queue shows of its cause: by the clocks, the first of those that it wants.
+
+    `wanted` are the conditions of the queue on `case_file`. Asked for row after row, and only as far as a page goes.
+    """
+    other = case_file.alias()
+    same = ClauseAdapter(other)
+    fits = [same.traverse(clause) for clause in wanted]
+    table = case_file.c
+
+    def first(*alike: ColumnElement[bool]) -> Any:
+        return (
+            select(other.c.id)
+            .where(*alike, other.c.closed_at.is_(None), other.c.journey_id.is_not(None), *fits)
+            .order_by(other.c.next_due_at.asc().nulls_last(), other.c.id)
+            .limit(1)
+            .correlate(case_file)
+            .scalar_subquery()
+        )
+
+    of_item = first(
+        other.c.location == table.location, other.c.sku == table.sku, other.c.kind == table.kind, other.c.sku != ""
+    )
+    of_order = first(other.c.journey_id == table.journey_id, other.c.sku == "")
+    alone = or_(table.journey_id.is_(None), table.closed_at.is_not(None))
+    return or_(alone, table.id == case((table.sku != "", of_item), else_=of_order))
+
+
+def _members() -> Any:
+    columns = [case_file.c[name] for name in Member._fields if name != "claimed_by_name"]
+    columns.insert(Member._fields.index("claimed_by_name"), person.c.name)
+    return select(*columns).join(person, person.c.id == case_file.c.claimed_by, isouter=True).order_by(case_file.c.id)
+
+
+async def members(
+    conn: AsyncConnection, viewer: Person, filters: CaseFilter, rows: Sequence[Any]
+) -> Mapping[int, list[Member]]:
+    """For each row of a queue that stands for several cases: those that the queue wants, the row itself among them."""
+    causes = {row.id: cause_of(row.model_dump()) for row in rows if row.closed_at is None}
+    items = {(one.kind, one.location, one.sku) for one in causes.values() if one is not None and one.sku}
+    orders = {one.journey_id for one in causes.values() if one is not None and not one.sku}
+    table = case_file.c
+    alike = or_(
+        and_(tuple_(table.kind, table.location, table.sku).in_(sorted(items)), table.journey_id.is_not(None)),
+        and_(table.journey_id.in_(sorted(str(one) for one in orders)), table.sku == ""),
+    )
+    wanted = conditions(filters, await named(conn, filters))
+    query = _members().where(alike, table.closed_at.is_(None), visible(table, viewer), *wanted)
+    by_key: dict[str, list[Member]] = defaultdict(list)
+    for found in await conn.execute(query.limit(MOST_MEMBERS * len(rows) or 1)):
+        one = Member(*found)
+        by_key[_key(one)].append(one)
+    groups = {number: by_key[cause.key] for number, cause in causes.items() if cause is not None}
+    return {number: group for number, group in groups.items() if len(group) > 1}
+
+
+def _key(one: Member) -> str:
+    return f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"
+
+
+async def parent_of(conn: AsyncConnection, row: Mapping[str, Any]) -> int | None:
+    """The number of the open parent that a case stands under."""
+    cause = cause_of(row)
+    if cause is None or row["closed_at"] is not None:
+        return None
+    query = select(case_parent.c.id).where(case_parent.c.key == cause.key, case_parent.c.closed_at.is_(None))
+    return (await conn.execute(query)).scalar()
+
+
+async def parent_view(conn: AsyncConnection, viewer: Person, parent_id: int) -> ParentView:
+    """A parent with its cases. Raises `NotFound` for one that is not there for this person."""
+    row = None
+    if -(2**63) <= parent_id < 2**63:
+        query = select(case_parent).where(case_parent.c.id == parent_id, visible(case_parent.c, viewer))
+        row = (await conn.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no parent case {parent_id} that you may see.")
+    table = case_file.c
+    cause = Cause(**{name: row[name] for name in Cause._fields})
+    query = _members().where(of_cause(cause), visible(table, viewer)).limit(MOST_MEMBERS)
+    open_ones = (await conn.execute(query.where(table.closed_at.is_(None)))).all()
+    closed = (await conn.execute(query.where(table.closed_at >= row["opened_at"]))).all()
+    said = {name: row[name] for name in ParentView._fields if name not in ("open", "closed")}
+    return ParentView(**said, open=[Member(*one) for one in open_ones], closed=[Member(*one) for one in closed])
