@@ -39,12 +39,14 @@ from workflows.bopis import BopisWorkflow
 from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
+from workflows.returns import ReturnWorkflow
 
 logger = logging.getLogger("endcap.relay")
 
 WORKFLOWS: dict[str, Any] = {
     "bopis": BopisWorkflow.run,
     "count": CountWorkflow.run,
+    "returns": ReturnWorkflow.run,
     "case": CaseWorkflow.run,
     "approval": ApprovalWorkflow.run,
     "bulk": BulkWorkflow.run,

@@ -38,6 +38,7 @@ from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
+from activities.returns import ReturnActivities
 from ledger import closures, facts, holds, negative, notices, outages, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
@@ -50,6 +51,7 @@ from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
+from workflows.returns import ReturnWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
@@ -57,6 +59,7 @@ WORKFLOWS: Sequence[type] = (
     BopisWorkflow,
     CountWorkflow,
     CountScheduleWorkflow,
+    ReturnWorkflow,
     CaseWorkflow,
     ApprovalWorkflow,
     BulkWorkflow,
@@ -98,10 +101,23 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         count.on_due,
         count.suspend,
         count.open_days_counts,
+        *returned(ReturnActivities(database)),
         case.on_due,
         approval.on_due,
         BulkActivities(database).on_due,
         payment.carry_out,
+    ]
+
+
+def returned(steps: ReturnActivities) -> list[Callable[..., Any]]:
+    """The activities of returns."""
+    return [
+        steps.on_due,
+        steps.attend,
+        steps.open_approval,
+        steps.apply_decision,
+        steps.give_back,
+        steps.suspend,
     ]
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from domain import return_requests
 from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Currency, Instant, Minor, Name, Quantity
 
@@ -278,6 +279,7 @@ FACTS: dict[str, type[Body]] = {
     "bopis.verified": BopisVerified,
     "bopis.shipped": BopisShipped,
     "bopis.arrived": BopisArrived,
+    **return_requests.FACTS,
 }
 REQUESTS: dict[str, type[Body]] = {
     # Never refused for the state of its count: only for another device's session, or for who counts.

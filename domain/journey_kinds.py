@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from domain import bopis, count
+from domain import bopis, count, returns
 from domain.ids import parse_journey_id
 
 
@@ -25,6 +25,7 @@ class JourneyKind(BaseModel, frozen=True):
     `ways` are the states that one goes through, in their order, the usual way first, then those that end or go on
     elsewhere; `begins` are the states in which one may begin. `page` is where one is shown, its id appended;
     `list_page` and `open_page` (those under way) are addresses, `section` the word by which the menu marks them.
+    `ends` are the states in which it is over, where something may open it again all the same.
     `introduction` stands above the figure of its states.
     """
 
@@ -39,11 +40,12 @@ class JourneyKind(BaseModel, frozen=True):
     begins: tuple[str, ...]
     ways: tuple[tuple[str, ...], ...]
     introduction: str
+    ends: tuple[str, ...] = ()
 
     @property
     def final(self) -> frozenset[str]:
         """The states in which it is over."""
-        return frozenset(state for state, after in self.transitions.items() if not after)
+        return frozenset(self.ends) or frozenset(state for state, after in self.transitions.items() if not after)
 
     def progress(self, state: str) -> list[Stage]:
         """The way of a journey that is in `state`: what lies behind it, where it is, what is ahead.
@@ -55,7 +57,7 @@ class JourneyKind(BaseModel, frozen=True):
             if state in way:
                 return _drawn(way[: way.index(state)], state, way[way.index(state) + 1 :])
         usual = self.ways[0]
-        back = self._back_to(usual, state)
+        back = None if state in self.final else self._back_to(usual, state)
         if back is None:
             return [Stage(usual[0], "done"), *(Stage(one, "left") for one in usual[1:]), Stage(state, "here")]
         return _drawn(usual[: usual.index(back)], state, usual[usual.index(back) :])
@@ -115,6 +117,26 @@ _KINDS = (
         ),
         introduction="A cycle count. A rejected one is counted again; facts that come late may send an approved one"
         " back.",
+    ),
+    JourneyKind(
+        kind="returns",
+        noun="Return",
+        plural="Returns",
+        section="returns",
+        list_page="/console/journeys?kind=returns",
+        open_page="/console/journeys?kind=returns&state=open",
+        transitions=_plain(returns.TRANSITIONS),
+        begins=("requested", "authorized", "received", "declined"),
+        ends=tuple(sorted(returns.FINAL)),
+        ways=(
+            ("authorized", "received", "inspecting", "closed"),
+            ("authorized", "in_transit", "received", "inspecting", "refund_pending", "closed"),
+            ("requested", "authorized", "received", "inspecting", "dispositioned", "refund_pending", "closed"),
+            ("authorized", "received", "inspecting", "refunded", "closed"),
+            ("authorized", "in_transit", "not_received"),
+        ),
+        introduction="A return. Goods that come are a fact: they open a return again that was over, whatever was said"
+        " of it.",
     ),
 )
 

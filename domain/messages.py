@@ -75,6 +75,8 @@ class Message(StrEnum):
     COUNT_BEGUN = "CountBegun"
     COUNT_SUBMITTED = "CountSubmitted"
     COUNT_CANCELLED = "CountCancelled"
+    RETURN_OPENED = "ReturnOpened"
+    RETURN_RECORDED = "ReturnRecorded"
     CASE_OPENED = "CaseOpened"
     CASE_CHANGED = "CaseChanged"
     CASE_CLOSED = "CaseClosed"

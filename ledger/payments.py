@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain import postings
+from domain import postings, return_postings
 from domain.bopis import FINAL
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import NotFound, StateConflict
@@ -120,8 +120,14 @@ async def _succeeded(
             .values(authorized_until=until)
         )
         return
+    of_return = row["kind"] == "returns"
     column, lines = {
-        "refund": ("refunded_minor", postings.refund_paid(found.amount_minor)),
+        "refund": (
+            "refunded_minor",
+            return_postings.paid(found.amount_minor, found.tender)
+            if of_return
+            else postings.refund_paid(found.amount_minor),
+        ),
         "capture": ("captured_minor", postings.deposit(found.amount_minor)),
         "void": (None, []),
     }[found.kind]
@@ -131,7 +137,7 @@ async def _succeeded(
             .where(payment.c.journey_id == row["id"], payment.c.reference == found.reference)
             .values({column: payment.c[column] + found.amount_minor})
         )
-    event = f"bopis.{found.kind}"
+    event = f"{row['kind']}.{found.kind}"
     tx.post(
         Entry(
             row["entity"],
@@ -164,6 +170,11 @@ async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: 
 
 async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
     """A journey whose state is final ends with its last operation, unless something else is still to be done."""
+    if row["kind"] == "returns":
+        from ledger.returns.book import Return  # a return needs cases, and what is decided about cases needs payments
+
+        await (await Return.read(tx, row)).save(at)
+        return
     if row["state"] not in FINAL or row["dues"] or row["asks"]:
         return
     open_ones = await tx.conn.execute(

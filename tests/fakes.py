@@ -21,7 +21,8 @@ NAMES = (
     "bopis.open_case", "bopis.attend", "bopis.open_approval", "bopis.apply_decision", "bopis.give_back", "bopis.on_due",
     "bopis.settle_offer", "bopis.suspend", "count.compare", "count.count_again", "count.post", "count.attend",
     "count.open_approval", "count.apply_decision", "count.give_back", "count.on_due", "count.suspend",
-    "count.open_days_counts", "case.on_due",
+    "count.open_days_counts", "returns.on_due", "returns.attend", "returns.open_approval", "returns.apply_decision",
+    "returns.give_back", "returns.suspend", "case.on_due",
     "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip
 

@@ -13,6 +13,9 @@ RULES: dict[str, str] = {
         FROM (
             SELECT entity, sum(CASE WHEN from_account IN ('supplier', 'found', 'carrier') THEN cost_minor
                  WHEN kind = 'corrected' THEN cost_minor
+                                    WHEN kind = 'disposed' AND to_account IN ('available', 'quarantined')
+                                        THEN cost_minor
+                                    WHEN kind = 'disposed' THEN 0
                                     WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
                                     ELSE 0 END)::bigint AS value
             FROM movement GROUP BY entity
@@ -48,7 +51,7 @@ RULES: dict[str, str] = {
         FROM journal j JOIN journal_line l ON l.journal_id = j.id
         LEFT JOIN (
             SELECT g.entity, sum(p.refund_requested_minor - p.refunded_minor)::bigint AS open
-            FROM payment p JOIN journey g ON g.id = p.journey_id GROUP BY g.entity
+            FROM payment p JOIN journey g ON g.id = p.journey_id WHERE g.kind = 'bopis' GROUP BY g.entity
         ) o ON o.entity = j.entity
         WHERE l.account = 'refunds_payable'
         GROUP BY j.entity HAVING -sum(l.debit_minor - l.credit_minor) <> coalesce(max(o.open), 0)
@@ -66,6 +69,9 @@ RULES: dict[str, str] = {
         FROM (
             SELECT entity, cause, sum(CASE WHEN from_account IN ('supplier', 'found', 'carrier') THEN cost_minor
                  WHEN kind = 'corrected' THEN cost_minor
+                                           WHEN kind = 'disposed' AND to_account IN ('available', 'quarantined')
+                                               THEN cost_minor
+                                           WHEN kind = 'disposed' THEN 0
                                            WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
                                            ELSE 0 END)::bigint AS value
             FROM movement WHERE cause NOT LIKE 'load:%' GROUP BY 1, 2

@@ -1,7 +1,7 @@
 """Refunds that the order's own system carries out: asked for by webhook, ended by its report; silence asks a person."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import RowMapping, select
 
@@ -16,13 +16,32 @@ from ledger.transaction import Rank
 from ledger.webhooks.announcing import announce
 
 if TYPE_CHECKING:
-    from ledger.bopis.order import Order
+    from domain.policy import Policy
+    from ledger.reference import Place
+    from ledger.transaction import Transaction
 
 DUE = "refund_confirm"
 WITH_SOURCE = "with_source"
 
 
-async def ask(order: "Order", operation_id: str, at: datetime) -> None:
+class Refunding(Protocol):
+    """A journey that pays somebody back: an order, a return."""
+
+    tx: "Transaction"
+    row: dict[str, Any]
+    policy: "Policy"
+    place: "Place"
+
+    @property
+    def id(self) -> str: ...
+    def due(self, name: str, at: datetime) -> None: ...
+    def drop_dues(self, *names: str) -> None: ...
+    async def lock_cases(self) -> None: ...
+    async def lock_goods(self) -> None: ...
+    async def save(self, at: datetime) -> None: ...
+
+
+async def ask(order: Refunding, operation_id: str, at: datetime) -> None:
     """Tell the source what to pay back, under an id that stays the same, and give it the policy's time to confirm."""
     found = await payments.operation(order.tx.conn, operation_id)
     await announce(
@@ -45,7 +64,7 @@ async def ask(order: "Order", operation_id: str, at: datetime) -> None:
     order.due(DUE, at + timedelta(seconds=order.policy.authority.refund_silence_s))
 
 
-async def confirmed(order: "Order", data: RefundConfirmed, cause: str, at: datetime) -> str:
+async def confirmed(order: Refunding, data: RefundConfirmed, cause: str, at: datetime) -> str:
     """The source has paid: the refund is posted and ends. Another amount than was asked for asks a person.
 
     Raises `Malformed` for a refund that the order does not have, or that is not the source's to carry out.
@@ -82,7 +101,7 @@ async def confirmed(order: "Order", data: RefundConfirmed, cause: str, at: datet
     return detail
 
 
-async def silence(order: "Order", at: datetime) -> str:
+async def silence(order: Refunding, at: datetime) -> str:
     """The source has not confirmed in time: somebody looks at each refund that it still owes."""
     waiting = await _waiting(order)
     for operation_id in waiting:
@@ -91,7 +110,7 @@ async def silence(order: "Order", at: datetime) -> str:
     return "The source has not confirmed a refund in time; finance is asked." if waiting else ""
 
 
-async def _waiting(order: "Order") -> list[str]:
+async def _waiting(order: Refunding) -> list[str]:
     rows = await order.tx.conn.execute(
         select(payment_operation.c.id)
         .where(payment_operation.c.journey_id == order.id, payment_operation.c.state == WITH_SOURCE)
@@ -100,7 +119,7 @@ async def _waiting(order: "Order") -> list[str]:
     return list(rows.scalars())
 
 
-async def _open_case(order: "Order", operation_id: str) -> int | None:
+async def _open_case(order: Refunding, operation_id: str) -> int | None:
     rows = await order.tx.conn.execute(
         select(case_file.c.id).where(
             case_file.c.dedupe_key == f"refund_failed|{operation_id}", case_file.c.closed_at.is_(None)
@@ -110,7 +129,7 @@ async def _open_case(order: "Order", operation_id: str) -> int | None:
     return number
 
 
-async def _open(order: "Order", found: payments.OperationRow, said: str, at: datetime) -> None:
+async def _open(order: Refunding, found: payments.OperationRow, said: str, at: datetime) -> None:
     refund = MoneyEffect(label="Refund", amount_minor=found.amount_minor, currency=found.currency)
     await case.open_case(
         order.tx,

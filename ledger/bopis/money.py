@@ -158,7 +158,10 @@ async def owe(order: Order, amount_minor: int, cause: str, at: datetime, *, reas
             await order.tx.conn.execute(
                 update(payment).where(payment.c.id == row["id"]).values(voided_minor=row["voided_minor"] + part)
             )
-    refundable = [Refundable(row["id"], row["captured_minor"] - row["refund_requested_minor"]) for row in rows]
+    refundable = [
+        Refundable(row["id"], row["captured_minor"] - row["refund_requested_minor"] - row["returned_minor"])
+        for row in rows
+    ]
     if asked:
         # The provider is still asked for this money: it goes back when it was taken, and is not taken otherwise.
         later = max(rest - sum(one.open_minor for one in refundable), 0)

@@ -72,6 +72,12 @@ async def _abandon_order(tx: Transaction, case_row: RowMapping, journey_row: Row
     return f"The order was ended; {money(owed, order.row['currency'])} goes back."
 
 
+async def _abandon_return(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    from ledger.returns.requests import abandon  # returns need cases, so cases cannot need them while they are loaded
+
+    return await abandon(tx, journey_row, at)
+
+
 async def _abandon_count(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
     from ledger.count.requests import abandon  # counts need cases, so cases cannot need them while they are loaded
 
@@ -185,6 +191,7 @@ CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "a
 ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
     "bopis": _abandon_order,
     "count": _abandon_count,
+    "returns": _abandon_return,
 }
 
 EFFECTS: dict[tuple[str, str], Effect] = {

@@ -15,19 +15,22 @@ from domain.events import (
     OrderShipped,
     PosSale,
     ReceivedLine,
+    RefundConfirmed,
     SaleLineIn,
     StockAdjusted,
     StockReceived,
 )
 from domain.ids import journey_id
+from domain.return_requests import PosReturn, ReturnReference
 from ledger import adjustments, closures, goods, holds, reference, stops
 from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, to_store, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
-from ledger.facts import refusals
+from ledger.facts import refusals, returned
 from ledger.facts.inbox import REPLAY, Arrived, claim, problem
 from ledger.people import Caller
+from ledger.returns.book import Return
 from ledger.tables import event_inbox, journey
 from ledger.transaction import Transaction
 
@@ -83,17 +86,12 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
     data, cause, at = arrived.data, arrived.cause(caller.source), arrived.event.occurred_at
     if isinstance(data, DomainError):
         raise data
-    about, case_id, outcome = None, None, "accepted"
     if isinstance(data, OrderReference):
-        found = await _lock_order(tx, caller, data)
-        if found is None:
-            return await _park(tx, caller, arrived, data)
-        about = str(found["id"])
-        order = await Order.load(tx, found)
-        if check is not None:
-            check(order)
-        await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
-    elif isinstance(data, CountEntered):
+        return await _of_order(tx, caller, arrived, data, cause, at, check)
+    if isinstance(data, ReturnReference | PosReturn):
+        return await _of_return(tx, caller, arrived, data, cause, at)
+    about, case_id, outcome = None, None, "accepted"
+    if isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)
         await requests_of_counts.enter(tx, about, caller.source, data, cause)
     elif isinstance(data, OrderShipped):
@@ -106,12 +104,60 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         about = await _received(tx, caller, data, cause, at)
     else:
         case_id = await _goods(tx, caller, data, cause, at)
+    return await _accepted(tx, caller, arrived, about, case_id, outcome)
+
+
+async def _of_order(
+    tx: Transaction,
+    caller: Caller,
+    arrived: Arrived,
+    data: OrderReference,
+    cause: str,
+    at: datetime,
+    check: Check | None,
+) -> EventOutcome:
+    found = await _lock_order(tx, caller, data)
+    if found is None:
+        return await _park(tx, caller, arrived, data.journey_id or data.order_id or "")
+    if found["kind"] != "bopis":
+        await _of_another_kind(tx, found, arrived.event.type, data, cause, at)
+    else:
+        order = await Order.load(tx, found)
+        if check is not None:
+            check(order)
+        await ON_ORDERS[arrived.event.type](order, data, cause, order.clock(at))
+    return await _accepted(tx, caller, arrived, str(found["id"]), None, "accepted")
+
+
+async def _of_return(
+    tx: Transaction, caller: Caller, arrived: Arrived, data: ReturnReference | PosReturn, cause: str, at: datetime
+) -> EventOutcome:
+    taken = await returned.take(tx, caller, arrived.event.type, data, cause, at)
+    if taken.about is None:
+        return await _park(tx, caller, arrived, data.return_id or "", what="return")
+    return await _accepted(tx, caller, arrived, taken.about, None, taken.outcome)
+
+
+async def _accepted(
+    tx: Transaction, caller: Caller, arrived: Arrived, about: str | None, case_id: int | None, outcome: str
+) -> EventOutcome:
     await tx.conn.execute(
         update(event_inbox)
         .where(event_inbox.c.source == caller.source, event_inbox.c.event_id == arrived.event.id)
         .values(outcome="accepted", journey_id=about, case_id=case_id, body_sealed=None, waits_for=None, problem=None)
     )
     return arrived.outcome(outcome, case_id=case_id)
+
+
+async def _of_another_kind(
+    tx: Transaction, row: RowMapping, kind: str, data: OrderReference, cause: str, at: datetime
+) -> None:
+    """A fact that names a journey which is no order: a return is paid back by its source, too. Raises `Malformed`."""
+    if row["kind"] != "returns" or not isinstance(data, RefundConfirmed):
+        raise Malformed(f"{row['id']} is no order; {kind} is about orders.", pointer="/data/journey_id")
+    it = await Return.read(tx, row)
+    await it.lock_order()
+    await by_the_source.confirmed(it, data, cause, at)
 
 
 async def _lock_order(tx: Transaction, caller: Caller, data: OrderReference) -> RowMapping | None:
@@ -164,12 +210,13 @@ def _check_source(caller: Caller, source: str) -> None:
         raise NotAllowed(f"This key may not speak about orders of {source}.")
 
 
-async def _park(tx: Transaction, caller: Caller, arrived: Arrived, data: OrderReference) -> EventOutcome:
-    """The order has not come yet: keep the event sealed, and apply it when the order comes."""
-    waits_for = data.journey_id or data.order_id or ""
+async def _park(
+    tx: Transaction, caller: Caller, arrived: Arrived, waits_for: str, *, what: str = "order"
+) -> EventOutcome:
+    """The order, or the return, has not come yet: keep the event sealed, and apply it when it comes."""
     said = {
-        "code": "order_unknown",
-        "detail": f"There is no order {waits_for} yet; the event is applied when it comes.",
+        "code": f"{what}_unknown",
+        "detail": f"There is no {what} {waits_for} yet; the event is applied when it comes.",
     }
     await tx.conn.execute(
         update(event_inbox)

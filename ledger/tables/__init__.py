@@ -55,6 +55,7 @@ from ledger.tables.reference import (
     region,
     substitute,
 )
+from ledger.tables.returns import return_disposition, return_line
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
 from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
@@ -114,6 +115,8 @@ __all__ = [
     "policy_copy",
     "policy_document",
     "region",
+    "return_disposition",
+    "return_line",
     "sale_line",
     "saved_view",
     "session",

@@ -44,8 +44,14 @@ sale_line = Table(
     Column("returned", Integer, nullable=False, server_default=text("0")),
     minor("refunded_minor"),
     minor("cost_minor"),
+    # Of what was handed over: refunded by returns, and what of a promotion's discount on it was clawed back.
+    Column("return_refunded", Integer, nullable=False, server_default=text("0")),
+    minor("return_refunded_minor"),
+    minor("return_refunded_tax_minor"),
+    minor("clawed_minor"),
     recorded_at(),
     CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("return_refunded <= handed_over", name="return_refunded_within_sold"),
     CheckConstraint("returned <= handed_over", name="returned_within_sold"),
     CheckConstraint("handed_over + refunded_quantity <= quantity", name="parts_within_quantity"),
     CheckConstraint(
@@ -68,6 +74,7 @@ payment = Table(
     minor("voided_minor"),
     minor("refund_requested_minor"),
     minor("refunded_minor"),
+    minor("returned_minor"),  # goes back for goods that were returned; their journeys pay it
     instant("authorized_until", nullable=True),
     recorded_at(),
     one_of("tender", TENDERS),
@@ -76,6 +83,7 @@ payment = Table(
         "refunded_minor <= refund_requested_minor AND refund_requested_minor <= captured_minor",
         name="refunded_within_captured",
     ),
+    CheckConstraint("refund_requested_minor + returned_minor <= captured_minor", name="returned_within_captured"),
     Index("ix_payment_journey", "journey_id"),
     Index(
         "ix_payment_authorized_until",

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from ledger.audit import RULES, Finding, audit
 from tests.conftest import Database as OneDatabase
+from tests.ledger.returning import Back
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ BREAKS: dict[str, tuple[str, str]] = {
         "UPDATE payment SET refunded_minor = 1 WHERE journey_id = 'bopis:web:W-2'", "DE01"
     ),
     "what was sold and paid back stays within the line": (
-        "UPDATE sale_line SET handed_over = 0 WHERE document = 'bopis:web:W-1'", "bopis:web:W-1 1"
+        "UPDATE sale_line SET handed_over = 1 WHERE document = 'bopis:web:W-1'", "bopis:web:W-1 1"
     ),
     "each cause posts once what its movements cost": (
         ("WITH twice AS (INSERT INTO journal (entity, period, event, currency, journey_id, cause, rule_version,"
@@ -101,12 +102,30 @@ BREAKS: dict[str, tuple[str, str]] = {
     "every journey has a workflow that was told of it": (
         "DELETE FROM outbox_counter WHERE target = 'bopis:web:W-3'", "bopis:web:W-3"
     ),
+    "what came back waits for its disposition": (
+        "UPDATE return_line SET received = received - 1, booked = booked - 1 WHERE line_id = '1'", "S1 TEA-1"
+    ),
+    "returns pending is what waiting goods cost": (
+        "UPDATE return_line SET cost_minor = cost_minor + 1 WHERE line_id = '1'", "DE01"
+    ),
+    "the refund liability is what returns still owe": (
+        "UPDATE payment SET refunded_minor = refunded_minor + 1 WHERE journey_id = 'returns:web:RT-1'", "DE01"
+    ),
+    "sale lines know what returns brought back and were paid": (
+        "UPDATE sale_line SET return_refunded = 0 WHERE document = 'bopis:web:W-1'", "bopis:web:W-1 1"
+    ),
+    "payments know what goes back for returns": (
+        "UPDATE payment SET returned_minor = 0 WHERE journey_id = 'bopis:web:W-1'", "bopis:web:W-1"
+    ),
+    "a return that has ended owes nothing and has nothing waiting": (
+        "UPDATE journey SET closed_at = now() WHERE id = 'returns:web:RT-1'", "returns:web:RT-1"
+    ),
 }  # fmt: skip
 
 
 @pytest.fixture
 async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
-    """A day: collected, cancelled with goods on the hold shelf, still to be picked, and sold at the till."""
+    """A day: collected, cancelled with goods on the hold shelf, still to be picked, sold at the till, and returned."""
     shop = await open_shop(database.url, tea={"S1": 9, "S2": 5})
     for key, quantity in (("W-1", 2), ("W-2", 1), ("W-3", 3)):
         journey = await shop.order(quantity, order_id=key)
@@ -119,6 +138,8 @@ async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
     await shop.report("bopis.cancelled", journey_id=CANCELLED, lines=None)
     sold = [{"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": PRICE_MINOR}]
     assert (await shop.report("pos.sale", location="S1", receipt="R1", lines=sold)).outcome == "accepted"
+    back = await Back.open(shop, COLLECTED, return_id="RT-1")
+    await back.receive()
     yield shop
     await shop.database.dispose()
 

@@ -208,6 +208,51 @@ async def counts_of_the_day(scene: Recorder) -> Handle:
     return await scene.start_plain("count_schedule")
 
 
+def back(state: str, seq: int = 1, **more: object) -> Situation:
+    return Situation.model_validate({"subject": "returns:web:RT-1", "state": state, "seq": seq, **more})
+
+
+async def returned_by_mail(scene: Recorder) -> Handle:
+    """A reminder, the goods, an inspection in time, and a refund whose first answer is lost."""
+    goods, inspection = due_in("goods", hours=336), due_in("inspection", hours=400)
+    owed = back("refund_pending", 4, operations=("refund-1",))
+    scene.steps.answer("returns.on_due", back("in_transit", 2, dues=(goods,)))
+    scene.steps.answer("payment.carry_out", owed, back("closed", 4, ended=True))
+    handle = await scene.start("returns", back("authorized", dues=(due_in("goods_reminder", hours=168), goods)))
+    await scene.tell(
+        handle, Message.RETURN_RECORDED, back("in_transit", 2, dues=(due_in("goods_reminder", hours=168), goods))
+    )
+    await scene.skip(handle, 169)
+    await scene.took(1)
+    await scene.tell(handle, Message.RETURN_RECORDED, back("received", 3, dues=(inspection,)))
+    await scene.tell(handle, Message.RETURN_RECORDED, owed)
+    await scene.took(2)
+    await scene.skip(handle, 1)
+    return handle
+
+
+async def returned_and_reviewed(scene: Recorder) -> Handle:
+    """A refund that somebody looks at, that is not approved, and then declined; nobody inspects in time."""
+    asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}
+    inspection = due_in("inspection", hours=24)
+    scene.steps.answer("returns.open_approval", back("received", 2, **asked, approval_id=3))
+    scene.steps.answer("returns.give_back", back("received", 3, case_id=7, dues=(inspection,)))
+    scene.steps.answer("returns.on_due", back("received", 3, case_id=7))
+    scene.steps.answer("returns.apply_decision", back("received", 4))
+    handle = await scene.start("returns", back("received", case_id=7))
+    await scene.tell(handle, Message.DECISION_RECORDED, back("received", 2, **asked))
+    await scene.took(1)
+    verdict = back("received", 3, **asked, approval_id=3, verdict="rejected")
+    await scene.tell(handle, Message.VERDICT_RECORDED, verdict)
+    await scene.took(2)
+    await scene.skip(handle, 25)
+    await scene.took(3)
+    await scene.tell(handle, Message.DECISION_RECORDED, back("received", 4, case_id=7, decision_id=10))
+    await scene.took(4)
+    await scene.tell(handle, Message.RETURN_RECORDED, back("closed", 5, ended=True))
+    return handle
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -264,6 +309,8 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "count-posted": count_posted,
     "count-rejected": count_rejected,
     "count-schedule": counts_of_the_day,
+    "returns-by-mail": returned_by_mail,
+    "returns-reviewed": returned_and_reviewed,
     "case-ladder": case_ladder,
     "approval-expired": approval_expired,
     "bulk-in-portions": bulk_in_portions,

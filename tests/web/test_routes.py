@@ -71,6 +71,7 @@ ANY = {
     "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
     "parent_id": "1", "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
 }  # fmt: skip
+ANY["return_id"] = "returns:web:RT-1"
 
 
 def test_the_routes_are_all_found() -> None:
@@ -162,9 +163,18 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
                 "lines": [{"sku": "BREAD", "quantity": -1, "reason": "damaged"}],
             },
         ),
+        await web.post(
+            "/api/v1/returns",
+            json={
+                "return_id": "RT-1",
+                "returned_to": LOCATION,
+                "currency": "USD",
+                "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1, "reason": "defective"}],
+            },
+        ),
         await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
     ]
-    assert [one.status_code for one in made] == [201] * 5, [one.text for one in made]
+    assert [one.status_code for one in made] == [201] * 6, [one.text for one in made]
     webhook = made[-1].json()["id"]
     ping = await web.post(f"/api/v1/webhooks/{webhook}:ping")
     decided = await web.post(

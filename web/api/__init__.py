@@ -13,6 +13,7 @@ from web.api import (
     journeys,
     kpis,
     orders,
+    returns,
     stock,
     webhooks,
 )
@@ -27,6 +28,7 @@ for part in (
     journeys,
     stock,
     counts,
+    returns,
     adjustments,
     availability,
     cases,

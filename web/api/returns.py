@@ -1,0 +1,76 @@
+"""Returns: asked for and answered line by line, called off, read. What happens to their goods is reported as events."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
+
+from domain.return_requests import NewReturn, ReturnAnswer, ReturnCancel, ReturnView
+from ledger.people import Caller
+from ledger.reads.returns import return_view
+from ledger.returns import requests
+from web.api.responses import MISSING, WRITES, IdempotencyKey
+from web.keys import Reader, database_of, require, view_of
+
+router = APIRouter(tags=["returns"])
+Writer = Annotated[Caller, Depends(require("orders:write"))]
+ReturnKey = Annotated[str, Path(min_length=1, max_length=200, description="The caller's id, or the journey's.")]
+
+EXAMPLE = {
+    "return_id": "RT-1001",
+    "order_reference": "W-1001",
+    "bought_at": "web",
+    "returned_to": "S0330",
+    "method": "store",
+    "currency": "USD",
+    "customer": {"name": "Kim Lee", "email": "kim@customer.example"},
+    "receipt": None,
+    "lines": [{"line_id": "1", "sku": "1082185", "quantity": 1, "reason": "changed_mind"}],
+}
+
+
+@router.post(
+    "/returns",
+    status_code=201,
+    response_model=ReturnAnswer,
+    summary="Ask to bring something back",
+    responses={200: {"model": ReturnAnswer, "description": "Asked for before; the same answer."}, **WRITES},
+)
+async def post_return(
+    request: Request,
+    caller: Writer,
+    wanted: Annotated[NewReturn, Body(openapi_examples={"one line of an order": {"value": EXAMPLE}})],
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Policy decides line by line. A line that it refuses is no error: its answer says why. `label` goes on the parcel,
+    or is shown at the counter; a return of which every line is refused is `declined` and has none."""
+    status, made = await requests.start(
+        database_of(request),
+        caller,
+        wanted,
+        actor=f"key:{caller.key_id}",
+        via="api",
+        idempotency_key=idempotency_key,
+    )
+    headers = {"Location": made.links["self"]}
+    return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
+
+
+@router.get("/returns/{return_id}", summary="One return", responses=MISSING)
+async def get_return(request: Request, caller: Reader, return_id: ReturnKey) -> ReturnView:
+    """Its lines, with how far the units and the money of each are, what inspections decided, and the terms of its
+    fraud score."""
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        return await return_view(conn, viewer, return_id, sources=sources)
+
+
+@router.post("/returns/{return_id}:cancel", summary="Call a return off", responses={**MISSING, **WRITES})
+async def cancel_return(request: Request, caller: Writer, return_id: ReturnKey, wanted: ReturnCancel) -> ReturnView:
+    """Refused once goods have come, or its refund was paid."""
+    database = database_of(request)
+    found = await requests.cancel(
+        database, caller, return_id, reason=wanted.reason, actor=f"key:{caller.key_id}", via="api"
+    )
+    viewer, sources = view_of(caller)
+    async with database.read() as conn:
+        return await return_view(conn, viewer, found, sources=sources)
