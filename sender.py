@@ -20,7 +20,7 @@ from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError
 from domain.offer import OfferState
 from domain.words import kind_title, local, money, more, span, subject_words, until, words
-from ledger import digest, links, mails, outages
+from ledger import digest, links, mails, outages, reference
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
@@ -187,7 +187,7 @@ class Sender:
             await mails.mail_sent(self._database, row.id, letter.message_id)
 
     async def _letter(self, row: MailRow, to: Addressee, about: Matter) -> Letter:
-        link = await self._link_of(row, to, about)
+        link, code = await self._link_of(row, to, about)
         context = {
             "context": row.context,
             "to": to,
@@ -200,6 +200,7 @@ class Sender:
             "asked_by": about.asked_by,
             "zone": about.case.zone if about.case else about.order.zone if about.order else "UTC",
             "link": link,
+            "code": code,
             "base_url": self._base_url,
         }
         if row.template == "delegation_made" and to.person is not None:
@@ -219,17 +220,17 @@ class Sender:
             attachments=_code(about) if row.template in WITH_CODE else (),
         )
 
-    async def _link_of(self, row: MailRow, to: Addressee, about: Matter) -> str | None:
-        """The link that this mail carries, if it carries one."""
-        if row.template == "approval_request":
+    async def _link_of(self, row: MailRow, to: Addressee, about: Matter) -> tuple[str | None, str | None]:
+        """The link that this mail carries, if it carries one, and the code that its page asks for, if it asks."""
+        if row.template == "approval_request" and about.approval is not None:
             return await self._link(to, about.approval)
         if row.template == "offer_made" and about.offer is not None:
-            return await self._customers_link(row, about.offer.due_at, offer_id=about.offer.id)
+            return await self._customers_link(row, about.offer.due_at, offer_id=about.offer.id), None
         pickup = about.pickup
         if row.template in WITH_CODE and pickup is not None and (pickup.extensions_left or pickup.may_cancel):
             until = (pickup.window_until or row.not_before) + LINK_AFTER_WINDOW
-            return await self._customers_link(row, until, journey_id=pickup.journey_id)
-        return None
+            return await self._customers_link(row, until, journey_id=pickup.journey_id), None
+        return None, None
 
     async def _customers_link(self, row: MailRow, until: datetime, **about: Any) -> str:
         """A link of the customer's own; its token, too, is stored nowhere."""
@@ -247,26 +248,30 @@ class Sender:
         async with self._database.read() as conn:
             waiting = await list_approvals(conn, to.person, ApprovalFilter(state="pending", mine=True), limit=LISTED)
             zone = await zone_of(conn, to.person)
-        found = [(one, await self._link(to, one)) for one in waiting.items if one.paused_at is None]
+        found = [(one, *await self._link(to, one)) for one in waiting.items if one.paused_at is None]
         if not found:
             raise NobodyToWriteTo("nothing waits any more")
         return {"approvals": found, "zone": zone}
 
-    async def _link(self, to: Addressee, approval: ApprovalSummary | None) -> str | None:
-        """A link of the approver's own. It is made when the mail is sent, so that its token is stored nowhere."""
-        if approval is None:
-            return None
+    async def _link(self, to: Addressee, approval: ApprovalSummary) -> tuple[str, str | None]:
+        """A link of the approver's own, and its code where policy wants one.
+
+        Both are made when the mail is sent, so that they are stored nowhere.
+        """
         if approval.state != "pending":
             raise NobodyToWriteTo(f"the request is {approval.state} already")
         if to.person is None:
             raise NobodyToWriteTo("only people who work here approve")
         approver = to.person.id
 
-        async def work(tx: Transaction) -> str:
-            return await create_link(tx, approval.id, approver, expires_at=approval.expires_at)
+        async def work(tx: Transaction) -> tuple[str, str | None]:
+            place = await reference.place(tx.conn, approval.location)
+            policy = await reference.policy_at(tx.conn, place, await tx.now())
+            code = links.new_code() if policy.approvals.mail_code else None
+            return await create_link(tx, approval.id, approver, expires_at=approval.expires_at, code=code), code
 
-        token = await self._database.write(work, actor="sender", via="sender")
-        return f"{self._base_url}/a/{token}"
+        token, code = await self._database.write(work, actor="sender", via="sender")
+        return f"{self._base_url}/a/{token}", code
 
     @property
     def _domain(self) -> str:

@@ -83,6 +83,10 @@ class Person(NamedTuple):
         """Whether the store's pages are all that this person's roles are about."""
         return bool(self.grants) and all(grant.role == "store_associate" for grant in self.grants)
 
+    @property
+    def decides_somewhere(self) -> bool:
+        return any(grant.role in DECIDING_ROLES for grant in self.grants)
+
     def has_role(self, role: str) -> bool:
         return any(grant.role == role for grant in self.grants)
 

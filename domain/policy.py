@@ -214,6 +214,7 @@ class ApprovalPolicy(Part):
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind
+    mail_code: bool = False  # whether a link asks for a code that stands in its mail
     mails_per_person_hour: int = Field(5, ge=1)
 
     @field_validator("ladders")

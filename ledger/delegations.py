@@ -158,7 +158,7 @@ async def give(
         theirs, to = await _known(tx, giver, "/for"), await _known(tx, taker, "/to")
         if theirs.id != by.id and not by.looks_after(theirs):
             raise NotAllowed(f"Only {theirs.name} or an admin who looks after them can do this.")
-        if not any(grant.role in DECIDING_ROLES for grant in to.grants):
+        if not to.decides_somewhere:
             raise Malformed(f"{to.name} has no role that decides anything. Choose somebody who has.", pointer="/to")
         now = await tx.now()
         rows = await tx.conn.execute(

@@ -5,6 +5,7 @@ A link says who reads about what; whether it still opens is a matter of its date
 
 import base64
 import hashlib
+import hmac
 import secrets
 from datetime import datetime
 from typing import NamedTuple
@@ -12,8 +13,12 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.errors import NotAllowed
+from ledger.engine import Database
 from ledger.tables import link
 from ledger.transaction import Transaction
+
+MISSES = 5  # wrong codes that a link bears
 
 
 class Link(NamedTuple):
@@ -26,6 +31,22 @@ class Link(NamedTuple):
     customer_id: str | None
     expires_at: datetime
     revoked_at: datetime | None
+    code_hash: bytes | None
+    code_misses: int
+
+    @property
+    def is_locked(self) -> bool:
+        return self.code_misses >= MISSES
+
+
+def new_code() -> str:
+    """Six digits for a mail; the page asks for them before it takes an answer."""
+    return f"{secrets.randbelow(1_000_000):06}"
+
+
+def _code_hash(token: str, code: str) -> bytes:
+    """Of both together: who has read the table has no token to try the codes with."""
+    return hashlib.sha256(f"{token}\n{code}".encode()).digest()
 
 
 def token_hash(token: str) -> bytes:
@@ -41,8 +62,12 @@ async def create(
     journey_id: str | None = None,
     person_id: str | None = None,
     customer_id: str | None = None,
+    code: str | None = None,
 ) -> str:
-    """A new link; returns its token, which is stored nowhere. The database refuses one about two things."""
+    """A new link; returns its token, which is stored nowhere. The database refuses one about two things.
+
+    `code` is what the page asks for before it takes an answer; None asks for nothing.
+    """
     token = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     await tx.conn.execute(
         insert(link).values(
@@ -54,6 +79,7 @@ async def create(
             customer_id=customer_id,
             created_at=await tx.now(),
             expires_at=expires_at,
+            code_hash=_code_hash(token, code) if code is not None else None,
         )
     )
     return token
@@ -64,6 +90,31 @@ async def find(conn: AsyncConnection, token: str) -> Link | None:
     columns = [link.c[name] for name in Link._fields]
     row = (await conn.execute(select(*columns).where(link.c.token_hash == token_hash(token)))).first()
     return None if row is None else Link(*row)
+
+
+async def check_code(database: Database, token: str, code: str) -> None:
+    """Raise `NotAllowed` unless the code is the one of the mail; after five wrong ones the link takes none any more.
+
+    A miss is counted in a transaction of its own, whatever the answer leads to.
+    """
+
+    async def work(tx: Transaction) -> int | None:
+        wanted = select(link.c.code_hash, link.c.code_misses).where(link.c.token_hash == token_hash(token))
+        row = (await tx.conn.execute(wanted.with_for_update())).one()
+        if row.code_misses >= MISSES:
+            return 0
+        if row.code_hash is None or hmac.compare_digest(row.code_hash, _code_hash(token, "".join(code.split()))):
+            return None
+        counted = update(link).where(link.c.token_hash == token_hash(token)).values(code_misses=row.code_misses + 1)
+        await tx.conn.execute(counted)
+        return MISSES - int(row.code_misses) - 1
+
+    left = await database.write(work, actor="link", via="link")
+    if left == 0:
+        raise NotAllowed("The code was wrong five times: this link takes no answer any more. Ask for a new one.")
+    if left is not None:
+        tries = "one try is" if left == 1 else f"{left} tries are"
+        raise NotAllowed(f"This is not the code of the mail. It has six digits; {tries} left.")
 
 
 async def revoke(tx: Transaction, at: datetime, *, approval_id: int | None = None, offer_id: int | None = None) -> None:

@@ -1,6 +1,6 @@
 """Asking customers, and the links that mails carry: to approvers and to customers, one table for all of them."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, LargeBinary, Table, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
 
 from domain.offer import OFFER_STATES
 from ledger.tables.base import document, instant, metadata, number, one_of, recorded_at, word
@@ -40,6 +40,8 @@ link = Table(
     instant("expires_at"),
     instant("revoked_at", nullable=True),
     instant("first_opened_at", nullable=True),
+    Column("code_hash", LargeBinary),  # of the token with the code that stands in the mail; none asks for no code
+    Column("code_misses", Integer, nullable=False, server_default=text("0")),
     Column("offer_id", ForeignKey("offer.id"), index=True),
     Column("journey_id", ForeignKey("journey.id"), index=True),
     Column("customer_id", ForeignKey("customer.id")),

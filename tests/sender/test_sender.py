@@ -41,6 +41,27 @@ class TestApprovalRequest:
         everything = str([await rows(retailer, table) for table in (tables.mail, tables.link, tables.audit)])
         assert found[1] not in everything
 
+    async def test_where_policy_wants_a_code_it_stands_in_the_mail_and_nowhere_else(
+        self, retailer: ledger.engine.Database, mail_server: MailServer
+    ) -> None:
+        async def wanted(tx: Transaction) -> None:
+            body = {"approvals": {"mail_code": True}}
+            row = {"version": "code", "effective_from": datetime(2020, 1, 1, tzinfo=UTC), "body": body}
+            await tx.conn.execute(tables.policy_document.insert().values(row))
+
+        await retailer.write(wanted, actor="test", via="test")
+        await an_approval(retailer)
+        await sender(retailer, mail_server.port).once()
+        [message] = mail_server.mails
+        code = re.search(r"^The page asks for this code: (\d{6})$", text_of(message), re.MULTILINE)
+        assert code is not None
+        assert code[1] in str(message.get_body(("html",)))
+        assert code[1] not in message["Subject"]
+        (row,) = await rows(retailer, tables.link)
+        assert row["code_hash"] is not None
+        everything = str([await rows(retailer, table) for table in (tables.mail, tables.audit, tables.approval)])
+        assert code[1] not in everything
+
     async def test_a_mail_that_was_sent_is_not_sent_again(
         self, retailer: ledger.engine.Database, mail_server: MailServer
     ) -> None:

@@ -1,5 +1,6 @@
 """Approval by a link in a mail: looking decides nothing, a verdict is given once, every end has its own page."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,18 @@ Browse = Callable[[], httpx2.AsyncClient]
 
 
 async def mailed(
-    database: ledger.engine.Database, approval_id: int, person_id: str = "ana.ruiz", *, hours: int = 8
+    database: ledger.engine.Database,
+    approval_id: int,
+    person_id: str = "ana.ruiz",
+    *,
+    hours: int = 8,
+    code: str | None = None,
 ) -> str:
     """The path of a link as it stands in the mail."""
 
     async def work(tx: Transaction) -> str:
-        return await create_link(tx, approval_id, person_id, expires_at=datetime.now(UTC) + timedelta(hours=hours))
+        until = datetime.now(UTC) + timedelta(hours=hours)
+        return await create_link(tx, approval_id, person_id, expires_at=until, code=code)
 
     return "/a/" + await database.write(work, actor="test", via="test")
 
@@ -211,8 +218,11 @@ class TestEnds:
         assert shown.status_code == 410
         assert "This link has expired" in shown.text
         assert (await ana.post(path, data={"verdict": "approve"})).status_code == 409
+        untold = await ana.post(f"{path}/again", data=form_of(shown.text))
+        assert (untold.status_code, "Tick that a new link" in untold.text) == (422, True)
+        assert len(await rows(retailer, tables.mail)) == before
         for _ in range(2):
-            answer = await ana.post(f"{path}/again")
+            answer = await ana.post(f"{path}/again", data={"send": "yes"})
             assert "A new link is on its way" in answer.text
         assert len(await rows(retailer, tables.mail)) == before + 1
         assert await state_of(retailer, approval_id) == "pending"
@@ -244,7 +254,7 @@ class TestEnds:
     async def test_a_working_link_needs_no_new_one(self, retailer: ledger.engine.Database, browse: Browse) -> None:
         path = await mailed(retailer, await an_approval(retailer))
         before = len(await rows(retailer, tables.mail))
-        assert (await browse().post(f"{path}/again")).status_code == 422
+        assert (await browse().post(f"{path}/again", data={"send": "yes"})).status_code == 422
         assert len(await rows(retailer, tables.mail)) == before
 
 
@@ -300,6 +310,134 @@ class TestWho:
 
         await retailer.write(leave, actor="test", via="test")
         assert (await browse().get(path)).status_code == 404
+
+
+class TestForwarded:
+    """Somebody else has opened the link: it says whose it is, and what they can do instead."""
+
+    async def test_whoever_may_decide_too_is_led_to_do_so_as_themselves(
+        self, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        async with retailer.engine.begin() as conn:
+            grant = {"person_id": "fin.weber", "role": "store_manager", "region": "NORTH"}
+            await conn.execute(tables.person_role.insert().values(grant))
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id)
+        page = (await (await sign_in("fin.weber")).get(path)).text
+        assert "This link is Ana Ruiz's" in page
+        assert f'href="/console/approvals/{approval_id}">Decide it as yourself' in page
+        assert "Send verdict" not in page
+
+    async def test_whoever_sees_the_place_and_may_not_decide_can_ask_to_stand_in_once_a_day(
+        self, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        approval_id = await an_approval(retailer, requester="ida.noor")
+        path = await mailed(retailer, approval_id)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(path)).text
+        assert "Ask Ana Ruiz to let me stand in" in page
+        assert "Refund of W-1" in page
+        for _ in range(2):
+            answer = await sam.post(f"{path}/stand-in")
+            assert "Ana Ruiz is asked by mail" in answer.text
+        asked = [row for row in await rows(retailer, tables.mail) if row["template"] == "delegation_asked"]
+        assert [(row["person_id"], row["context"]) for row in asked] == [("ana.ruiz", {"asked_by": "sam.ortega"})]
+        assert await rows(retailer, tables.delegation) == []
+
+    async def test_to_somebody_of_another_region_it_shows_nothing_of_what_it_asks(
+        self, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer))
+        answer = await (await sign_in("sol.byrne")).get(path)
+        assert answer.status_code == 403
+        assert "This link is Ana Ruiz's" in answer.text
+        for words in ("Refund", "30.00", "Sam Ortega", "S1"):
+            assert words not in answer.text
+
+    async def test_nobody_who_is_not_signed_in_or_is_the_addressee_asks_to_stand_in(
+        self, retailer: ledger.engine.Database, browse: Browse, sign_in: SignIn
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer))
+        before = len(await rows(retailer, tables.mail))
+        for client in (browse(), await sign_in("ana.ruiz"), await sign_in("ida.noor")):
+            assert (await client.post(f"{path}/stand-in")).status_code == 403
+        assert (await browse().post("/a/nonsense/stand-in")).status_code == 404
+        assert len(await rows(retailer, tables.mail)) == before
+
+    async def test_a_new_link_goes_to_the_addressee_whoever_asks(
+        self, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer), hours=-1)
+        await (await sign_in("sam.ortega")).post(f"{path}/again", data={"send": "yes"})
+        again = [row for row in await rows(retailer, tables.mail) if row["context"].get("occasion") == "again"]
+        assert [row["person_id"] for row in again] == ["ana.ruiz"]
+
+
+class TestCode:
+    """Where policy wants it, a code that stands in the mail is asked for before a verdict is taken."""
+
+    async def test_the_right_code_decides_also_with_a_space_in_it(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id, code="012345")
+        ana = browse()
+        page = (await ana.get(path)).text
+        assert "Code from the mail" in page
+        assert "012345" not in page
+        form = form_of(page) | {"verdict": "approve", "code": "012 345"}
+        assert (await ana.post(path, data=form)).status_code == 303
+        assert await state_of(retailer, approval_id) == "approved"
+
+    async def test_without_the_code_nothing_is_decided_and_what_was_written_stays(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id, code="012345")
+        ana = browse()
+        form = form_of((await ana.get(path)).text) | {"verdict": "reject", "note": "far too much"}
+        answer = await ana.post(path, data=form)
+        assert (answer.status_code, "4 tries are left" in answer.text) == (403, True)
+        assert "far too much" in answer.text
+        assert await state_of(retailer, approval_id) == "pending"
+
+    async def test_five_wrong_ones_lock_the_link_and_a_new_one_can_be_asked_for(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id, code="012345")
+        ana = browse()
+        form = form_of((await ana.get(path)).text) | {"verdict": "approve"}
+        for number in range(5):
+            answer = await ana.post(path, data=form | {"code": f"99999{number}"})
+            assert answer.status_code == 403
+        right = await ana.post(path, data=form | {"code": "012345"})
+        assert right.status_code == 409
+        shown = await browse().get(path)
+        assert (shown.status_code, "takes no answer any more" in shown.text) == (410, True)
+        assert await state_of(retailer, approval_id) == "pending"
+        assert "on its way" in (await ana.post(f"{path}/again", data={"send": "yes"})).text
+
+    async def test_guesses_at_the_same_moment_are_all_counted(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        approval_id = await an_approval(retailer)
+        path = await mailed(retailer, approval_id, code="012345")
+        ana = browse()
+        form = form_of((await ana.get(path)).text) | {"verdict": "approve"}
+        await asyncio.gather(*(ana.post(path, data=form | {"code": f"99999{number}"}) for number in range(8)))
+        (row,) = await rows(retailer, tables.link)
+        assert row["code_misses"] == 5
+        assert row["code_hash"] is not None
+
+    async def test_a_form_sent_as_it_was_shown_costs_no_try(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer), code="012345")
+        robot = browse()
+        assert (await robot.post(path, data=form_of((await robot.get(path)).text))).status_code == 422
+        (row,) = await rows(retailer, tables.link)
+        assert row["code_misses"] == 0
 
 
 class TestSeveral:

@@ -17,6 +17,8 @@ from tests.ledger.offers import Asked, asked
 from tests.ledger.test_bopis import pick, step
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import open_app, settings_for
+from tests.web.robot import Robot
+from tests.web.test_routes import everything
 
 Browse = Callable[[], httpx2.AsyncClient]
 
@@ -76,6 +78,21 @@ class TestLooking:
                 assert answer.status_code == 200
                 assert answer.headers["cache-control"] == "no-store"
         assert await order.value("state") == "open"
+
+    async def test_a_robot_that_sends_every_form_as_it_was_shown_answers_nothing(
+        self, shop: Shop, browse: Browse
+    ) -> None:
+        order = await asked(shop)
+        waits = await shop.order(1, at="S2")
+        await pick(shop, waits, 1)
+        paths = [await mailed(order), await mailed(order, hours=-1), await mailed(Asked(shop, waits), about="pickup")]
+        before = await everything(shop.database)
+        robot = Robot(browse())
+        for path in paths:
+            await robot.walk(path)
+        assert await everything(shop.database) == before
+        assert {path for path, _ in robot.sent} == {paths[0], paths[2]}
+        assert {status for _, status in robot.sent} == {422}
 
     async def test_the_page_says_what_is_missing_what_comes_instead_and_what_silence_does(
         self, shop: Shop, browse: Browse

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import DomainError, Malformed, NotAllowed
+from domain.errors import DomainError, Malformed, NotAllowed, NotFound
 from domain.people import Person
-from ledger import mails, reference
+from ledger import delegations, links, mails, reference
 from ledger.approval import LinkRow, link, record_verdict
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
@@ -21,8 +21,17 @@ from web.pages import MAX_FORM, ConsoleRoute, page, written
 from web.sessions import Visitor, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
+NEED_A_NEW_ONE = ("revoked", "link_expired", "locked")
 ENDED = ("approved", "rejected", "expired", "superseded")
-STATUS_OF_VIEW = {"ask": 200, "agreed": 200, "sign_in": 200, "approved": 200, "rejected": 200, "unknown": 404}
+STATUS_OF_VIEW = {
+    "not_shown": 403,
+    "ask": 200,
+    "agreed": 200,
+    "sign_in": 200,
+    "approved": 200,
+    "rejected": 200,
+    "unknown": 404,
+}
 
 
 class Opened(NamedTuple):
@@ -50,6 +59,8 @@ async def view_of(conn: AsyncConnection, row: LinkRow, approval: ApprovalDetail,
         return approval.state
     if row.revoked_at is not None:
         return "revoked"
+    if row.is_locked:
+        return "locked"
     if row.expires_at <= now + timedelta(seconds=approval.clock_offset_s):
         return "link_expired"
     if not approval.may_decide and not approval.has_agreed:
@@ -68,6 +79,7 @@ async def show_link(
     *,
     refused: DomainError | None = None,
     note: str = "",
+    code: str = "",
     said: str = "",
     status: int | None = None,
 ) -> Response:
@@ -76,22 +88,26 @@ async def show_link(
     async with database_of(request).read() as conn:
         opened = await open_link(conn, token, now)
         context: dict[str, Any] = await context_of(conn, opened.approval) if opened else {}
+        stranger = visitor if opened and visitor is not None and visitor.id != opened.approver.id else None
+        theirs = await _as_seen_by(conn, stranger, opened.row.approval_id) if stranger and opened else None
     if opened is None:
         proof.count_unknown(request)
         return proof.private(page(request, "link.html", {"view": "unknown"}, status=404))
     nonce = proof.nonce_of(request, token)
-    stranger = visitor if visitor is not None and visitor.id != opened.approver.id else None
+    view = opened.view if stranger is None or theirs is not None else "not_shown"
     context |= {
-        "view": opened.view,
+        "view": view,
+        "theirs": theirs,
+        "asks_code": opened.row.asks_code,
         "approver": opened.approver,
         "stranger": stranger,
         "token": token,
         "proof": proof.proof_for(request, token, nonce),
         "refusal": refused,
-        "draft": {"note": note},
+        "draft": {"note": note, "code": code},
         "said": said,
     }
-    usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(opened.view, 410)
+    usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(view, 410)
     response = page(request, "link.html", context, status=status or usual)
     proof.give(request, response, token, nonce, base="/a")
     return proof.private(response)
@@ -112,6 +128,7 @@ async def give(
     note: Annotated[str, Form(max_length=MAX_FORM)] = "",
     version: Annotated[int | None, Form()] = None,
     proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
+    code: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Record the verdict of the link's approver, or show why not."""
     database = database_of(request)
@@ -120,33 +137,43 @@ async def give(
     if opened is None:
         return await show_link(request, token, visitor)
     try:
-        if opened.view in {*ENDED, "revoked", "link_expired"}:
+        if opened.view in {*ENDED, *NEED_A_NEW_ONE}:
             return await show_link(request, token, visitor, status=409)
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: decide here.")
         if visitor is not None and visitor.id != opened.approver.id:
             raise NotAllowed(f"This link is {opened.approver.name}'s, and you are signed in as {visitor.name}.")
         check_verdict(verdict)
+        if opened.row.asks_code:
+            await links.check_code(database, token, code)
         await record_verdict(
             database, opened.row.approval_id, opened.approver, verdict=verdict, note=written(note),
             version=version, via="link", by_link=True,
         )  # fmt: skip
     except DomainError as refused:
-        return await show_link(request, token, visitor, refused=refused, note=note)
+        return await show_link(request, token, visitor, refused=refused, note=note, code=code)
     return RedirectResponse(f"/a/{token}", status_code=303, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/a/{token}/again")
-async def again(request: Request, token: str, visitor: Visitor) -> Response:
-    """Send a new link to the address that the old one went to; at most one an hour."""
+async def again(
+    request: Request, token: str, visitor: Visitor, send: Annotated[str, Form(max_length=20)] = ""
+) -> Response:
+    """Send a new link to the address that the old one went to; at most one an hour.
+
+    Somebody has to tick that it should be sent: a robot that presses buttons has no mails sent.
+    """
     now = datetime.now(UTC)
     database = database_of(request)
     async with database.read() as conn:
         opened = await open_link(conn, token, now)
     if opened is None or opened.approval.state in ENDED:
         return await show_link(request, token, visitor)
-    if opened.view not in {"revoked", "link_expired"}:
+    if opened.view not in NEED_A_NEW_ONE:
         refused = Malformed("This link still works; there is no need for a new one.")
+        return await show_link(request, token, visitor, refused=refused)
+    if send != "yes":
+        refused = Malformed("Tick that a new link should be sent, then press the button again.", pointer="/send")
         return await show_link(request, token, visitor, refused=refused)
     approval, approver = opened.approval, opened.approver
 
@@ -168,3 +195,27 @@ async def again(request: Request, token: str, visitor: Visitor) -> Response:
     await database.write(work, actor=approver.id, via="link")
     said = "A new link is on its way to the address the first one went to."
     return await show_link(request, token, visitor, said=said)
+
+
+@router.post("/a/{token}/stand-in")
+async def stand_in(request: Request, token: str, visitor: Visitor) -> Response:
+    """Ask the link's approver, by mail, to have oneself stand in for them; for somebody else who is signed in."""
+    database = database_of(request)
+    async with database.read() as conn:
+        opened = await open_link(conn, token, datetime.now(UTC))
+    if opened is None:
+        return await show_link(request, token, visitor)
+    if visitor is None or visitor.id == opened.approver.id or not visitor.decides_somewhere:
+        refused = NotAllowed("Sign in as yourself first: who stands in for somebody has a role that decides.")
+        return await show_link(request, token, visitor, refused=refused)
+    await delegations.ask_for(database, visitor, opened.approver, via="link")
+    said = f"{opened.approver.name} is asked by mail to let you stand in. Until then only they can answer."
+    return await show_link(request, token, visitor, said=said)
+
+
+async def _as_seen_by(conn: AsyncConnection, stranger: Person, approval_id: int) -> ApprovalDetail | None:
+    """The request as somebody else may see it who has opened the link; None where it is not theirs to see."""
+    try:
+        return await approval_detail(conn, stranger, approval_id)
+    except NotFound:
+        return None
