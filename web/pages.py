@@ -22,7 +22,8 @@ from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
 from domain.words import kind_title, local, money, more, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
-from web.sessions import SignInFirstError, way_to_sign_in
+from web.kept import kept_of
+from web.sessions import SignInFirstError, way_back, way_to_sign_in
 
 MAX_NOTE = 4_000
 MAX_FORM = 20_000  # refused without ceremony; what lies between is refused with the text still in its field
@@ -189,7 +190,7 @@ class ConsoleRoute(APIRoute):
             try:
                 response: Response = await inner(request)
             except SignInFirstError:
-                return to_sign_in(request)
+                return await to_sign_in(request)
             except DomainError as error:
                 return refusal(request, error)
             return response
@@ -197,12 +198,18 @@ class ConsoleRoute(APIRoute):
         return handle
 
 
-def to_sign_in(request: Request) -> Response:
-    """The way to the sign-in page. To htmx it is said by a header: a redirect would land inside a table cell."""
+async def to_sign_in(request: Request) -> Response:
+    """The way to the sign-in page. To htmx it is said by a header: a redirect would land inside a table cell. A form
+    that was sent by the browser itself comes along: nothing that somebody has typed is lost.
+    """
     target = way_to_sign_in(request)
     if is_partial(request):
         return Response(status_code=401, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
-    return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+    kept = await kept_of(request)
+    if kept is None:
+        return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
+    context = {"next": way_back(request), "email": "", "kept": kept.written()}
+    return page(request, "sign_in.html", context, status=401)
 
 
 def refusal(request: Request, error: DomainError) -> Response:

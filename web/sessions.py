@@ -93,7 +93,7 @@ def set_cookie(request: Request, response: Response, name: str, value: str, expi
 
 
 async def sign_in(request: Request, response: Response, email: str, password: str) -> str:
-    """Check the password, start a session in place of any earlier one, set its cookie; returns the person's id.
+    """Check the password, start a session in place of any earlier one, set its cookie; returns its token.
 
     Raises `NotAllowed` (the same for an unknown address and a wrong password) or `Busy`.
     """
@@ -109,7 +109,7 @@ async def sign_in(request: Request, response: Response, email: str, password: st
     earlier = request.cookies.get(cookie_name(request))
     expires_at = await records.begin(database, account.person_id, token, replaces=earlier)
     set_cookie(request, response, cookie_name(request), token, expires_at)
-    return account.person_id
+    return token
 
 
 async def sign_out(request: Request, response: Response, person: Person) -> None:
@@ -156,13 +156,19 @@ def same_site_path(wanted: str | None) -> str:
     return wanted
 
 
+def way_back(request: Request) -> str:
+    """The page that a request came from, or asks for when it can be opened again."""
+    if request.method in {"GET", "HEAD"}:
+        return same_site_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+    came = urlsplit(request.headers.get("referer", ""))
+    if came.netloc != request.headers.get("host", ""):
+        return same_site_path(came.path)
+    return same_site_path(came.path + (f"?{came.query}" if came.query else ""))
+
+
 def way_to_sign_in(request: Request) -> str:
-    """The sign-in page, with the way back when the page asked for can be opened again."""
-    if request.method not in {"GET", "HEAD"}:
-        back = urlsplit(request.headers.get("referer", "")).path
-    else:
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return f"/sign-in?next={quote(same_site_path(back), safe='/')}"
+    """The sign-in page, with the way back."""
+    return f"/sign-in?next={quote(way_back(request), safe='/')}"
 
 
 def _matches(password_hash: str, password: str) -> bool:

@@ -125,19 +125,27 @@ class TestQueueToDecision:
         await ana.get_by_role("button", name=f"Claim case {case_id}").click()
         await expect(ana.get_by_role("alert")).to_contain_text("Sam Ortega")
 
-    async def test_what_was_typed_outlives_a_session_that_ended(self, site: Site, open_page: OpenPage) -> None:
-        case_id = await a_case(site.database, "S1/APPLE")
-        page = await open_page("sam.ortega")
-        await page.goto(f"/console/cases/{case_id}")
-        await page.get_by_label("Comment").fill("twelve were counted this morning")
+    async def test_what_was_typed_and_chosen_outlives_a_session_that_ended(
+        self, site: Site, open_page: OpenPage, with_script: bool
+    ) -> None:
+        _, case_id = await site.failed_order("W-1")
+        page = await open_page("sam.ortega", java_script_enabled=with_script)
+        await page.goto(f"/console/cases/{case_id}?tab=all")
+        await page.locator('input[name="option"][value="cancel_refund"]').check()
+        await page.get_by_label("Note (optional)").fill("twelve were counted this morning")
         await page.context.clear_cookies()
-        await page.get_by_role("button", name="Add comment").click()
-        await page.wait_for_url(re.compile(r"/sign-in\?next="))
+        await page.get_by_role("button", name="Decide").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         await page.get_by_label("Mail address").fill("sam.ortega@stores.example")
         await page.get_by_label("Password").fill("long enough for a test")
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page).to_have_url(f"{site.url}/console/cases/{case_id}")
-        await expect(page.get_by_label("Comment")).to_have_value("twelve were counted this morning")
+        await expect(page.get_by_text("You were signed out before this was sent")).to_be_visible()
+        await expect(page.locator('input[name="option"][value="cancel_refund"]')).to_be_checked()
+        await expect(page.get_by_label("Note (optional)")).to_have_value("twelve were counted this morning")
+        assert await site.table(tables.case_decision) == []
+        await page.get_by_role("button", name="Decide").click()
+        await expect(page.get_by_role("status").filter(has_text="Applying")).to_be_visible()
+        assert [row["option_id"] for row in await site.table(tables.case_decision)] == ["cancel_refund"]
 
 
 class TestQueue:

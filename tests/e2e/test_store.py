@@ -58,6 +58,27 @@ async def small_targets(page: Page) -> list[str]:
 
 
 class TestShift:
+    async def test_what_was_entered_outlives_a_session_that_ended(
+        self, site: Site, web: httpx2.AsyncClient, at_work: OpenStore, with_script: bool
+    ) -> None:
+        await place(web, "W-1")
+        page = await at_work("/store/S1", java_script_enabled=with_script)
+        await page.get_by_role("link", name=re.compile("Next: pick order W-1")).click()
+        await page.get_by_label("Found").nth(1).fill("0")
+        await page.get_by_label("If fewer, why?").nth(1).select_option("damaged")
+        await page.context.clear_cookies()
+        await page.get_by_role("button", name="Save all as entered").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await page.get_by_label("Mail address").fill("pia.lund@stores.example")
+        await page.get_by_label("Password").fill("long enough for a test")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_text("You were signed out before this was sent")).to_be_visible()
+        await expect(page.get_by_label("Found").nth(1)).to_have_value("0")
+        await expect(page.get_by_label("If fewer, why?").nth(1)).to_have_value("damaged")
+        assert [row for row in await site.table(tables.movement) if row["kind"] == "picked"] == []
+        await page.get_by_role("button", name="Save all as entered").click()
+        await expect(page.get_by_text(re.compile(r"Saved \d\d:\d\d CES?T")).first).to_be_visible()
+
     async def test_a_line_is_saved_in_place_and_the_other_keeps_what_was_typed(
         self, site: Site, web: httpx2.AsyncClient, at_work: OpenStore, with_script: bool
     ) -> None:

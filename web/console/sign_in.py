@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from domain.errors import Busy, NotAllowed
+from web.kept import AS_TYPED, GONE, MAX_CHARACTERS, Kept, fill, look_at, read_kept, tell, texts_of
 from web.pages import ConsoleRoute, page
-from web.sessions import Visitor, same_site_path, sign_in, sign_out
+from web.sessions import Visitor, cookie_name, same_site_path, sign_in, sign_out
 
 router = APIRouter(route_class=ConsoleRoute)
 
@@ -17,7 +18,7 @@ async def show(request: Request, person: Visitor, next: str = "/") -> Response: 
     """The form; who is signed in already goes straight on."""
     if person is not None:
         return RedirectResponse(same_site_path(next), status_code=303)
-    return page(request, "sign_in.html", {"next": same_site_path(next), "email": ""})
+    return page(request, "sign_in.html", {"next": same_site_path(next), "email": "", "kept": ""})
 
 
 @router.post("/sign-in")
@@ -26,17 +27,36 @@ async def enter(
     email: Annotated[str, Form(max_length=320)] = "",
     password: Annotated[str, Form(max_length=1000)] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002
+    kept: Annotated[str, Form(max_length=MAX_CHARACTERS)] = "",
 ) -> Response:
-    """Start a session, or say that the two do not go together; the address that was typed stays in the form."""
+    """Start a session, or say that the two do not go together; the address that was typed stays in the form.
+
+    `kept` is a form that was sent when the session had ended: its page comes back with it filled in.
+    """
     target = same_site_path(next)
-    response = RedirectResponse(target, status_code=303)
+    form = read_kept(kept)
+    response: Response = RedirectResponse(target, status_code=303)
     try:
-        await sign_in(request, response, email, password)
+        token = await sign_in(request, response, email, password)
     except (NotAllowed, Busy) as refused:
-        context = {"next": target, "email": email, "problem": refused.detail}
+        context = {"next": target, "email": email, "problem": refused.detail, "kept": kept}
         status = 401 if isinstance(refused, NotAllowed) else 429
         return page(request, "sign_in.html", context, status=status)
+    if form is not None:
+        cookie = response.headers["set-cookie"]
+        response = await as_typed(request, target, f"{cookie_name(request)}={token}", form)
+        response.headers["set-cookie"] = cookie
     return response
+
+
+async def as_typed(request: Request, target: str, cookie: str, form: Kept) -> Response:
+    """The page that a form was on, with what was typed in the form again; where it is gone, with what was written."""
+    status, html = await look_at(request, target, cookie)
+    if status != 200:
+        html = (await look_at(request, "/console/help", cookie))[1]
+    filled = fill(html, form)
+    html = tell(html, GONE, texts_of(form)) if filled is None else tell(filled, AS_TYPED)
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/sign-out")

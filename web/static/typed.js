@@ -1,5 +1,5 @@
-// Nothing typed is lost: notes are kept in this tab until the server has taken them, also when the session ends while
-// they are sent. After an answer that replaces part of the page, the eye and the focus go to what it says.
+// Nothing typed is lost: notes are kept in this tab until the server has taken them, and whole forms when the session has
+// ended while they are sent. After an answer that replaces part of the page, the eye and the focus go to what it says.
 "use strict";
 (() => {
   const sent = "endcap-sent";
@@ -18,12 +18,39 @@
     const form = event.target;
     if (!form.hasAttribute("hx-post")) sessionStorage.setItem(sent, JSON.stringify([...read(), ...keys(form)]));
   });
+  // A form that found its session ended is kept whole, choices as well, until its page is there again.
+  const ended = "endcap-ended";
+  const place = (form) => new URL(form.action, location.href).pathname;
+  const keep = (form) => {
+    const fields = [...new FormData(form)].filter(([, value]) => typeof value === "string");
+    sessionStorage.setItem(ended, JSON.stringify({ at: location.pathname, to: place(form), fields }));
+  };
+  const bringBack = () => {
+    const kept = JSON.parse(sessionStorage.getItem(ended) ?? "null");
+    if (kept?.at !== location.pathname) return;
+    const form = [...document.forms].find((one) => one.method === "post" && place(one) === kept.to);
+    if (!form) return; // its texts are still kept by name, and come back when the form does
+    sessionStorage.removeItem(ended);
+    for (const field of form.elements) {
+      const values = kept.fields.filter(([name]) => name === field.name);
+      if (!field.name || field.matches("[type=hidden], [type=password], button")) continue;
+      if (field.matches("[type=checkbox], [type=radio]")) field.checked = values.some(([, value]) => value === field.value);
+      else if (values.length) field.value = kept.fields.splice(kept.fields.indexOf(values[0]), 1)[0][1];
+      for (let fold = field.closest("details"); fold && values.length; fold = fold.parentElement.closest("details")) fold.open = true;
+    }
+    const said = document.createElement("div");
+    said.className = "notice warn";
+    said.textContent = "You were signed out before this was sent, so nothing of it was done. What you had written is in the "
+      + "form again: look at it, then send it.";
+    document.getElementById("flash").append(said);
+  };
   document.addEventListener("DOMContentLoaded", () => {
     if (!document.querySelector("input[type=password]")) {
       forget(read());
       sessionStorage.removeItem(sent);
     }
     restore();
+    bringBack();
   });
   let answered = false;
   document.addEventListener("htmx:after:request", (event) => {
@@ -31,6 +58,7 @@
     const form = sourceElement?.closest("form");
     answered = Boolean(form);
     if (form && response.status < 400) forget(keys(form));
+    if (form && response.status === 401) keep(form);
   });
   document.addEventListener("htmx:after:swap", () => {
     restore();
