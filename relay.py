@@ -40,6 +40,7 @@ from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.returns import ReturnWorkflow
+from workflows.transfer import TransferWorkflow
 
 logger = logging.getLogger("endcap.relay")
 
@@ -47,6 +48,7 @@ WORKFLOWS: dict[str, Any] = {
     "bopis": BopisWorkflow.run,
     "count": CountWorkflow.run,
     "returns": ReturnWorkflow.run,
+    "transfer": TransferWorkflow.run,
     "case": CaseWorkflow.run,
     "approval": ApprovalWorkflow.run,
     "bulk": BulkWorkflow.run,

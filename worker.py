@@ -39,6 +39,7 @@ from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
+from activities.transfer import TransferActivities
 from ledger import closures, facts, holds, negative, notices, outages, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
@@ -52,6 +53,7 @@ from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.returns import ReturnWorkflow
+from workflows.transfer import TransferWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
@@ -60,6 +62,7 @@ WORKFLOWS: Sequence[type] = (
     CountWorkflow,
     CountScheduleWorkflow,
     ReturnWorkflow,
+    TransferWorkflow,
     CaseWorkflow,
     ApprovalWorkflow,
     BulkWorkflow,
@@ -82,6 +85,7 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
     """Every activity, bound to what it needs."""
     bopis, count, case = BopisActivities(database), CountActivities(database), CaseActivities(database)
     approval, payment = ApprovalActivities(database), PaymentActivities(database, provider)
+    transfer = TransferActivities(database)
     return [
         bopis.open_case,
         bopis.attend,
@@ -102,6 +106,14 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         count.suspend,
         count.open_days_counts,
         *returned(ReturnActivities(database)),
+        transfer.settle_agreement,
+        transfer.compare,
+        transfer.attend,
+        transfer.open_approval,
+        transfer.apply_decision,
+        transfer.give_back,
+        transfer.on_due,
+        transfer.suspend,
         case.on_due,
         approval.on_due,
         BulkActivities(database).on_due,

@@ -281,6 +281,49 @@ class StuckFacts(Facts):
     reason: str | None
 
 
+class DiffersOnTheWay(BaseModel, frozen=True):
+    """What differs on a line of a transfer: `what` is a phrase ("did not come"), `of` how many were sent."""
+
+    line_id: str
+    sku: str
+    name: str
+    what: str
+    at: str
+    units: int
+    of: int
+    value_minor: int
+
+
+class TransferFacts(Facts):
+    """What came of a transfer against what was sent. `counts` are those that were opened because of it."""
+
+    partial = "transfer.html"
+    transfer: str
+    source: str
+    destination: str
+    reason: str
+    carrier: str | None
+    tracking: str | None
+    counts: tuple[str, ...]
+    lines: tuple[DiffersOnTheWay, ...]
+
+
+class TransferLateFacts(Facts):
+    """A transfer that was not sent, or did not come, in time, or was called off on its way."""
+
+    partial = "transfer_late.html"
+    transfer: str
+    source: str
+    destination: str
+    units: int
+    value_minor: int
+    carrier: str | None = None
+    tracking: str | None = None
+    expected_at: datetime | None = None
+    needed_by: datetime | None = None
+    reason: str | None = None
+
+
 class UndeliveredFacts(Facts):
     partial = "undelivered.html"
     target: str
@@ -326,6 +369,14 @@ FACTS: dict[str, type[Facts]] = {
     "return_uninspected": UninspectedFacts,
     "return_not_received": NotReceivedFacts,
     "disposition_override": OverrideFacts,
+    "transfer_short": TransferFacts,
+    "transfer_over": TransferFacts,
+    "transfer_misship": TransferFacts,
+    "transfer_damage": TransferFacts,
+    "transfer_shipment_overdue": TransferLateFacts,
+    "receipt_overdue": TransferLateFacts,
+    "transfer_cancelled": TransferLateFacts,
+    "transfer_unagreed": TransferLateFacts,
     "journey_stuck": StuckFacts,
     "delivery_stuck": UndeliveredFacts,
 }

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from domain import return_requests
 from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Currency, Instant, Minor, Name, Quantity
+from domain.transfers import TransferAnnounced, TransferCancelled, TransferDeclined, TransferReceived, TransferShipped
 
 PICK_REASONS = (
     "not_in_stock",
@@ -280,6 +281,9 @@ FACTS: dict[str, type[Body]] = {
     "bopis.shipped": BopisShipped,
     "bopis.arrived": BopisArrived,
     **return_requests.FACTS,
+    "transfer.announced": TransferAnnounced,
+    "transfer.shipped": TransferShipped,
+    "transfer.received": TransferReceived,
 }
 REQUESTS: dict[str, type[Body]] = {
     # Never refused for the state of its count: only for another device's session, or for who counts.
@@ -287,6 +291,8 @@ REQUESTS: dict[str, type[Body]] = {
     "bopis.cancelled": BopisCancelled,
     "bopis.extended": BopisExtended,
     "bopis.hold_released": BopisHoldReleased,
+    "transfer.cancelled": TransferCancelled,
+    "transfer.declined": TransferDeclined,
 }
 EVENT_TYPES: dict[str, type[Body]] = FACTS | REQUESTS
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from domain import bopis, count, returns
+from domain import bopis, count, returns, transfer
 from domain.ids import parse_journey_id
 
 
@@ -137,6 +137,24 @@ _KINDS = (
         ),
         introduction="A return. Goods that come are a fact: they open a return again that was over, whatever was said"
         " of it.",
+    ),
+    JourneyKind(
+        kind="transfer",
+        noun="Transfer",
+        plural="Transfers",
+        section="journeys",
+        list_page="/console/journeys?kind=transfer",
+        open_page="/console/journeys?kind=transfer&state=open",
+        transitions=_plain(transfer.TRANSITIONS),
+        begins=("pending_approval", "ready_to_ship", "cancelled", "in_transit"),
+        ways=(
+            ("approved", "ready_to_ship", "in_transit", "received", "closed"),
+            ("requested", "pending_approval", "approved", "ready_to_ship", "in_transit", "received", "closed"),
+            ("approved", "ready_to_ship", "in_transit", "partially_received", "received", "closed"),
+            ("approved", "ready_to_ship", "in_transit", "received", "discrepancy_review", "closed"),
+        ),
+        introduction="A store transfer. Goods that move are a fact: they take a transfer where its quantities lead, and"
+        " open again one that was over.",
     ),
 )
 

@@ -150,6 +150,21 @@ class PaymentPolicy(Part):
     renewed_for_s: int = Field(7 * DAY_S, gt=0)  # where the provider does not say until when it holds
 
 
+class TransferPolicy(Part):
+    """Store transfers. From which value somebody must agree is a band (`Bands.transfer`)."""
+
+    ship_open_s: int = Field(DAY_S, gt=0)  # of the source's opening hours, from being agreed to being shipped
+    transit_s: int = Field(2 * DAY_S, gt=0)  # on the way, where the shipment does not say when it comes
+    receipt_grace_s: int = Field(DAY_S, gt=0)  # after it should have come, until somebody is asked
+    chase_s: int = Field(DAY_S, gt=0)  # until somebody is asked again after a carrier was chased
+    extend_s: int = Field(2 * DAY_S, gt=0)
+    await_s: int = Field(2 * DAY_S, gt=0)  # how long the rest is waited for
+    recount_s: int = Field(DAY_S, gt=0)  # how long a recount may take before somebody is asked again
+    markup_permille: int = Field(0, ge=0, le=10_000)  # on cost, for another entity
+    short: ToleranceLimits = ToleranceLimits(units=1, permille=50, value_minor=500)  # and damage
+    over: ToleranceLimits = ToleranceLimits(units=1, permille=50, value_minor=500)
+
+
 class AuthorityPolicy(Part):
     """Who posts, refunds and writes to the customer, because other systems do part of it already."""
 
@@ -211,6 +226,7 @@ class ApprovalPolicy(Part):
         "write_off": ("finance", "admin"),
         "adjustment": ("store_manager", "finance", "admin"),
         "count": ("store_manager", "finance", "admin"),
+        "transfer": ("store_manager", "finance", "admin"),
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind
@@ -251,6 +267,7 @@ class Policy(Part):
     authority: AuthorityPolicy = AuthorityPolicy()
     count: CountPolicy = CountPolicy()
     returns: ReturnPolicy = ReturnPolicy()
+    transfer: TransferPolicy = TransferPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
 

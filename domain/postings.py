@@ -37,8 +37,15 @@ ACCOUNTS: dict[str, str] = {
     "gift_cards": "Gift cards issued",
     "write_down": "Write-down of returned goods",
     "write_off": "Returned goods written off",
+    "goods_in_transit": "Goods in transit",
+    "transfer_differences": "Transfer differences",
+    "transit_loss": "Lost in transit",
+    "claims_receivable": "Claims against carriers",
+    "due_from": "Due from other entities",
+    "due_to": "Due to other entities",
+    "intercompany_margin": "Margin on goods for other entities",
 }
-INVENTORY_ACCOUNTS = ("inventory",)
+INVENTORY_ACCOUNTS = ("inventory", "goods_in_transit")
 
 # Reason of an adjustment → the account that carries it.
 ADJUSTMENT_ACCOUNTS: dict[str, str] = {

@@ -86,6 +86,36 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
             ("quarantined", "shrink"),
         }
     ),
+    # A transfer. Between two entities goods go through `carrier`, so that each books its own side.
+    "transfer_shipped": frozenset(
+        {
+            ("reserved", "in_transit"),
+            ("available", "in_transit"),
+            ("reserved", "carrier"),
+            ("available", "carrier"),
+            ("carrier", "in_transit"),
+        }
+    ),
+    "transfer_received": frozenset(
+        {
+            ("in_transit", "available"),
+            ("in_transit", "damaged"),
+            ("in_transit", "carrier"),
+            ("carrier", "available"),
+            ("carrier", "damaged"),
+        }
+    ),
+    # A discrepancy is settled: lost, claimed, never sent, or sent without being booked.
+    "transfer_settled": frozenset(
+        {
+            ("in_transit", "shrink"),
+            ("in_transit", "carrier"),
+            ("in_transit", "available"),
+            ("carrier", "available"),
+            ("available", "carrier"),
+        }
+    ),
+    "transfer_turned": frozenset({("in_transit", "carrier"), ("carrier", "in_transit")}),
     # A report that was wrong is taken back: the goods are where they were.
     "corrected": frozenset({("staged", "available"), ("customer", "staged"), ("customer", "available")}),
     "adjusted": frozenset(

@@ -95,7 +95,7 @@ class JourneySteps[T: Loaded](ABC):
     async def carry_out(self, it: T, decision: RowMapping, at: datetime) -> str:
         """Do what was decided; a refusal (`DomainError`) gives the case back. Returns what was done, as a sentence."""
 
-    async def carried_out(self, it: T) -> None:
+    async def carried_out(self, it: T, at: datetime) -> None:  # noqa: ARG002
         """The decision is applied and its case is closed; what is asked now."""
         it.row["asks"] = {}
 
@@ -183,7 +183,7 @@ class JourneySteps[T: Loaded](ABC):
                     update(case_file).where(case_file.c.id == decision["case_id"]).values(root_cause=cause)
                 )
             await case.resolve(tx, decision["case_id"], decision["option_id"], done, step.at, by=decision["decided_by"])
-            await self.carried_out(it)
+            await self.carried_out(it, step.at)
             await it.save(step.at)
             return done
 

@@ -23,6 +23,9 @@ from ledger.engine import Database
 from ledger.shelf import Cause
 from ledger.tables import hold, item, item_stop, journey, stock
 from ledger.transaction import Rank, Transaction
+from ledger.transfer import yielding
+from ledger.transfer.document import Transfer
+from ledger.transfer.goods import Moment
 
 REASON, LIFTED = "stop_sale", "sale_resumed"
 Place = tuple[str, str]  # (location, SKU)
@@ -88,16 +91,22 @@ async def _set_aside(tx: Transaction, places: Iterable[Place], cause: str, at: d
     ids = sorted({row.journey_id for row in await tx.conn.execute(_PROMISED, arrays) if row.journey_id})
     tx.enter(Rank.JOURNEY)
     rows = await tx.conn.execute(select(journey).where(journey.c.id.in_(ids)).order_by(journey.c.id).with_for_update())
-    orders = [await Order.load(tx, row) for row in rows.mappings().all()]
-    for order in orders:
-        await order.lock_cases()
+    found_rows = rows.mappings().all()
+    orders = [await Order.load(tx, row) for row in found_rows if row["kind"] != "transfer"]
+    transfers = [await Transfer.load(tx, row) for row in found_rows if row["kind"] == "transfer"]
+    for row in found_rows:
+        await tx.lock_asks(dict(row))
     touched = set(wanted)
     for order in orders:
         touched.update((order.location, line["sku"]) for line in order.lines.values())
         held = await tx.conn.execute(select(hold.c.location, hold.c.sku).where(hold.c.journey_id == order.id))
         touched.update((row.location, row.sku) for row in held)
+    for it in transfers:
+        touched.update(it.shelves())
     await tx.lock_stock(touched)
     moved = 0
+    for it in transfers:
+        moved += await yielding.lose_stopped(it, set(wanted), REASON, Moment(cause, it.clock(at)))
     for order in orders:
         moved += await _lose(order, set(wanted), cause, at)
     moved += await _lose_baskets(tx, wanted, cause, at)

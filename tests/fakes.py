@@ -22,7 +22,10 @@ NAMES = (
     "bopis.settle_offer", "bopis.suspend", "count.compare", "count.count_again", "count.post", "count.attend",
     "count.open_approval", "count.apply_decision", "count.give_back", "count.on_due", "count.suspend",
     "count.open_days_counts", "returns.on_due", "returns.attend", "returns.open_approval", "returns.apply_decision",
-    "returns.give_back", "returns.suspend", "case.on_due",
+    "returns.give_back", "returns.suspend",
+    "transfer.settle_agreement", "transfer.compare", "transfer.attend",
+    "transfer.open_approval", "transfer.apply_decision", "transfer.give_back", "transfer.on_due", "transfer.suspend",
+    "case.on_due",
     "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.postings import INVENTORY_ACCOUNTS
-from ledger.audit import flow, goods, money, returns
+from ledger.audit import flow, goods, money, returns, transfers
 
 
 class Finding(NamedTuple):
@@ -17,7 +17,7 @@ class Finding(NamedTuple):
     detail: str
 
 
-RULES: dict[str, str] = {**goods.RULES, **money.RULES, **flow.RULES, **returns.RULES}
+RULES: dict[str, str] = {**goods.RULES, **money.RULES, **flow.RULES, **returns.RULES, **transfers.RULES}
 
 
 async def audit(conn: AsyncConnection, *, limit: int = 50) -> list[Finding]:

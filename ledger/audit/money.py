@@ -16,7 +16,7 @@ RULES: dict[str, str] = {
                                     WHEN kind = 'disposed' AND to_account IN ('available', 'quarantined')
                                         THEN cost_minor
                                     WHEN kind = 'disposed' THEN 0
-                                    WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
+                                    WHEN to_account IN ('customer', 'shrink', 'damaged', 'carrier') THEN -cost_minor
                                     ELSE 0 END)::bigint AS value
             FROM movement GROUP BY entity
         ) m FULL JOIN (
@@ -72,7 +72,8 @@ RULES: dict[str, str] = {
                                            WHEN kind = 'disposed' AND to_account IN ('available', 'quarantined')
                                                THEN cost_minor
                                            WHEN kind = 'disposed' THEN 0
-                                           WHEN to_account IN ('customer', 'shrink', 'damaged') THEN -cost_minor
+                                           WHEN to_account IN ('customer', 'shrink', 'damaged', 'carrier')
+                                               THEN -cost_minor
                                            ELSE 0 END)::bigint AS value
             FROM movement WHERE cause NOT LIKE 'load:%' GROUP BY 1, 2
         ) m FULL JOIN (

@@ -70,7 +70,7 @@ class OrderSteps(JourneySteps[Order]):
         return await decisions.apply(it, option, parameters, f"decision:{decision['id']}", at)
 
     @override
-    async def carried_out(self, it: Order) -> None:
+    async def carried_out(self, it: Order, at: datetime) -> None:
         if not it.shorts():
             await waiting.end(it)
         it.row["asks"] = {name: value for name, value in it.row["asks"].items() if name == "offer_id"}

@@ -187,11 +187,21 @@ async def _enable_webhook(tx: Transaction, case_row: RowMapping, _journey: RowMa
 # `ledger.closures.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
 
+
+async def _abandon_transfer(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    from ledger.transfer.requests import (
+        abandon,  # a transfer needs cases, so cases cannot need it while they are loaded
+    )
+
+    return await abandon(tx, journey_row, at)
+
+
 # How a suspended journey of each kind is ended.
 ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
     "bopis": _abandon_order,
     "count": _abandon_count,
     "returns": _abandon_return,
+    "transfer": _abandon_transfer,
 }
 
 EFFECTS: dict[tuple[str, str], Effect] = {

@@ -12,6 +12,17 @@ from ledger.tables import case_file
 ABOUT_WAYS_OUT = frozenset(
     {"reservation_failure", "reservation_lost", "pick_short", "sale_stopped", "order_at_closed_place"}
 )
+ABOUT_TRANSFERS = frozenset(
+    {
+        "transfer_short",
+        "transfer_over",
+        "transfer_misship",
+        "transfer_damage",
+        "transfer_shipment_overdue",
+        "receipt_overdue",
+        "transfer_cancelled",
+    }
+)
 STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
 
 
@@ -56,10 +67,17 @@ async def _of_count(conn: AsyncConnection, row: RowMapping) -> Offered:
     return Offered(await of_count(conn, row), [])
 
 
+async def _of_transfer(conn: AsyncConnection, row: RowMapping) -> Offered:
+    from ledger.transfer.asking import read_options  # a transfer needs cases
+
+    return Offered(await read_options(conn, row), [])
+
+
 # Kinds of cases whose ways out are worked out anew whenever they are shown; all others keep those they opened with.
 WORKED_OUT: dict[str, Callable[[AsyncConnection, RowMapping], Awaitable[Offered]]] = {
     **dict.fromkeys(ABOUT_WAYS_OUT, _of_order),
     "count_variance": _of_count,
+    **dict.fromkeys(ABOUT_TRANSFERS, _of_transfer),
 }
 
 

@@ -22,12 +22,13 @@ from domain.events import (
 )
 from domain.ids import journey_id
 from domain.return_requests import PosReturn, ReturnReference
+from domain.transfers import TransferReference
 from ledger import adjustments, closures, goods, holds, reference, stops
 from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, to_store, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
-from ledger.facts import refusals, returned
+from ledger.facts import of_transfers, refusals, returned
 from ledger.facts.inbox import REPLAY, Arrived, claim, problem
 from ledger.people import Caller
 from ledger.returns.book import Return
@@ -90,6 +91,8 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         return await _of_order(tx, caller, arrived, data, cause, at, check)
     if isinstance(data, ReturnReference | PosReturn):
         return await _of_return(tx, caller, arrived, data, cause, at)
+    if isinstance(data, TransferReference):
+        return await _of_transfer(tx, caller, arrived, data, cause, at)
     about, case_id, outcome = None, None, "accepted"
     if isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)
@@ -208,6 +211,17 @@ def _meant(caller: Caller, data: OrderReference) -> list[str]:
 def _check_source(caller: Caller, source: str) -> None:
     if source != caller.source and source not in caller.sources:
         raise NotAllowed(f"This key may not speak about orders of {source}.")
+
+
+async def _of_transfer(
+    tx: Transaction, caller: Caller, arrived: Arrived, data: TransferReference, cause: str, at: datetime
+) -> EventOutcome:
+    """What is said of a transfer; it waits for one that nobody has asked for yet."""
+    meant = await of_transfers.find(tx, caller, data)
+    if meant is None:
+        return await _park(tx, caller, arrived, data.transfer_id, what="transfer")
+    about = await of_transfers.take(tx, meant, arrived.event.type, data, cause, at)
+    return await _accepted(tx, caller, arrived, about, None, "accepted")
 
 
 async def _park(

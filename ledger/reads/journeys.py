@@ -22,6 +22,7 @@ from ledger.reads.records import (
     postings_of,
     timeline_of,
 )
+from ledger.reads.transfers import visible_transfer
 from ledger.tables import approval, case_file, customer, item, journey, journey_line
 
 
@@ -188,7 +189,7 @@ async def journey_detail(
     """One journey. Raises `NotFound` for one that does not exist or that the viewer may not see."""
     query = select(
         *_SUMMARY, journey.c.clock_offset_s, journey.c.version, journey.c.suspended_from, journey.c.dues
-    ).where(journey.c.id == journey_id, visible(journey.c, viewer), of_sources(journey.c.source, sources))
+    ).where(journey.c.id == journey_id, visible_transfer(viewer), of_sources(journey.c.source, sources))
     row = (await conn.execute(query)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no journey {journey_id} that you may see.")

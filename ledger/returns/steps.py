@@ -47,7 +47,7 @@ class ReturnSteps(JourneySteps[Return]):
         return _grant(it, decision)
 
     @override
-    async def carried_out(self, it: Return) -> None:
+    async def carried_out(self, it: Return, at: datetime) -> None:
         """The case is closed: what it kept back goes on."""
         it.row["asks"] = {}
         at = await it.tx.now(it.row["clock_offset_s"])

@@ -57,6 +57,7 @@ from ledger.tables.reference import (
 )
 from ledger.tables.returns import return_disposition, return_line
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
+from ledger.tables.transfers import carrier_claim, transfer, transfer_extra, transfer_line, transfer_parcel
 from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "below_zero",
     "bulk",
     "bulk_item",
+    "carrier_claim",
     "case_decision",
     "case_event",
     "case_file",
@@ -123,6 +125,10 @@ __all__ = [
     "stock",
     "substitute",
     "temporal_home",
+    "transfer",
+    "transfer_extra",
+    "transfer_line",
+    "transfer_parcel",
     "waiting_demand",
     "webhook_delivery",
     "webhook_endpoint",

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from ledger.audit import RULES, Finding, audit
 from tests.conftest import Database as OneDatabase
 from tests.ledger.returning import Back
+from tests.ledger.transfers import Moved
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,34 @@ BREAKS: dict[str, tuple[str, str]] = {
         " '{finance}', 'approved', 1, now(), now(), now())"),
         "approval ",
     ),
+    "transfer lines explain their holds": (
+        "UPDATE transfer_line SET reserved = reserved + 1 WHERE journey_id = 'transfer:wms:T-2'", "transfer:wms:T-2 1"
+    ),
+    "goods in transit are shipped, neither received nor settled": (
+        ("UPDATE transfer_line SET in_transit = in_transit + 1, shipped = shipped + 1"
+        " WHERE journey_id = 'transfer:wms:T-1'"),
+        "transfer:wms:T-1 TEA-1",
+    ),
+    "goods in transit are worth what the books say": (
+        "UPDATE transfer_line SET transit_minor = transit_minor + 1 WHERE journey_id = 'transfer:wms:T-1'", "DE01"
+    ),
+    "what one entity owes another is owed to it": (
+        ("WITH made AS (INSERT INTO journal (entity, period, event, currency, journey_id, cause, rule_version,"
+        " effective_at) SELECT 'DE01', to_char(now(), 'YYYY-MM'), 'transfer.shipped', 'EUR', 'transfer:wms:T-1', 'x',"
+        " '1', now() RETURNING id)"
+        " INSERT INTO journal_line (journal_id, line_no, account, debit_minor, credit_minor)"
+        " SELECT id, 1, 'due_from', 600, 0 FROM made UNION ALL SELECT id, 2, 'intercompany_margin', 0, 600 FROM made"),
+        "transfer:wms:T-1",
+    ),
+    "transfer differences wait for an answer": ("UPDATE transfer_extra SET value_minor = 0", "DE01"),
+    "claims against carriers are open or answered": (
+        ("INSERT INTO carrier_claim (journey_id, line_id, sku, quantity, location, entity, currency, amount_minor,"
+        " opened_at) VALUES ('transfer:wms:T-1', '1', 'TEA-1', 1, 'S2', 'DE01', 'EUR', 600, now())"),
+        "DE01",
+    ),
+    "a transfer that has ended has nothing on its way and no open question": (
+        "UPDATE journey SET closed_at = now() WHERE id = 'transfer:wms:T-1'", "transfer:wms:T-1"
+    ),
     "every journey has a workflow that was told of it": (
         "DELETE FROM outbox_counter WHERE target = 'bopis:web:W-3'", "bopis:web:W-3"
     ),
@@ -140,8 +169,19 @@ async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
     assert (await shop.report("pos.sale", location="S1", receipt="R1", lines=sold)).outcome == "accepted"
     back = await Back.open(shop, COLLECTED, return_id="RT-1")
     await back.receive()
+    await transfers_under_way(shop)
     yield shop
     await shop.database.dispose()
+
+
+async def transfers_under_way(shop: Shop) -> None:
+    """One in transit, one to be sent, one of which too many came."""
+    first = await Moved.open(shop, (TEA, 2), transfer_id="T-1", **{"from": "S2", "to": "S1"})
+    await first.ship(1)
+    await Moved.open(shop, (TEA, 1), transfer_id="T-2", **{"from": "S2", "to": "S1"})
+    over = await Moved.open(shop, (TEA, 1), transfer_id="T-4", **{"from": "S1", "to": "S2"})
+    await over.ship()
+    await over.receive(3)
 
 
 async def look(shop: Shop) -> list[Finding]:

@@ -253,6 +253,43 @@ async def returned_and_reviewed(scene: Recorder) -> Handle:
     return handle
 
 
+def moved(state: str, seq: int = 1, **more: object) -> Situation:
+    return Situation.model_validate({"subject": "transfer:wms:T-1", "state": state, "seq": seq, **more})
+
+
+async def transfer_written_off(scene: Recorder) -> Handle:
+    """Agreed, sent late, received in parts, short; a case, an approval, written off."""
+    late = due_in("ship", hours=24)
+    asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}
+    scene.steps.answer("transfer.settle_agreement", moved("ready_to_ship", 2, dues=(late,)))
+    scene.steps.answer("transfer.on_due", moved("ready_to_ship", 2, case_id=5))
+    scene.steps.answer("transfer.compare", moved("discrepancy_review", 5, case_id=7))
+    scene.steps.answer("transfer.open_approval", moved("discrepancy_review", 6, **asked, approval_id=4))
+    scene.steps.answer("transfer.apply_decision", moved("closed", 7, ended=True))
+    handle = await scene.start("transfer", moved("pending_approval", approval_id=3))
+    await scene.tell(handle, Message.VERDICT_RECORDED, moved("pending_approval", 2, approval_id=3, verdict="approved"))
+    await scene.took(1)
+    await scene.skip(handle, 25)
+    await scene.took(2)
+    await scene.tell(handle, Message.TRANSFER_SHIPPED, moved("in_transit", 3, dues=(due_in("receipt", hours=90),)))
+    await scene.tell(handle, Message.TRANSFER_RECEIVED, moved("partially_received", 4))
+    await scene.tell(handle, Message.TRANSFER_RECEIVED, moved("received", 5))
+    await scene.took(3)
+    await scene.tell(handle, Message.DECISION_RECORDED, moved("discrepancy_review", 6, **asked))
+    await scene.took(4)
+    verdict = moved("discrepancy_review", 7, **asked, approval_id=4, verdict="approved")
+    await scene.tell(handle, Message.VERDICT_RECORDED, verdict)
+    return handle
+
+
+async def transfer_closed(scene: Recorder) -> Handle:
+    """Reserved, sent, received: no step at all."""
+    handle = await scene.start("transfer", moved("ready_to_ship", dues=(due_in("ship", hours=24),)))
+    await scene.tell(handle, Message.TRANSFER_SHIPPED, moved("in_transit", 2, dues=(due_in("receipt", hours=90),)))
+    await scene.tell(handle, Message.TRANSFER_RECEIVED, moved("closed", 3, ended=True))
+    return handle
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -311,6 +348,8 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "count-schedule": counts_of_the_day,
     "returns-by-mail": returned_by_mail,
     "returns-reviewed": returned_and_reviewed,
+    "transfer-closed": transfer_closed,
+    "transfer-written-off": transfer_written_off,
     "case-ladder": case_ladder,
     "approval-expired": approval_expired,
     "bulk-in-portions": bulk_in_portions,

@@ -63,6 +63,7 @@ async def test_every_example_answers_as_it_says(as_key: As, retailer: Database) 
         "TOKEN": key_text("ana"),
         "SOURCE": "web",
         "STORE": "S1",
+        "OTHER": "S2",
         "NOW": datetime.now(UTC).isoformat(),
         "SKU": "APPLE",
         "PERSON": "sam.ortega",

@@ -70,6 +70,7 @@ ANY = {
     "case_id": "1", "approval_id": "1", "decision_id": "1", "view_id": "1", "delegation_id": "1", "bulk_id": "1",
     "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
     "parent_id": "1", "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
+    "transfer_id": "transfer:web:T-1", "claim_id": "1",
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
 
@@ -172,10 +173,29 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
                 "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1, "reason": "defective"}],
             },
         ),
+        await web.post(
+            "/api/v1/transfers",
+            json={
+                "transfer_id": "T-1",
+                "from": LOCATION,
+                "to": "S2",
+                "reason": "rebalance",
+                "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1}],
+            },
+        ),
         await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
     ]
-    assert [one.status_code for one in made] == [201] * 6, [one.text for one in made]
+    assert [one.status_code for one in made] == [201] * 7, [one.text for one in made]
     webhook = made[-1].json()["id"]
+    async with retailer.engine.begin() as conn:
+        claim = await conn.execute(
+            text(
+                "INSERT INTO carrier_claim (journey_id, line_id, sku, quantity, location, entity, currency,"
+                " amount_minor, opened_at) SELECT 'transfer:web:T-1', '1', 'BREAD', 1, location, entity, 'EUR', 100,"
+                " now() FROM journey WHERE id = 'transfer:web:T-1' RETURNING id"
+            )
+        )
+        claim_id = claim.scalar_one()
     ping = await web.post(f"/api/v1/webhooks/{webhook}:ping")
     decided = await web.post(
         f"/api/v1/cases/{case_id}/decisions",
@@ -207,6 +227,7 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
         "delivery_id": str(ping.json()["delivery_id"]),
         "journey_id": "bopis:web:W-2",
         "count_id": "count:web:C-1",
+        "claim_id": str(claim_id),
     }
 
 
@@ -218,6 +239,7 @@ FORM = {
 BODY = {
     "option": "dismiss", "parameters": {}, "note": "words", "version": 1, "verdict": "approve", "reason": "words",
     "session": "tablet", "counter": "crew-7", "lines": [], "submit": True, "expires_in_s": 600,
+    "accepted_minor": 0,
 }  # fmt: skip
 
 
@@ -230,12 +252,15 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         "/entries": ("session", "counter", "lines", "submit"),
         ":submit": ("session", "counter", "lines", "submit"),
         ":cancel": ("reason",),
+        ":amend": ("lines",),
+        ":answer": ("accepted_minor",),
         ":extend": ("expires_in_s",),
     }
     names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())
     if route.path.endswith("approvals/{approval_id}/decisions"):
         names = ("verdict", "note", "version")
-    return {"json": {name: BODY[name] for name in names}} if route.method == "POST" else {}
+    wanted_lines = {"lines": [{"line_id": "1", "sku": "BREAD", "quantity": 2}]} if route.path.endswith(":amend") else {}
+    return {"json": {name: BODY[name] for name in names} | wanted_lines} if route.method == "POST" else {}
 
 
 NAMED = [route for route in CLOSED if route.names]

@@ -15,6 +15,7 @@ from web.api import (
     orders,
     returns,
     stock,
+    transfers,
     webhooks,
 )
 from web.api.parameters import refuse_unknown
@@ -29,6 +30,7 @@ for part in (
     stock,
     counts,
     returns,
+    transfers,
     adjustments,
     availability,
     cases,

@@ -19,6 +19,8 @@ class Urgency(IntEnum):
     VERIFY = 10
     PICK = 20
     HAND_OVER = 30
+    RECEIVE = 33
+    SEND = 36
     COUNT = 40
     PUT_AWAY = 50
 

@@ -1,0 +1,123 @@
+"""What the source reports: an advance notice, and goods that have left. A shipment is a fact in every state."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.messages import Message
+from domain.transfer import BEFORE_APPROVAL, TransferState
+from domain.transfers import TransferAnnounced, TransferShipped
+from domain.words import units
+from ledger import steps
+from ledger.transfer import goods, standing
+from ledger.transfer.document import Transfer
+from ledger.transfer.goods import Moment
+from ledger.transfer.people import people_of
+
+
+async def announced(it: Transfer, data: TransferAnnounced, cause: str, at: datetime) -> str:
+    """What is to come and when. It moves no goods; the destination is asked about them later, or sooner."""
+    await it.lock_cases()
+    lines = [{"line_id": one.line_id, "sku": one.sku, "quantity": one.quantity} for one in data.lines or ()]
+    for one in data.lines or ():
+        it.line(one.line_id)
+    _keep(it, "announced", data, lines, cause, at, complete=False)
+    if data.expected_at is not None:
+        it.row["detail"]["expected_at"] = data.expected_at.isoformat()
+        if "receipt" in it.row["dues"]:
+            it.due("receipt", data.expected_at + timedelta(seconds=it.policy.transfer.receipt_grace_s))
+    detail = f"Shipment {data.shipment_id} was announced."
+    await steps.note(it.tx, it.id, "announced", cause, detail, at)
+    await it.save(at)
+    it.tx.tell(it.id, Message.TRANSFER_CHANGED)
+    return detail
+
+
+async def shipped(it: Transfer, data: TransferShipped, cause: str, at: datetime) -> str:
+    """Goods have left the source. What came before it was said to have left is not sent a second time.
+
+    Raises `UnknownLine`.
+    """
+    before = it.state
+    wanted = {one.line_id: one.quantity for one in data.lines or ()}
+    for line_id in wanted:
+        it.line(line_id)
+    await it.lock_cases()
+    await it.lock_goods()
+    if data.lines is None:
+        wanted = {name: it.to_ship(line) for name, line in it.lines.items()}
+    moment, sent = Moment(cause, at), 0
+    for line_id, quantity in wanted.items():
+        sent += _ship_line(it, it.line(line_id), quantity, moment)
+    if data.complete:
+        for line in it.lines.values():
+            goods.release(it, line, it.to_ship(line), moment, "not_shipped")
+    lines = [{"line_id": name, "sku": it.lines[name]["sku"], "quantity": n} for name, n in wanted.items()]
+    _keep(it, "shipped", data, lines, cause, at, complete=data.complete)
+    it.bar(await people_of(it, data.actor, it.place.code))
+    if data.expected_at is not None:
+        it.row["detail"]["expected_at"] = data.expected_at.isoformat()
+    if sent:
+        it.row["detail"]["complete"] = False
+    it.row["detail"]["carrier"] = data.carrier or it.row["detail"].get("carrier")
+    it.row["detail"]["tracking"] = data.tracking or it.row["detail"].get("tracking")
+    rest = " The rest does not come." if data.complete and any(map(_cut, it.lines.values())) else ""
+    detail = f"{units(sum(wanted.values()))} left {it.place.name}.{rest}"
+    await steps.note(it.tx, it.id, "shipped", cause, detail, at, actor=data.actor)
+    if sent or data.complete:
+        await standing.settle(it, moment, "goods have been shipped meanwhile")
+    if sent and (before in BEFORE_APPROVAL or before is TransferState.REJECTED):
+        await standing.moved_unagreed(it, sent, cause, at)
+    await it.save(at)
+    it.tx.tell(it.id, Message.TRANSFER_SHIPPED)
+    return detail
+
+
+def _cut(line: dict[str, Any]) -> bool:
+    return bool(line["cancelled"])
+
+
+def _ship_line(it: Transfer, line: dict[str, Any], quantity: int, moment: Moment) -> int:
+    """Returns the units that are in transit now because of this report."""
+    known = min(quantity, int(line["assumed"]))
+    line["assumed"] -= known
+    left: int = quantity - known
+    # More was sent than asked for, and came before this report: the surplus has explained itself.
+    beyond = left - it.to_ship(line)
+    for extra in it.open_extras():
+        of_extra = min(beyond, extra["quantity"] - extra["settled"])
+        is_same = (extra["line_id"], extra["kind"], extra["location"]) == (line["line_id"], "over", it.target.code)
+        if of_extra > 0 and is_same:
+            goods.sent_unbooked(it, extra, of_extra, it.target.entity, "picking_error", moment)
+            beyond -= of_extra
+            left -= of_extra
+    if left:
+        goods.ship(it, line, left, moment)
+    return left
+
+
+def _keep(
+    it: Transfer,
+    kind: str,
+    data: TransferAnnounced | TransferShipped,
+    lines: list[dict[str, Any]],
+    cause: str,
+    at: datetime,
+    *,
+    complete: bool,
+) -> None:
+    it.parcels.append(
+        {
+            "journey_id": it.id,
+            "kind": kind,
+            "shipment_id": data.shipment_id,
+            "location": it.place.code,
+            "carrier": data.carrier,
+            "tracking": data.tracking,
+            "expected_at": data.expected_at,
+            "lines": lines,
+            "complete": complete,
+            "actor": getattr(data, "actor", None) or it.tx.actor,
+            "cause": cause,
+            "at": at,
+        }
+    )

@@ -1,0 +1,160 @@
+"""The steps of the transfer workflow: those of its own, and what it says about those that every journey has."""
+
+from datetime import datetime
+from typing import override
+
+from sqlalchemy import RowMapping
+
+from domain.bands import Level
+from domain.case import CaseOption
+from domain.messages import Situation, Step
+from domain.transfer import TransferState
+from domain.words import units
+from ledger import case
+from ledger.case.offers import refused_stay_refused
+from ledger.engine import Database
+from ledger.journey_steps import Asked, JourneySteps
+from ledger.steps import take_journey_step
+from ledger.transaction import Transaction
+from ledger.transfer import agreeing, asking, comparing, settling, yielding
+from ledger.transfer.document import Transfer
+from ledger.transfer.goods import Moment
+
+S = TransferState
+
+
+async def _loaded(tx: Transaction, row: RowMapping) -> Transfer:
+    it = await Transfer.load(tx, row)
+    await it.lock_cases()
+    return it
+
+
+def _moment(it: Transfer, name: str, step: Step) -> Moment:
+    return Moment(f"step:{it.id}:{name}:{step.occurrence}", step.at)
+
+
+async def settle_agreement(database: Database, step: Step) -> Situation:
+    """Somebody has agreed, or has not: ask the next, reserve and go on, or end it."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        asks = row["asks"]
+        if row["state"] != S.PENDING_APPROVAL or not asks.get("verdict") or asks.get("approval_id") != step.approval_id:
+            return ""
+        it = await _loaded(tx, row)
+        told = await agreeing.settle(it, _moment(it, "settle_agreement", step))
+        await it.save(step.at)
+        return told
+
+    return await take_journey_step(database, "settle_agreement", step, work)
+
+
+async def compare(database: Database, step: Step) -> Situation:
+    """Nothing more comes: settle what is tolerated, ask about the rest."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        if row["state"] != S.RECEIVED or row["asks"].get("case_id"):
+            return ""
+        it = await _loaded(tx, row)
+        await it.lock_goods()
+        told = await comparing.compare(it, _moment(it, "compare", step))
+        await it.save(step.at)
+        return told
+
+    return await take_journey_step(database, "compare", step, work)
+
+
+async def attend(database: Database, step: Step) -> Situation:
+    """The till has sold what was held for this transfer: a customer's goods go first, so the transfer gives way."""
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        it = await _loaded(tx, row)
+        await it.lock_goods()
+        moment, given = _moment(it, "attend", step), 0
+        for held in it.holds.values():
+            if held["doubted_at"] is None:
+                continue
+            lacking = -tx.shelf.quantity(it.place.code, str(held["sku"]), "available")
+            held["doubted_at"] = None
+            lacking = min(held["reserved"], max(lacking, 0))
+            if lacking:
+                yielding.give_up(it, held, lacking, "available", "sold", moment)
+                given += lacking
+        if given:
+            await yielding.stand_after(it, moment)
+        await it.save(step.at)
+        return f"Sold at {it.place.name} meanwhile: {units(given)} less are sent." if given else ""
+
+    return await take_journey_step(database, "attend", step, work)
+
+
+class TransferSteps(JourneySteps[Transfer]):
+    """A transfer: what is written off above its limit is approved; what nobody agrees to is asked again."""
+
+    word = "transfer"
+
+    @override
+    async def load(self, tx: Transaction, row: RowMapping) -> Transfer:
+        return await _loaded(tx, row)
+
+    @override
+    async def to_approve(self, it: Transfer, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
+        return Asked(
+            "write_off",
+            sum(abs(effect.amount_minor) for effect in option.consequence.money),
+            facts={"root_cause": decision["parameters"].get("root_cause")},
+            barred=it.row["detail"].get("barred", []),
+            level=Level.MANAGER,
+        )
+
+    @override
+    async def carry_out(self, it: Transfer, decision: RowMapping, at: datetime) -> str:
+        await it.lock_goods()
+        moment = Moment(f"decision:{decision['id']}", at)
+        it.row["detail"]["decided"] = decision["option_id"]
+        return await settling.carry_out(it, decision["option_id"], decision["parameters"], moment)
+
+    @override
+    async def carried_out(self, it: Transfer, at: datetime) -> None:
+        option = it.row["detail"].pop("decided")
+        it.row["asks"] = {}
+        await settling.after_decision(it, option, Moment(f"after:{it.id}:{it.row['version']}", at))
+        for name in it.row["detail"].pop("waits", ()):  # it fell due while another question was open
+            if name not in it.row["dues"] and not it.row["asks"]:
+                it.due(name, at)
+
+    @override
+    async def refuse(self, it: Transfer, decision: RowMapping, because: str, at: datetime) -> None:
+        it.row["detail"].pop("decided", None)
+        await self._again(it, decision, because, at, rejected=None)
+
+    @override
+    async def not_approved(self, it: Transfer, decision: RowMapping, because: str, at: datetime) -> None:
+        rejected = CaseOption.model_validate(decision["option"] | {"allowed": False, "why_not": because})
+        await self._again(it, decision, because, at, rejected=rejected)
+
+    async def _again(
+        self, it: Transfer, decision: RowMapping, because: str, at: datetime, *, rejected: CaseOption | None
+    ) -> None:
+        options = asking.options_now(it)
+        if rejected is not None:
+            options = refused_stay_refused([rejected], options)
+        await case.give_back(it.tx, decision["case_id"], because, at, options=options or None)
+        it.row["asks"] = {"case_id": decision["case_id"]}
+
+    @override
+    async def stuck(self, it: Transfer, state: str, reason: str | None, at: datetime) -> case.CaseRef:
+        return await it.open_case(
+            "journey_stuck",
+            at,
+            place=it.place,
+            facts={"state": state, "reason": reason},
+            options=asking.for_stuck(it),
+            text=f"The journey stopped: {reason}",
+        )
+
+
+_STEPS = TransferSteps()
+open_approval = _STEPS.open_approval
+apply_decision = _STEPS.apply_decision
+give_back = _STEPS.give_back
+suspend = _STEPS.suspend
