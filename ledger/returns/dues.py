@@ -28,7 +28,7 @@ async def _due(it: Return, due: str, cause: str, at: datetime) -> str:
     if due == by_the_source.DUE:
         return await by_the_source.silence(it, at)
     if due == "goods_reminder" and it.state in AWAITING_GOODS:
-        await it.mail_customer("return_reminder", cause, at)
+        await it.mail_customer("return_reminder", cause, at, label=it.row["detail"].get("label"))
         return "The customer was reminded to send the goods."
     if due == "goods" and it.state in AWAITING_GOODS:
         return await _not_received(it, at)

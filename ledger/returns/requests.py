@@ -143,6 +143,9 @@ async def _follow_up(it: Return, at: datetime) -> str:
         await_goods(it, at)
         return "Nothing proves the purchase; somebody has to decide."
     await_goods(it, at)
+    await it.mail_customer(
+        "return_authorized", "1", at, label=it.row["detail"]["label"], method=it.row["detail"]["method"]
+    )
     paid = await settling.settle(it, f"intake:{it.id}", at)
     return f"Authorised; reference {it.row['detail']['label']}." + (f" {paid}" if paid else "")
 

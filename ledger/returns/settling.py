@@ -42,7 +42,18 @@ async def settle(it: Return, cause: str, at: datetime) -> str:
     if detail.get("credit_only"):
         refund.method = detail["credit_only"]
     detail.pop("granted_minor", None)
-    return await refunding.pay(it, refund, cause, at, why="returned")
+    paid = await refunding.pay(it, refund, cause, at, why="returned")
+    if refund.total_minor > 0:
+        await it.mail_customer(
+            "return_refunded",
+            cause,
+            at,
+            amount_minor=refund.total_minor,
+            fee_minor=sum(one.fee_minor for one in refund.lines.values()),
+            clawed_minor=refund.clawed_minor,
+            credit=refund.method != "original_tender",
+        )
+    return paid
 
 
 def score(it: Return) -> None:
