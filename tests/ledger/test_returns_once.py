@@ -1,0 +1,119 @@
+"""A unit comes back once and is refunded once, whatever is repeated, raced or mixed up; never more than was paid."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from domain.errors import AlreadyReturned, DomainError
+from ledger.returns import requests
+from tests.ledger.returning import Back, collected, receipt
+from tests.shop import TEA, WEB, Shop
+
+PAID = 4_975  # five units of 10.00 less 5.00, with 4.75 of tax
+
+
+async def five(shop: Shop) -> str:
+    """Five units, paid by a gift card and a card, at prices that do not divide."""
+    lines = [
+        {"line_id": "1", "sku": TEA, "quantity": 5, "unit_price_minor": 1_000, "discount_minor": 500, "tax_minor": 475}
+    ]
+    pays = [
+        {"reference": "a-gift", "tender": "gift_card", "amount_minor": 1_333, "state": "captured"},
+        {"reference": "b-card", "tender": "card", "amount_minor": PAID - 1_333, "state": "captured"},
+    ]
+    return await collected(shop, 5, lines=lines, payments=pays, prices_include_tax=False)
+
+
+async def gone_back(shop: Shop) -> int:
+    """Everything that was asked to go back for returns and was not declined, in minor units."""
+    return int(
+        await shop.value(
+            "SELECT coalesce(sum(o.amount_minor), 0) FROM payment_operation o JOIN journey j ON j.id = o.journey_id"
+            " WHERE j.kind = 'returns' AND o.state <> 'declined'"
+        )
+    )
+
+
+async def test_all_units_by_as_many_returns_at_once(shop: Shop) -> None:
+    order = await five(shop)
+    backs = [await Back.open(shop, order) for _ in range(5)]
+    await asyncio.gather(*(back.receive() for back in backs))
+    assert await gone_back(shop) == PAID
+    assert await shop.value("SELECT sum(returned_minor) FROM payment WHERE journey_id = :id", id=order) == PAID
+
+
+async def test_returns_that_are_asked_for_at_once_share_what_there_is(shop: Shop) -> None:
+    order = await five(shop)
+    asked = await asyncio.gather(*(Back.open(shop, order, 2) for _ in range(4)), return_exceptions=True)
+    refused = [one for one in asked if isinstance(one, BaseException)]
+    assert len(refused) == 2
+    assert all(isinstance(one, AlreadyReturned) for one in refused)
+
+
+async def test_more_parcels_than_the_receipt_had_units(shop: Shop) -> None:
+    """A receipt has no journey whose lock settles who comes first: the parcels do."""
+    await receipt(shop, 2)
+    asked = await asyncio.gather(
+        *(Back.open(shop, receipt={"number": "T-1", "tender": "card"}) for _ in range(4)), return_exceptions=True
+    )
+    backs = [one for one in asked if isinstance(one, Back)]
+    assert len(backs) >= 2
+    await asyncio.gather(*(back.receive() for back in backs))
+    assert await shop.value("SELECT returned FROM sale_line") == 2
+    assert await gone_back(shop) == 2 * 1_500 + 100
+
+
+async def test_the_till_and_the_warehouse_report_the_same_parcel_at_once(shop: Shop) -> None:
+    """Two systems, one unit that was announced: what is one too many came without a sale, and is not refunded."""
+    back = await Back.open(shop, await collected(shop, 1))
+    line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 1_500}
+    till = back.report("pos.return", location="S1", receipt="T-9", lines=[line])
+    await asyncio.gather(till, back.receive())
+    assert await gone_back(shop) == 1_500
+    assert await shop.value("SELECT returned FROM sale_line") == 1
+    assert await back.cases() == ["return_mismatch"]
+
+
+async def step_of(shop: Shop, order: str, backs: list[Back], dice: random.Random) -> None:
+    """Something that may happen: reports for a state that does not expect them, repeats, refusals."""
+    what = dice.choice(("ask", "ask", "receive", "receive", "inspect", "inspect", "till", "scan", "cancel", "paid"))
+    if what == "ask" or not backs:
+        backs.append(await Back.open(shop, order, dice.randint(1, 3), method=dice.choice(("store", "mail"))))
+        return
+    back = dice.choice(backs)
+    if what == "receive":
+        await back.receive(dice.randint(0, 2), complete=dice.random() < 0.5)
+    elif what == "inspect":
+        await back.inspect(dice.randint(1, 2), dice.choice(("new", "opened", "used", "damaged")), disposition_of(dice))
+    elif what == "till":
+        line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 1_000}
+        paid = [{"tender": "card", "amount_minor": 100}] if dice.random() < 0.3 else []
+        number = f"T-{dice.randint(1, 3)}"
+        await shop.report("pos.return", return_id=back.id, location="S1", receipt=number, lines=[line], refunds=paid)
+    elif what == "scan":
+        await back.report("return.shipped", carrier="c")
+    elif what == "cancel":
+        await requests.cancel(shop.database, WEB, back.id, reason="x", actor="a", via="test")
+    else:
+        await back.provider_says(dice.choice(("succeeded", "succeeded", "unknown")), "time-out")
+
+
+def disposition_of(dice: random.Random) -> Any:
+    return dice.choice((None, None, "restock", "send_back", "missing", "repackage"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_in_any_order_no_unit_is_refunded_twice(shop: Shop, seed: int) -> None:
+    """The fixture's audit looks at stock, sale lines, payments and books after each of these days."""
+    dice = random.Random(seed)  # noqa: S311  no secret, and the same day every time
+    order, backs = await five(shop), list[Back]()
+    for _ in range(25):
+        try:
+            await step_of(shop, order, backs, dice)
+        except DomainError:
+            continue  # a request that what is recorded does not allow
+        assert await gone_back(shop) <= PAID
+        sold = await shop.value("SELECT returned <= handed_over AND return_refunded <= handed_over FROM sale_line")
+        assert sold
