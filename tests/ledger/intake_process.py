@@ -1,7 +1,8 @@
 """A web process's intake alone: callers order one unit each, until nothing is promised any more.
 
-Run as `intake_process.py <database url> <name> <callers>`; prints the id of each order that was promised, when its
-caller had the answer.
+Run as `intake_process.py <database url> <name> <callers> <most>`; begins with the first line on its standard input, and
+prints the id of each order that was promised, when its caller had the answer. After `most` orders its callers wait for
+ever, and so does it.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
-async def main(url: str, name: str, callers: int) -> None:
+async def main(url: str, name: str, callers: int, most: int) -> None:
     from domain.orders import BopisOrder
     from ledger.engine import Database
     from ledger.intake import Intake
@@ -20,10 +21,15 @@ async def main(url: str, name: str, callers: int) -> None:
 
     database = Database(url)
     intake = Intake(database)
+    begun = 0
 
     async def call(number: int) -> None:
+        nonlocal begun
         state, count = "reserved", 0
         while state == "reserved":
+            begun += 1
+            if begun > most:
+                await asyncio.Event().wait()
             count += 1
             body = {
                 "order_id": f"{name}-{number}-{count}",
@@ -41,10 +47,11 @@ async def main(url: str, name: str, callers: int) -> None:
                 sys.stdout.write(answer.journey_id + "\n")
                 sys.stdout.flush()
 
+    sys.stdin.readline()
     await asyncio.gather(*(call(number) for number in range(callers)))
     await intake.close()
     await database.dispose()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

@@ -12,19 +12,30 @@ SCRIPT = Path(__file__).with_name("intake_process.py")
 UNITS, CALLERS = 1_000, 256
 
 
-async def start(shop: Shop, name: str) -> asyncio.subprocess.Process:
+async def start(shop: Shop, name: str, most: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), shop.database.plain_url, name, str(CALLERS), stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, str(SCRIPT), shop.database.plain_url, name, str(CALLERS), str(most),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def begin(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    await process.stdin.drain()
 
 
 async def test_a_hot_item_is_never_promised_twice_by_two_processes_one_of_which_is_killed(shop: Shop) -> None:
     await shop.put("S1", UNITS)
-    dying, staying = await start(shop, "dying"), await start(shop, "staying")
+    # However the machine shares its time: the one leaves half for the other, and is killed before it could end.
+    dying, staying = await start(shop, "dying", UNITS // 2), await start(shop, "staying", 2 * UNITS)
     assert dying.stdout is not None
     assert staying.stdout is not None
     try:
+        await begin(dying)
         answered = [(await dying.stdout.readline()).decode().strip() for _ in range(100)]
+        await begin(staying)
+        answered.append((await staying.stdout.readline()).decode().strip())
         dying.kill()
         rest, ends = await asyncio.gather(dying.stdout.read(), staying.stdout.read())
         answered += rest.decode().split("\n")[:-1] + ends.decode().split()
