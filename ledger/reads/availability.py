@@ -135,7 +135,7 @@ async def availability(
         known = await conn.execute(select(location.c.code).where(location.c.code == near, visible_location(viewer)))
         if known.first() is None:
             raise UnknownLocation(f"Location {near} is not in the master data; correct `near`.", pointer="/near")
-    visible = visible_location(viewer).compile()
+    visible = visible_location(viewer).compile(compile_kwargs={"render_postcompile": True})
     rows = await conn.execute(
         text(_ASK.replace("{visible}", str(visible))),
         {"skus": [line.sku for line in basket], "near": near, **visible.params},
