@@ -46,6 +46,12 @@ async def person_by_id(conn: AsyncConnection, person_id: str) -> Person | None:
     return found[0] if found else None
 
 
+async def people_by_id(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, Person]:
+    """Those of these people who are active, by id."""
+    rows = await conn.execute(select(*_COLUMNS).where(person.c.id.in_(sorted(set(ids))), person.c.active))
+    return {one.id: one for one in await _people(conn, (tuple(row) for row in rows))}
+
+
 async def person_by_email(conn: AsyncConnection, email: str) -> Person | None:
     """An active person by e-mail address, whatever its case, or None."""
     rows = await conn.execute(select(*_COLUMNS).where(func.lower(person.c.email) == email.lower(), person.c.active))

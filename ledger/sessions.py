@@ -4,10 +4,11 @@ It knows no cookie and checks no password; it says who a token belongs to, and u
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.tables import credential, person, session
@@ -76,28 +77,43 @@ async def begin(database: "Database", person_id: str, token: str, *, replaces: s
     return await database.write(work, actor=person_id, via="console")
 
 
+def _holds() -> tuple[ColumnElement[bool], ...]:
+    """What a session must be to count: neither ended, expired nor idle, and no older than the person's password."""
+    now = func.clock_timestamp()
+    return (
+        session.c.ended_at.is_(None),
+        session.c.expires_at > now,
+        session.c.last_seen_at > now - IDLE,
+        session.c.created_at >= func.coalesce(credential.c.changed_at, session.c.created_at),
+        person.c.active,
+    )
+
+
 async def session_of(conn: AsyncConnection, token: str) -> Session | None:
     """The session behind a token, or None when it ended, expired, lay idle, or is older than the person's password."""
-    now = func.clock_timestamp()
     found = await conn.execute(
         select(
             session.c.person_id,
             session.c.expires_at,
-            (session.c.last_seen_at < now - TOUCH_EVERY).label("touch_due"),
+            (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
         )
         .join(person, person.c.id == session.c.person_id)
         .outerjoin(credential, credential.c.person_id == session.c.person_id)
-        .where(
-            session.c.token_hash == hash_of(token),
-            session.c.ended_at.is_(None),
-            session.c.expires_at > now,
-            session.c.last_seen_at > now - IDLE,
-            session.c.created_at >= func.coalesce(credential.c.changed_at, session.c.created_at),
-            person.c.active,
-        )
+        .where(session.c.token_hash == hash_of(token), *_holds())
     )
     row = found.one_or_none()
     return Session(row.person_id, row.expires_at, row.touch_due) if row else None
+
+
+async def still_held(conn: AsyncConnection, hashes: Iterable[bytes]) -> dict[bytes, str]:
+    """Those of many sessions, by the hash of their token, that hold now: the person of each."""
+    rows = await conn.execute(
+        select(session.c.token_hash, session.c.person_id)
+        .join(person, person.c.id == session.c.person_id)
+        .outerjoin(credential, credential.c.person_id == session.c.person_id)
+        .where(session.c.token_hash.in_(list(hashes)), *_holds())
+    )
+    return {row.token_hash: row.person_id for row in rows}
 
 
 async def touch(database: "Database", token: str) -> None:

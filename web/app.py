@@ -19,6 +19,7 @@ from web.headers import SecurityHeaders
 from web.hygiene import Hygiene
 from web.keys import Limits
 from web.known_keys import KnownKeys
+from web.live import Live, ends_at_once
 from web.openapi import describe
 
 STATIC = Path(__file__).parent / "static"
@@ -43,9 +44,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     app.state.database = database
     app.state.intake = intake = Intake(database)
+    app.state.live = live = Live(database)
     try:
-        yield
+        with ends_at_once(live):
+            yield
     finally:
+        await live.stop()
         await intake.close()
         await database.dispose()
 

@@ -164,6 +164,7 @@ def page(
         "here": request.url.path,
         "now": datetime.now(UTC),
         "problem": None,
+        "live_since": "",  # what the page's stream begins from: see `web.live`
         **context,
     }
     if block is not None and is_partial(request):

@@ -90,6 +90,7 @@ async def served(settings: Settings) -> AsyncIterator[str]:
             await running
         await asyncio.sleep(0.02)  # between two looks whether it listens
     yield f"http://127.0.0.1:{port}"
+    app.state.live.close()  # no signal comes to a server within a test
     server.should_exit = True
     await running
 

@@ -12,6 +12,7 @@ from domain.people import Person
 from ledger.approval import answer, record_verdict
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
+from web.console.live import live_of
 from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, address, page, see, written
 from web.sessions import SignedIn, database_of
@@ -29,12 +30,14 @@ VERDICTS = ("approve", "reject", "ask")
 async def show_list(request: Request, person: SignedIn, view: str = "mine", cursor: str | None = None) -> Response:
     view = view if view in VIEWS else "mine"
     filters = ApprovalFilter.model_validate(VIEWS[view][1])
+    since = live_of(request).mark()
     async with database_of(request).read() as conn:
         found = await list_approvals(conn, person, filters, cursor=cursor or None, limit=50)
         context: dict[str, Any] = {"places": await all_places(conn), "zone": await zone_of(conn, person)}
     context |= {
         "person": person,
         "section": "approvals",
+        "live_since": since,
         "approvals": found.items,
         "views": VIEWS,
         "view": view,

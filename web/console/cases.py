@@ -25,6 +25,7 @@ from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.console.decided import decided_before
+from web.console.live import live_of
 from web.console.walking import next_address, tail, view_of
 from web.errors import STATUS_OF_FAMILY
 from web.journeys import beside
@@ -108,8 +109,10 @@ async def show_case(
     draft: Mapping[str, Any] | None = None,
 ) -> Response:
     """The page; with `refused`, the reason on top, its status, and what was typed still in the fields."""
+    since = live_of(request).mark()
     async with database_of(request).read() as conn:
         context = await context_of(conn, person, case_id)
+        context["live_since"] = since
         context["decided"] = await decided_before(conn, person, request)
     view = view_of(request)
     context |= {"refusal": refused, "draft": dict(draft or {}), "view": view, "tail": tail(view)}

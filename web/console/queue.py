@@ -25,6 +25,7 @@ from ledger.reads.parents import members
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.views import views
 from web.console.decided import decided_before
+from web.console.live import live_of
 from web.console.spans import AGES_H, SPANS, bounds, is_understood
 from web.pages import ConsoleRoute, address, is_partial, page, start_of_day
 from web.sessions import SignedIn, database_of
@@ -162,7 +163,7 @@ def clock_now(case: CaseSummary, now: datetime) -> datetime:
 async def show(request: Request, person: SignedIn) -> Response:
     """One page of the queue, or the list alone when it refreshes itself."""
     wanted = read_address(request.query_params)
-    now = datetime.now(UTC)
+    now, since = datetime.now(UTC), live_of(request).mark()
     async with database_of(request).read() as conn:
         zone = await zone_of(conn, person)
         today = start_of_day(now, zone)
@@ -171,30 +172,33 @@ async def show(request: Request, person: SignedIn) -> Response:
         rolled_up = filters.sorted_by == "due" and filters.journey_id is None
         filters = filters.model_copy(update={"rolled_up": rolled_up})
         found = await listed(conn, person, filters, wanted, rows_shown(request))
-        counts = {
-            tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
-            for tab in (*TABS, ALL)
-        }
         context = {
             "cases": found.cases,
             "left": found.left,
             "new": found.new,
             "members": await members(conn, person, filters, found.cases) if rolled_up else {},
-            "views": await views(conn, person),
             "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
             "places": await all_places(conn),
-            "choices": await visible_places(conn, person),
-            "matching": await count_cases(conn, person, filters, cap=1000),
-            "decided": await decided_before(conn, person, request),
-            "at_the_end": "end" in request.query_params,
+            "choices": await visible_places(conn, person) if not (is_partial(request) and found.cases) else [],
         }
+        if not is_partial(request):
+            context |= {
+                "counts": {
+                    tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
+                    for tab in (*TABS, ALL)
+                },
+                "views": await views(conn, person),
+                "matching": await count_cases(conn, person, filters, cap=1000),
+                "decided": await decided_before(conn, person, request),
+                "at_the_end": "end" in request.query_params,
+            }
     query = {"tab": wanted.tab, **wanted.given}
     context |= {
         "person": person,
         "section": "queue",
+        "live_since": since,
         "tabs": (*TABS, ALL),
         "tab": next(tab for tab in (*TABS, ALL) if tab.slug == wanted.tab),
-        "counts": counts,
         "wanted": wanted,
         "zone": zone,
         "now": now,

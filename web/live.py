@@ -1,0 +1,293 @@
+"""Open pages hear at once that a case or an approval has changed: one connection to PostgreSQL for each web process,
+and one stream of server-sent events for each open page.
+
+A stream carries numbers and versions, never what a case says: the page asks for that as it always does, and whoever
+may not see it gets nothing. What has not been sent yet is a set, not a queue, so that somebody slow costs no more
+memory and holds nobody up.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from domain.errors import Busy
+from domain.people import Grant, Person
+from ledger import sessions
+from ledger.engine import Database
+from ledger.listening import Change, keep_hearing
+from ledger.people import people_by_id
+
+logger = logging.getLogger("endcap.web")
+
+MOST_STREAMS = 2_000  # of one process
+MOST_OF_A_SESSION = 4  # browsers open six connections to one host, and forms need some
+MOST_NAMED = 50  # rows named in one event; of more it says that there are many
+EVENTS_APART_S = 1.0
+BEAT_S = 15.0  # proxies close what is silent for longer
+TAKEN_WITHIN_S = 20.0  # a browser that reads nothing for so long is gone
+LOOK_AT_SESSIONS_S = 5.0
+COME_BACK_MS = (2_000, 8_000)  # after a restart not everybody at once
+
+
+class Watcher:
+    """One open page: who looks, by which session, and what it has not been told yet."""
+
+    def __init__(self, person: Person, token: str) -> None:
+        self.person = person
+        self.session = sessions.hash_of(token)
+        self.ended: str | None = None  # why the stream ends, in the word that the page knows
+        self.wake = asyncio.Event()
+        self.over = asyncio.Event()
+        self._changed: dict[str, dict[int, int]] = defaultdict(dict)
+        self._new: set[str] = set()
+        self._many = False
+
+    def tell(self, change: Change) -> None:
+        named = self._changed[change.what]
+        if len(named) >= MOST_NAMED and change.id not in named:
+            self.tell_of_many()
+            return
+        named[change.id] = max(change.version, named.get(change.id, 0))
+        if change.is_new:
+            self._new.add(change.what)
+        self.wake.set()
+
+    def tell_of_many(self) -> None:
+        """More than can be named has changed, or may have."""
+        self._changed.clear()
+        self._new.clear()
+        self._many = True
+        self.wake.set()
+
+    def end(self, why: str) -> None:
+        self.ended = self.ended or why
+        self.over.set()
+        self.wake.set()
+
+    def take(self) -> dict[str, Any] | None:
+        """What is to be told now: {"many": true}, or {"case": {"17": 4}, "new": ["case"]}; None for nothing."""
+        self.wake.clear()
+        if self._many:
+            told: dict[str, Any] | None = {"many": True}
+        elif self._changed:
+            told = {**self._changed, "new": sorted(self._new)}
+        else:
+            told = None
+        self._changed, self._new, self._many = defaultdict(dict), set(), False
+        return told
+
+
+class Live:
+    """All open pages of this process. The connection is opened with the first of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._era = secrets.token_hex(4)
+        self._heard = 0
+        self._is_hearing = False
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._by_grants: dict[tuple[Grant, ...], set[Watcher]] = defaultdict(set)
+        self._by_session: dict[bytes, list[Watcher]] = defaultdict(list)
+
+    @property
+    def streams(self) -> int:
+        return sum(len(some) for some in self._by_session.values())
+
+    def mark(self) -> str:
+        """How much was heard until now. A page takes it before it reads, and gives it to its stream, which tells what
+        has happened between the two.
+        """
+        return f"{self._era}-{self._heard}" if self._is_hearing else ""
+
+    def join(self, person: Person, token: str, since: str) -> Watcher:
+        """A new stream. Raises `Busy` where there are too many; of one session the oldest makes room."""
+        if self._closing or self.streams >= MOST_STREAMS:
+            raise Busy("Too many pages are open here to tell each at once; this one looks by itself from time to time.")
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(keep_hearing(self._database.url, self._on_change)),
+                asyncio.create_task(self._look_at_sessions()),
+            ]
+        made = Watcher(person, token)
+        own = self._by_session[made.session]
+        if len(own) >= MOST_OF_A_SESSION:
+            own[0].end("elsewhere")
+            self.leave(own[0])
+            own = self._by_session[made.session]
+        own.append(made)
+        self._by_grants[person.grants].add(made)
+        if since != self.mark() or not since:
+            made.tell_of_many()
+        return made
+
+    def leave(self, watcher: Watcher) -> None:
+        """The page is gone, or is told to go; a second time does nothing."""
+        own = self._by_session.get(watcher.session, [])
+        if watcher in own:
+            own.remove(watcher)
+            if not own:
+                del self._by_session[watcher.session]
+        alike = self._by_grants.get(watcher.person.grants, set())
+        alike.discard(watcher)
+        if not alike:
+            self._by_grants.pop(watcher.person.grants, None)
+
+    def _on_change(self, change: Change | None) -> None:
+        self._is_hearing = True
+        self._heard += 1
+        for grants, watchers in self._by_grants.items():
+            if change is None:
+                for watcher in watchers:
+                    watcher.tell_of_many()
+            elif any(grant.covers(change.entity, change.region, change.location) for grant in grants):
+                for watcher in watchers:
+                    watcher.tell(change)
+
+    async def _look_at_sessions(self) -> None:
+        """Ends the streams of sessions that do not hold any more, and notes who has other roles now."""
+        while True:
+            await asyncio.sleep(LOOK_AT_SESSIONS_S)
+            try:
+                await self.look_at_sessions()
+            except (DBAPIError, OSError) as error:
+                logger.info("sessions of open pages were not looked at: %s", type(error).__name__)
+
+    async def look_at_sessions(self) -> None:
+        watched = {held: list(watchers) for held, watchers in self._by_session.items()}
+        if not watched:
+            return
+        async with self._database.read() as conn:
+            held = await sessions.still_held(conn, watched)
+            people = await people_by_id(conn, held.values())
+        for session, watchers in watched.items():
+            person = people.get(held.get(session, ""))
+            for watcher in watchers:
+                if person is None:
+                    watcher.end("signed_out")
+                    self.leave(watcher)
+                elif person.grants != watcher.person.grants and watcher in self._by_session.get(session, []):
+                    self._by_grants[watcher.person.grants].discard(watcher)
+                    watcher.person = person
+                    self._by_grants[person.grants].add(watcher)
+                    watcher.tell_of_many()
+
+    def close(self) -> None:
+        """End every stream now and take no more; the pages come back by themselves, each at a moment of its own."""
+        self._closing = True
+        for watchers in list(self._by_session.values()):
+            for watcher in list(watchers):
+                watcher.end("restart")
+
+    async def stop(self) -> None:
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class EventStream(Response):
+    """The answer to a page that listens; it sends itself until one of the two goes."""
+
+    def __init__(self, live: Live, watcher: Watcher) -> None:
+        super().__init__()
+        self._live = live
+        self._watcher = watcher
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.create_task(_until_gone(receive))
+        try:
+            async with asyncio.timeout(None) as limit:
+                await self._run(gone, send, limit)
+        except (TimeoutError, OSError):
+            logger.info("an open page took nothing for %g s; its stream was ended", TAKEN_WITHIN_S)
+        finally:
+            self._live.leave(self._watcher)
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
+
+    async def _run(self, gone: "asyncio.Task[None]", send: Send, limit: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def give(message: Message) -> None:
+            limit.reschedule(loop.time() + TAKEN_WITHIN_S)
+            await send(message)
+            limit.reschedule(None)
+
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+        await give({"type": "http.response.start", "status": 200, "headers": headers})
+        pause = COME_BACK_MS[0] + secrets.randbelow(COME_BACK_MS[1] - COME_BACK_MS[0])
+        await give(_text(f"retry: {pause}\n\n"))
+        while not gone.done():
+            await _first(gone, self._watcher.wake, BEAT_S)
+            if gone.done():
+                return
+            told = self._watcher.take()
+            mark = self._live.mark()
+            if self._watcher.ended is not None:
+                if self._watcher.ended != "restart":
+                    await give(_text(f"event: ended\ndata: {self._watcher.ended}\n\n"))
+                break
+            if told is None:
+                await give(_text(": still here\n\n"))
+                continue
+            await give(_text(f"id: {mark}\nevent: changed\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"))
+            await _first(gone, self._watcher.over, EVENTS_APART_S)
+        await give({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _text(words: str) -> Message:
+    return {"type": "http.response.body", "body": words.encode(), "more_body": True}
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _first(gone: "asyncio.Task[None]", event: asyncio.Event, seconds: float) -> None:
+    """Wait until the page is gone, the event comes, or the time has passed."""
+    coming = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({gone, coming}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        coming.cancel()
+
+
+@contextlib.contextmanager
+def ends_at_once(live: Live) -> Iterator[None]:
+    """A server that is asked to stop waits for answers under way, and a stream would be one for ever: they are ended as
+    soon as the signal comes, before the server waits. Outside of the main thread there are no signals to hear.
+    """
+    loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = earlier = signal.getsignal(number)
+
+            def on_signal(got: int, frame: FrameType | None, earlier: Any = earlier) -> None:
+                loop.call_soon_threadsafe(live.close)
+                earlier(got, frame)
+
+            if callable(earlier):
+                signal.signal(number, on_signal)
+    except ValueError:
+        before.clear()
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            if earlier is not None:
+                signal.signal(number, earlier)
