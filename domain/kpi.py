@@ -161,5 +161,19 @@ KPIS = (
         ),
         undivided="A posting is of an order, whose channel says where it came from.",
     ),
+    Kpi(
+        name="transfer_lead_time",
+        title="Transfer lead time",
+        unit="seconds",
+        better="lower",
+        definition=(
+            "From when a transfer was agreed until its destination had everything that came, of the transfers that "
+            "were complete in the period: median, 90th and 95th percentile, at their source. Those that were called "
+            "off or rejected are left out."
+        ),
+        dimensions=PLACES,
+        undivided="A transfer is of two places and often of several items.",
+        behind=("transfer_shipment_overdue", "receipt_overdue", "transfer_short"),
+    ),
 )
 BY_NAME = {kpi.name: kpi for kpi in KPIS}

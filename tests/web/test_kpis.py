@@ -103,6 +103,23 @@ class TestReadiness:
         assert (await figures(as_key("sam")))["pickup_readiness"]["whole"]["n"] == 0
 
 
+class TestTransfers:
+    async def test_a_transfer_is_timed_from_being_agreed_until_everything_has_come(
+        self, web: httpx2.AsyncClient, as_key: As, retailer: ledger.engine.Database
+    ) -> None:
+        for key in ("T-1", "T-2"):
+            line = {"line_id": "1", "sku": "APPLE", "quantity": 1}
+            body = {"transfer_id": key, "from": "S1", "to": "S2", "reason": "rebalance", "lines": [line]}
+            assert (await web.post("/api/v1/transfers", json=body)).status_code == 201
+        await change(
+            retailer,
+            "UPDATE transfer SET completed_at = now(), approved_at = now() - interval '5 hours'"
+            " WHERE journey_id = 'transfer:web:T-1'",
+        )
+        whole = (await figures(as_key("sam")))["transfer_lead_time"]["whole"]
+        assert (whole["n"], round(whole["value"])) == (1, 18_000)
+
+
 class TestPeople:
     async def test_approvals_are_timed_from_asking_to_the_verdict(
         self, as_key: As, retailer: ledger.engine.Database

@@ -23,6 +23,7 @@ from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.returns import ReturnWorkflow
+from workflows.transfer import TransferWorkflow
 
 if TYPE_CHECKING:
     from tests.conftest import Database, TemporalServer
@@ -78,7 +79,15 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
     worker = Worker(
         temporal.client,
         task_queue=task_queue,
-        workflows=[BopisWorkflow, CountWorkflow, CountScheduleWorkflow, ReturnWorkflow, CaseWorkflow, ApprovalWorkflow],
+        workflows=[
+            BopisWorkflow,
+            CountWorkflow,
+            CountScheduleWorkflow,
+            ReturnWorkflow,
+            TransferWorkflow,
+            CaseWorkflow,
+            ApprovalWorkflow,
+        ],
         activities=steps.activities(),
         workflow_runner=wire.workflow_runner(),
         workflow_failure_exception_types=[Exception],

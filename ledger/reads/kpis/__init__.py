@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kpi import KPIS, Dimension, Step
 from domain.people import Person
-from ledger.reads.kpis import orders, people, stock
+from ledger.reads.kpis import orders, people, stock, transfers
 from ledger.reads.kpis.measure import Figure, KpiFigures, Period, Source, figures
 
 __all__ = ["Figure", "KpiFigures", "Period", "kpis"]
@@ -23,6 +23,7 @@ SOURCES: dict[str, Source] = {
     "resolution_sla": people.in_time,
     "override_rate": people.overrides,
     "appeasement_cost": orders.appeasements,
+    "transfer_lead_time": transfers.lead_time,
 }
 LONGEST_BY_DAY = 31
 
