@@ -44,14 +44,16 @@ async def report(
     form_id: str,
     at: datetime,
     check: Check | None = None,
+    named: str = "journey_id",
 ) -> Saved:
-    """Record a fact about an order once for each form, however often it is sent.
+    """Record a fact about a journey once for each form, however often it is sent. `named` is the field by which the
+    fact names it.
 
     Whether the person may report it is the caller's to know. Raises what the fact is refused with: `Malformed`,
     `UnknownLine`, `NotRecordable`, whatever `check` raises; `IdempotencyMismatch` when the form has said something
     else before.
     """
-    raw = {"id": form_id, "type": kind, "occurred_at": at.isoformat(), "data": {**data, "journey_id": journey_id}}
+    raw = {"id": form_id, "type": kind, "occurred_at": at.isoformat(), "data": {**data, named: journey_id}}
     arrived = read(raw)
     if isinstance(arrived, EventOutcome):
         raise Malformed(str((arrived.problem or {}).get("detail")))

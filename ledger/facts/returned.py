@@ -28,7 +28,14 @@ class Taken(NamedTuple):
 
 
 async def take(
-    tx: Transaction, caller: Caller, kind: str, data: ReturnReference | PosReturn, cause: str, at: datetime
+    tx: Transaction,
+    caller: Caller,
+    kind: str,
+    data: ReturnReference | PosReturn,
+    cause: str,
+    at: datetime,
+    *,
+    check: Callable[[Return], None] | None = None,
 ) -> Taken:
     """Take a fact about a return. A till needs none: what it takes back begins one."""
     if isinstance(data, PosReturn) and data.return_id is None:
@@ -38,5 +45,7 @@ async def take(
     if about is None:
         return Taken(None)
     it = await Return.load(tx, await tx.lock_journey(about))
+    if check is not None:
+        check(it)
     done = await ON_RETURNS[kind](it, data, cause, it.clock(at))
     return Taken(about, at_the_till.DUPLICATE if done == at_the_till.DUPLICATE else at_the_till.TAKEN)

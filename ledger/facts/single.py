@@ -36,7 +36,7 @@ from ledger.tables import event_inbox, journey
 from ledger.transaction import Transaction
 
 Handler = Callable[[Order, Any, str, datetime], Awaitable[str]]
-Check = Callable[[Order], None]
+Check = Callable[[Any], None]  # of the locked journey: an order, a return
 
 ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
@@ -90,7 +90,7 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
     if isinstance(data, OrderReference):
         return await _of_order(tx, caller, arrived, data, cause, at, check)
     if isinstance(data, ReturnReference | PosReturn):
-        return await _of_return(tx, caller, arrived, data, cause, at)
+        return await _of_return(tx, caller, arrived, data, cause, at, check)
     if isinstance(data, TransferReference):
         return await _of_transfer(tx, caller, arrived, data, cause, at)
     about, case_id, outcome = None, None, "accepted"
@@ -133,9 +133,15 @@ async def _of_order(
 
 
 async def _of_return(
-    tx: Transaction, caller: Caller, arrived: Arrived, data: ReturnReference | PosReturn, cause: str, at: datetime
+    tx: Transaction,
+    caller: Caller,
+    arrived: Arrived,
+    data: ReturnReference | PosReturn,
+    cause: str,
+    at: datetime,
+    check: Check | None,
 ) -> EventOutcome:
-    taken = await returned.take(tx, caller, arrived.event.type, data, cause, at)
+    taken = await returned.take(tx, caller, arrived.event.type, data, cause, at, check=check)
     if taken.about is None:
         return await _park(tx, caller, arrived, data.return_id or "", what="return")
     return await _accepted(tx, caller, arrived, taken.about, None, taken.outcome)

@@ -12,7 +12,7 @@ from domain.ids import journey_id
 from domain.people import Person
 from domain.return_requests import DispositionView, ReturnedLine, ReturnView
 from ledger.reads.access import of_sources, visible
-from ledger.tables import journey, return_disposition, return_line
+from ledger.tables import item, journey, return_disposition, return_line
 
 KIND = "returns"
 
@@ -93,12 +93,13 @@ class ToInspect(NamedTuple):
     key: str
     units: int
     due_at: datetime | None
-    clock_offset_s: int
+    now: datetime  # the return's own clock
 
 
 _TO_INSPECT = text(
-    "SELECT j.id, j.key, sum(l.received - l.accepted - l.declined - l.asked)::int AS units,"
-    " j.dues ->> 'inspection' AS due_at, j.clock_offset_s"
+    "SELECT j.id, j.key, now() + make_interval(secs => j.clock_offset_s) AS now,"
+    " sum(l.received - l.accepted - l.declined - l.asked)::int AS units,"
+    " j.dues ->> 'inspection' AS due_at"
     " FROM journey j JOIN return_line l ON l.journey_id = j.id"
     " WHERE j.kind = 'returns' AND j.closed_at IS NULL AND j.location = :location GROUP BY j.id"
     " HAVING sum(l.received - l.accepted - l.declined - l.asked) > 0"
@@ -110,8 +111,12 @@ async def to_inspect(conn: AsyncConnection, location: str) -> list[ToInspect]:
     """Returns with goods at a place that nobody has looked at, the most urgent first."""
     rows = await conn.execute(_TO_INSPECT, {"location": location})
     return [
-        ToInspect(
-            row.id, row.key, row.units, datetime.fromisoformat(row.due_at) if row.due_at else None, row.clock_offset_s
-        )
+        ToInspect(row.id, row.key, row.units, datetime.fromisoformat(row.due_at) if row.due_at else None, row.now)
         for row in rows
     ]
+
+
+async def names_of(conn: AsyncConnection, skus: Collection[str]) -> dict[str, str]:
+    """What items are called, by SKU."""
+    rows = await conn.execute(select(item.c.sku, item.c.name).where(item.c.sku.in_(sorted(skus))))
+    return {row.sku: row.name for row in rows}

@@ -22,6 +22,7 @@ class Urgency(IntEnum):
     RECEIVE = 33
     SEND = 36
     COUNT = 40
+    INSPECT = 45
     PUT_AWAY = 50
 
 

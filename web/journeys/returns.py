@@ -7,10 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
+from domain.words import units
 from ledger.reads.journeys import JourneyDetail, journey_customer
-from ledger.reads.returns import return_view
+from ledger.reads.returns import return_view, to_inspect
 from ledger.reads.store import StorePlace
-from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
+from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
+from web.pages import path
 
 DUES = {
     "goods_reminder": Due("Reminder", "the customer is reminded by mail to send the goods"),
@@ -35,14 +37,26 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
     }
 
 
-async def tiles(_conn: AsyncConnection, _place: StorePlace) -> list[Tile]:
-    """None: inspections are reported by systems."""
-    return []
+async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
+    found = await to_inspect(conn, place.code)
+    href = f"/store/{path(place.code)}/inspect"
+    return [Tile(Urgency.INSPECT, "Inspect", len(found), href, "returned goods that nobody can buy yet")]
 
 
-async def next_tasks(_conn: AsyncConnection, _place: StorePlace) -> list[NextTask]:
-    """None: inspections are reported by systems."""
-    return []
+async def next_tasks(conn: AsyncConnection, place: StorePlace) -> list[NextTask]:
+    """The return whose goods are to be inspected first."""
+    return [
+        NextTask(
+            Urgency.INSPECT,
+            f"Next: inspect return {one.key}",
+            f"{units(one.units)} came back",
+            f"/store/{path(place.code)}/inspect/{path(one.journey_id)}",
+            one.now,
+            "Inspect",
+            one.due_at,
+        )
+        for one in (await to_inspect(conn, place.code))[:1]
+    ]
 
 
 PARTS = JourneyParts(

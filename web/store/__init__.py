@@ -5,8 +5,8 @@ A person of the store reports what was done; each report is a fact that takes th
 
 from fastapi import APIRouter
 
-from web.store import handing_over, home, picking, putting_away, verifying
+from web.store import handing_over, home, inspecting, picking, putting_away, verifying
 
 router = APIRouter(include_in_schema=False)
-for part in (home, verifying, picking, handing_over, putting_away):
+for part in (home, verifying, picking, handing_over, putting_away, inspecting):
     router.include_router(part.router)

@@ -128,9 +128,19 @@ class Floor:
             return await order_at(conn, self.place, journey_id)
 
     async def report(
-        self, sent: Sent, what: str, journey_id: str, kind: str, data: Mapping[str, Any], check: Callable[[Order], None]
+        self,
+        sent: Sent,
+        what: str,
+        journey_id: str,
+        kind: str,
+        data: Mapping[str, Any],
+        check: Callable[[Any], None],
+        *,
+        named: str = "journey_id",
     ) -> Saved:
-        """Report a fact of a form; `what` tells it from other facts of the same form."""
+        """Report a fact of a form; `what` tells it from other facts of the same form, `named` is the field by which
+        the fact names its journey.
+        """
         return await report(
             database_of(self.request),
             self.person,
@@ -140,6 +150,7 @@ class Floor:
             form_id=sent.event_id(what),
             at=datetime.now(UTC),
             check=check,
+            named=named,
         )
 
 
