@@ -69,3 +69,13 @@ def test_the_glossary_defines_each_figure_in_the_words_of_page_and_api() -> None
     table = (ROOT / "docs" / "glossary.md").read_text().partition("## Figures")[2].partition("Beside these")[0]
     defined = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", table, re.MULTILINE))
     assert defined == {kpi.title[0].lower() + kpi.title[1:]: kpi.definition for kpi in KPIS}
+
+
+def test_every_test_that_answers_a_complaint_is_there() -> None:
+    rows = re.findall(r"^\| (\d+) \| .* \| (.*) \|$", (ROOT / "docs" / "complaints.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 21))
+    for number, held_by in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", held_by)
+        assert named, number
+        for file, name in named:
+            assert re.search(rf"def {name}\(", (ROOT / file).read_text()), f"complaint {number}: {file} has no {name}"

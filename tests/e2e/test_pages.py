@@ -15,22 +15,14 @@ from tests.web.retail import a_case
 pytestmark = [pytest.mark.browser]
 DESK = {"width": 1280, "height": 800}
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+# Pages of more than one look; that there is none without any is seen to by test_every_page.py.
 PAGES = (
-    "/",
-    "/console/queue",
     "/console/queue?tab=mine",
     "/console/queue?kind=pick_short&bogus=1",
-    "/console/approvals",
     "/console/approvals?view=pending",
-    "/console/journeys",
     "/console/journeys?state=collected",
-    "/console/stock",
     "/console/stock?location=S1&sku=APPLE",
-    "/console/refunds",
-    "/console/figures",
     "/console/figures?by=location",
-    "/console/help",
-    "/console/owners",
     "/console/cases/999999",
 )
 
@@ -64,6 +56,8 @@ class TestEveryPage:
         for path in ("/sign-in", link, f"{link}x"):
             await stranger.goto(path)
             found[path] = await violations(stranger)
+        # A page of its own: the one above may be about to follow what became of its decision.
+        sam = await open_page(context=sam.context)
         for path in (
             *PAGES,
             f"/console/cases/{case_id}",

@@ -1,0 +1,76 @@
+"""Every page that the application has, read from its routes: nobody can forget a new one. Nothing of it is out of reach
+of a screen reader, of a thumb, in the dark or on a phone.
+"""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page
+from sqlalchemy import insert
+
+from ledger import tables
+from ledger.transaction import Transaction
+from tests.e2e.conftest import OpenPage, Site
+from tests.e2e.test_console import PHONE
+from tests.e2e.test_pages import DESK, WCAG
+from tests.web.conftest import app, as_key, web
+from tests.web.people import browse, sign_in
+from tests.web.store import staff
+from tests.web.test_routes import ROUTES, ids
+
+__all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]
+pytestmark = [pytest.mark.browser]
+# Not pages: a file, what answers with another page, what never ends, what programs ask for.
+NOT_PAGES = re.compile(r"\.csv$|/next$|/decision$|/live|/stream|^/(healthz|readyz|metrics)$")
+PAGES = [route for route in ROUTES if route.method == "GET" and not route.is_api and not NOT_PAGES.search(route.path)]
+IN_THE_DARK = {"runOnly": ["color-contrast"]}
+ON_A_PHONE = {"runOnly": ["target-size", "scrollable-region-focusable"]}
+
+
+async def wrong(page: Page, options: dict[str, Any]) -> list[str]:
+    found = (await Axe().run(page, options=options)).response["violations"]
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+
+
+async def anybody(database: Any) -> None:
+    """Sam may open everything: also what is for stores, finance and the owners of integrations."""
+
+    async def work(tx: Transaction) -> None:
+        for role in ("admin", "store_manager"):
+            await tx.conn.execute(insert(tables.person_role).values(person_id="sam.ortega", role=role))
+
+    await database.write(work, actor="test", via="test")
+
+
+def test_the_pages_are_found() -> None:
+    assert len(PAGES) > 30
+    assert {"/", "/sign-in", "/console/figures", "/store/{location}/pick/{journey_id}"} <= {page.path for page in PAGES}
+
+
+@pytest.mark.parametrize("part", range(3))
+async def test_nothing_is_out_of_reach(
+    part: int, ids: dict[str, str], staff: None, site: Site, open_page: OpenPage
+) -> None:
+    await anybody(site.database)
+    page = await open_page("sam.ortega", viewport=DESK, reduced_motion="reduce")
+    found = {}
+    for route in PAGES[part::3]:
+        await page.emulate_media(color_scheme="light")
+        await page.set_viewport_size({"width": DESK["width"], "height": DESK["height"]})
+        answer = await page.goto(route.with_ids(ids))
+        assert answer is not None, route.path
+        assert answer.status < 500, route.path
+        assert "text/html" in answer.headers["content-type"], f"{route.path}: no page; say so in NOT_PAGES"
+        await page.wait_for_load_state("load")
+        said = await wrong(page, WCAG)
+        await page.emulate_media(color_scheme="dark")
+        said += [f"dark, {one}" for one in await wrong(page, IN_THE_DARK)]
+        await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+        said += [f"phone, {one}" for one in await wrong(page, ON_A_PHONE)]
+        if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            said.append("phone: wider than the window")
+        if said:
+            found[route.path] = said
+    assert found == {}
