@@ -129,9 +129,17 @@ async def _substitute_for(
     """(sku, name, price difference for all units, units) of the best substitute that can be promised here, beside
     what other lines have `taken` of it.
     """
+    wanted = item.alias("wanted")
     rows = await order.tx.conn.execute(
-        select(item, stock.c.available, stock.c.safety_stock, stock.c.confidence_permille)
+        select(
+            item,
+            stock.c.available,
+            stock.c.safety_stock,
+            stock.c.confidence_permille,
+            wanted.c.name.label("instead_of"),
+        )
         .join(substitute, substitute.c.substitute_sku == item.c.sku)
+        .join(wanted, wanted.c.sku == substitute.c.sku)
         .join(stock, (stock.c.sku == item.c.sku) & (stock.c.location == order.location))
         .where(substitute.c.sku == line["sku"])
         .order_by(substitute.c.rank)
@@ -151,7 +159,9 @@ async def _substitute_for(
             and not row["stop_sale"]
             and abs(difference) * 1000 <= unit_paid * band
         ):
-            return row["sku"], row["name"], difference * missing, missing
+            # Two items may have one name; a substitute called as what it replaces would only puzzle.
+            name = f"{row['name']} ({row['sku']})" if row["name"] == row["instead_of"] else row["name"]
+            return row["sku"], name, difference * missing, missing
     return None
 
 

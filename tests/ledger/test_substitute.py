@@ -59,6 +59,19 @@ class TestMoney:
         assert paid == 4_500
 
 
+class TestName:
+    async def test_one_that_is_called_as_what_it_replaces_is_told_apart_by_its_number(self, shop: Shop) -> None:
+        await with_substitute(shop, 1_500)
+        await shop.change("UPDATE item SET name = 'Green tea' WHERE sku = 'OOLONG'")
+        journey = await shop.order(8)
+        told = await steps.open_case(shop.database, Step(subject=journey, occurrence="1", at=datetime.now(UTC)))
+        async with shop.database.read() as conn:
+            found = await case_detail(conn, ADA, told.case_id or 0)
+        (option,) = [option for option in found.options if option.id == "substitute"]
+        assert option.label == "Substitute: Green tea (OOLONG)"
+        assert option.consequence.customer == "Gets Green tea (OOLONG) instead and never pays more."
+
+
 class TestCover:
     async def test_two_lines_share_what_the_substitute_has(self, shop: Shop) -> None:
         """Six and six are missing, ten are there: neither is offered, and nothing is promised twice."""
