@@ -38,6 +38,12 @@ def span(length: timedelta) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
+def moment(seconds: int) -> str:
+    """A short while to the second: `20 s`, `2 min`, `1 min 30 s`."""
+    minutes, rest = divmod(seconds, 60)
+    return " ".join([f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest or not minutes))
+
+
 def until(due: datetime, now: datetime) -> str:
     """`42 min left` or `1 h 10 min over`."""
     return f"{span(due - now)} left" if due >= now else f"{span(now - due)} over"

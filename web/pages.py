@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from domain.errors import DomainError, Malformed
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
-from domain.words import kind_title, local, money, more, span, subject_words, until, words
+from domain.words import kind_title, local, moment, money, more, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.kept import kept_of
 from web.sessions import SignInFirstError, way_back, way_to_sign_in
@@ -129,6 +129,7 @@ def environment() -> Environment:
         "until": until,
         "more": more,
         "span": span,
+        "moment": moment,
         "seconds": lambda seconds: span(timedelta(seconds=seconds)),
     }
     env.filters.update(filters)

@@ -35,13 +35,30 @@ async def window(
     tx: Transaction, row: RowMapping, journey_row: RowMapping | None, option: CaseOption, at: datetime
 ) -> timedelta:
     """How long this decision can be undone, by the policy of its journey, or of its place; zero for not at all."""
-    if tx.via not in WITH_A_WINDOW or (row["kind"], option.id) in direct.CARRIED_OUT_LATER:
+    if tx.via not in WITH_A_WINDOW or option.id in at_once(row["kind"]):
         return timedelta(0)
+    return await _window(tx.conn, row, journey_row, at)
+
+
+async def _window(
+    conn: AsyncConnection, row: Mapping[Any, Any], journey_row: RowMapping | None, at: datetime
+) -> timedelta:
     if journey_row is not None:
-        policy = await policies.of_journey(tx.conn, journey_row)
+        policy = await policies.of_journey(conn, journey_row)
     else:
-        policy = await reference.policy_at(tx.conn, await reference.place(tx.conn, row["location"]), at)
+        policy = await reference.policy_at(conn, await reference.place(conn, row["location"]), at)
     return policy.cases.undo_window(row["kind"], row["severity"])
+
+
+async def window_shown(conn: AsyncConnection, row: Mapping[Any, Any], at: datetime) -> timedelta:
+    """How long a decision on a case (its row, or what is read of it) can be undone at the console."""
+    found = await conn.execute(select(journey).where(journey.c.id == row["journey_id"]))
+    return await _window(conn, row, found.mappings().first(), at)
+
+
+def at_once(kind: str) -> frozenset[str]:
+    """The options of a kind of case that are carried out from the moment at which they are chosen."""
+    return frozenset(option for of_kind, option in direct.CARRIED_OUT_LATER if of_kind == kind)
 
 
 async def longest_window(conn: AsyncConnection, rows: Iterable[RowMapping], at: datetime) -> timedelta:

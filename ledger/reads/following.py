@@ -1,6 +1,7 @@
 """Which case comes next: somebody works through a view of the queue, one case after the other."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,30 +17,61 @@ LOOKED_AT = 100  # rows for one look
 LOOKS = 10
 PASSED_OVER = ("deciding", "waiting")
 SORTED_BY = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}
+NOWHERE = "none"  # the place of a case without a clock
 
 
-async def next_case(conn: AsyncConnection, viewer: Person, filters: CaseFilter, case_id: int) -> int | None:
+class Next(NamedTuple):
+    """A case of a view, and its place there now."""
+
+    id: int
+    place: str
+
+
+def place_in_view(one: CaseSummary, filters: CaseFilter) -> str:
+    """Where a case stands in the order of a view: it travels along, since what people do to the case moves it."""
+    value = {
+        "due": one.next_due_at, "priority": one.priority.score, "opened": one.opened_at, "closed": one.closed_at,
+    }[filters.sorted_by]  # fmt: skip
+    return NOWHERE if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+async def next_case(
+    conn: AsyncConnection, viewer: Person, filters: CaseFilter, case_id: int, place: str | None = None
+) -> Next | None:
     """The first case behind `case_id` in this view that the viewer can work on now; None at its end.
 
     What somebody else has claimed, what is being applied and what was put aside is passed over, unless the view has
-    such cases only. `case_id` itself need not be in the view (any more).
+    such cases only. `case_id` itself need not be in the view (any more). `place` is where it stood when the view was
+    looked at; without one, or with one that cannot be read, where it stands now.
     """
-    where = await _place_of(conn, filters, case_id)
-    if where is None:
-        return None
-    for _ in range(LOOKS):
+    where = _behind(filters, case_id, place) or await _behind_now(conn, filters, case_id)
+    for _ in range(LOOKS if where else 0):
         found = await list_cases(conn, viewer, filters, cursor=where, limit=LOOKED_AT)
         for one in found.items:
             if one.id != case_id and _can_be_worked_on(one, viewer, filters):
-                return one.id
+                return Next(one.id, place_in_view(one, filters))
         if found.next is None:
             return None
         where = found.next
     return None
 
 
-async def _place_of(conn: AsyncConnection, filters: CaseFilter, case_id: int) -> str | None:
-    """The cursor of the rows behind a case, in the order of the view."""
+def _behind(filters: CaseFilter, case_id: int, place: str | None) -> str | None:
+    """The cursor of the rows behind a place, or None for one that cannot be read."""
+    if not place:
+        return None
+    value: Any = None
+    try:
+        if filters.sorted_by == "priority":
+            value = int(place) if len(place) < 10 else None  # digits of a 32-bit number
+        elif place != NOWHERE:
+            value = datetime.fromisoformat(place).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return write_cursor(fingerprint("cases", filters.model_dump()), value, case_id)
+
+
+async def _behind_now(conn: AsyncConnection, filters: CaseFilter, case_id: int) -> str | None:
     column = case_file.c[SORTED_BY[filters.sorted_by]]
     row: Any = (await conn.execute(select(column).where(case_file.c.id == case_id))).first()
     if row is None or (row[0] is None and filters.sorted_by != "due"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, or_, select, tuple_
+from sqlalchemy import ColumnElement, Text, and_, case, column, or_, select, true, values
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
 
@@ -17,7 +17,8 @@ from ledger.reads.case_filter import CaseFilter, named
 from ledger.reads.case_filter import where as conditions
 from ledger.tables import case_file, case_parent, person
 
-MOST_MEMBERS = 500
+MOST_MEMBERS = 500  # on the page of a parent; as many as one decision may be for
+SHOWN = 100  # under one row of a queue
 
 
 class Member(NamedTuple):
@@ -87,27 +88,38 @@ def _members() -> Any:
 async def members(
     conn: AsyncConnection, viewer: Person, filters: CaseFilter, rows: Sequence[Any]
 ) -> Mapping[int, list[Member]]:
-    """For each row of a queue that stands for several cases: those that the queue wants, the row itself among them."""
+    """For each row of a queue that stands for several cases: those that the queue wants, the row itself among them, the
+    first `SHOWN` and one more where there are more.
+    """
     causes = {row.id: cause_of(row.model_dump()) for row in rows if row.closed_at is None}
-    items = {(one.kind, one.location, one.sku) for one in causes.values() if one is not None and one.sku}
-    orders = {one.journey_id for one in causes.values() if one is not None and not one.sku}
+    shared = {cause.key: cause for cause in causes.values() if cause is not None}
     table = case_file.c
-    alike = or_(
-        and_(tuple_(table.kind, table.location, table.sku).in_(sorted(items)), table.journey_id.is_not(None)),
-        and_(table.journey_id.in_(sorted(str(one) for one in orders)), table.sku == ""),
-    )
-    wanted = conditions(filters, await named(conn, filters))
-    query = _members().where(alike, table.closed_at.is_(None), visible(table, viewer), *wanted)
+    wanted = [visible(table, viewer), *conditions(filters, await named(conn, filters))]
     by_key: dict[str, list[Member]] = defaultdict(list)
-    for found in await conn.execute(query.limit(MOST_MEMBERS * len(rows) or 1)):
-        one = Member(*found)
-        by_key[_key(one)].append(one)
+    for keys in ([key for key, cause in shared.items() if cause.sku], [key for key, c in shared.items() if not c.sku]):
+        if keys:
+            for found in await conn.execute(_members_of([shared[key] for key in keys], wanted)):
+                one = Member(*found)
+                by_key[f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"].append(one)
     groups = {number: by_key[cause.key] for number, cause in causes.items() if cause is not None}
     return {number: group for number, group in groups.items() if len(group) > 1}
 
 
-def _key(one: Member) -> str:
-    return f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"
+def _members_of(causes: Sequence[Cause], wanted: Sequence[ColumnElement[bool]]) -> Any:
+    """The first cases of each cause; all the causes are of items, or all of orders. One look at an index for each."""
+    table = case_file.c
+    names = ("kind", "location", "sku") if causes[0].sku else ("journey_id",)
+    rows = [tuple(getattr(cause, name) for name in names) for cause in causes]
+    of = values(*(column(name, Text) for name in names), name="cause").data(rows)
+    alike = [table[name] == of.c[name] for name in names]
+    more = and_(table.journey_id.is_not(None), table.sku != "") if causes[0].sku else table.sku == ""
+    columns = [table[name] for name in (*(name for name in Member._fields if name != "claimed_by_name"), "claimed_by")]
+    # In the order of the index of causes, which is then read no further than the limit.
+    soonest = select(*columns).where(*alike, more, table.closed_at.is_(None), *wanted)
+    first = soonest.order_by(table.next_due_at, table.id).limit(SHOWN + 1).lateral()
+    shown = [person.c.name if name == "claimed_by_name" else first.c[name] for name in Member._fields]
+    found = of.join(first, true()).join(person, person.c.id == first.c.claimed_by, isouter=True)
+    return select(*shown).select_from(found).order_by(first.c.id)
 
 
 async def parent_of(conn: AsyncConnection, row: Mapping[str, Any]) -> int | None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.words import local, money, span, subject_words, units, until, words
+from domain.words import local, moment, money, span, subject_words, units, until, words
 
 
 class TestAbout:
@@ -50,3 +50,10 @@ class TestInstants:
 
     def test_words_of_codes(self) -> None:
         assert (words("ship_to_store"), words("cogs")) == ("Ship to store", "COGS")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (20, "20 s"), (60, "1 min"), (90, "1 min 30 s"), (120, "2 min"), (3600, "60 min")]
+)
+def test_a_short_while_is_said_to_the_second(seconds: int, said: str) -> None:
+    assert moment(seconds) == said

@@ -49,6 +49,14 @@ async def test_it_is_within_reach_on_a_phone_and_can_be_called_off(
 ) -> None:
     cases = [(await site.failed_order(f"W-{number}"))[1] for number in range(2)]
     page = await open_page("sam.ortega", viewport=PHONE, color_scheme=scheme)
+    await page.goto("/console/queue")
+    await page.get_by_text("2 cases of one cause").click()
+    await expect(page.get_by_role("button", name="Decide the 2 together")).to_be_visible()
+    assert await violations(page) == []
+    await page.goto(f"/console/cases/{cases[0]}")
+    await page.get_by_role("link", name="All of them").click()
+    await expect(page.get_by_role("heading", name="2 open")).to_be_visible()
+    assert await violations(page) == []
     await page.goto(f"/console/cases/{cases[0]}")
     await page.get_by_role("button", name="Decide them together").click()
     await expect(page.get_by_role("heading", name="Decide 2 cases at once")).to_be_visible()

@@ -43,7 +43,7 @@ class TestQueueToDecision:
         page = await open_page("sam.ortega", java_script_enabled=with_script)
         await page.get_by_role("link", name="Cases", exact=True).click()
         await page.get_by_role("button", name=f"Claim case {case_id}").click()
-        await expect(page).to_have_url(f"{site.url}/console/cases/{case_id}?tab=all")
+        await expect(page).to_have_url(re.compile(rf"/console/cases/{case_id}\?tab=all"))
         await expect(page.get_by_text("You, since")).to_be_visible()
         await expect(page.locator('input[name="option"]:checked')).to_have_count(0)
         await expect(page.get_by_text("Best", exact=True)).to_have_count(1)
@@ -121,7 +121,7 @@ class TestQueueToDecision:
         for page in (sam, ana):
             await page.goto("/console/queue?tab=unassigned")
         await sam.get_by_role("button", name=f"Claim case {case_id}").click()
-        await expect(sam).to_have_url(f"{site.url}/console/cases/{case_id}?tab=unassigned")
+        await expect(sam).to_have_url(re.compile(rf"/console/cases/{case_id}\?tab=unassigned"))
         await ana.get_by_role("button", name=f"Claim case {case_id}").click()
         await expect(ana.get_by_role("alert")).to_contain_text("Sam Ortega")
 
@@ -202,7 +202,7 @@ class TestQueue:
         row = page.locator(".case-row").nth(1)
         await expect(row.get_by_role("checkbox")).to_be_checked()
         await page.keyboard.press("o")
-        await expect(page).to_have_url(re.compile(r"/console/cases/\d+\?tab=all$"))
+        await expect(page).to_have_url(re.compile(r"/console/cases/\d+\?tab=all"))
 
     async def test_letters_typed_into_a_field_stay_letters(self, site: Site, open_page: OpenPage) -> None:
         await a_case(site.database, "one")

@@ -50,6 +50,7 @@ class TestPreview:
         cases = [*await broken(web, retailer), await a_case(retailer, "S1|APPLE")]
         page = (await (await sign_in("sam.ortega")).post(PREVIEW, data={"case": [str(one) for one in cases]})).text
         assert "Decide 3 cases at once" in page
+        assert "It begins 20 s later" in page
         assert "2 of 3" in page
         assert "It does not offer this" in page
         assert " checked>" not in page

@@ -278,11 +278,24 @@ class TestWork:
         kinds = {event["kind"] for event in await rows(retailer, tables.case_event)}
         assert len(kinds) >= 4
 
+    async def test_a_case_waits_for_a_span_from_now(self, sign_in: SignIn, retailer: ledger.engine.Database) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        before = datetime.now(UTC)
+        form = {"reason": "the store counts", "span": "4 hours", "until": ""}
+        assert (await sam.post(f"/console/cases/{case_id}/wait", data=form)).status_code == 303
+        [row] = await rows(retailer, tables.case_file)
+        assert row["state"] == "waiting"
+        assert before <= row["waiting_until"] - timedelta(hours=4) <= datetime.now(UTC)
+
     @pytest.mark.parametrize(
         "form",
         [
             {},
             {"reason": "x"},
+            {"reason": "x", "span": "a fortnight"},
+            {"reason": "x", "span": "1 day", "until": "2099-01-01T10:00"},
+            {"reason": "", "span": "1 day"},
             {"reason": "", "until": "2099-01-01T10:00"},
             {"reason": "x", "until": "soon"},
             {"reason": "x", "until": "0001-01-01T00:00+14:00"},

@@ -34,10 +34,11 @@ class TestUndo:
         onwards = (await sam.post(f"/console/cases/{first}/decide?{VIEW}", data={"option": "dismiss"})).headers[
             "location"
         ]
-        assert onwards == f"/console/cases/{second}?{VIEW}&after={first}"
+        assert onwards.startswith(f"/console/cases/{second}?{VIEW}&after={first}&at=")
         page = (await sam.get(onwards)).text
+        assert "Cannot be undone after 2 min" in page
         assert "applies <time" in page
-        assert f'action="/console/cases/{first}/undo?tab=all"' in page
+        assert f'action="/console/cases/{first}/undo?tab=all&amp;at=' in page
         answer = await sam.post(f"/console/cases/{first}/undo?{VIEW}")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/console/cases/{first}?{VIEW}")
         page = (await sam.get(f"/console/cases/{first}?{VIEW}")).text

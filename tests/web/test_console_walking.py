@@ -23,9 +23,14 @@ async def three(database: Database) -> list[int]:
     return [first, *others]
 
 
+def bare(address: str) -> str:
+    """An address without the place in the view, which ends with the clock of a case."""
+    return re.sub(r"&(amp;)?at=[^&\"]+", "", address)
+
+
 def where(answer: httpx2.Response) -> str:
     assert answer.status_code == 303, answer.text
-    return answer.headers["location"]
+    return bare(answer.headers["location"])
 
 
 class TestAfterADecision:
@@ -35,7 +40,7 @@ class TestAfterADecision:
         first, second, third = await three(retailer)
         sam = await sign_in("sam.ortega")
         page = (await sam.get(f"/console/queue?{VIEW}")).text
-        assert f'href="/console/cases/{first}?tab=all&amp;text=shelf"' in page
+        assert f'href="/console/cases/{first}?tab=all&amp;text=shelf&amp;at=20' in page
         path = f"/console/cases/{first}?{VIEW}"
         for following in (second, third):
             page = (await sam.get(path)).text
@@ -58,7 +63,7 @@ class TestAfterADecision:
         first, second, _ = await three(retailer)
         sam = await sign_in("sam.ortega")
         answer = await sam.post(f"/console/cases/{first}/decide?{VIEW}", data={"option": "dismiss"}, headers=PARTIAL)
-        assert answer.headers["hx-redirect"] == f"/console/cases/{second}?{VIEW}&after={first}"
+        assert bare(answer.headers["hx-redirect"]) == f"/console/cases/{second}?{VIEW}&after={first}"
 
     async def test_a_refusal_stays_with_the_case_and_its_view(self, sign_in: SignIn, retailer: Database) -> None:
         first, *_ = await three(retailer)
@@ -103,6 +108,29 @@ class TestTheLink:
         assert "What is still in it stands below" in page
         assert f'id="case-{second}"' in page
 
+    async def test_what_people_do_to_a_case_does_not_move_whoever_stands_there(
+        self, sign_in: SignIn, retailer: Database
+    ) -> None:
+        first, second, third = await three(retailer)
+        ana, sam = await sign_in("ana.ruiz"), await sign_in("sam.ortega")
+        page = (await sam.get(f"/console/queue?{VIEW}")).text
+        opened = re.search(rf'href="(/console/cases/{first}\?[^"]+)"', page)
+        assert opened is not None
+        path = opened[1].replace("&amp;", "&").replace(f"cases/{first}?", f"cases/{first}/next?")
+        await sam.post(f"/console/cases/{first}/claim")  # its next clock ends later than those of the others by now
+        assert where(await sam.get(path)) == f"/console/cases/{second}?{VIEW}"
+        await ana.post(f"/console/cases/{second}/claim")
+        assert where(await sam.get(path)) == f"/console/cases/{third}?{VIEW}"
+
+    @pytest.mark.parametrize("place", ["", "x", "none", "2026-01-01", "0001-01-01T00:00:00+14:00", "9" * 40, "-1"])
+    async def test_a_place_that_says_nothing_is_where_the_case_stands_now(
+        self, sign_in: SignIn, retailer: Database, place: str
+    ) -> None:
+        first, *_ = await three(retailer)
+        sam = await sign_in("sam.ortega")
+        answer = await sam.get(f"/console/cases/{first}/next?{VIEW}", params={"tab": "all", "at": place})
+        assert (await sam.get(answer.headers["location"])).status_code == 200
+
     async def test_acts_on_the_way_keep_the_view(self, sign_in: SignIn, retailer: Database) -> None:
         first, *_ = await three(retailer)
         sam = await sign_in("sam.ortega")
@@ -110,7 +138,7 @@ class TestTheLink:
             answer = await sam.post(f"/console/cases/{first}/{act}?{VIEW}", data=data)
             assert where(answer) == f"/console/cases/{first}?{VIEW}"
         claimed = await sam.post(f"/console/cases/{first}/claim?{VIEW}", data={"from": "queue"}, headers=PARTIAL)
-        assert claimed.headers["hx-redirect"] == f"/console/cases/{first}?{VIEW}"
+        assert bare(claimed.headers["hx-redirect"]) == f"/console/cases/{first}?{VIEW}"
 
     @pytest.mark.parametrize("tab", ["mine", "unassigned", "breaching", "approval", "done", "all", "nonsense"])
     async def test_every_view_leads_somewhere(self, sign_in: SignIn, retailer: Database, tab: str) -> None:

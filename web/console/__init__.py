@@ -26,6 +26,7 @@ from web.console import (
     stock,
     undoing,
     views,
+    waiting,
     walking,
     webhooks,
 )
@@ -40,6 +41,7 @@ PARTS = (
     walking,
     cases,
     undoing,
+    waiting,
     events,
     journeys,
     live,

@@ -6,7 +6,6 @@ What the page says about a decision is read from the record, never from the clic
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -19,6 +18,7 @@ from domain.ids import parse_journey_id
 from domain.people import Person
 from domain.words import words
 from ledger import case as cases
+from ledger.case.undoing import at_once, window_shown
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.bulk import same_cause
 from ledger.reads.cases import CaseDetail, case_detail
@@ -26,7 +26,7 @@ from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.console.decided import decided_before
 from web.console.live import live_of
-from web.console.walking import next_address, tail, view_of
+from web.console.walking import next_address, tail, tail_of, view_of
 from web.errors import STATUS_OF_FAMILY
 from web.journeys import beside
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
@@ -35,6 +35,7 @@ from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 UNFINISHED = frozenset({"applying", "awaiting_approval"})
+SPANS = {"1 hour": 1, "4 hours": 4, "1 day": 24, "3 days": 72, "1 week": 168}  # for which a case is put aside, in hours
 DECIDED_HERE = frozenset({"open", "claimed", "waiting"})
 
 
@@ -78,6 +79,9 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
         "decision_mark": decision_mark(case),
+        "spans": SPANS,
+        "undo_s": int((await window_shown(conn, case.model_dump(), now)).total_seconds()),
+        "at_once": at_once(case.kind),
         "draft": {},
         "refusal": None,
     }
@@ -115,7 +119,13 @@ async def show_case(
         context["live_since"] = since
         context["decided"] = await decided_before(conn, person, request)
     view = view_of(request)
-    context |= {"refusal": refused, "draft": dict(draft or {}), "view": view, "tail": tail(view)}
+    context |= {
+        "refusal": refused,
+        "draft": dict(draft or {}),
+        "view": view,
+        "back": tail(view),
+        "tail": tail_of(request),
+    }
     status = STATUS_OF_FAMILY[refused.family] if refused else 200
     return page(request, "case.html", context, block="case", status=status)
 
@@ -138,7 +148,7 @@ async def act(
         await case_detail(conn, person, case_id)
         if view and go_on:
             # Before it is done: afterwards the case may stand elsewhere in the view.
-            onwards = await next_address(conn, person, case_id, view, decided=True)
+            onwards = await next_address(conn, person, case_id, request, decided=True)
     try:
         await work()
     except DomainError as refused:
@@ -147,7 +157,7 @@ async def act(
         return see(request, onwards)
     if is_partial(request):
         return await show_case(request, person, case_id)
-    return see(request, f"/console/cases/{case_id}{tail(view)}")
+    return see(request, f"/console/cases/{case_id}{tail_of(request)}")
 
 
 @router.get("/console/cases/{case_id}")
@@ -202,34 +212,13 @@ async def _claim_from_queue(
     except DomainError as refused:
         context = {"case_id": case_id, "refusal": refused}
         return page(request, "conflict.html", context, block="conflict", status=STATUS_OF_FAMILY[refused.family])
-    return see(request, f"/console/cases/{case_id}{tail(view_of(request))}")
+    return see(request, f"/console/cases/{case_id}{tail_of(request)}")
 
 
 @router.post("/console/cases/{case_id}/release")
 async def release(request: Request, person: SignedIn, case_id: int) -> Response:
     database = database_of(request)
     return await act(request, person, case_id, lambda: cases.release(database, case_id, person, via="console"))
-
-
-@router.post("/console/cases/{case_id}/wait")
-async def wait(
-    request: Request,
-    person: SignedIn,
-    case_id: int,
-    reason: Annotated[str, Form(max_length=500)] = "",
-    until: Annotated[str, Form(max_length=40)] = "",
-) -> Response:
-    """Let the case wait; `until` is a local time of the case's place, as the field shows it."""
-
-    async def work() -> None:
-        if not reason.strip():
-            raise Malformed("Say what the case waits for.")
-        async with database_of(request).read() as conn:
-            context = await context_of(conn, person, case_id)
-        instant = read_local(until, context["zone"])
-        await cases.wait(database_of(request), case_id, person, reason=reason.strip(), until=instant, via="console")
-
-    return await act(request, person, case_id, work, draft={"wait_reason": reason, "until": until})
 
 
 @router.post("/console/cases/{case_id}/comment")
@@ -307,12 +296,3 @@ def chosen_words(option: CaseOption, choice: list[str]) -> dict[str, str]:
     if missing:
         raise Malformed(f"“{option.label}” needs the {', '.join(missing)} as well; choose it below the way out.")
     return found
-
-
-def read_local(text: str, zone: str) -> datetime:
-    """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
-    try:
-        there = datetime.fromisoformat(text)
-        return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Malformed("Say until when, as a date and a time.") from error

@@ -20,6 +20,7 @@ from ledger import case as cases
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_cases, list_cases
 from ledger.reads.endings import ENDINGS
+from ledger.reads.following import place_in_view
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.parents import members
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
@@ -40,7 +41,7 @@ FILTERS = (
     "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
     "closed", "due", "ended", "sku", "order", "text",
 )  # fmt: skip
-KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end")
+KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at")
 MOST_SHOWN = 2 * PAGE_ROWS
 
 
@@ -203,6 +204,7 @@ async def show(request: Request, person: SignedIn) -> Response:
         "zone": zone,
         "now": now,
         "clock_now": clock_now,
+        "place_of": lambda case: place_in_view(case, filters),
         "kinds": KINDS,
         "severities": SEVERITIES,
         "states": STATES,

@@ -6,7 +6,6 @@ end of the view the queue says so.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -37,23 +36,27 @@ def tail(view: Mapping[str, str]) -> str:
     return f"?{urlencode(view)}" if view else ""
 
 
-async def next_address(
-    conn: AsyncConnection, person: Person, case_id: int, view: Mapping[str, str], *, decided: bool = False
-) -> str:
-    """Where the next case of the view is; at its end the queue, which says so."""
+def tail_of(request: Request) -> str:
+    """The same for the page that was asked for, with its case's place in the view."""
+    view, place = view_of(request), request.query_params.get("at")
+    return tail({**view, "at": place} if view and place else view)
+
+
+async def next_address(conn: AsyncConnection, person: Person, case_id: int, request: Request, *, decided: bool) -> str:
+    """Where the next case of the view is (without a view, of all open cases); at its end the queue, which says so."""
+    view = view_of(request) or {"tab": "all"}
     now = datetime.now(UTC)
     filters = await filter_of(conn, read_address(view), person, now, await zone_of(conn, person))
-    found = await next_case(conn, person, filters, case_id)
-    where = f"/console/cases/{found}" if found is not None else "/console/queue"
-    said: dict[str, object] = {"after": case_id} if decided else {}
-    return address(where, {**view, **said, "end": "yes" if found is None else None})
+    found = await next_case(conn, person, filters, case_id, request.query_params.get("at"))
+    said = {"after": str(case_id)} if decided else {}
+    if found is None:
+        return address("/console/queue", {**view, **said, "end": "yes"})
+    return address(f"/console/cases/{found.id}", {**view, **said, "at": found.place})
 
 
 @router.get("/console/cases/{case_id}/next")
 async def go_on(request: Request, person: SignedIn, case_id: int) -> Response:
-    """The next case of the view; without a view, of all open ones."""
-    view: dict[str, Any] = view_of(request) or {"tab": "all"}
     async with database_of(request).read() as conn:
         await case_detail(conn, person, case_id)  # not found, unless the person may see it
-        where = await next_address(conn, person, case_id, view)
+        where = await next_address(conn, person, case_id, request, decided=False)
     return see(request, where)

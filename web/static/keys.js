@@ -39,6 +39,11 @@
   };
   // Enter among the ways out decides; where the chosen one still asks for something, it goes there first.
   const confirm = (event) => {
+    if (event.target.matches("select[name=span]")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+      return;
+    }
     const form = event.target.closest(".options") && event.target.form;
     if (!form || event.target.closest("summary, a, button")) return;
     const box = form.querySelector("input[name=option]:checked")?.closest(".option");
@@ -87,4 +92,5 @@
     for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   });
   document.addEventListener("DOMContentLoaded", show);
+  document.documentElement.dataset.keys = "ready";
 })();
