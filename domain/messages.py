@@ -41,8 +41,8 @@ class Situation(BaseModel):
     verdict: str | None = None  # approved | rejected | expired | superseded
     offer_id: int | None = None  # what the customer is asked
     # What others left for this journey under a stock lock: "found" (units turned up and are held for it), "doubted"
-    # (a unit
-    # it was promised may be gone). The step `attend` takes them up.
+    # (a unit it was promised may be gone), "counted" (a count that it waits for is over). The step `attend` takes them
+    # up.
     attention: tuple[str, ...] = ()
     suspended: bool = False
 
@@ -75,6 +75,7 @@ class Message(StrEnum):
     COUNT_BEGUN = "CountBegun"
     COUNT_SUBMITTED = "CountSubmitted"
     COUNT_CANCELLED = "CountCancelled"
+    COUNT_ENDED = "CountEnded"  # one that somebody else waits for
     RETURN_OPENED = "ReturnOpened"
     RETURN_RECORDED = "ReturnRecorded"
     TRANSFER_REQUESTED = "TransferRequested"

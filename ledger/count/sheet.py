@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, select, text, update
 from domain import count
 from domain.case import CaseOption
 from domain.count import FINAL, CountState, Difference
+from domain.messages import Message
 from domain.policy import Policy
 from ledger import approval, case, policies, reference
 from ledger.shelf import Cause
@@ -190,10 +191,16 @@ class Sheet:
             self.row["dues"] = {}
             if not self.row["asks"]:
                 self.row["closed_at"] = at
+                self._tell_who_waits()
         self.row["version"] += 1
         await self.tx.conn.execute(
             update(journey).where(journey.c.id == self.id).values(**{name: self.row[name] for name in _SAVED})
         )
+
+    def _tell_who_waits(self) -> None:
+        """A transfer that does not add up has asked for this count, and asks again now that it is over."""
+        if self.row["requested_by"].startswith("transfer:"):
+            self.tx.tell(self.row["requested_by"], Message.COUNT_ENDED)
 
 
 class Book(NamedTuple):

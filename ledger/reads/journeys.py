@@ -173,7 +173,8 @@ async def list_journeys(
     filters = filters or JourneyFilter()
     mark = fingerprint("journeys", filters.model_dump())
     after = read_cursor(mark, cursor, value_type=datetime, id_type=str)
-    query = select(*_SUMMARY).where(visible(journey.c, viewer), of_sources(journey.c.source, sources), *_where(filters))
+    seen = (visible_transfer(viewer), of_sources(journey.c.source, sources))
+    query = select(*_SUMMARY).where(*seen, *_where(filters))
     if after is not None:
         query = query.where(tuple_(journey.c.opened_at, journey.c.id) < tuple_(after.value, after.id))
     query = query.order_by(journey.c.opened_at.desc(), journey.c.id.desc()).limit(check_limit(limit) + 1)

@@ -7,7 +7,7 @@ from domain.errors import NothingOffered
 from domain.transfer import Discrepancy, TransferState
 from domain.words import local, money, units
 from ledger import reference
-from ledger.count.opening import Opening, not_yet_asked, open_count
+from ledger.count.opening import Opening, being_counted, open_count
 from ledger.transfer import claims, goods, onward, standing
 from ledger.transfer.comparing import compare, discrepancies, next_kind
 from ledger.transfer.document import Transfer
@@ -147,9 +147,11 @@ async def _recount(it: Transfer, end: str, about: list[Discrepancy], at: datetim
     """A count at one end; when it is done, or has taken too long, the question is asked again with what it found."""
     place = it.place if end == "source" else it.target
     skus = sorted({one.sku for one in about})
-    wanted = await not_yet_asked(it.tx, place.code, skus)
+    asked = await being_counted(it.tx, place.code, skus)
+    wanted = [sku for sku in skus if sku not in asked]
     until = at + timedelta(seconds=it.policy.transfer.recount_s)
     it.due("recount", until)
+    it.row["detail"]["recounts"] = sorted({*it.row["detail"].get("recounts", ()), *asked.values()})
     if not wanted:
         return f"{place.name} is counting already; somebody looks again {local(until, place.hours.time_zone)}."
     now = await it.tx.now()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import override
 
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, select
 
 from domain.bands import Level
 from domain.case import CaseOption
@@ -15,6 +15,7 @@ from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps
 from ledger.steps import take_journey_step
+from ledger.tables import journey
 from ledger.transaction import Transaction
 from ledger.transfer import agreeing, asking, comparing, settling, yielding
 from ledger.transfer.document import Transfer
@@ -64,27 +65,52 @@ async def compare(database: Database, step: Step) -> Situation:
 
 
 async def attend(database: Database, step: Step) -> Situation:
-    """The till has sold what was held for this transfer: a customer's goods go first, so the transfer gives way."""
+    """Take up what others left: the till has sold what was held, or a count that was waited for is over."""
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         it = await _loaded(tx, row)
         await it.lock_goods()
-        moment, given = _moment(it, "attend", step), 0
-        for held in it.holds.values():
-            if held["doubted_at"] is None:
-                continue
-            lacking = -tx.shelf.quantity(it.place.code, str(held["sku"]), "available")
-            held["doubted_at"] = None
-            lacking = min(held["reserved"], max(lacking, 0))
-            if lacking:
-                yielding.give_up(it, held, lacking, "available", "sold", moment)
-                given += lacking
-        if given:
-            await yielding.stand_after(it, moment)
+        moment = _moment(it, "attend", step)
+        told = [await _give_way(it, moment), await _look_at_counts(it, moment)]
         await it.save(step.at)
-        return f"Sold at {it.place.name} meanwhile: {units(given)} less are sent." if given else ""
+        return " ".join(filter(None, told))
 
     return await take_journey_step(database, "attend", step, work)
+
+
+async def _give_way(it: Transfer, moment: Moment) -> str:
+    """A customer's goods go first: what the till has sold is not sent."""
+    given = 0
+    for held in it.holds.values():
+        if held["doubted_at"] is None:
+            continue
+        held["doubted_at"] = None
+        lacking = -it.tx.shelf.quantity(it.place.code, str(held["sku"]), "available")
+        lacking = min(held["reserved"], max(lacking, 0))
+        if lacking:
+            yielding.give_up(it, held, lacking, "available", "sold", moment)
+            given += lacking
+    if not given:
+        return ""
+    await yielding.stand_after(it, moment)
+    return f"Sold at {it.place.name} meanwhile: {units(given)} less are sent."
+
+
+async def _look_at_counts(it: Transfer, moment: Moment) -> str:
+    """A recount is over: what does not add up is asked about again."""
+    if "recount" not in it.row["dues"] or not await counts_are_over(it):
+        return ""
+    it.drop_due("recount")
+    if it.state is not S.DISCREPANCY_REVIEW or it.row["asks"].get("case_id"):
+        return ""
+    return f"It was counted. {await comparing.compare(it, moment)}"
+
+
+async def counts_are_over(it: Transfer) -> bool:
+    """Whether nothing is counted any more because of this transfer."""
+    asked = it.row["detail"].get("recounts", [])
+    still = select(journey.c.id).where(journey.c.id.in_(asked), journey.c.closed_at.is_(None)).limit(1)
+    return (await it.tx.conn.execute(still)).first() is None
 
 
 class TransferSteps(JourneySteps[Transfer]):

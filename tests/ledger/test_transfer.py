@@ -1,10 +1,13 @@
 """A transfer in the ledger: every row of its table, goods in any order, and who may do what."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.errors import DomainError, StateConflict
-from ledger.transfer import requests
+from ledger.transfer import requests, steps
 from tests.ledger.books import accounts
+from tests.ledger.counting import Count
 from tests.ledger.till import COFFEE
 from tests.ledger.transfers import Moved, ask, shelf
 from tests.shop import TEA, Shop
@@ -192,3 +195,126 @@ class TestRequests:
         ]  # fmt: skip
         codes = [one.code for one in refused if isinstance(one, DomainError)]
         assert codes == ["unknown_location", "unknown_location", "unknown_sku", "malformed"]
+
+
+class TestRecount:
+    async def test_the_question_comes_back_when_it_was_counted(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship()
+        await moved.receive(1, complete=True)
+        await moved.compare()
+        assert (await moved.decide("recount_destination")).case_id is None
+        count = await Count.newest(shop)
+        assert (await moved.case_of("transfer_short"))["state"] == "resolved"
+        assert (await moved.take(steps.attend)).case_id is None  # nobody has counted yet
+        await count.enter((TEA, 6))
+        await count.compare()
+        await count.post()
+        situation = await moved.take(steps.attend)
+        assert situation.case_id == (await moved.case_of("transfer_short"))["id"]
+        assert (await moved.case_of("transfer_short"))["facts"]["counts"] == [count.id]
+        assert (await shop.outbox(moved.id))[-1][1] is None
+        assert (
+            await shop.value(
+                "SELECT payload ->> 'message' FROM outbox WHERE target = :id ORDER BY seq DESC LIMIT 1", id=moved.id
+            )
+            == "CountEnded"
+        )
+
+    async def test_what_it_found_as_a_gain_is_no_loss_in_transit(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship()
+        await moved.receive(1, complete=True)
+        await moved.compare()
+        await moved.decide("recount_destination")
+        count = await Count.newest(shop)
+        for counter in ("crew-1", "crew-2"):
+            await count.enter((TEA, 9), counter=counter)  # three more than the book: they were put away unscanned
+            await count.compare()
+        if (await count.row())["asks"].get("case_id"):
+            await count.decide("post_second", root_cause="inbound_not_recorded")
+        await count.post()
+        await moved.take(steps.attend)
+        await moved.decide("accept", root_cause="receipt_found_by_count")
+        books = await accounts(shop.database)
+        assert (books.get("inventory_found", 0), books.get("transit_loss", 0)) == (0, 0)
+        assert await shelf(shop, "S2") == {"available": 9}
+
+
+class TestLate:
+    async def test_not_sent_in_time_the_rest_is_called_off(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship(1)
+        assert await moved.due("ship") == "in_transit"
+        assert (await moved.case_of("transfer_shipment_overdue"))["facts"]["units"] == 3
+        await moved.decide("cancel_rest")
+        assert await moved.line() == {"shipped": 1, "in_transit": 1, "cancelled": 3}
+        assert await shelf(shop, "S1") == {"available": 4}
+        assert await moved.receive(1) == "closed"
+
+    async def test_never_sent_it_is_called_off(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.due("ship")
+        assert (await moved.decide("cancel_rest")).state == "cancelled"
+        assert await shelf(shop, "S1") == {"available": 5}
+
+    async def test_sent_after_all_the_question_goes_away(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.due("ship")
+        await moved.ship()
+        assert (await moved.case_of("transfer_shipment_overdue"))["resolution"] == "self_healed"
+
+    @pytest.mark.parametrize("option", ["chase", "extend"])
+    async def test_not_come_in_time_it_is_waited_for_and_asked_about_again(self, shop: Shop, option: str) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship()
+        assert await moved.due("receipt") == "in_transit"
+        first = (await moved.case_of("receipt_overdue"))["id"]
+        await moved.decide(option)
+        assert "receipt" in (await moved.row())["dues"]
+        await moved.due("receipt", after=timedelta(days=60))
+        again = await moved.case_of("receipt_overdue")
+        assert (again["id"], again["episode"], again["state"]) == (first, 2, "open")
+        assert await moved.receive() == "closed"
+
+    async def test_some_have_come_and_the_others_are_declared_lost(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship()
+        await moved.receive(1)
+        await moved.due("receipt")
+        assert (await moved.decide("accept", root_cause="lost_by_carrier")).state == "closed"
+        assert (await accounts(shop.database))["transit_loss"] == 1_800
+
+    async def test_what_falls_due_while_something_is_asked_is_asked_next(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship(1)
+        await moved.due("ship")
+        await moved.due("receipt")
+        assert await shop.value("SELECT count(*) FROM case_file WHERE kind = 'receipt_overdue'") == 0
+        await moved.decide("cancel_rest")
+        await moved.due("receipt", after=timedelta(days=60))
+        assert (await moved.case_of("receipt_overdue"))["state"] == "open"
+
+    async def test_called_off_on_its_way_it_may_come_all_the_same(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        await moved.ship()
+        await moved.report("cancelled")
+        again = await moved.report("cancelled")
+        assert (again.outcome, (again.problem or {})["code"]) == ("refused", "state_conflict")
+        await moved.decide("carry_on")
+        assert await moved.receive() == "closed"
+
+    async def test_the_source_declines_only_what_has_not_left(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        assert (await moved.report("declined", reason="needed_here")).outcome == "accepted"
+        assert await moved.state() == "cancelled"
+        other = await Moved.open(shop, (TEA, 2))
+        await other.ship()
+        assert (await other.report("declined")).outcome == "refused"
+
+    async def test_a_notice_says_when_it_comes(self, shop: Shop) -> None:
+        moved = await Moved.open(shop, (TEA, 4))
+        outcome = await moved.report("announced", shipment_id="P-1", expected_at="2050-03-01T10:00:00Z")
+        assert outcome.outcome == "accepted"
+        await moved.ship()
+        assert (await moved.row())["dues"]["receipt"] == "2050-03-02T10:00:00+00:00"
