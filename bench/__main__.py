@@ -1,7 +1,8 @@
 """`python -m bench`: measures, prints the table and writes `bench/results/latest.json`.
 
 ROWS=S1,S5 measures some, and replaces only those in the file; BENCH_SECONDS (default 5) is the length of one run;
-BENCH_GROWTH (default 5,000,000) is the number of orders whose rows S8 puts in place.
+BENCH_GROWTH (default 5,000,000) is the number of orders whose rows S8 puts in place; BENCH_CASES and BENCH_ORDERS
+(a million of each) are those among which S9 and S10 look.
 """
 
 import asyncio
@@ -10,7 +11,19 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bench import availability, events, growth, intake, journeys, over_http, place, relaying, starting
+from bench import (
+    availability,
+    browsing,
+    events,
+    growth,
+    intake,
+    journeys,
+    opened,
+    over_http,
+    place,
+    relaying,
+    starting,
+)
 from bench.rows import Row, machine, show, write
 
 # What measures a row: given the URL of a server, and how long one run takes. In the order of measuring.
@@ -26,6 +39,9 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S7": journeys.collected,
     "R1": relaying.relays,
     "S8": growth.growth,
+    "S9": browsing.queues,
+    "S10": browsing.one_case,
+    "S11": opened.consoles,
     "S13": starting.twice,
 }
 TOGETHER = ("S1", "S2", "S3")  # their orders are taken once

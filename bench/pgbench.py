@@ -64,6 +64,24 @@ async def run(url: str, scripts: Sequence[str], *, clients: int, seconds: int, p
     return Load(float(found.group(1)), float(latency.group(1)), clients)
 
 
+async def latencies(url: str, scripts: Sequence[str], *, seconds: int, planner: str = "") -> list[list[float]]:
+    """Milliseconds of every transaction of each script, sent by one client; each script at least three times."""
+    with tempfile.TemporaryDirectory(prefix="endcap-pgbench-log-") as folder:
+        for _ in range(20):
+            await _pgbench(url, scripts, planner, "-c", "1", "-T", str(seconds), "-l", f"--log-prefix={folder}/log")
+            taken: list[list[float]] = [[] for _ in scripts]
+            for line in await asyncio.to_thread(_logged, Path(folder)):
+                _, _, micros, script, *_ = line.split()
+                taken[int(script)].append(int(micros) / 1e3)
+            if min(len(some) for some in taken) >= 3:
+                return taken
+    raise RuntimeError(f"pgbench did not get to every script within {20 * seconds} s")
+
+
+def _logged(folder: Path) -> list[str]:
+    return [line for file in folder.iterdir() for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 async def _pgbench(url: str, scripts: Sequence[str], planner: str, *options: str) -> str:
     at = urlsplit(url)
     with tempfile.TemporaryDirectory(prefix="endcap-pgbench-") as folder:

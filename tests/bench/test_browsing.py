@@ -1,0 +1,75 @@
+"""Rows about pages of the console in a tiny size: a company of a few hundred cases, real pages, real streams."""
+
+import pytest
+from sqlalchemy import text
+
+from bench import browsing, company, opened, place, served
+from domain.case_kinds import KINDS
+
+
+async def test_the_company_has_a_case_for_each_order(postgres_url: str) -> None:
+    async with place.database(postgres_url, "company") as database:
+        with pytest.raises(ValueError, match="at least as many orders"):
+            await company.fill(database, cases=5, orders=4)
+        await company.fill(database, cases=400, orders=500)
+        async with database.read() as conn:
+            found = (
+                await conn.execute(
+                    text(
+                        "SELECT count(*) AS cases, count(*) FILTER (WHERE closed_at IS NULL) AS open,"
+                        " count(DISTINCT kind) AS kinds, count(DISTINCT region) AS regions,"
+                        " count(*) FILTER (WHERE customer_id IS NULL) AS of_nobody FROM case_file"
+                    )
+                )
+            ).one()
+            orders = (await conn.execute(text("SELECT count(*) FROM journey"))).scalar_one()
+            told = (await conn.execute(text("SELECT count(*) FROM customer WHERE has_case"))).scalar_one()
+            triggers = (
+                await conn.execute(
+                    text("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'case_file'::regclass AND tgenabled = 'D'")
+                )
+            ).scalar_one()
+    assert (found.cases, found.open, orders, told, found.of_nobody) == (400, 80, 500, 400, 0)
+    assert found.kinds == len(KINDS)
+    assert found.regions > company.REGIONS / 2
+    assert triggers == 0
+
+
+async def test_the_queue_stands_beside_its_statements_and_its_template(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browsing, "ROUNDS", 2)
+    monkeypatch.setattr(browsing, "QUEUES", ("", "text=Keller"))
+    (row,) = await browsing.queues(postgres_url, seconds=0.3, size=(300, 300))
+    assert (row.id, row.unit, len(row.runs)) == ("S9", "ms", 6)
+    assert row.limit is not None
+    assert row.limit > 0
+    assert "among 300" in row.note
+
+
+async def test_a_case_page_is_of_cases_that_the_product_has_made(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browsing, "ROUNDS", 2)
+    monkeypatch.setattr(browsing, "REAL_CASES", 2)
+    (row,) = await browsing.one_case(postgres_url, seconds=0.3, size=(100, 100))
+    assert (row.id, len(row.runs)) == ("S10", 2)
+    assert row.limit is not None
+    assert row.limit > 0
+
+
+async def test_every_console_of_a_region_is_told_of_every_change(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "PROBES", 1)
+    told, page = await opened.consoles(postgres_url, seconds=0.5, cases=300, number=6)
+    assert (told.id, page.id) == ("S11", "S11.queue")
+    assert told.value > 0
+    assert page.limit is not None
+    assert "changes" in told.note
+
+
+async def test_a_page_that_is_refused_is_no_figure() -> None:
+    async with served.bare() as port:
+        with pytest.raises(RuntimeError, match="was answered 404"):
+            await browsing.rounds(port, [browsing.Page("/console/queue", "endcap_session=nobody")], 1)
