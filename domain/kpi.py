@@ -115,6 +115,20 @@ KPIS = (
         behind=("sync_gap", "event_parked", "event_rejected"),
     ),
     Kpi(
+        name="refund_cycle",
+        title="Refund cycle time",
+        unit="seconds",
+        better="lower",
+        definition=(
+            "From when goods of a return came, or from when money was owed for something else, until the provider "
+            "confirmed the refund, of the refunds confirmed in the period: median, 90th and 95th percentile. Refunds "
+            "that were declined or are still under way are left out."
+        ),
+        dimensions=(*PLACES, Dimension.CHANNEL),
+        undivided="A refund is of a whole document, whatever was in it.",
+        behind=("refund_failed", "return_review", "return_uninspected"),
+    ),
+    Kpi(
         name="approval_time",
         title="Approval time",
         unit="seconds",

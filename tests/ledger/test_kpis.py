@@ -15,7 +15,9 @@ from ledger.reads.kpis import SOURCES, Figure, KpiFigures, Period, kpis
 from ledger.reads.kpis.measure import figures, total
 from ledger.transaction import Transaction
 from tests.ledger.counting import Count
+from tests.ledger.returning import Back, collected
 from tests.ledger.test_adjustments import ask
+from tests.ledger.test_payments import refund, said
 from tests.ledger.test_substitute import replaced
 from tests.ledger.till import NOW, send
 from tests.shop import ADA, ANA, MAX, TEA, Shop
@@ -209,3 +211,29 @@ class TestWhoSees:
             for by in Dimension:
                 for one in await kpis(conn, stranger, ALWAYS, by):
                     assert (one.whole, one.groups) == (Figure(group="", n=0, value=None), []), one.kpi.name
+
+
+class TestRefundCycle:
+    async def test_it_runs_from_the_goods_to_the_providers_word_and_a_declined_one_is_left_out(
+        self, shop: Shop
+    ) -> None:
+        back = await Back.open(shop, await collected(shop))
+        await back.receive()
+        await back.provider_says("declined", "card expired")
+        assert (await figure(shop, "refund_cycle")).whole.n == 0
+        other = await Back.open(shop, await collected(shop, 1))
+        await other.receive()
+        await other.provider_says()
+        await shop.change(
+            "UPDATE payment_operation SET finished_at = (SELECT min(at) FROM movement WHERE kind = 'returned'"
+            " AND journey_id = :id) + interval '2 hours' WHERE journey_id = :id",
+            id=other.id,
+        )
+        found = await figure(shop, "refund_cycle", Dimension.CHANNEL)
+        assert groups(found) == {"web": (1, 7_200.0)}
+
+    async def test_a_cancelled_order_counts_from_when_its_money_was_owed(self, shop: Shop) -> None:
+        order, operation = await refund(shop)
+        await said(shop, order, operation, 1, "succeeded")
+        await shop.change("UPDATE payment_operation SET finished_at = at + interval '60 seconds'")
+        assert groups(await figure(shop, "refund_cycle")) == {"S1": (1, 60.0)}

@@ -270,3 +270,43 @@ class TestOnce:
             await back.verdict(by=FIN)
         with pytest.raises(Exception, match="role"):
             await back.verdict(by=ANA)
+
+
+class TestWhereTheSourceRefunds:
+    @pytest.fixture
+    async def shop(self, shop: Shop) -> Shop:
+        await shop.change(
+            "INSERT INTO policy_document (version, effective_from, body) VALUES ('source', '2020-01-01',"
+            " CAST(:body AS jsonb))",
+            body='{"authority": {"refund": "source"}}',
+        )
+        return shop
+
+    async def test_it_is_asked_and_the_return_ends_with_its_word(self, shop: Shop) -> None:
+        back = await Back.open(shop, await collected(shop))
+        await back.receive()
+        await back.inspect()
+        assert (await back.state(), await back.refunds()) == (
+            "refund_pending", [("card", PRICE_MINOR, "with_source")],
+        )  # fmt: skip
+        assert await back.operations() == []  # no provider is asked
+        assert "refund_confirm" in (await back.row())["dues"]
+        operation = (await back.rows("SELECT id FROM payment_operation WHERE journey_id = :id"))[0]["id"]
+        outcome = await shop.report(
+            "refund.confirmed", journey_id=back.id, operation_id=operation, amount_minor=PRICE_MINOR, currency="EUR"
+        )
+        assert outcome.outcome == "accepted", outcome
+        assert (await back.state(), await back.refunds()) == ("closed", [("card", PRICE_MINOR, "succeeded")])
+
+    async def test_silence_is_asked_about(self, shop: Shop) -> None:
+        back = await Back.open(shop, await collected(shop))
+        await back.receive()
+        await back.fall_due("refund_confirm")
+        assert await back.cases() == ["refund_failed"]
+
+    async def test_a_fact_about_orders_is_not_for_a_return(self, shop: Shop) -> None:
+        back = await Back.open(shop, await collected(shop))
+        outcome = await shop.report("bopis.handed_over", journey_id=back.id, lines=None, actor="p")
+        assert outcome.outcome == "quarantined"
+        assert outcome.problem is not None
+        assert "is no order" in outcome.problem["detail"]

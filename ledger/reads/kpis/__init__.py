@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kpi import KPIS, Dimension, Step
 from domain.people import Person
-from ledger.reads.kpis import orders, people, stock, transfers
+from ledger.reads.kpis import orders, people, refunds, stock, transfers
 from ledger.reads.kpis.measure import Figure, KpiFigures, Period, Source, figures
 
 __all__ = ["Figure", "KpiFigures", "Period", "kpis"]
@@ -19,6 +19,7 @@ SOURCES: dict[str, Source] = {
     "inventory_accuracy": stock.accuracy,
     "manual_adjustments": stock.adjustments,
     "sync_latency": stock.latency,
+    "refund_cycle": refunds.cycle,
     "approval_time": people.approval_time,
     "resolution_sla": people.in_time,
     "override_rate": people.overrides,
