@@ -116,8 +116,9 @@ async def _case(shop: Shop, subject: str, options: tuple[CaseOption, ...]) -> in
     async def work(tx: Transaction) -> int:
         place, now = await reference.place(tx.conn, "S1"), datetime.now(UTC)
         policy = await reference.policy_at(tx.conn, place, now)
+        facts = {"count": subject, "reason": "asked", "units_that_wait": 0}
         wanted = case.Opening(
-            kind="count_overdue", subject=subject, place=place, policy=policy, at=now, facts={}, options=options
+            kind="count_overdue", subject=subject, place=place, policy=policy, at=now, facts=facts, options=options
         )
         return (await case.open_case(tx, wanted)).id
 
