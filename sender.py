@@ -24,7 +24,7 @@ from ledger import digest, links, mails, outages, reference
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
-from ledger.reads.approvals import ApprovalFilter, ApprovalSummary, list_approvals
+from ledger.reads.approvals import ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
 from ledger.reads.letters import Addressee, Matter, addressee, matter
 from ledger.reads.places import zone_of
 from ledger.transaction import Transaction
@@ -198,7 +198,7 @@ class Sender:
             "pickup": about.pickup,
             "delegation": about.delegation,
             "asked_by": about.asked_by,
-            "zone": about.case.zone if about.case else about.order.zone if about.order else "UTC",
+            "zone": about.zone,
             "link": link,
             "code": code,
             "base_url": self._base_url,
@@ -248,7 +248,8 @@ class Sender:
         async with self._database.read() as conn:
             waiting = await list_approvals(conn, to.person, ApprovalFilter(state="pending", mine=True), limit=LISTED)
             zone = await zone_of(conn, to.person)
-        found = [(one, *await self._link(to, one)) for one in waiting.items if one.paused_at is None]
+            asked = [await approval_detail(conn, to.person, one.id) for one in waiting.items if one.paused_at is None]
+        found = [(one, *await self._link(to, one)) for one in asked]
         if not found:
             raise NobodyToWriteTo("nothing waits any more")
         return {"approvals": found, "zone": zone}

@@ -19,6 +19,8 @@ import aiosmtplib
 import css_inline
 
 LINE_BREAKS = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+# Styles stand on the elements; what cannot, the colours of the dark, stays in the head.
+_inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 _POLICY = email.policy.SMTP.clone(max_line_length=150)
 
 
@@ -95,7 +97,7 @@ def build(letter: Letter, *, sender: str, now: datetime) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(letter.text)
-    message.add_alternative(css_inline.CSSInliner(load_remote_stylesheets=False).inline(letter.html), subtype="html")
+    message.add_alternative(_inliner.inline(letter.html), subtype="html")
     pictures = message.get_payload()[1]  # type: ignore[index]  # the HTML part just added
     for attachment in letter.attachments:
         if attachment.cid:

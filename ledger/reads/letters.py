@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_kinds import KINDS
 from domain.people import Person
-from ledger import delegations
+from ledger import delegations, reference
 from ledger.delegations import DelegationView
 from ledger.mails import MailRow
 from ledger.people import person_by_id
@@ -77,7 +77,14 @@ class Matter(NamedTuple):
     offer: OfferView | None = None
     pickup: PickupView | None = None
     delegation: DelegationView | None = None
+    approval_zone: str | None = None
     asked_by: Person | None = None  # who would like to stand in for the addressee
+
+    @property
+    def zone(self) -> str:
+        """In which the mail's instants are said: of the place that it is about."""
+        about = self.approval_zone or (self.case and self.case.zone) or (self.order and self.order.zone)
+        return about or "UTC"
 
 
 async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
@@ -94,14 +101,17 @@ async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
 
 async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
     """What the mail is about, as it stands now. Raises `NotFound` for a request that the approver may not see."""
+    approval = await approval_detail(conn, to.person, row.approval_id) if row.approval_id and to.person else None
+    about = row.context
     return Matter(
-        await _order(conn, row.journey_id) if row.journey_id else None,
-        await _case(conn, row.case_id) if row.case_id else None,
-        await approval_detail(conn, to.person, row.approval_id) if row.approval_id and to.person else None,
-        await offer_view(conn, row.context["offer_id"]) if "offer_id" in row.context else None,
-        await pickup_view(conn, row.journey_id) if row.journey_id and to.person is None else None,
-        await delegations.view(conn, row.context["delegation_id"]) if "delegation_id" in row.context else None,
-        await person_by_id(conn, row.context["asked_by"]) if "asked_by" in row.context else None,
+        order=await _order(conn, row.journey_id) if row.journey_id else None,
+        case=await _case(conn, row.case_id) if row.case_id else None,
+        approval=approval,
+        offer=await offer_view(conn, about["offer_id"]) if "offer_id" in about else None,
+        pickup=await pickup_view(conn, row.journey_id) if row.journey_id and to.person is None else None,
+        delegation=await delegations.view(conn, about["delegation_id"]) if "delegation_id" in about else None,
+        approval_zone=await reference.time_zone(conn, approval.location) if approval else None,
+        asked_by=await person_by_id(conn, about["asked_by"]) if "asked_by" in about else None,
     )
 
 
