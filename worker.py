@@ -40,7 +40,7 @@ from activities.count import CountActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
 from activities.transfer import TransferActivities
-from ledger import closures, facts, holds, negative, notices, outages, partitions, renewals, stops
+from ledger import bands, closures, facts, holds, negative, notices, outages, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
@@ -209,6 +209,7 @@ def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], f
         (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),
         (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
+        (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
     )
 

@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bands import ROLLING_DAYS, Level, Limits, Rolling, level_of
 from ledger import people
+from ledger.engine import Database
 from ledger.tables import band_use
 from ledger.transaction import Rank, Transaction
 
 EVERYONE = "everyone"
+KEPT = timedelta(days=3 * ROLLING_DAYS)
 
 # One lock for each kind × actor × place, taken after stock and holds and before the outbox, as money rows are.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))")
@@ -114,3 +116,17 @@ async def withdraw(tx: Transaction, kind: str, subject: str, at: datetime) -> No
         .where(band_use.c.kind == kind, band_use.c.subject == subject, band_use.c.withdrawn_at.is_(None))
         .values(withdrawn_at=at)
     )
+
+
+async def forget(database: Database, now: datetime) -> int:
+    """Delete what no test will count any more, at most 5,000 rows; returns how many.
+
+    A report that comes up to sixty days late still finds its whole thirty days before it.
+    """
+
+    async def work(tx: Transaction) -> int:
+        over = select(band_use.c.id).where(band_use.c.at < now - KEPT).order_by(band_use.c.id).limit(5_000)
+        gone = await tx.conn.execute(delete(band_use).where(band_use.c.id.in_(over)))
+        return int(gone.rowcount)
+
+    return await database.write(work, actor="endcap", via="system")

@@ -126,3 +126,16 @@ class TestActor:
 
         found = await shop.database.write(work, actor="test", via="test")
         assert found == [("ana", ("ana",)), ("ana", ("ana",)), (bands.EVERYONE, ("max",))]
+
+
+class TestForget:
+    async def test_what_no_test_will_count_is_deleted_and_what_a_late_report_may_count_is_kept(
+        self, shop: Shop
+    ) -> None:
+        for subject, gross, days in (("old", 100, 91), ("kept", 4_000, 89), ("new", 4_000, 1)):
+            await use(shop, subject, gross, at=NOW - timedelta(days=days))
+        assert [await bands.forget(shop.database, NOW), await bands.forget(shop.database, NOW)] == [1, 0]
+        assert await shop.value("SELECT string_agg(subject, ' ' ORDER BY at) FROM band_use") == "kept new"
+        # Sixty days late, and what happened in the thirty days before it still counts.
+        assert await use(shop, "late", 1_000, at=NOW - timedelta(days=60)) is Level.MANAGER
+        assert await use(shop, "now", 1_000) is Level.MANAGER

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from web.console import (
     adjustments,
     approvals,
+    approvers,
     bulk,
     cases,
     counts,
@@ -54,6 +55,7 @@ PARTS = (
     guide,
     more,
     owners,
+    approvers,
     webhooks,
 )
 router = APIRouter(include_in_schema=False)

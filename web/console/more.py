@@ -27,6 +27,8 @@ class Way(NamedTuple):
 WAYS = (
     Way("Adjustments", "/console/adjustments", "Who corrected the book, where, by how much and why."),
     Way("Refunds today", "/console/refunds", "What payment providers have confirmed since midnight."),
+    Way("Approvers", "/console/approvers", "Who approves what at a place, from which amount, and who stands in today."),
+    Way("Standing in", "/console/delegations", "Who gives your verdicts while you are away, and whose you give."),
     Way("Owners", "/console/owners", "Whose each kind of case is, who is asked next, and where nobody is."),
     Way(
         "Events set aside",
