@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 from starlette.staticfiles import StaticFiles
 
 from ledger.engine import Database
@@ -54,6 +55,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await database.dispose()
 
 
+def equip(app: FastAPI, settings: Settings) -> None:
+    """What the requests of a process share, as at its start; the routes need none of it to be put together."""
+    app.state = State()
+    app.state.settings = settings
+    app.state.limits = Limits(settings.api_requests_per_minute)
+    app.state.known_keys = KnownKeys()
+    app.state.metrics = Metrics()
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; `settings` come from the environment unless given. The database opens with the first request."""
     settings = settings or read_settings()
@@ -68,10 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         separate_input_output_schemas=False,
     )
-    app.state.settings = settings
-    app.state.limits = Limits(settings.api_requests_per_minute)
-    app.state.known_keys = KnownKeys()
-    app.state.metrics = Metrics()
+    equip(app, settings)
     errors.install(app)
     app.include_router(api.router)
     app.include_router(health)
@@ -84,7 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(errors.Guarded)
     app.add_middleware(CrossOriginProtection, trusted=frozenset({origin_of(settings.base_url)}))
     app.add_middleware(Hygiene, max_body_bytes=settings.max_body_bytes)
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(Measured)
     app.add_middleware(
         SecurityHeaders, asset_base=settings.asset_base, is_https=settings.base_url.startswith("https://")
     )

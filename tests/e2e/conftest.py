@@ -20,11 +20,11 @@ from ledger import tables
 from ledger.bopis import steps
 from settings import Settings
 from tests.browser import NewContext
-from tests.web.conftest import retailer, settings
+from tests.web.conftest import retailer, retailer_template, retailer_url, settings
 from tests.web.people import PASSWORD, accounts, email_of
 from tests.web.retail import key_text, order, rows
 
-__all__ = ["accounts", "retailer", "settings"]
+__all__ = ["accounts", "retailer", "retailer_template", "retailer_url", "settings"]
 OpenPage = Callable[..., Awaitable[Page]]
 
 

@@ -19,10 +19,10 @@ from ledger import mails, tables
 from ledger.transaction import Transaction
 from ports.mail import SmtpServer
 from sender import Sender
-from tests.web.conftest import app, as_key, retailer, settings, web
+from tests.web.conftest import app, as_key, retailer, retailer_template, retailer_url, settings, web
 from tests.web.retail import rows
 
-__all__ = ["app", "as_key", "retailer", "settings", "web"]
+__all__ = ["app", "as_key", "retailer", "retailer_template", "retailer_url", "settings", "web"]
 BASE = "http://endcap.test"
 
 

@@ -16,7 +16,6 @@ from domain.masterdata import StockRow
 from embedded.postgres import create_database, drop_database
 from ledger import opening
 from settings import Settings
-from tests.conftest import Database
 from tests.web.retail import key_text, master_data
 
 MAX_BODY_BYTES = 50_000
@@ -44,13 +43,26 @@ async def open_retailer(url: str) -> AsyncIterator[ledger.engine.Database]:
         await made.dispose()
 
 
+_resting: list[tuple[Settings, FastAPI]] = []
+
+
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncIterator[FastAPI]:
-    from web.app import create_app
+    """The application as a process starts it. Its routes, which take longer to put together than most tests, may be
+    those of an earlier test with the same settings; nothing else of that is left.
+    """
+    from web.app import create_app, equip
 
-    made = create_app(settings)
+    apart = settings.model_copy(update={"database_url": None})
+    made = next((app for known, app in _resting if known == apart), None)
+    if made is None:
+        made = create_app(settings)
+    else:
+        _resting.remove((apart, made))
+        equip(made, settings)
     async with made.router.lifespan_context(made):
         yield made
+    _resting.append((apart, made))
 
 
 @asynccontextmanager
@@ -67,16 +79,40 @@ async def open_clients(app: FastAPI) -> AsyncIterator[As]:
         yield made
 
 
-@pytest.fixture
-def settings(database: Database) -> Settings:
-    return settings_for(database.url)
+@pytest.fixture(scope="session")
+async def retailer_template(postgres_url: str, template_database: str) -> AsyncIterator[str]:
+    """Name of a database with the retailer in it, copied for each test."""
+    name = f"endcap_retailer_{uuid.uuid4().hex[:12]}"
+    url = await create_database(postgres_url, name, template=template_database)
+    try:
+        async with open_retailer(url):
+            pass
+        yield name
+    finally:
+        await drop_database(postgres_url, name)
 
 
 @pytest.fixture
-async def retailer(database: Database) -> AsyncIterator[ledger.engine.Database]:
+async def retailer_url(postgres_url: str, retailer_template: str) -> AsyncIterator[str]:
+    name = f"endcap_test_{uuid.uuid4().hex[:12]}"
+    url = await create_database(postgres_url, name, template=retailer_template)
+    try:
+        yield url
+    finally:
+        await drop_database(postgres_url, name)
+
+
+@pytest.fixture
+def settings(retailer_url: str) -> Settings:
+    return settings_for(retailer_url)
+
+
+@pytest.fixture
+async def retailer(retailer_url: str) -> AsyncIterator[ledger.engine.Database]:
     """The retailer in a database that this test alone uses."""
-    async with open_retailer(database.url) as made:
-        yield made
+    made = ledger.engine.Database(retailer_url)
+    yield made
+    await made.dispose()
 
 
 @pytest.fixture

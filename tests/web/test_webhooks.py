@@ -116,7 +116,7 @@ class TestPage:
         made = await registered(web)
         await web.post(ORDERS, json=order("W-1"))
         sam = await self.owner(retailer, sign_in)
-        assert 'href="/console/webhooks"' in (await sam.get("/console/help")).text
+        assert 'href="/console/webhooks"' in (await sam.get("/console/more")).text
         assert made["id"] in (await sam.get("/console/webhooks")).text
         shown = (await sam.get(f"/console/webhooks/{made['id']}?state=queued")).text
         assert "bopis.reserved" in shown

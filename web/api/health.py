@@ -178,22 +178,22 @@ def _is_local(request: Request) -> bool:
 class Measured:
     """ASGI middleware that counts answers by the route's template, never by the address that was asked for."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        kept: Metrics = scope["app"].state.metrics
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 template = _template(scope)
                 method = scope["method"] if scope["method"] in KNOWN_METHODS else "OTHER"
-                self._metrics.requests.labels(method, template, message["status"]).inc()
-                self._metrics.seconds.labels(method, template).observe(time.perf_counter() - began)
+                kept.requests.labels(method, template, message["status"]).inc()
+                kept.seconds.labels(method, template).observe(time.perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, counted)
