@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from pathlib import Path
 
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST = 15_000
+_TRIES = 50
+
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """A port nobody listens on at this moment.
+
+    Below those that the system gives to outgoing connections, where it tells which they are: one of those may be gone
+    again before a server listens on it.
+    """
+    highest = _lowest_ephemeral() - 1
+    for _ in range(_TRIES if highest > _LOWEST else 0):
+        port = _LOWEST + secrets.randbelow(highest - _LOWEST)
+        if is_free(port):
+            return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        given: int = probe.getsockname()[1]
+        return given
+
+
+def _lowest_ephemeral() -> int:
+    try:
+        return int(_EPHEMERAL.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):  # not Linux
+        return 0
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:

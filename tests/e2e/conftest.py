@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 import ledger.engine
 from domain.messages import Step
-from embedded.ports import free_port
 from ledger import tables
 from ledger.bopis import steps
 from settings import Settings
@@ -80,11 +80,12 @@ async def served(settings: Settings) -> AsyncIterator[str]:
     """The application behind a real server; gives its address."""
     from web.app import create_app
 
-    port = free_port()
+    listening = socket.create_server(("127.0.0.1", 0))  # held from now on: nobody else can get the port meanwhile
+    port = listening.getsockname()[1]
     app = create_app(settings.model_copy(update={"port": port}))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
     server.config.install_signal_handlers = False  # type: ignore[attr-defined]
-    running = asyncio.create_task(server.serve())
+    running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         if running.done():
             await running

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from embedded import home
+from embedded import home, ports
 from embedded.access import Access, read_access
 from embedded.ports import free_port, is_free, remembered_ports
 from embedded.process import StackError
@@ -98,6 +98,23 @@ class TestPorts:
         assert second["a"] != first["a"]
         assert second["b"] == first["b"]
         assert json.loads(memory.read_text()) == second
+
+    def test_none_is_one_that_outgoing_connections_are_given(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        told = tmp_path / "range"
+        monkeypatch.setattr(ports, "_EPHEMERAL", told)
+        told.write_text("20000\t60999\n")
+        assert all(15_000 <= free_port() < 20_000 for _ in range(50))
+
+    @pytest.mark.parametrize("words", ["1024 65535", "", "what?"])
+    def test_where_there_is_none_below_or_nothing_is_told_the_system_chooses(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
+    ) -> None:
+        told = tmp_path / "range"
+        monkeypatch.setattr(ports, "_EPHEMERAL", told)
+        told.write_text(words)
+        assert is_free(free_port())
 
     def test_a_taken_port_is_not_free(self) -> None:
         port = free_port()
