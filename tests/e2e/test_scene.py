@@ -4,6 +4,7 @@ with the real servers behind them."""
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.browser]
 
 async def _accounts(hub: Hub) -> None:
     """An associate at the store, and a password for her and for Ana of regional operations."""
-    changed = NOW.replace(year=NOW.year - 1)
+    changed = NOW - timedelta(days=365)
     async with hub.shop.database.engine.begin() as conn:
         pia = {"id": "pia", "name": "Pia Lund", "email": "pia@shop.example", "home_location": "S1"}
         await conn.execute(insert(person).values(**pia))

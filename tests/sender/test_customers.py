@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
@@ -95,7 +95,7 @@ class TestAllNotices:
         await pick(shop, order.journey, 3, line="1~OOLONG")
         await sent(order, mail_server)
         window = {due.name: due.at for due in (await order.situation()).dues}["window"]
-        until = window.replace(year=window.year + 1) if window < datetime.now(UTC) else window
+        until = window + timedelta(days=365) if window < datetime.now(UTC) else window
         await shop.report("bopis.extended", journey_id=order.journey, until=until.replace(second=59).isoformat())
         await sent(order, mail_server)
         await shop.report("bopis.cancelled", journey_id=order.journey)

@@ -1,7 +1,7 @@
 """People who sign in: passwords for the retailer's people, and browsers that keep their cookies."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -32,7 +32,7 @@ async def accounts(retailer: ledger.engine.Database) -> None:
 
     async def work(tx: Transaction) -> None:
         for person_id in PEOPLE:
-            row = {"person_id": person_id, "password_hash": _HASH, "changed_at": NOW.replace(year=NOW.year - 1)}
+            row = {"person_id": person_id, "password_hash": _HASH, "changed_at": NOW - timedelta(days=365)}
             await tx.conn.execute(insert(credential).values(row))
 
     await retailer.write(work, actor="test", via="test")

@@ -1,7 +1,7 @@
 """The people of a store, and orders that are ready for their work."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -31,7 +31,7 @@ async def staff(retailer: ledger.engine.Database) -> None:
             await tx.conn.execute(insert(tables.person).values(**row))
             role_row = {"person_id": person_id, "role": role, "region": region, "location": location}
             await tx.conn.execute(insert(tables.person_role).values(**role_row))
-            secret = {"person_id": person_id, "password_hash": _HASH, "changed_at": NOW.replace(year=NOW.year - 1)}
+            secret = {"person_id": person_id, "password_hash": _HASH, "changed_at": NOW - timedelta(days=365)}
             await tx.conn.execute(insert(tables.credential).values(**secret))
         await tx.conn.execute(
             update(tables.location).where(tables.location.c.code == "S1").values(time_zone="Europe/Berlin")
