@@ -199,6 +199,7 @@ class Sender:
             "delegation": about.delegation,
             "asked_by": about.asked_by,
             "zone": about.zone,
+            "comment": about.comment,
             "link": link,
             "code": code,
             "base_url": self._base_url,

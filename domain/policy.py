@@ -199,6 +199,7 @@ class CasePolicy(Part):
         "low": CaseClocks(unclaimed_s=8 * HOUR_S, unstarted_s=16 * HOUR_S, unresolved_s=40 * HOUR_S),
     }
     level_s: int = Field(HOUR_S, gt=0)  # from one step of the ladder to the next
+    mention_mail: bool = True  # who is mentioned in a comment gets a mail; the console says it in any case
     # How long a decision at the console can be undone before anything comes of it: by severity, or by kind of case,
     # which goes first. 0 applies it at once.
     undo_s: dict[str, Annotated[int, Field(ge=0, le=HOUR_S)]] = {"critical": 0, "high": 120, "medium": 120, "low": 120}

@@ -52,6 +52,15 @@ async def people_by_id(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, P
     return {one.id: one for one in await _people(conn, (tuple(row) for row in rows))}
 
 
+async def by_ids(conn: AsyncConnection, ids: Iterable[str]) -> list[Person]:
+    """Active people by their ids, however these are written; whom there is not is left out."""
+    wanted = sorted({one.lower() for one in ids})
+    if not wanted:
+        return []
+    rows = await conn.execute(select(*_COLUMNS).where(func.lower(person.c.id).in_(wanted), person.c.active))
+    return await _people(conn, (tuple(row) for row in rows))
+
+
 async def person_by_email(conn: AsyncConnection, email: str) -> Person | None:
     """An active person by e-mail address, whatever its case, or None."""
     rows = await conn.execute(select(*_COLUMNS).where(func.lower(person.c.email) == email.lower(), person.c.active))

@@ -2,7 +2,8 @@
 went away.
 """
 
-from ledger.case.acts import claim, comment, keep_note, release, wait
+from ledger.case.acts import claim, keep_note, release, wait
+from ledger.case.comments import comment, seen
 from ledger.case.deciding import DecisionAnswer, decide, decide_in, decision
 from ledger.case.ladder import on_due
 from ledger.case.life import (
@@ -37,6 +38,7 @@ __all__ = [
     "open_delivery_stuck",
     "release",
     "resolve",
+    "seen",
     "tell_case",
     "undo",
     "wait",

@@ -165,23 +165,5 @@ async def keep_note(tx: Transaction, subject: str, author: str, words: str) -> i
     return int(made.scalar_one())
 
 
-async def comment(database: Database, case_id: int, person: Person, *, text: str, via: str) -> None:
-    """Add a comment to the timeline. Raises `Malformed` for an empty one."""
-    words = text
-
-    async def work(tx: Transaction) -> None:
-        row = await tx.lock_case(case_id)
-        if not person.may_see(row["entity"], row["region"], row["location"]):
-            raise NotFound(f"There is no case {case_id}.")
-        if not words.strip():
-            raise Malformed("Write something first.", pointer="/text")
-        at = await tx.now(row["clock_offset_s"])
-        note_id = await keep_note(tx, f"case:{case_id}", person.id, words)
-        await add_event(tx, row, "comment", "", at, note_id=note_id)
-        tx.record("case.commented", f"case:{case_id}", at)
-
-    await database.write(work, actor=person.id, via=via)
-
-
 def _earliest(*instants: datetime | None) -> datetime | None:
     return min((at for at in instants if at is not None), default=None)

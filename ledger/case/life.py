@@ -174,10 +174,11 @@ async def add_event(
     note_id: int | None = None,
     detail: Mapping[str, Any] | None = None,
     actor: str | None = None,
-) -> None:
-    """A line of the case's timeline, append-only."""
-    await tx.conn.execute(
-        insert(case_event).values(
+) -> int:
+    """A line of the case's timeline, append-only; returns its number."""
+    made = await tx.conn.execute(
+        insert(case_event)
+        .values(
             case_id=row["id"],
             episode=row["episode"],
             kind=kind,
@@ -188,7 +189,9 @@ async def add_event(
             detail=dict(detail) if detail else None,
             at=at,
         )
+        .returning(case_event.c.id)
     )
+    return int(made.scalar_one())
 
 
 async def read_locked(tx: Transaction, case_id: int) -> RowMapping:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import CASE_STATES, OPEN_STATES
 from ledger.reads.endings import Ending, ended
 from ledger.reads.paging import contains
-from ledger.tables import approval, case_file, customer, item, journey_line
+from ledger.tables import approval, case_file, customer, item, journey_line, mention
 
 Order = Literal["due", "priority", "opened", "closed"]
 OPEN = frozenset(OPEN_STATES)
@@ -50,6 +50,7 @@ class CaseFilter(BaseModel):
     closed_until: datetime | None = None
     waiting_for_approval: bool = False
     ended: Ending | None = None
+    mentions: str | None = None  # a person's id: cases on which they are mentioned and have not answered
     order: Order | None = None
     rolled_up: bool = False  # of open cases of one cause, the one whose clock ends first
 
@@ -90,6 +91,9 @@ def where(filters: CaseFilter, found: "Named") -> list[ColumnElement[bool]]:
     if filters.waiting_for_approval:
         pending = and_(approval.c.case_id == table.id, approval.c.state == "pending")
         clauses.append(exists().where(pending))
+    if filters.mentions is not None:
+        told = select(mention.c.case_id).where(mention.c.person_id == filters.mentions, mention.c.seen_at.is_(None))
+        clauses.append(table.id.in_(told))
     return clauses + _in_state(filters.state) + _between(filters)
 
 

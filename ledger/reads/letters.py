@@ -16,6 +16,7 @@ from ledger.delegations import DelegationView
 from ledger.mails import MailRow
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
+from ledger.reads.comments import Comment, comment_of
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.tables import case_file, customer, item, journey, journey_line, location, payment
 
@@ -79,6 +80,7 @@ class Matter(NamedTuple):
     delegation: DelegationView | None = None
     approval_zone: str | None = None
     asked_by: Person | None = None  # who would like to stand in for the addressee
+    comment: Comment | None = None
 
     @property
     def zone(self) -> str:
@@ -112,6 +114,7 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
         delegation=await delegations.view(conn, about["delegation_id"]) if "delegation_id" in about else None,
         approval_zone=await reference.time_zone(conn, approval.location) if approval else None,
         asked_by=await person_by_id(conn, about["asked_by"]) if "asked_by" in about else None,
+        comment=await comment_of(conn, about["comment_id"]) if "comment_id" in about else None,
     )
 
 

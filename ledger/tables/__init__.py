@@ -18,6 +18,7 @@ from ledger.tables.asking import (
     pinned_story,
 )
 from ledger.tables.base import metadata
+from ledger.tables.comments import canned_reply, mention
 from ledger.tables.counts import count_entry, count_line, feed_mark
 from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
 from ledger.tables.links import link, offer
@@ -73,6 +74,7 @@ __all__ = [
     "below_zero",
     "bulk",
     "bulk_item",
+    "canned_reply",
     "carrier_claim",
     "case_decision",
     "case_event",
@@ -101,6 +103,7 @@ __all__ = [
     "location",
     "location_status",
     "mail",
+    "mention",
     "metadata",
     "movement",
     "offer",

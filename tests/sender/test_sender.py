@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 import ledger.engine
 from embedded.ports import free_port
-from ledger import mails, tables
+from ledger import case, mails, tables
 from ledger.approval import link, record_verdict
 from ledger.people import person_by_id
 from ledger.transaction import Transaction
@@ -148,6 +148,25 @@ class TestWebhooks:
         assert "The webhook we_1 of web was disabled" in mail["Subject"]
         assert "nothing was accepted for 5 days" in text_of(mail)
         assert f"/console/cases/{case_id}" in text_of(mail)
+
+
+class TestMentions:
+    async def test_who_is_mentioned_reads_the_comment_as_text(
+        self, retailer: ledger.engine.Database, mail_server: MailServer
+    ) -> None:
+        case_id = await a_case(retailer, "S1/APPLE")
+        async with retailer.read() as conn:
+            sam = await person_by_id(conn, "sam.ortega")
+        assert sam is not None
+        await case.comment(retailer, case_id, sam, text="Is <b>one</b> left, @ana.ruiz?", via="test")
+        await due_now(retailer)
+        await sender(retailer, mail_server.port).once()
+        (mail,) = mail_server.mails
+        assert mail["Subject"].startswith(f"[C-{case_id}] Sam Ortega mentions you")
+        assert "Is <b>one</b> left, @ana.ruiz?" in text_of(mail)
+        html = mail.get_body(("html",))
+        assert html is not None
+        assert "Is &lt;b&gt;one&lt;/b&gt; left" in str(html.get_content())
 
 
 class TestFailures:

@@ -71,6 +71,7 @@ ANY = {
     "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
     "parent_id": "1", "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
     "transfer_id": "transfer:web:T-1", "claim_id": "1",
+    "reply_id": "999999",
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
 
@@ -240,6 +241,7 @@ BODY = {
     "option": "dismiss", "parameters": {}, "note": "words", "version": 1, "verdict": "approve", "reason": "words",
     "session": "tablet", "counter": "crew-7", "lines": [], "submit": True, "expires_in_s": 600,
     "accepted_minor": 0,
+    "text": "words",
 }  # fmt: skip
 
 
@@ -255,6 +257,7 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         ":amend": ("lines",),
         ":answer": ("accepted_minor",),
         ":extend": ("expires_in_s",),
+        "/comments": ("text",),
     }
     names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())
     if route.path.endswith("approvals/{approval_id}/decisions"):
@@ -278,7 +281,9 @@ class TestOthers:
                 answer = await stranger.request(route.method, route.with_ids(ids), **body_of(route, ids["delivery_id"]))
                 got[str(route)] = answer.status_code
         webhooks = {name: 403 for name in got if "webhook" in name}
-        assert got == dict.fromkeys(got, 404) | webhooks
+        # Canned replies belong to no region; who may not keep them learns of none.
+        replies = {name: 403 for name in got if "/replies/" in name and person == "lea.marx"}
+        assert got == dict.fromkeys(got, 404) | webhooks | replies
         assert await everything(retailer) == before
 
     async def test_another_systems_things_do_not_exist_and_do_not_change(
@@ -292,7 +297,9 @@ class TestOthers:
                     route.method, route.with_ids(ids), **body_of(route, ids["delivery_id"])
                 )
                 got[str(route)] = answer.status_code
-        decisions = {name: 403 for name in got if name.startswith("POST") and name.endswith("/decisions")}
+        decisions = {
+            name: 403 for name in got if name.startswith("POST") and name.endswith(("/decisions", "/comments"))
+        }
         assert got == dict.fromkeys(got, 404) | decisions
         assert await everything(retailer) == before
 

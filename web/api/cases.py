@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.orders import Name
+from ledger.case import comment as write_comment
 from ledger.case import decide
 from ledger.people import Caller
 from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
 from ledger.reads.cases import CaseDetail, CaseSummary, case_detail, decision_row, list_cases
+from ledger.reads.comments import told_on
 from ledger.reads.paging import Page
 from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit, Number
 from web.keys import OnBehalfOf, Reader, database_of, decider_of, require, view_of
@@ -31,6 +33,26 @@ class DecisionIn(BaseModel):
     parameters: Annotated[dict[str, Any], Field(max_length=50)] = {}
     note: Annotated[Name, Field(max_length=4000)] = ""
     version: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None = None
+
+
+class NewComment(BaseModel):
+    """What somebody says about a case. `tell` are ids of people, beside those that the text names after an `@`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"text": "The store has looked again, @max.weber.", "tell": []}
+    ]})  # fmt: skip
+
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+    tell: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=20)] = []
+
+
+class CommentOut(BaseModel):
+    """A comment as it is recorded: its number among the case's events, and who was told of it."""
+
+    event_id: int
+    case_id: int
+    by: str
+    told: list[str]
 
 
 class DecisionOut(BaseModel):
@@ -130,6 +152,23 @@ async def post_decision(
         response.status_code = 200
     said = made._asdict() | {"case_id": case_id, "option": decision.option, "decided_by": person.id}
     return DecisionOut.model_validate(said | {"awaiting_approval": False, "approval_id": None})
+
+
+@router.post("/cases/{case_id}/comments", status_code=201, summary="Comment on a case", responses={**MISSING, **WRITES})
+async def post_comment(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("decide"))],
+    case_id: Number,
+    comment: NewComment,
+    on_behalf_of: OnBehalfOf = None,
+) -> CommentOut:
+    """Add a comment of the person behind the key to the case's timeline, and tell those whom it mentions."""
+    person, _ = await decider_of(request, caller, on_behalf_of)
+    database = database_of(request)
+    event_id = await write_comment(database, case_id, person, text=comment.text, tell=comment.tell, via="api")
+    async with database.read() as conn:
+        told = (await told_on(conn, case_id)).get(event_id, [])
+    return CommentOut(event_id=event_id, case_id=case_id, by=person.id, told=[one.id for one in told])
 
 
 @router.get("/decisions/{decision_id}", summary="What became of a decision", responses=MISSING)

@@ -24,6 +24,7 @@ from ledger.reads.bulk import same_cause
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.places import all_places, item_names
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock
+from web.console.conversation import comments_of
 from web.console.decided import decided_before
 from web.console.live import live_of
 from web.console.walking import next_address, tail, tail_of, view_of
@@ -58,6 +59,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "section": "queue",
         "case": case,
         "runbook": runbook(case.kind),
+        **await comments_of(conn, person, case),
         "told": facts_of(case.kind, case.facts),
         "beside": shown.values if shown else None,
         "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
@@ -219,19 +221,6 @@ async def _claim_from_queue(
 async def release(request: Request, person: SignedIn, case_id: int) -> Response:
     database = database_of(request)
     return await act(request, person, case_id, lambda: cases.release(database, case_id, person, via="console"))
-
-
-@router.post("/console/cases/{case_id}/comment")
-async def comment(
-    request: Request, person: SignedIn, case_id: int, text: Annotated[str, Form(max_length=MAX_FORM)] = ""
-) -> Response:
-    async def work() -> None:
-        words = written(text)
-        if not words:
-            raise Malformed("The comment is empty.")
-        await cases.comment(database_of(request), case_id, person, text=words, via="console")
-
-    return await act(request, person, case_id, work, draft={"text": text})
 
 
 @router.post("/console/cases/{case_id}/decide")

@@ -39,6 +39,7 @@ async def show(request: Request, person: SignedIn) -> Response:
     if person.only_handles_goods:
         return RedirectResponse("/store", status_code=303)
     role = role_at_home(person)
+    sections = ("mentions", *HOMES[role])  # whoever is spoken to reads that first
     now = datetime.now(UTC)
     async with database_of(request).read() as conn:
         zone = await zone_of(conn, person)
@@ -49,9 +50,9 @@ async def show(request: Request, person: SignedIn) -> Response:
             "zone": zone,
             "today": moment.today,
             "places": await all_places(conn),
-            "sections": HOMES[role],
+            "sections": sections,
         }
-        for name in HOMES[role]:
+        for name in sections:
             context |= await SECTIONS[name](conn, person, moment)
     return page(request, "home.html", context)
 

@@ -39,7 +39,7 @@ BREACH_WITHIN = timedelta(hours=2)
 STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = (
     "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
-    "closed", "due", "ended", "sku", "order", "text",
+    "closed", "due", "ended", "sku", "order", "text", "mentions",
 )  # fmt: skip
 KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at")
 MOST_SHOWN = 2 * PAGE_ROWS
@@ -87,7 +87,13 @@ def read_address(query: Mapping[str, str]) -> Wanted:
     """Sort an address into what is understood and what is not; nothing is dropped in silence."""
     problems = [f"{name}={value}" for name, value in query.items() if name not in KNOWN]
     given = {}
-    allowed: dict[str, Any] = {"kind": KINDS, "severity": SEVERITIES, "state": STATES, "owner": ROLES}
+    allowed: dict[str, Any] = {
+        "kind": KINDS,
+        "severity": SEVERITIES,
+        "state": STATES,
+        "owner": ROLES,
+        "mentions": ("me",),
+    }
     for name in FILTERS:
         value = query.get(name, "").strip()
         if not value:
@@ -117,6 +123,8 @@ async def filter_of(conn: Any, wanted: Wanted, person: Person, now: datetime, zo
     order = given.pop("order", None)
     if order:
         fields["journey_id"] = await _journey_of(conn, person, order)
+    if given.pop("mentions", None):
+        fields["mentions"] = person.id
     fields |= bounds(given, now, zone)
     return CaseFilter(**{**fields, **{name: value for name, value in given.items() if name not in SPANS}})
 

@@ -19,6 +19,7 @@ from ledger.reads import first_page, overview
 from ledger.reads.approvals import ApprovalFilter, list_approvals
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.cases import count_cases
+from ledger.reads.comments import unanswered
 from ledger.reads.events import list_set_aside
 from ledger.reads.journeys import under_way as journeys_under_way
 from ledger.reads.places import item_names
@@ -221,9 +222,17 @@ async def feeds(conn: AsyncConnection, person: Person, moment: Moment) -> dict[s
 
 
 Section = Callable[[AsyncConnection, Person, Moment], Awaitable[dict[str, Any]]]
+
+
+async def mentions(conn: AsyncConnection, person: Person, moment: Moment) -> dict[str, Any]:  # noqa: ARG001
+    """Comments that mention the reader and are not answered."""
+    return {"mentions": await unanswered(conn, person)}
+
+
 SECTIONS: dict[str, Section] = {
     made.__name__: made
     for made in (
+        mentions,
         strip,
         stories,
         queues,
