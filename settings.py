@@ -65,6 +65,7 @@ class Settings(LocalSettings):
         default=None, validation_alias=AliasChoices("TEMPORAL_ADDRESS", "ENDCAP_TEMPORAL_ADDRESS")
     )
     temporal_namespace: str = "endcap"
+    temporal_ui_url: str | None = None  # where Temporal's own pages are; cases and journeys link to them for who may
     task_queue: str = "endcap"
 
     # Mail
@@ -105,7 +106,7 @@ class Settings(LocalSettings):
     temporal_sqlite_synchronous: Literal["full", "normal"] = "full"
     postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
 
-    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url")
+    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url")
     @classmethod
     def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None or value == "":

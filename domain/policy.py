@@ -191,6 +191,9 @@ class CaseClocks(Part):
     unresolved_s: int = Field(gt=0)
 
 
+RootCause = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,59}$")]
+
+
 class CasePolicy(Part):
     clocks: dict[str, CaseClocks] = {
         "critical": CaseClocks(unclaimed_s=900, unstarted_s=1800, unresolved_s=2 * HOUR_S),
@@ -199,6 +202,8 @@ class CasePolicy(Part):
         "low": CaseClocks(unclaimed_s=8 * HOUR_S, unstarted_s=16 * HOUR_S, unresolved_s=40 * HOUR_S),
     }
     level_s: int = Field(HOUR_S, gt=0)  # from one step of the ladder to the next
+    # What a person must name as the root cause when they decide a case of a kind; a kind that is not listed asks none.
+    root_causes: dict[str, tuple[RootCause, ...]] = {}
     mention_mail: bool = True  # who is mentioned in a comment gets a mail; the console says it in any case
     # How long a decision at the console can be undone before anything comes of it: by severity, or by kind of case,
     # which goes first. 0 applies it at once.

@@ -79,6 +79,8 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     if settings.smtp_host is not None:
         decided["ENDCAP_SMTP_HOST"] = settings.smtp_host
+    if settings.temporal_ui_url is not None:
+        decided["ENDCAP_TEMPORAL_UI_URL"] = settings.temporal_ui_url
     if settings.mailbox_url is not None:
         decided["ENDCAP_MAILBOX_URL"] = settings.mailbox_url
     return base_environment() | decided

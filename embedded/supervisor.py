@@ -184,7 +184,9 @@ class Supervisor:
         self.children.append(child)
         with self.progress.step("Temporal"):
             await child.start()
-        self.settings = self.settings.model_copy(update={"temporal_address": server.address})
+        self.settings = self.settings.model_copy(
+            update={"temporal_address": server.address, "temporal_ui_url": server.ui_url}
+        )
 
     async def _start_mailbox(self) -> None:
         if self.settings.smtp_host is not None or not self.settings.demo:

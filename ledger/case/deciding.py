@@ -227,6 +227,7 @@ async def _record(
         unstarted_due_at=None,
         next_due_at=row["unresolved_due_at"],
         next_level_at=row["unresolved_due_at"] if row["unclaimed_due_at"] else row["next_level_at"],
+        root_cause=parameters.get(offers.ROOT_CAUSE, row["root_cause"]),
     )
     behalf = f" (entered by {on_behalf})" if on_behalf else ""
     await add_event(tx, changed, "decided", f"{person.name} chose “{option.label}”{behalf}.", at, note_id=note_id)

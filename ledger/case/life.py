@@ -118,6 +118,7 @@ async def open_case(tx: Transaction, opening: Opening) -> CaseRef:
         "closed_at": None,
         "resolution": None,
         "resolved_by": None,
+        "root_cause": None,
         "clock_offset_s": opening.clock_offset_s,
     }
     if before is None:

@@ -1,12 +1,14 @@
 """What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, PassedOver
+from ledger import reference
 from ledger.tables import case_file
 
 ABOUT_WAYS_OUT = frozenset(
@@ -23,6 +25,7 @@ ABOUT_TRANSFERS = frozenset(
         "transfer_cancelled",
     }
 )
+ROOT_CAUSE = "root_cause"
 STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
 
 
@@ -46,11 +49,31 @@ async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption
 async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
     """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
     stored = as_stored(row)
-    work_out = WORKED_OUT.get(row["kind"])
-    if work_out is None or row["state"] not in STILL_CHOOSING or row["journey_id"] is None:
+    if row["state"] not in STILL_CHOOSING:
         return Offered(stored, [])
+    causes = await _root_causes(conn, row)
+    work_out = WORKED_OUT.get(row["kind"])
+    if work_out is None or row["journey_id"] is None:
+        return Offered(asking_why(stored, causes), [])
     found = await work_out(conn, row)
-    return Offered(refused_stay_refused(stored, found.options) or stored, found.passed_over)
+    return Offered(asking_why(refused_stay_refused(stored, found.options) or stored, causes), found.passed_over)
+
+
+async def _root_causes(conn: AsyncConnection, row: RowMapping) -> tuple[str, ...]:
+    """The root causes of which policy wants one named when a case of this kind is decided; none for most kinds."""
+    place = await reference.place(conn, row["location"])
+    policy = await reference.policy_at(conn, place, datetime.now(UTC))
+    return policy.cases.root_causes.get(row["kind"], ())
+
+
+def asking_why(options: Sequence[CaseOption], causes: tuple[str, ...]) -> list[CaseOption]:
+    """The options, each with the root cause to choose along with it; one that asks for it by itself keeps its own."""
+    if not causes:
+        return list(options)
+    return [
+        option.model_copy(update={"choices": {**option.choices, ROOT_CAUSE: option.choices.get(ROOT_CAUSE, causes)}})
+        for option in options
+    ]
 
 
 async def _of_order(conn: AsyncConnection, row: RowMapping) -> Offered:

@@ -50,6 +50,7 @@ class CaseFilter(BaseModel):
     closed_until: datetime | None = None
     waiting_for_approval: bool = False
     ended: Ending | None = None
+    root_cause: str | None = None
     mentions: str | None = None  # a person's id: cases on which they are mentioned and have not answered
     order: Order | None = None
     rolled_up: bool = False  # of open cases of one cause, the one whose clock ends first
@@ -73,7 +74,7 @@ def where(filters: CaseFilter, found: "Named") -> list[ColumnElement[bool]]:
         wanted = getattr(filters, name)
         if wanted is not None:
             clauses.append(table[name].in_(_words(wanted)))
-    for name in ("region", "location", "entity", "channel", "journey_id", "sku"):
+    for name in ("region", "location", "entity", "channel", "journey_id", "sku", "root_cause"):
         wanted = getattr(filters, name)
         if wanted is not None:
             clauses.append(table[name] == wanted)

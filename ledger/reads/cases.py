@@ -1,7 +1,7 @@
 """Reads of cases: queues with filters, and one case with facts, options, clocks, events, decisions and relations."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -20,6 +20,9 @@ from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, e
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
 from ledger.reads.parents import parent_of, stands_for_its_cause
 from ledger.tables import approval, case_decision, case_file, person
+
+COMES_BACK_WITHIN = timedelta(days=30)
+MOST_EARLIER = 10
 
 
 class Priority(BaseModel):
@@ -79,7 +82,7 @@ class RelatedCase(BaseModel):
     title: str
     state: str
     subject: str
-    relation: Literal["same_journey", "same_parent"]
+    relation: Literal["same_journey", "same_parent", "came_back"]
 
 
 class CaseDetail(CaseSummary):
@@ -199,7 +202,7 @@ async def case_detail(
             (await conn.execute(select(approval.c.id).where(approval.c.case_id == case_id).order_by(approval.c.id)))
             .scalars()
         ),
-        related=await _related(conn, viewer, row, sources),
+        related=[*await _related(conn, viewer, row, sources), *await _came_back(conn, viewer, row, sources)],
     )  # fmt: skip
 
 
@@ -266,3 +269,27 @@ async def _related(
         relation = "same_journey" if other["same_journey"] else "same_parent"
         found.append(RelatedCase.model_validate({**other, "title": title, "relation": relation}))
     return found
+
+
+async def _came_back(
+    conn: AsyncConnection, viewer: Person | None, row: Any, sources: Collection[str] | None
+) -> list[RelatedCase]:
+    """Cases of the same kind about the same item at the same place that were closed shortly before this one opened."""
+    table = case_file.c
+    if not row["sku"]:
+        return []
+    query = (
+        select(table.id, table.kind, table.state, table.subject)
+        .where(
+            table.id != row["id"], table.sku == row["sku"], table.location == row["location"],
+            table.kind == row["kind"], table.closed_at.is_not(None), table.closed_at <= row["opened_at"],
+            table.closed_at > row["opened_at"] - COMES_BACK_WITHIN, _visible(viewer, sources),
+        )
+        .order_by(table.closed_at.desc(), table.id.desc())
+        .limit(MOST_EARLIER)
+    )  # fmt: skip
+    title = KINDS[row["kind"]].title if row["kind"] in KINDS else row["kind"]
+    return [
+        RelatedCase.model_validate({**other, "title": title, "relation": "came_back"})
+        for other in (await conn.execute(query)).mappings()
+    ]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import CaseOption, mark
 from domain.case_facts import facts_of
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
-from domain.ids import parse_journey_id
+from domain.ids import case_target, parse_journey_id
 from domain.people import Person
 from domain.words import words
 from ledger import case as cases
@@ -28,6 +28,7 @@ from web.console.conversation import comments_of
 from web.console.decided import decided_before
 from web.console.live import live_of
 from web.console.walking import next_address, tail, tail_of, view_of
+from web.console.workflow import workflow_link
 from web.errors import STATUS_OF_FAMILY
 from web.journeys import beside
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
@@ -120,6 +121,8 @@ async def show_case(
         context = await context_of(conn, person, case_id)
         context["live_since"] = since
         context["decided"] = await decided_before(conn, person, request)
+    case: CaseDetail = context["case"]
+    context["workflow"] = workflow_link(request, person, case_target(case.id, case.episode))
     view = view_of(request)
     context |= {
         "refusal": refused,

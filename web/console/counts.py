@@ -108,7 +108,7 @@ async def _one(request: Request, person: Person, count_id: str, *, refused: Doma
         count = await count_view(conn, person, count_id)
         journey = await journey_detail(conn, person, count.journey_id)
         sheet = await sheet_view(conn, person, count.journey_id)
-        context = await shown(conn, person, journey, demo=request.app.state.settings.demo)
+        context = await shown(request, conn, person, journey)
         names = await item_names(conn, {line.sku for line in count.lines})
     context |= {
         "count": count,

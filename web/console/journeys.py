@@ -16,6 +16,7 @@ from ledger import journeys
 from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_detail, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.reads.records import PostingRow
+from web.console.workflow import workflow_link
 from web.errors import STATUS_OF_FAMILY
 from web.journeys import due_of, parts_of
 from web.pages import ConsoleRoute, address, page, see
@@ -81,7 +82,7 @@ async def show_list(request: Request, person: SignedIn) -> Response:
     return page(request, "journeys/list.html", context)
 
 
-async def shown(conn: AsyncConnection, person: Person, journey: JourneyDetail, *, demo: bool) -> dict[str, Any]:
+async def shown(request: Request, conn: AsyncConnection, person: Person, journey: JourneyDetail) -> dict[str, Any]:
     """What the page of any kind of journey shows; its template is `journeys/<kind>/page.html`."""
     places = await all_places(conn)
     skus = {row.sku for row in journey.movements} | {line.sku for line in journey.postings if line.sku}
@@ -102,7 +103,8 @@ async def shown(conn: AsyncConnection, person: Person, journey: JourneyDetail, *
         "uneven": sum(entry.debit_minor != entry.credit_minor for entry in found),
         "due_of": due_of,
         "own_now": own_now,
-        "may_skip": demo and journey.closed_at is None and may_act(person, journey),
+        "workflow": workflow_link(request, person, journey.id),
+        "may_skip": request.app.state.settings.demo and journey.closed_at is None and may_act(person, journey),
         "passes": list(dict.fromkeys(due_of(journey.id, due.name) for due in journey.dues if due.at <= own_now + SKIP)),
         "skip_h": int(SKIP.total_seconds() // 3600),
         "refusal": None,
@@ -117,7 +119,7 @@ async def show_one(
         journey = await journey_detail(conn, person, journey_id)
         if not JOURNEY_KINDS[journey.kind].page.startswith("/console/journeys"):
             return see(request, journey_page(journey_id))
-        context = await shown(conn, person, journey, demo=request.app.state.settings.demo)
+        context = await shown(request, conn, person, journey)
         context |= await parts_of(journey_id).details(conn, person, journey)
     context["refusal"] = refused
     status = STATUS_OF_FAMILY[refused.family] if refused else 200

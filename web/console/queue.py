@@ -40,6 +40,7 @@ STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = (
     "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
     "closed", "due", "ended", "sku", "order", "text", "mentions",
+    "root_cause",
 )  # fmt: skip
 KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at")
 MOST_SHOWN = 2 * PAGE_ROWS
