@@ -33,8 +33,19 @@ async def find(tx: Transaction, caller: Caller, data: TransferReference) -> str 
         return None
 
 
-async def take(tx: Transaction, about: str, kind: str, data: TransferReference, cause: str, at: datetime) -> str:
-    """Take an event with its whole effect; returns the journey."""
+async def take(
+    tx: Transaction,
+    about: str,
+    kind: str,
+    data: TransferReference,
+    cause: str,
+    at: datetime,
+    *,
+    check: Callable[[Transfer], None] | None = None,
+) -> str:
+    """Take an event with its whole effect; returns the journey. `check` may refuse it by the locked transfer."""
     it = await Transfer.load(tx, await tx.lock_journey(about))
+    if check is not None:
+        check(it)
     await HANDLERS[kind](it, data, cause, it.clock(at))
     return it.id

@@ -36,7 +36,7 @@ from ledger.tables import event_inbox, journey
 from ledger.transaction import Transaction
 
 Handler = Callable[[Order, Any, str, datetime], Awaitable[str]]
-Check = Callable[[Any], None]  # of the locked journey: an order, a return
+Check = Callable[[Any], None]  # of the locked journey: an order, a return, a transfer
 
 ON_ORDERS: dict[str, Handler] = {
     "bopis.picked": facts.picked,
@@ -92,7 +92,7 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
     if isinstance(data, ReturnReference | PosReturn):
         return await _of_return(tx, caller, arrived, data, cause, at, check)
     if isinstance(data, TransferReference):
-        return await _of_transfer(tx, caller, arrived, data, cause, at)
+        return await _of_transfer(tx, caller, arrived, data, cause, at, check)
     about, case_id, outcome = None, None, "accepted"
     if isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)
@@ -220,13 +220,19 @@ def _check_source(caller: Caller, source: str) -> None:
 
 
 async def _of_transfer(
-    tx: Transaction, caller: Caller, arrived: Arrived, data: TransferReference, cause: str, at: datetime
+    tx: Transaction,
+    caller: Caller,
+    arrived: Arrived,
+    data: TransferReference,
+    cause: str,
+    at: datetime,
+    check: Check | None,
 ) -> EventOutcome:
     """What is said of a transfer; it waits for one that nobody has asked for yet."""
     meant = await of_transfers.find(tx, caller, data)
     if meant is None:
         return await _park(tx, caller, arrived, data.transfer_id, what="transfer")
-    about = await of_transfers.take(tx, meant, arrived.event.type, data, cause, at)
+    about = await of_transfers.take(tx, meant, arrived.event.type, data, cause, at, check=check)
     return await _accepted(tx, caller, arrived, about, None, "accepted")
 
 

@@ -1,16 +1,15 @@
-"""Reads of transfers: one with its lines, parcels and claims; what a place has to send and to receive."""
+"""Reads of transfers: one with its lines, parcels and claims."""
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.ids import OWN_SOURCE, journey_id
 from domain.people import Person
-from domain.transfer import ON_THE_WAY, TO_BE_SHIPPED
 from domain.transfers import ClaimView, ExtraView, ParcelView, TransferLineView, TransferView
 from ledger.reads.access import of_sources, visible, visible_location
 from ledger.tables import (
@@ -100,18 +99,3 @@ async def claim_view(
     if row is None:
         raise NotFound(f"There is no claim {claim_id} that you may see.")
     return _claim(row)
-
-
-async def to_send(conn: AsyncConnection, code: str) -> int:
-    """How many transfers wait to be sent from a place."""
-    return await _waiting(conn, transfer.c.from_location == code, journey.c.state.in_(sorted(TO_BE_SHIPPED)))
-
-
-async def to_receive(conn: AsyncConnection, code: str) -> int:
-    """How many transfers are on their way to a place."""
-    return await _waiting(conn, transfer.c.to_location == code, journey.c.state.in_(sorted(ON_THE_WAY)))
-
-
-async def _waiting(conn: AsyncConnection, *where: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(journey).join(transfer, transfer.c.journey_id == journey.c.id)
-    return int((await conn.execute(query.where(journey.c.closed_at.is_(None), *where))).scalar_one())

@@ -7,11 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
+from domain.words import units
+from ledger.reads.dock import to_receive, to_send
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.store import StorePlace
-from ledger.reads.transfers import to_receive, to_send, transfer_view
+from ledger.reads.transfers import transfer_view
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
-from web.pages import address
+from web.pages import path
 
 DUES = {
     "ship": Due("Sent", "a case if it has not left the source by then"),
@@ -36,17 +38,42 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
     """What a store sends and receives."""
-    here = address("/console/journeys", {"kind": "transfer", "location": place.code})
-    on_the_way = address("/console/journeys", {"kind": "transfer", "state": "in_transit,partially_received"})
+    here = f"/store/{path(place.code)}"
+    sends, receipts = await to_send(conn, place.code), await to_receive(conn, place.code)
     return [
-        Tile(Urgency.SEND, "Send", await to_send(conn, place.code), here, "transfers to other places"),
-        Tile(Urgency.RECEIVE, "Receive", await to_receive(conn, place.code), on_the_way, "transfers on their way here"),
+        Tile(Urgency.SEND, "Send", len(sends), f"{here}/send", "transfers to other places"),
+        Tile(Urgency.RECEIVE, "Receive", len(receipts), f"{here}/receive", "transfers on their way here"),
     ]
 
 
-async def next_tasks(_conn: AsyncConnection, _place: StorePlace) -> list[NextTask]:
-    """None: its tiles say how much waits."""
-    return []
+async def next_tasks(conn: AsyncConnection, place: StorePlace) -> list[NextTask]:
+    """What is on its way here and due first, and what is to be sent first."""
+    here = f"/store/{path(place.code)}"
+    receipts = [
+        NextTask(
+            Urgency.RECEIVE,
+            f"Next: receive transfer {one.key}",
+            f"{units(one.units)} from {one.other}",
+            f"{here}/receive/{path(one.journey_id)}",
+            one.now,
+            "Receive",
+            one.due_at,
+        )
+        for one in (await to_receive(conn, place.code))[:1]
+    ]
+    sends = [
+        NextTask(
+            Urgency.SEND,
+            f"Next: send transfer {one.key}",
+            f"{units(one.units)} to {one.other}",
+            f"{here}/send/{path(one.journey_id)}",
+            one.now,
+            "Send",
+            one.due_at,
+        )
+        for one in (await to_send(conn, place.code))[:1]
+    ]
+    return [*receipts, *sends]
 
 
 PARTS = JourneyParts(
