@@ -56,6 +56,8 @@ class Database:
             hide_parameters=True,  # they hold names and addresses, and errors are logged
             connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
         )
+        # Said with BEGIN, so that it is no statement of its own; a connection goes back to the pool without it.
+        self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @property
     def plain_url(self) -> str:
@@ -86,8 +88,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a read-only transaction that sees one state of the database throughout."""
-        async with self.engine.connect() as conn:
-            await conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        async with self._reading.connect() as conn:
             yield conn
 
     def wake_relays(self) -> None:

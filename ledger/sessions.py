@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.tables import credential, person, session
+from domain.people import Grant, Person
+from ledger.tables import credential, person, person_role, session
 
 if TYPE_CHECKING:
     from ledger.engine import Database
@@ -32,7 +33,7 @@ class Account(NamedTuple):
 class Session(NamedTuple):
     """A session that holds. `touch_due`: nobody has noted for a while that it is in use."""
 
-    person_id: str
+    person: Person
     expires_at: datetime
     touch_due: bool
 
@@ -90,19 +91,31 @@ def _holds() -> tuple[ColumnElement[bool], ...]:
 
 
 async def session_of(conn: AsyncConnection, token: str) -> Session | None:
-    """The session behind a token, or None when it ended, expired, lay idle, or is older than the person's password."""
+    """The session behind a token, with its person and their grants: one statement, since every page asks.
+
+    None when it ended, expired, lay idle, or is older than the person's password.
+    """
     found = await conn.execute(
         select(
-            session.c.person_id,
             session.c.expires_at,
             (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
+            person.c.id,
+            person.c.name,
+            person.c.email,
+            *(person_role.c[name] for name in Grant._fields),
         )
         .join(person, person.c.id == session.c.person_id)
         .outerjoin(credential, credential.c.person_id == session.c.person_id)
+        .outerjoin(person_role, person_role.c.person_id == session.c.person_id)
         .where(session.c.token_hash == hash_of(token), *_holds())
+        .order_by(person_role.c.id)
     )
-    row = found.one_or_none()
-    return Session(row.person_id, row.expires_at, row.touch_due) if row else None
+    rows = found.all()
+    if not rows:
+        return None
+    expires_at, touch_due, number, name, email = rows[0][:5]
+    grants = tuple(Grant(*row[5:]) for row in rows if row.role is not None)
+    return Session(Person(number, name, email or "", grants), expires_at, touch_due)
 
 
 async def still_held(conn: AsyncConnection, hashes: Iterable[bytes]) -> dict[bytes, str]:

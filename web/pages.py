@@ -5,6 +5,7 @@ A fragment is a block of the page's own template, so a page and its refresh can 
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -37,8 +38,14 @@ def when(instant: datetime | None, zone: str = "UTC") -> Markup:
     """An instant as a `time` element in the place's own zone; nothing for None."""
     if instant is None:
         return Markup("")
+    return _written(instant.astimezone(UTC), zone)
+
+
+@lru_cache(maxsize=20_000)
+def _written(instant: datetime, zone: str) -> Markup:
+    """Kept by instant, in UTC, and zone: a list that refreshes itself writes the same two hundred each time."""
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        instant.astimezone(UTC).isoformat(timespec="seconds"),
+        instant.isoformat(timespec="seconds"),
         f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z (UTC%z)}",
         local(instant, zone),
     )
@@ -103,13 +110,18 @@ def address(base: str, query: Mapping[str, object]) -> str:
 
 
 def environment() -> Environment:
-    """The templates of pages with the filters they share. A name that a page does not get is an error."""
+    """The templates of pages with the filters they share. A name that a page does not get is an error.
+
+    A template stays as it was first read: put in place anew beside a process that runs, it would be filled by code that
+    does not know it, and every page be looked for on the disk again.
+    """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     filters: dict[str, Callable[..., Any]] = {
         "money": money,

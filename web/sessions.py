@@ -21,7 +21,6 @@ from domain.people import Person
 from ledger import sessions as records
 from ledger.access import password_hasher
 from ledger.engine import Database
-from ledger.people import person_by_id
 
 PER_ACCOUNT = RateLimitItemPerMinute(8, 5)
 PER_ADDRESS = RateLimitItemPerMinute(300, 5)
@@ -128,10 +127,9 @@ async def visitor(request: Request) -> Person | None:
     database = database_of(request)
     async with database.read() as conn:
         session = await records.session_of(conn, token)
-        person = await person_by_id(conn, session.person_id) if session else None
     if session is not None and session.touch_due:
         await records.touch(database, token)
-    return person
+    return session.person if session else None
 
 
 async def signed_in(request: Request) -> Person:

@@ -154,13 +154,19 @@ async def list_cases(
 
 async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
     """How many cases match, counted to `cap` at most (100 means "99+")."""
-    rows = (
-        select(case_file.c.id)
-        .where(visible(case_file.c, viewer), *where(filters, await named(conn, filters)))
-        .limit(cap)
-        .subquery()
-    )
-    return int((await conn.execute(select(func.count()).select_from(rows))).scalar_one())
+    return (await count_several(conn, viewer, [(filters, cap)]))[0]
+
+
+async def count_several(
+    conn: AsyncConnection, viewer: Person | None, several: Sequence[tuple[CaseFilter, int]]
+) -> list[int]:
+    """How many cases match each of these filters, each counted to its own cap, in one statement."""
+    seen = visible(case_file.c, viewer)
+    counts = []
+    for filters, cap in several:
+        rows = select(case_file.c.id).where(seen, *where(filters, await named(conn, filters))).limit(cap).subquery()
+        counts.append(select(func.count()).select_from(rows).scalar_subquery())
+    return [int(count) for count in (await conn.execute(select(*counts))).one()]
 
 
 async def cases_again(

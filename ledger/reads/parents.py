@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, and_, case, column, or_, select, true, values
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, case, cast, column, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
 
@@ -109,8 +109,9 @@ def _members_of(causes: Sequence[Cause], wanted: Sequence[ColumnElement[bool]]) 
     """The first cases of each cause; all the causes are of items, or all of orders. One look at an index for each."""
     table = case_file.c
     names = ("kind", "location", "sku") if causes[0].sku else ("journey_id",)
-    rows = [tuple(getattr(cause, name) for name in names) for cause in causes]
-    of = values(*(column(name, Text) for name in names), name="cause").data(rows)
+    # One array for each name: the words of the statement are the same however many causes there are.
+    lists = [cast([getattr(cause, name) for cause in causes], ARRAY(Text)) for name in names]
+    of = func.unnest(*lists).table_valued(*(column(name, Text) for name in names), name="cause").render_derived()
     alike = [table[name] == of.c[name] for name in names]
     more = and_(table.journey_id.is_not(None), table.sku != "") if causes[0].sku else table.sku == ""
     columns = [table[name] for name in (*(name for name in Member._fields if name != "claimed_by_name"), "claimed_by")]

@@ -34,24 +34,28 @@ async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
     return [Place(*row) for row in rows]
 
 
+def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
+    """The same of places that were read already."""
+    return [one for one in places.values() if any(g.covers(one.entity, one.region, one.code) for g in viewer.grants)]
+
+
 async def zone_of(conn: AsyncConnection, viewer: Person) -> str:
     """The zone in which a person reads lists: of the home location, else of most places the person sees, else UTC."""
-    home = await conn.execute(
+    home = (
         select(location.c.time_zone)
         .join(person, person.c.home_location == location.c.code)
         .where(person.c.id == viewer.id)
+        .scalar_subquery()
     )
-    found = home.scalar_one_or_none()
-    if found is not None:
-        return str(found)
-    usual = await conn.execute(
+    usual = (
         select(location.c.time_zone)
         .where(visible_location(viewer))
         .group_by(location.c.time_zone)
         .order_by(func.count().desc(), location.c.time_zone)
         .limit(1)
+        .scalar_subquery()
     )
-    return str(usual.scalar_one_or_none() or "UTC")
+    return str((await conn.execute(select(func.coalesce(home, usual, "UTC")))).scalar_one())
 
 
 async def item_names(conn: AsyncConnection, skus: set[str]) -> Mapping[str, str]:

@@ -18,15 +18,16 @@ from domain.errors import DomainError
 from domain.people import ROLES, Person
 from ledger import case as cases
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_cases, list_cases
+from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_several, list_cases
 from ledger.reads.endings import ENDINGS
 from ledger.reads.following import place_in_view
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.parents import members
-from ledger.reads.places import all_places, item_names, visible_places, zone_of
+from ledger.reads.places import all_places, item_names, visible_among, zone_of
 from ledger.views import views
 from web.console.decided import decided_before
 from web.console.live import live_of
+from web.console.place_options import place_options
 from web.console.spans import AGES_H, SPANS, bounds, is_understood
 from web.pages import ConsoleRoute, address, is_partial, page, start_of_day
 from web.sessions import SignedIn, database_of
@@ -182,23 +183,25 @@ async def show(request: Request, person: SignedIn) -> Response:
         rolled_up = filters.sorted_by == "due" and filters.journey_id is None
         filters = filters.model_copy(update={"rolled_up": rolled_up})
         found = await listed(conn, person, filters, wanted, rows_shown(request))
-        context = {
+        places = await all_places(conn)
+        choices = visible_among(places, person) if not (is_partial(request) and found.cases) else []
+        context: dict[str, Any] = {
             "cases": found.cases,
             "left": found.left,
             "new": found.new,
             "members": await members(conn, person, filters, found.cases) if rolled_up else {},
             "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
-            "places": await all_places(conn),
-            "choices": await visible_places(conn, person) if not (is_partial(request) and found.cases) else [],
+            "places": places,
+            "choices": choices,
         }
         if not is_partial(request):
+            slugs = [tab.slug for tab in (*TABS, ALL)]
+            asked = [(filter_of_tab(slug, person, now, today), 100) for slug in slugs]
+            *counts, matching = await count_several(conn, person, [*asked, (filters, 1000)])
             context |= {
-                "counts": {
-                    tab.slug: await count_cases(conn, person, filter_of_tab(tab.slug, person, now, today))
-                    for tab in (*TABS, ALL)
-                },
+                "counts": dict(zip(slugs, counts, strict=True)),
                 "views": await views(conn, person),
-                "matching": await count_cases(conn, person, filters, cap=1000),
+                "matching": matching,
                 "decided": await decided_before(conn, person, request),
                 "at_the_end": "end" in request.query_params,
             }
@@ -214,6 +217,9 @@ async def show(request: Request, person: SignedIn) -> Response:
         "now": now,
         "clock_now": clock_now,
         "place_of": lambda case: place_in_view(case, filters),
+        "place_options": place_options,
+        "regions": list(dict.fromkeys(one.region for one in choices)),
+        "entities": list(dict.fromkeys(one.entity for one in choices)),
         "kinds": KINDS,
         "severities": SEVERITIES,
         "states": STATES,
