@@ -19,6 +19,7 @@ from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.people import Person
 from ledger.delegations import DelegationView
 from ledger.reads.approvals import ApprovalDetail, VerdictRow
+from ledger.reads.comments import Comment
 from ledger.reads.letters import Addressee, Case, Order, OrderLine
 from ledger.reads.offers import OfferView, PickupView, Piece
 from ledger.reads.sides import SideView
@@ -114,6 +115,7 @@ def everything() -> dict[str, Any]:
         "delegation": DelegationView(
             3, "ana", "Ana Ruiz", "fin", "Fin Olsen", NOW, NOW + timedelta(days=14), "current", None, None
         ),
+        "comment": Comment(SAM.name, NOW, "The customer rings back at five.\nCould you hold the last one until then?"),
         "asked_by": SAM,
         "zone": ZONE,
         "link": f"{BASE}/c/…",
