@@ -74,6 +74,7 @@ ANY = {
     "reply_id": "999999",
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
+ANY["receipt_id"] = "transfer:web:T-2"  # on its way to Store S1, where T-1 leaves
 
 
 def test_the_routes_are_all_found() -> None:
@@ -184,9 +185,19 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
                 "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1}],
             },
         ),
+        await web.post(
+            "/api/v1/transfers",
+            json={
+                "transfer_id": "T-2",
+                "from": "S2",
+                "to": LOCATION,
+                "reason": "rebalance",
+                "lines": [{"line_id": "1", "sku": "APPLE", "quantity": 1}],
+            },
+        ),
         await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
     ]
-    assert [one.status_code for one in made] == [201] * 7, [one.text for one in made]
+    assert [one.status_code for one in made] == [201] * 8, [one.text for one in made]
     webhook = made[-1].json()["id"]
     async with retailer.engine.begin() as conn:
         claim = await conn.execute(

@@ -104,6 +104,19 @@ class TestSending:
         assert (await pia.post(SEND, data=form_of(refused.text) | {"already": "yes"})).status_code == 200
         assert ((await line(retailer, "1"))["shipped"], await state(retailer)) == (3, "in_transit")
 
+    async def test_a_page_opened_after_it_was_called_off_takes_what_has_left(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: Ledger, asked: None
+    ) -> None:
+        assert (await event(web, 1, "cancelled"))["outcome"] == "accepted"
+        pia = await sign_in("pia.lund")
+        page = (await pia.get(SEND)).text
+        assert "The transfer is cancelled: do not send it now." in page
+        form = form_of(page)
+        assert (form["quantity:1"], form["quantity:2"]) == ("0", "0")
+        assert (await pia.post(SEND, data=form | {"quantity:1": "1", "already": "yes"})).status_code == 200
+        assert ((await line(retailer, "1"))["shipped"], await state(retailer)) == (1, "in_transit")
+        await assert_books_agree(retailer)
+
     @pytest.mark.parametrize(
         ("typed", "status", "says"),
         [

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.errors import Malformed, NotFound, StaleVersion, StateConflict
 from domain.orders import Code
-from domain.transfer import BEFORE_APPROVAL, FINAL
+from domain.transfer import BEFORE_APPROVAL, FINAL, TransferState
 from domain.transfers import ReceivedTransferLine, TransferLineView, TransferView
 from ledger.reads.dock import counted_lines, not_sent_yet, to_receive, to_send
 from ledger.reads.places import all_places, item_names
@@ -22,6 +22,7 @@ from web.store.floor import Floor, Sent, attempt, floor_of, new_form, reading, s
 
 router = APIRouter(route_class=ConsoleRoute)
 NOT_NOW = BEFORE_APPROVAL | FINAL  # goods of these do not move, unless they have done so already
+CALLED_OFF = frozenset({TransferState.CANCELLED, TransferState.REJECTED})
 MAX_NAME = 200
 SKU = TypeAdapter[str](Code)
 
@@ -46,7 +47,11 @@ async def _show_send(floor: Floor, transfer_id: str, sent: Sent) -> Response:
         names = await item_names(conn, {line.sku for line in found.lines})
         others = await to_send(conn, floor.place.code)
         places = await all_places(conn)
-    lines = [line for line in found.lines if left_to_send(line) or f"seen:{line.line_id}" in sent.fields]
+    # What was called off may have left all the same: its lines stand there for whoever says so.
+    was_called_off = found.state in CALLED_OFF and not sent.saved
+    lines = [
+        line for line in found.lines if was_called_off or left_to_send(line) or f"seen:{line.line_id}" in sent.fields
+    ]
     context = {
         "transfer": found,
         "sent": sent,
@@ -112,10 +117,10 @@ async def show_receipts(request: Request, person: SignedIn, location: str) -> Re
     return floor.show("store/receives.html", {"transfers": found, "later": later})
 
 
-@router.get("/store/{location}/receive/{transfer_id}")
-async def show_receipt(request: Request, person: SignedIn, location: str, transfer_id: str) -> Response:
+@router.get("/store/{location}/receive/{receipt_id}")
+async def show_receipt(request: Request, person: SignedIn, location: str, receipt_id: str) -> Response:
     floor = await floor_of(request, person, location)
-    return await _show_receipt(floor, transfer_id, Sent())
+    return await _show_receipt(floor, receipt_id, Sent())
 
 
 async def _show_receipt(floor: Floor, transfer_id: str, sent: Sent) -> Response:
@@ -139,11 +144,11 @@ async def _show_receipt(floor: Floor, transfer_id: str, sent: Sent) -> Response:
     return floor.show("store/receive.html", context, status=sent.status)
 
 
-@router.post("/store/{location}/receive/{transfer_id}")
-async def receive(request: Request, person: SignedIn, location: str, transfer_id: str) -> Response:
+@router.post("/store/{location}/receive/{receipt_id}")
+async def receive(request: Request, person: SignedIn, location: str, receipt_id: str) -> Response:
     """Record what has come. A line that is left empty has no number: it is never taken for zero."""
     floor = await floor_of(request, person, location)
-    found = await _transfer(floor, transfer_id, "to")
+    found = await _transfer(floor, receipt_id, "to")
     floor.must_report()
     sent = await sent_form(request)
     is_all = sent.text("complete") == "yes"
