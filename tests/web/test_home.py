@@ -140,7 +140,7 @@ async def test_somebody_without_a_role_sees_an_empty_day(sign_in: SignIn, retail
 def test_every_section_has_its_template_and_stands_on_a_page() -> None:
     from web.pages import templates
 
-    used = {name for sections in HOMES.values() for name in sections}
+    used = {"mentions"} | {name for sections in HOMES.values() for name in sections}  # that one is on every page
     assert used == set(SECTIONS)
     for name in used:
         templates.get_template(f"home/{name}.html")
