@@ -3,6 +3,7 @@
 It decides statuses and shapes, never whether something is refused.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -197,6 +198,12 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
 
 
+def _stopped(request: Request) -> Response:
+    log.warning("stopped before it was answered: %s %s", request.method, request.url.path)
+    detail = "Endcap stopped before this was finished. It starts again: send the same request again in a moment."
+    return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
+
+
 async def _postgres(request: Request, error: Exception) -> Response:
     """As `_database`, for statements that go to PostgreSQL without SQLAlchemy."""
     assert isinstance(error, asyncpg.PostgresError)
@@ -262,6 +269,12 @@ class Guarded:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            # The server stops and waits for nobody any more; left to itself it answers 500, as for a fault.
+            if not begun:
+                response = _stopped(Request(scope, receive))
+                await response(scope, receive, send)
+            raise
         except Exception as error:
             if begun:
                 raise  # half an answer is out; the server closes the connection

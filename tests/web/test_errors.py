@@ -1,5 +1,7 @@
 """Every refusal has a status, a stable code and words; nothing that failed inside leaks out."""
 
+import asyncio
+import json
 from typing import Annotated
 
 import httpx2
@@ -9,6 +11,7 @@ from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.types import Message, Receive, Scope, Send
 
 from domain.errors import DomainError, Malformed, leaves
 from web import errors
@@ -97,6 +100,44 @@ class TestFailures:
         assert (response.status_code, response.json()["code"]) == (status, code)
         assert not any(word in response.text for word in ("secret", "10.1.2.3", "Aurelia", "duplicate key"))
         assert ("retry-after" in response.headers) is (status == 503)
+
+
+class TestStopping:
+    """The server cancels what it does not wait for any more; what is not answered by then it would answer 500."""
+
+    @pytest.mark.parametrize("begun", [False, True])
+    async def test_what_is_cut_off_is_told_to_come_again_and_half_an_answer_is_no_second_one(
+        self, *, begun: bool
+    ) -> None:
+        sent: list[Message] = []
+        waits = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def without_end(_scope: Scope, _receive: Receive, send: Send) -> None:
+            if begun:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+            waits.set()
+            await asyncio.Event().wait()
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/api/v1/cases", "query_string": b"", "headers": [],
+            "scheme": "http", "server": ("shop.example", 80), "root_path": "",
+        }  # fmt: skip
+        answering = asyncio.create_task(errors.Guarded(without_end)(scope, receive, send))
+        await waits.wait()
+        answering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        starts = [message for message in sent if message["type"] == "http.response.start"]
+        assert [start["status"] for start in starts] == [200 if begun else 503]
+        if not begun:
+            assert dict(starts[0]["headers"])[b"retry-after"] == b"1"
+            assert json.loads(sent[-1]["body"])["code"] == "unavailable"
 
 
 class TestShapes:

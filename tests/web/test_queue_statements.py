@@ -1,0 +1,49 @@
+"""What a page of the queue asks of PostgreSQL: few statements, and no more of them for more rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import event
+
+import ledger.engine
+from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.retail import a_case
+
+__all__ = ["accounts", "browse", "sign_in"]
+
+# Who asks; their zone; the rows, those of one cause, names of items; all places; every count; saved views.
+PAGE = 8
+REFRESH = 7  # the rows that are shown are read again; nothing is counted, no view read
+
+
+@contextmanager
+def statements(app: FastAPI) -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    engine = app.state.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_a_page_and_its_refresh_are_few_statements(
+    app: FastAPI, sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    numbers = [await a_case(retailer, f"S1/{name}") for name in ("APPLE", "one", "two", "three")]
+    sam = await sign_in("sam.ortega")
+    with statements(app) as of_the_page:
+        page = await sam.get("/console/queue")
+    shown = "&".join(f"shown={number}" for number in numbers)
+    with statements(app) as of_the_refresh:
+        part = await sam.get(f"/console/queue?{shown}", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+    for number in numbers:
+        assert [f'id="case-{number}"' in answer.text for answer in (page, part)] == [True, True]
+    assert 0 < len(of_the_page) <= PAGE, "\n".join(of_the_page)
+    assert 0 < len(of_the_refresh) <= REFRESH, "\n".join(of_the_refresh)
