@@ -142,7 +142,7 @@ _KINDS = (
         kind="transfer",
         noun="Transfer",
         plural="Transfers",
-        section="journeys",
+        section="transfers",
         list_page="/console/journeys?kind=transfer",
         open_page="/console/journeys?kind=transfer&state=open",
         transitions=_plain(transfer.TRANSITIONS),

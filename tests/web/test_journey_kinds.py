@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -80,6 +81,12 @@ class TestContract:
 
 
 class TestOnThePages:
+    @KINDS
+    async def test_the_menu_marks_its_list_and_nothing_else(self, sign_in: SignIn, kind: str) -> None:
+        page = (await (await sign_in("sam.ortega")).get(JOURNEY_KINDS[kind].list_page)).text
+        menu = page[page.index('<nav aria-label="Main">') : page.index("</nav>")]
+        assert re.findall('aria-current="page">([^<]+)<', menu) == [JOURNEY_KINDS[kind].plural]
+
     async def test_an_order_is_drawn_with_where_it_is(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
