@@ -332,6 +332,8 @@ class TestHome:
             "/store/S1/hand-over": "1",
             "/store/S1/put-away": "1",
             "/store/S1/inspect": "0",
+            "/store/S1/send": "0",
+            "/store/S1/receive": "0",
         }
 
     async def test_a_customer_outside_comes_before_everything(
