@@ -12,11 +12,13 @@ import json
 import logging
 import secrets
 import signal
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+import uvicorn
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -269,25 +271,24 @@ async def _first(gone: "asyncio.Task[None]", event: asyncio.Event, seconds: floa
 @contextlib.contextmanager
 def ends_at_once(live: Live) -> Iterator[None]:
     """A server that is asked to stop waits for answers under way, and a stream would be one for ever: they are ended as
-    soon as the signal comes, before the server waits. Outside of the main thread there are no signals to hear.
+    soon as the signal comes, before the server waits. Only what a server listens to is listened to here: whoever runs
+    the application in another way keeps their own handlers.
     """
     loop = asyncio.get_running_loop()
     before: dict[signal.Signals, Any] = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = earlier = signal.getsignal(number)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        earlier = signal.getsignal(number) if threading.current_thread() is threading.main_thread() else None
+        if not isinstance(getattr(earlier, "__self__", None), uvicorn.Server):
+            continue
 
-            def on_signal(got: int, frame: FrameType | None, earlier: Any = earlier) -> None:
-                loop.call_soon_threadsafe(live.close)
-                earlier(got, frame)
+        def on_signal(got: int, frame: FrameType | None, earlier: Any = earlier) -> None:
+            loop.call_soon_threadsafe(live.close)
+            earlier(got, frame)
 
-            if callable(earlier):
-                signal.signal(number, on_signal)
-    except ValueError:
-        before.clear()
+        before[number] = earlier
+        signal.signal(number, on_signal)
     try:
         yield
     finally:
         for number, earlier in before.items():
-            if earlier is not None:
-                signal.signal(number, earlier)
+            signal.signal(number, earlier)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Self
 
 import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text, update
 
@@ -302,6 +304,32 @@ class TestEnds:
         assert set(await sam.cases()) == {str(first)}
         await eventually(lambda: hears.streams < before)
         assert not stuck.is_gone.is_set()
+
+
+class TestSignals:
+    """Handlers of signals belong to whoever runs the process; only a server's are heard beside."""
+
+    async def test_without_a_server_they_stay_as_they_are(self, retailer: ledger.engine.Database) -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        with live.ends_at_once(Live(retailer)):
+            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+    async def test_a_server_asked_to_stop_ends_streams_and_stops(
+        self, retailer: ledger.engine.Database, eventually: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = uvicorn.Server(uvicorn.Config("nothing:here"))
+        closed, streams = asyncio.Event(), Live(retailer)
+        monkeypatch.setattr(streams, "close", closed.set)
+        before = signal.signal(signal.SIGTERM, server.handle_exit)
+        try:
+            with live.ends_at_once(streams):
+                signal.raise_signal(signal.SIGTERM)
+                await eventually(closed.is_set)
+            assert server.should_exit
+            assert signal.getsignal(signal.SIGTERM) == server.handle_exit
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 class TestWatcher:
