@@ -88,7 +88,8 @@ bench: $(READY) ## Measure, each figure beside a limit measured in the same run 
 	  fi
 	ROWS="$(ROWS)" $(PY) -m bench
 
-gate: lint test ## Everything that must hold before a release
+gate: $(READY) lint ## Everything that must hold before a release: faults, attacks, known faults of dependencies
+	$(PY) -m tests.gate
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 clean: ## Delete the virtual environment and caches; the state of `make up` stays

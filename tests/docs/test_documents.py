@@ -10,6 +10,7 @@ import pytest
 
 from domain.kpi import KPIS
 from settings import EmbeddedSettings
+from tests import gate
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -79,3 +80,11 @@ def test_every_test_that_answers_a_complaint_is_there() -> None:
         assert named, number
         for file, name in named:
             assert re.search(rf"def {name}\(", (ROOT / file).read_text()), f"complaint {number}: {file} has no {name}"
+
+
+def test_every_test_that_the_gate_names_is_there() -> None:
+    cases = gate.plan()
+    assert len({case.number for case in cases}) == len(cases) > 70
+    for case in cases:
+        for file, name in case.tests:
+            assert re.search(rf"def {name}\(", (ROOT / file).read_text()), f"{case.number}: {file} has no {name}"
