@@ -165,6 +165,20 @@ class TransferPolicy(Part):
     over: ToleranceLimits = ToleranceLimits(units=1, permille=50, value_minor=500)
 
 
+class PromotionPolicy(Part):
+    """Promotions: when their prices go out, how patiently they are tried, and from which margin on nobody is asked."""
+
+    publish_before_s: int = Field(DAY_S, ge=0)
+    margin_floor_permille: int = Field(100, ge=-1000, le=1000)  # where a promotion names none
+    # Between two runs over the prices that a channel does not show yet; the last one is kept for as long as it takes.
+    pauses_s: tuple[Annotated[int, Field(gt=0)], ...] = Field((60, 300, 900, 1800), min_length=1)
+    case_after_runs: int = Field(3, ge=1)
+
+    def pause(self, run: int) -> timedelta:
+        """How long to wait after so many runs, from 1."""
+        return timedelta(seconds=self.pauses_s[min(run, len(self.pauses_s)) - 1])
+
+
 class AuthorityPolicy(Part):
     """Who posts, refunds and writes to the customer, because other systems do part of it already."""
 
@@ -233,6 +247,8 @@ class ApprovalPolicy(Part):
         "adjustment": ("store_manager", "finance", "admin"),
         "count": ("store_manager", "finance", "admin"),
         "transfer": ("store_manager", "finance", "admin"),
+        # Whoever buys and sells first, then finance: each is asked by an approval of its own.
+        "promotion": ("merchandiser", "finance", "admin"),
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind
@@ -243,7 +259,7 @@ class ApprovalPolicy(Part):
     @classmethod
     def _finance_can_be_asked(cls, ladders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """A band that asks finance is never answered by others."""
-        for kind in ("adjustment", "count", "transfer"):
+        for kind in ("adjustment", "count", "transfer", "promotion"):
             if kind in ladders and "finance" not in ladders[kind]:
                 raise ValueError(f"the ladder of {kind} needs the role finance, which its band may ask")
         return ladders
@@ -274,6 +290,7 @@ class Policy(Part):
     count: CountPolicy = CountPolicy()
     returns: ReturnPolicy = ReturnPolicy()
     transfer: TransferPolicy = TransferPolicy()
+    promotion: PromotionPolicy = PromotionPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
 

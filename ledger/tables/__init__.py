@@ -43,6 +43,14 @@ from ledger.tables.people import (
     session,
 )
 from ledger.tables.plumbing import audit, event_inbox, idempotency, mail, outbox, outbox_counter, temporal_home
+from ledger.tables.promotions import (
+    price_publication,
+    promotion,
+    promotion_item,
+    promotion_line,
+    promotion_place,
+    publication,
+)
 from ledger.tables.reference import (
     closed_day,
     entity,
@@ -119,6 +127,12 @@ __all__ = [
     "pinned_story",
     "policy_copy",
     "policy_document",
+    "price_publication",
+    "promotion",
+    "promotion_item",
+    "promotion_line",
+    "promotion_place",
+    "publication",
     "region",
     "return_disposition",
     "return_line",

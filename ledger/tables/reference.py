@@ -5,6 +5,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     Double,
     ForeignKey,
     Index,
@@ -101,11 +102,14 @@ item = Table(
     minor("cost_minor"),
 )
 
+# Regular prices of single places from an instant on, for every channel or for one; else `item.price_minor` holds.
 item_price = Table(
     "item_price",
     metadata,
     Column("sku", ForeignKey("item.sku"), primary_key=True),
     Column("location", ForeignKey("location.code"), primary_key=True),
+    word("channel", primary_key=True, default=""),  # "" is every channel
+    Column("effective_from", DateTime(timezone=True), primary_key=True, server_default=text("'2000-01-01T00:00:00Z'")),
     minor("price_minor"),
 )
 
