@@ -162,7 +162,7 @@ async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: 
     from ledger.bopis.order import Order
 
     order = await Order.load(tx, row)
-    await order.load_money()
+    await order.read_money()
     order.row["detail"]["owed_when_captured"] = 0
     await owe(order, owed, f"operation:{found.id}", at, reason="given up before it was captured")
     await order.save(at)
@@ -173,7 +173,7 @@ async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None
     if row["kind"] == "returns":
         from ledger.returns.book import Return  # a return needs cases, and what is decided about cases needs payments
 
-        await (await Return.read(tx, row)).save(at)
+        await (await Return.read_alone(tx, row)).save(at)
         return
     if row["state"] not in FINAL or row["dues"] or row["asks"]:
         return

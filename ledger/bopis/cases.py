@@ -1,8 +1,7 @@
 """The cases that an order can open: what people are told of it, and what they may choose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.words import money, units
@@ -10,41 +9,6 @@ from ledger import case
 from ledger.bopis import offering
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import case_facts, ways_out
-
-
-async def _open(
-    order: Order,
-    kind: str,
-    at: datetime,
-    *,
-    text: str,
-    options: Sequence[CaseOption],
-    facts: Mapping[str, Any],
-    subject: str | None = None,
-    sku: str = "",
-    value_at_risk_minor: int = 0,
-    promised_at: datetime | None = None,
-) -> case.CaseRef:
-    """Open a case about this order, on its own clock; one for each kind and subject (the order, when left out)."""
-    return await case.open_case(
-        order.tx,
-        case.Opening(
-            kind=kind,
-            subject=subject or order.id,
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            journey_id=order.id,
-            channel=order.row["channel"],
-            sku=sku,
-            facts={"order": order.row["key"], **facts},
-            options=options,
-            value_at_risk_minor=value_at_risk_minor,
-            promised_at=promised_at,
-            clock_offset_s=order.row["clock_offset_s"],
-            text=text,
-        ),
-    )
 
 
 def value_of(order: Order) -> int:
@@ -59,8 +23,7 @@ async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
     lacking = sum(order.missing(line) for line in missing)
     asked = await offering.history(order)
     declined = " The customer would rather have something else." if asked and asked[-1]["answer"] != "none" else ""
-    ref = await _open(
-        order,
+    ref = await order.open_case(
         order.row["detail"].get("failure") or "reservation_failure",
         at,
         text=f"Order {order.row['key']} lacks {units(lacking)} at {order.place.name}.{declined}",
@@ -76,8 +39,7 @@ async def ask_for_way_out(order: Order, at: datetime) -> case.CaseRef:
 
 async def pick_overdue(order: Order, at: datetime) -> case.CaseRef:
     """Nobody has picked in time."""
-    return await _open(
-        order,
+    return await order.open_case(
         "pick_overdue",
         at,
         text=f"Order {order.row['key']} is not picked at {order.place.name}.",
@@ -99,8 +61,7 @@ async def pick_overdue(order: Order, at: datetime) -> case.CaseRef:
 
 async def put_away_overdue(order: Order, at: datetime) -> case.CaseRef:
     """Goods that nobody will collect still stand on the hold shelf."""
-    return await _open(
-        order,
+    return await order.open_case(
         "put_away_overdue",
         at,
         text=f"Goods of order {order.row['key']} still stand on the hold shelf.",
@@ -112,8 +73,7 @@ async def put_away_overdue(order: Order, at: datetime) -> case.CaseRef:
 async def at_closed_place(order: Order, at: datetime) -> case.CaseRef:
     """The order's place is closed: somebody asks the customer whether it goes to another store."""
     await order.read_money()
-    ref = await _open(
-        order,
+    ref = await order.open_case(
         "order_at_closed_place",
         at,
         text=f"Order {order.row['key']} waits at {order.place.name}, which is closed.",
@@ -129,8 +89,7 @@ async def at_closed_place(order: Order, at: datetime) -> case.CaseRef:
 async def customer_waiting(order: Order, at: datetime) -> case.CaseRef:
     """The customer is outside, and nobody has brought the goods."""
     arrived = order.row["detail"].get("arrived", {})
-    return await _open(
-        order,
+    return await order.open_case(
         "customer_waiting",
         at,
         text=f"The customer of order {order.row['key']} waits outside {order.place.name}.",
@@ -142,8 +101,7 @@ async def customer_waiting(order: Order, at: datetime) -> case.CaseRef:
 
 async def handed_over_unpaid(order: Order, at: datetime) -> case.CaseRef:
     """Goods have left although the provider had declined to take the money."""
-    return await _open(
-        order,
+    return await order.open_case(
         "handed_over_unpaid",
         at,
         text=f"Order {order.row['key']} was handed over; its payment had been declined.",
@@ -158,8 +116,7 @@ async def handed_over_unpaid(order: Order, at: datetime) -> case.CaseRef:
 
 async def shipment_overdue(order: Order, at: datetime) -> case.CaseRef:
     """An order that was to be sent has not left."""
-    return await _open(
-        order,
+    return await order.open_case(
         "shipment_overdue",
         at,
         text=f"Order {order.row['key']} has not left, or has not come to {order.place.name}.",
@@ -171,8 +128,7 @@ async def shipment_overdue(order: Order, at: datetime) -> case.CaseRef:
 
 async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: datetime) -> case.CaseRef:
     """Goods with an age limit were handed over, and nobody says that they looked at the customer's age."""
-    return await _open(
-        order,
+    return await order.open_case(
         "age_not_checked",
         at,
         text=f"{', '.join(names)} of order {order.row['key']}: no check of the customer's age is recorded.",
@@ -187,8 +143,7 @@ async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: da
 
 async def journey_stuck(order: Order, reason: str | None, at: datetime) -> case.CaseRef:
     """An unexpected failure has suspended the journey."""
-    return await _open(
-        order,
+    return await order.open_case(
         "journey_stuck",
         at,
         text=f"The journey stopped: {reason}",
@@ -213,8 +168,7 @@ async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) 
         if row["line_id"] in order.lines
     )
     loss = MoneyEffect(label="Goods at selling price", amount_minor=-value, currency=order.row["currency"])
-    return await _open(
-        order,
+    return await order.open_case(
         "fact_after_close",
         at,
         text=f"{detail} The order was {order.row['state']} by then.",
@@ -247,8 +201,7 @@ async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) 
 
 async def refund_review(order: Order, owed_minor: int, cause: str, at: datetime) -> case.CaseRef:
     """A refund above the limit was owed and paid; somebody looks at it afterwards."""
-    return await _open(
-        order,
+    return await order.open_case(
         "refund_review",
         at,
         text=f"{money(owed_minor, order.row['currency'])} went back on order {order.row['key']}.",

@@ -193,6 +193,7 @@ async def _add_line(
     await order.tx.conn.execute(insert(journey_line).values(**row))
     await order.tx.conn.execute(insert(sale_line).values(**sale))
     order.lines[line_id] = row
+    order.remember(journey_line, (row,))
     _reserve(order, row, quantity, why)
     return owed
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.ids import hold_id
+from ledger.document import Shelf
 from ledger.tables.stock import HOLD_PARTS
 
 
@@ -14,16 +15,10 @@ class Goods:
     row: dict[str, Any]
     lines: dict[str, dict[str, Any]]
     holds: list[dict[str, Any]]
-    _freed: set[tuple[str, str]]
-    _taken: set[tuple[str, str]]
-
-    @property
-    def id(self) -> str:
-        return str(self.row["id"])
-
-    @property
-    def location(self) -> str:
-        return str(self.row["location"])
+    freed: set[Shelf]
+    taken: set[Shelf]
+    id: str
+    location: str
 
     def open_quantity(self, line: Mapping[str, Any]) -> int:
         """Units of a line that are neither collected nor cancelled."""
@@ -91,11 +86,11 @@ class Goods:
 
     def free(self, location: str, sku: str) -> None:
         """Units are available again there: `save` gives them to whoever waits for them."""
-        self._freed.add((location, sku))
+        self.freed.add((location, sku))
 
     def take_unpromised(self, sku: str) -> None:
         """Units of the shelf here were moved that nobody had promised to it: `save` doubts what the book lacks then."""
-        self._taken.add((self.location, sku))
+        self.taken.add((self.location, sku))
 
     def new_hold(
         self, line: Mapping[str, Any], quantity: int, *, part: str, at: datetime, place: str | None = None

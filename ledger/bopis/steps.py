@@ -35,8 +35,6 @@ async def open_case(database: Database, step: Step) -> Situation:
         if not told:
             ref = await cases.ask_for_way_out(order, step.at)
             told = f"Case {ref.id} opened: somebody has to choose a way out."
-        if not order.is_loaded:
-            await order.load_money()
         await order.save(step.at)
         return told
 
@@ -58,10 +56,6 @@ class OrderSteps(JourneySteps[Order]):
     async def to_approve(self, it: Order, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
         amount = sum(abs(effect.amount_minor) for effect in option.consequence.money)
         return Asked("refund", amount, facts={})
-
-    @override
-    async def waits_for_approval(self, it: Order, asked: Asked) -> None:
-        await it.load_money()
 
     @override
     async def carry_out(self, it: Order, decision: RowMapping, at: datetime) -> str:
@@ -88,9 +82,7 @@ class OrderSteps(JourneySteps[Order]):
 
     @override
     async def stuck(self, it: Order, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        ref = await cases.journey_stuck(it, reason, at)
-        await it.load_money()
-        return ref
+        return await cases.journey_stuck(it, reason, at)
 
 
 async def _give_back(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:

@@ -82,7 +82,7 @@ def count_again(sheet: Sheet, keys: Mapping[LineKey, Any], at: datetime, now: da
     sheet.row["detail"] |= {"round": round_, "round_opened_at": now.isoformat(), "session": None, "granted": 0}
     for key in keys:
         sheet.lines[key] |= {"state": "recount", "round": round_}
-    sheet.drop_due("search", "feed")
+    sheet.drop_dues("search", "feed")
     sheet.due("count", at + timedelta(seconds=sheet.policy.count.window_s))
 
 
@@ -117,7 +117,7 @@ async def compare(sheet: Sheet, at: datetime) -> str:
 async def agree(sheet: Sheet, because: str, at: datetime) -> str:
     """Ready to be posted, when the store's feed has come that far."""
     sheet.go(CountState.APPROVED)
-    sheet.drop_due("search")
+    sheet.drop_dues("search")
     await sheet.answer_asks("the difference explained itself", at)
     return because
 

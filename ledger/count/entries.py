@@ -16,7 +16,7 @@ from ledger import bands, reference, steps
 from ledger.case import heal_kind
 from ledger.count.opening import add_lines
 from ledger.count.sheet import Entered, LineKey, Sheet
-from ledger.tables import count_entry
+from ledger.tables import count_entry, count_line
 
 # Clocks of devices differ: so much is put right, more is refused.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -109,11 +109,12 @@ async def _check_lines(sheet: Sheet, lines: Sequence[CountEntry]) -> None:
     await reference.known_items(sheet.tx.conn, [sku for sku, _ in new])
     for sku, bucket in new:
         await add_lines(sheet.tx, sheet.id, sheet.location, [sku], bucket=bucket)
-        sheet.lines[sku, bucket] = {
-            "sku": sku, "bucket": bucket, "state": "open", "round": 1, "first_book": None, "book": None,
-            "counted": None, "value_minor": 0, "root_cause": None, "counted_at": None, "posted_at": None,
-            "location": sheet.location,
+        sheet.lines[sku, bucket] = line = {
+            "journey_id": sheet.id, "sku": sku, "bucket": bucket, "location": sheet.location, "round": 1,
+            "state": "open", "first_book": None, "book": None, "counted": None, "value_minor": 0, "root_cause": None,
+            "counted_at": None, "posted_at": None,
         }  # fmt: skip
+        sheet.remember(count_line, (line,))
 
 
 def _check_counter(sheet: Sheet, counter: Counter, lines: Sequence[CountEntry]) -> None:
@@ -181,7 +182,7 @@ async def _submit(sheet: Sheet, at: datetime) -> str:
         raise StateConflict("Nothing was counted yet; enter at least one figure, or call the count off.")
     sheet.go(CountState.SUBMITTED)
     sheet.row["detail"]["session"] = None
-    sheet.drop_due("count")
+    sheet.drop_dues("count")
     await heal_kind(sheet.tx, sheet.id, "count_overdue", "the count was handed in", at)
     missing = len(wanted) - len(given)
     return f"Counted: {len(given)} of {len(wanted)}" + (f"; {missing} not counted." if missing else ".")

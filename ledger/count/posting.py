@@ -71,7 +71,7 @@ async def post(sheet: Sheet, cause: str, at: datetime) -> str:
     why = Taken(sheet.cause(cause, at), sheet.policy.stock.doubt_first)
     await doubt(sheet.tx, dict.fromkeys(sorted(shelf), why))
     sheet.go(CountState.POSTED)
-    sheet.drop_due("feed")
+    sheet.drop_dues("feed")
     return await _sentence(sheet, wanted, superseded)
 
 
@@ -103,7 +103,7 @@ async def _more_than_was_agreed(
         return None
     await bands.withdraw(sheet.tx, "count", cause, at)
     sheet.go(CountState.SUBMITTED)
-    sheet.drop_due("feed")
+    sheet.drop_dues("feed")
     for key, line in sheet.lines.items():
         if key in wanted and key in sheet.entries.get(sheet.round, {}):
             line["round"] = sheet.round

@@ -145,7 +145,7 @@ async def _apply(sheet: Sheet, decision: RowMapping, at: datetime) -> str:
         detail["feed_wait_from"] = at.isoformat()
         return "Posting waits on for the till."
     detail["feed_waived"] = True
-    sheet.drop_due("feed")
+    sheet.drop_dues("feed")
     return "It is posted without waiting for the till."
 
 
@@ -162,7 +162,7 @@ async def _post_round(sheet: Sheet, decision: RowMapping, at: datetime) -> str:
     cause = decision["parameters"]["root_cause"]
     settle(sheet, chosen, round_, cause)
     sheet.go(CountState.APPROVED)
-    sheet.drop_due("search")
+    sheet.drop_dues("search")
     return f"Count {round_} is posted; cause: {cause.replace('_', ' ')}."
 
 

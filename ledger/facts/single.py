@@ -164,7 +164,7 @@ async def _of_another_kind(
     """A fact that names a journey which is no order: a return is paid back by its source, too. Raises `Malformed`."""
     if row["kind"] != "returns" or not isinstance(data, RefundConfirmed):
         raise Malformed(f"{row['id']} is no order; {kind} is about orders.", pointer="/data/journey_id")
-    it = await Return.read(tx, row)
+    it = await Return.read_alone(tx, row)
     await it.lock_order()
     await by_the_source.confirmed(it, data, cause, at)
 

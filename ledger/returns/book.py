@@ -1,97 +1,54 @@
 """A return, loaded under its journey's lock: its lines and the sale lines that they came from, changed together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar, override
 
-from sqlalchemy import RowMapping, func, insert, select, text, update
+from sqlalchemy import RowMapping, Table, func, select, text
 
 from domain import returns
-from domain.case import CaseOption
 from domain.ids import parse_journey_id
 from domain.payments import part_of
-from domain.policy import Policy
 from domain.refunds import Bought
 from domain.returns import FINAL, Progress, ReturnState
-from ledger import approval, case, mails, policies, reference
+from ledger.changes import Row
+from ledger.document import Document, Rules
 from ledger.journal import Entry
-from ledger.shelf import Cause
-from ledger.tables import journey, payment, return_line, sale_line
+from ledger.tables import payment, return_line, sale_line
 from ledger.transaction import Rank, Transaction
-from ledger.webhooks.announcing import announce
 
 SaleKey = tuple[str, str]  # (document, line)
-_SAVED = ("state", "location", "region", "dues", "asks", "detail", "closed_at", "version", "suspended_from")
-_LINE_VALUES = (
-    "received",
-    "booked",
-    "asked",
-    "accepted",
-    "declined",
-    "refunded",
-    "refunded_minor",
-    "tax_minor",
-    "fee_minor",
-    "cost_minor",
-    "disposed_cost_minor",
-    "ruling",
-)
-_SALE_VALUES = (
-    "returned",
-    "refunded_minor",
-    "return_refunded",
-    "return_refunded_minor",
-    "return_refunded_tax_minor",
-    "clawed_minor",
-)
+_COUNTED = (
+    "received", "booked", "asked", "accepted", "declined", "refunded",
+    "refunded_minor", "tax_minor", "fee_minor", "cost_minor", "disposed_cost_minor",
+)  # fmt: skip
 
 
-@dataclass
-class Return:
-    """The whole return. Rows are plain dicts; `save` writes those that changed, and works the state out."""
+@dataclass(kw_only=True)
+class Return(Document):
+    """The whole return, and the sale lines that it takes back. `save` works its state out."""
 
-    tx: Transaction
-    row: dict[str, Any]
-    lines: dict[str, dict[str, Any]]
-    policy: Policy
-    place: reference.Place
-    sales: dict[SaleKey, dict[str, Any]] = field(default_factory=dict)
-    _before: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _sales_before: dict[SaleKey, dict[str, Any]] = field(default_factory=dict)
+    lines: dict[str, Row] = field(default_factory=dict)
+    sales: dict[SaleKey, Row] = field(default_factory=dict)
+    _progress: Progress | None = None
+
+    rules: ClassVar[Rules] = returns
 
     @classmethod
-    async def read(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Return":
+    async def read_alone(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Return":
         """From the journey's row, locked by the caller; nothing else is locked."""
-        found = await tx.conn.execute(
-            select(return_line).where(return_line.c.journey_id == row["id"]).order_by(return_line.c.line_id)
-        )
-        it = cls(
-            tx,
-            dict(row),
-            {line["line_id"]: dict(line) for line in found.mappings()},
-            await policies.of_journey(tx.conn, row),
-            await reference.place(tx.conn, row["location"]),
-        )
-        it.row |= {name: dict(row[name]) for name in ("dues", "asks", "detail")}
-        it._before = {key: line | {"ruling": dict(line["ruling"])} for key, line in it.lines.items()}
+        it = await cls.begin(tx, row)
+        it.lines = {line["line_id"]: line for line in await it.read(return_line)}
         return it
 
     @classmethod
     async def load(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Return":
         """The same, with the order that it returns and the cases about it locked."""
-        it = await cls.read(tx, row)
+        it = await cls.read_alone(tx, row)
         await it.lock_order()
         await it.lock_cases()
         return it
-
-    @property
-    def id(self) -> str:
-        return str(self.row["id"])
-
-    @property
-    def location(self) -> str:
-        return str(self.row["location"])
 
     @property
     def state(self) -> ReturnState:
@@ -103,33 +60,11 @@ class Return:
         found: str | None = self.row["detail"].get("order")
         return found
 
-    def cause(self, cause: str, at: datetime, actor: str | None = None) -> Cause:
-        return Cause(cause, actor or self.tx.actor, at, self.row["entity"], self.id)
-
-    def clock(self, at: datetime) -> datetime:
-        """An instant on this journey's clock, which a demo may have moved on."""
-        return at + timedelta(seconds=self.row["clock_offset_s"])
-
-    def go(self, state: ReturnState) -> None:
-        """Change state. Raises `StateConflict` where the transition table has no such way."""
-        returns.check_transition(self.row["state"], state)
-        self.row["state"] = state.value
-
-    def due(self, name: str, at: datetime) -> None:
-        self.row["dues"][name] = at.isoformat()
-
-    def drop_dues(self, *names: str) -> None:
-        for name in names:
-            self.row["dues"].pop(name, None)
-
     # ------------------------------------------------------------------ locks
     async def lock_order(self) -> None:
         """The order's lock covers its sale lines and payments; a receipt's are locked by themselves."""
         if self.order is not None:
             await self.tx.lock_journey(self.order)
-
-    async def lock_cases(self) -> None:
-        await self.tx.lock_asks(self.row)
 
     async def lock_goods(self, skus: Iterable[str] = ()) -> None:
         """Stock here of every line and of further SKUs; then the sale lines that the lines came from."""
@@ -149,70 +84,16 @@ class Return:
             .with_for_update()
         )
         self.sales = {(row["document"], row["line_id"]): dict(row) for row in rows.mappings()}
-        self._sales_before = {key: dict(sale) for key, sale in self.sales.items()}
+        self.remember(sale_line, self.sales.values())
 
     def sale_of(self, line: Mapping[str, Any]) -> dict[str, Any] | None:
         """The sale line that a line came from; the sales are locked."""
         return self.sales.get((line["document"], line["sale_line_id"])) if line["document"] else None
 
     # ------------------------------------------------------------------ people
-    async def open_case(
-        self,
-        kind: str,
-        at: datetime,
-        *,
-        text: str,
-        facts: Mapping[str, Any],
-        options: Sequence[CaseOption],
-        sku: str = "",
-        value_at_risk_minor: int = 0,
-    ) -> case.CaseRef:
-        """Open the case of this kind about this return, or say anew what is true of it now."""
-        return await case.open_case(
-            self.tx,
-            case.Opening(
-                kind=kind,
-                subject=self.id,
-                place=self.place,
-                policy=self.policy,
-                at=at,
-                journey_id=self.id,
-                channel=self.row["channel"],
-                sku=sku,
-                facts={"return" if kind == "journey_stuck" else "return_id": self.row["key"], **facts},
-                options=options,
-                value_at_risk_minor=value_at_risk_minor,
-                clock_offset_s=self.row["clock_offset_s"],
-                text=text,
-            ),
-        )
-
-    async def answer_asks(self, because: str, at: datetime) -> None:
-        """What the journey waits for has answered itself: the case heals, an approval is superseded."""
-        asks = self.row["asks"]
-        if asks.get("approval_id"):
-            await approval.supersede(self.tx, asks["approval_id"], at)
-        if asks.get("case_id"):
-            await case.heal(self.tx, asks["case_id"], because, at)
-        self.row["asks"] = {}
-
-    async def mail_customer(self, template: str, dedupe: str, at: datetime, **context: Any) -> None:
-        """Queue a mail to the customer, or have the source write, as policy says."""
-        if self.policy.authority.notice == "source":
-            data = {"notice": template, "notice_id": f"{self.id}:{template}:{dedupe}", "journey_id": self.id}
-            data |= {"key": self.row["key"], "state": self.row["state"], "seq": self.row["version"] + 1, **context}
-            await announce(self.tx, "notice.requested", about=self.row["source"], subject=self.id, at=at, data=data)
-            return
-        await mails.queue(
-            self.tx,
-            template=template,
-            dedupe_key=f"{self.id}:{template}:{dedupe}",
-            not_before=at,
-            customer_id=self.row["customer_id"],
-            journey_id=self.id,
-            context=context,
-            offset_s=self.row["clock_offset_s"],
-        )
+    @override
+    def about(self, kind: str) -> dict[str, Any]:
+        return {"return" if kind == "journey_stuck" else "return_id": self.row["key"]}
 
     # ------------------------------------------------------------------ books
     def entry(self, event: str, cause: str, lines: list[Any], at: datetime) -> Entry:
@@ -237,23 +118,27 @@ class Return:
             is_asking=bool(self.row["asks"].get("case_id")),
         )
 
+    def rows(self) -> Iterable[tuple[Table, Iterable[Row]]]:
+        yield return_line, self.lines.values()
+        yield sale_line, self.sales.values()
+
+    @property
+    def rests(self) -> bool:
+        """What is owed is waited for, whatever the state."""
+        assert self._progress is not None
+        return self.is_final and not self.row["asks"] and not self._progress.is_owed
+
+    async def is_over(self) -> bool:
+        return self.rests
+
     async def save(self, at: datetime) -> None:
-        """Write what changed, with the state that follows from it; close what is over, reopen what is not."""
-        progress = await self.progress()
-        wanted = returns.state_of(self.state, progress)
-        if self._is_paid_without_goods(progress):
+        """Go where units and money lead, and write what changed."""
+        self._progress = await self.progress()
+        wanted = returns.state_of(self.state, self._progress)
+        if self._is_paid_without_goods(self._progress):
             wanted = ReturnState.CLOSED
         self.go(wanted)
-        await self._write_lines()
-        if self.state in FINAL and not self.row["asks"] and not progress.is_owed:
-            self.row["dues"] = {}
-            self.row["closed_at"] = self.row["closed_at"] or at
-        else:
-            self.row["closed_at"] = None
-        self.row["version"] += 1
-        await self.tx.conn.execute(
-            update(journey).where(journey.c.id == self.id).values(**{name: self.row[name] for name in _SAVED})
-        )
+        await super().save(at)
 
     def _is_paid_without_goods(self, progress: Progress) -> bool:
         """Whether nothing is to come back: what the customer keeps is refunded, the rest was declined."""
@@ -263,27 +148,6 @@ class Return:
         return bool(wanted) and all(
             line["ruling"].get("keeps") and line["refunded"] >= line["claimed"] for line in wanted
         )
-
-    async def _write_lines(self) -> None:
-        for key, line in self.lines.items():
-            before = self._before.get(key)
-            if before is None:
-                await self.tx.conn.execute(insert(return_line).values(**line))
-            elif line != before:
-                await self.tx.conn.execute(
-                    update(return_line)
-                    .where(return_line.c.journey_id == self.id, return_line.c.line_id == key)
-                    .values(**{name: line[name] for name in _LINE_VALUES})
-                )
-            self._before[key] = line | {"ruling": dict(line["ruling"])}
-        for sale_key, sale in self.sales.items():
-            if sale != self._sales_before[sale_key]:
-                await self.tx.conn.execute(
-                    update(sale_line)
-                    .where(sale_line.c.document == sale_key[0], sale_line.c.line_id == sale_key[1])
-                    .values(**{name: sale[name] for name in _SALE_VALUES})
-                )
-                self._sales_before[sale_key] = dict(sale)
 
 
 def new_line(journey_id: str, line_id: str, sku: str, **values: Any) -> dict[str, Any]:
@@ -298,7 +162,7 @@ def new_line(journey_id: str, line_id: str, sku: str, **values: Any) -> dict[str
         "document": None,
         "sale_line_id": None,
         "claimed": 0,
-        **dict.fromkeys(_LINE_VALUES, 0),
+        **dict.fromkeys(_COUNTED, 0),
         "ruling": {},
         **values,
     }

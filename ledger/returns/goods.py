@@ -24,7 +24,7 @@ async def take_in(
     more than that came without a sale.
     """
     costs = await reference.unit_costs(it.tx.conn, it.row["entity"], {it.lines[key]["sku"] for key in came})
-    why, posted = it.cause(cause, at, actor), list[Line]()
+    why, posted = it.cause(cause, at, actor=actor or ""), list[Line]()
     for line_id, units in came.items():
         if not units:
             continue
@@ -114,7 +114,7 @@ class Decided:
             units,
             (place, "customer_returned"),
             (place, effect.target),
-            it.cause(self._cause, self._at, self._by),
+            it.cause(self._cause, self._at, actor=self._by),
             reason=disposition,
             unit_cost_e4=cost * 10_000 // units,
             cost_minor=cost,

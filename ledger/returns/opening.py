@@ -247,7 +247,7 @@ async def open_return(tx: Transaction, opening: Opening) -> Return:
     lines = [line | {"journey_id": own} for line in opening.lines]
     if lines:
         await tx.conn.execute(insert(return_line), lines)
-    it = await Return.read(tx, made.mappings().one())
+    it = await Return.read_alone(tx, made.mappings().one())
     settling.score(it)
     return it
 

@@ -4,99 +4,59 @@ saved together.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar, override
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, Table
 
-from domain import transfer as rules
-from domain.case import CaseOption
+from domain import transfer
 from domain.errors import UnknownLine
-from domain.policy import Policy
 from domain.postings import Line
-from domain.transfer import FINAL, Quantities, TransferState
-from ledger import approval, case, found, policies, reference, tables
-from ledger.doubt import Taken, doubt
+from domain.transfer import Quantities, TransferState
+from ledger import reference, tables
+from ledger.changes import Row
+from ledger.document import Document, Rules
 from ledger.journal import Entry
-from ledger.shelf import Cause
-from ledger.tables import hold, journey
+from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
 
 type Place = tuple[str, str]  # (location, SKU)
 
-_SAVED = ("state", "dues", "asks", "detail", "closed_at", "version", "suspended_from")
 
+@dataclass(kw_only=True)
+class Transfer(Document):
+    """The whole transfer. `place` is its source, whose people agree to it and send it; `target` its destination."""
 
-@dataclass
-class Transfer:
-    """The whole transfer. Rows are plain dicts; `save` writes those that changed.
-
-    `place` is its source, whose people agree to it and send it; `target` its destination.
-    """
-
-    tx: Transaction
-    row: dict[str, Any]
-    head: dict[str, Any]
-    lines: dict[str, dict[str, Any]]
-    extras: list[dict[str, Any]]
-    policy: Policy
-    place: reference.Place
-    target: reference.Place
-    holds: dict[str, dict[str, Any]] = field(default_factory=dict)  # by line
+    head: Row = field(init=False)
+    target: reference.Place = field(init=False)
+    lines: dict[str, Row] = field(default_factory=dict)
+    extras: list[Row] = field(default_factory=list)
+    holds: dict[str, Row] = field(default_factory=dict)  # by line
     costs: dict[tuple[str, str], int] = field(default_factory=dict)  # average unit costs by (entity, SKU)
-    parcels: list[dict[str, Any]] = field(default_factory=list)  # new ones
-    claims: list[dict[str, Any]] = field(default_factory=list)  # new ones
+    parcels: list[Row] = field(default_factory=list)  # new ones
+    claims: list[Row] = field(default_factory=list)  # new ones
     posted: dict[tuple[str, str, str], list[Line]] = field(default_factory=dict)  # by entity, event and cause
-    freed: set[Place] = field(default_factory=set)
-    taken: set[Place] = field(default_factory=set)
-    _before: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    rules: ClassVar[Rules] = transfer
 
     @classmethod
-    async def load(cls, tx: Transaction, row: RowMapping) -> "Transfer":
-        """From the journey row, locked, or read in a reader's transaction."""
-        key = row["id"]
-        head = await tx.conn.execute(select(tables.transfer).where(tables.transfer.c.journey_id == key))
-        lines = await tx.conn.execute(
-            select(tables.transfer_line)
-            .where(tables.transfer_line.c.journey_id == key)
-            .order_by(tables.transfer_line.c.line_id)
-        )
-        extras = await tx.conn.execute(
-            select(tables.transfer_extra)
-            .where(tables.transfer_extra.c.journey_id == key)
-            .order_by(tables.transfer_extra.c.id)
-        )
-        one = dict(head.mappings().one())
-        it = cls(
-            tx,
-            dict(row),
-            one,
-            {line["line_id"]: dict(line) for line in lines.mappings()},
-            [dict(extra) for extra in extras.mappings()],
-            await policies.of_journey(tx.conn, row),
-            await reference.place(tx.conn, one["from_location"]),
-            await reference.place(tx.conn, one["to_location"]),
-        )
-        it.row |= {name: dict(row[name]) for name in ("dues", "asks", "detail")}
-        it._before = {
-            "head": dict(it.head),
-            **{f"line {name}": dict(line) for name, line in it.lines.items()},
-            **{f"extra {extra['id']}": dict(extra) for extra in it.extras},
-        }
+    async def load(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Transfer":
+        it = await cls.begin(tx, row)
+        (it.head,) = await it.read(tables.transfer)
+        it.target = await reference.place(tx.conn, it.head["to_location"])
+        it.lines = {line["line_id"]: line for line in await it.read(tables.transfer_line)}
+        it.extras = await it.read(tables.transfer_extra)
         return it
 
     # ------------------------------------------------------------------ what is true
-    @property
-    def id(self) -> str:
-        return str(self.row["id"])
-
     @property
     def state(self) -> TransferState:
         return TransferState(self.row["state"])
 
     @property
-    def is_final(self) -> bool:
-        return self.state in FINAL
+    def asked_at(self) -> reference.Place:
+        """Where goods are missed."""
+        return self.target
 
     @property
     def crosses(self) -> bool:
@@ -134,32 +94,10 @@ class Transfer:
             sum(line["received"] + line["damaged"] for line in lines) + sum(extra["quantity"] for extra in self.extras),
         )
 
-    def clock(self, at: datetime) -> datetime:
-        """An instant on this transfer's clock, which a demo may have moved on."""
-        return at + timedelta(seconds=self.row["clock_offset_s"])
-
-    def cause(self, cause: str, at: datetime, *, entity: str = "") -> Cause:
-        return Cause(cause, self.tx.actor, at, entity or self.place.entity, self.id)
-
     # ------------------------------------------------------------------ changing it
-    def go(self, state: TransferState) -> None:
-        """Change state. Raises `StateConflict` where the transition table has no such way."""
-        rules.check_transition(self.row["state"], state)
-        self.row["state"] = state.value
-
-    def due(self, name: str, at: datetime) -> None:
-        self.row["dues"][name] = at.isoformat()
-
-    def drop_due(self, *names: str) -> None:
-        for name in names:
-            self.row["dues"].pop(name, None)
-
     def bar(self, people: Iterable[str]) -> None:
         """These people have asked for it, sent or received it: they approve nothing about it."""
         self.row["detail"]["barred"] = sorted({*self.row["detail"].get("barred", ()), *people})
-
-    async def lock_cases(self) -> None:
-        await self.tx.lock_asks(self.row)
 
     def shelves(self) -> set[Place]:
         """The (location, SKU) that it concerns, at both ends and wherever something came."""
@@ -173,7 +111,7 @@ class Transfer:
         skus = {sku for _, sku in places}
         await self.tx.lock_stock(places)
         self.holds = {row["line_id"]: dict(row) for row in await self.tx.lock_holds(self.id)}
-        self._before |= {f"hold {row['line_id']}": dict(row) for row in self.holds.values()}
+        self.remember(hold, self.holds.values())
         for entity in sorted({self.place.entity, self.target.entity}):
             await self.know_costs(entity, skus)
 
@@ -190,117 +128,29 @@ class Transfer:
         for entity, some in lines.items():
             self.posted.setdefault((entity, event, cause), []).extend(some)
 
-    # ------------------------------------------------------------------ asking
-    async def open_case(
-        self,
-        kind: str,
-        at: datetime,
-        *,
-        text: str,
-        facts: Mapping[str, Any],
-        options: Sequence[CaseOption],
-        place: reference.Place | None = None,
-        value_at_risk_minor: int = 0,
-        sku: str = "",
-    ) -> case.CaseRef:
-        """Open the case of this kind about this transfer, or say anew what is true of it now."""
-        return await case.open_case(
-            self.tx,
-            case.Opening(
-                kind=kind,
-                subject=self.id,
-                place=place or self.target,
-                policy=self.policy,
-                at=at,
-                journey_id=self.id,
-                channel="transfer",
-                sku=sku,
-                facts={
-                    "transfer": self.row["key"],
-                    "source": self.place.name,
-                    "destination": self.target.name,
-                    **facts,
-                },
-                options=options,
-                value_at_risk_minor=value_at_risk_minor,
-                clock_offset_s=self.row["clock_offset_s"],
-                text=text,
-            ),
-        )
-
-    async def answer_asks(self, because: str, at: datetime) -> None:
-        """What was asked has answered itself: the case heals, an approval is superseded."""
-        asks = self.row["asks"]
-        if asks.get("approval_id"):
-            await approval.supersede(self.tx, asks["approval_id"], at)
-        if asks.get("case_id"):
-            await case.heal(self.tx, asks["case_id"], because, at)
-        self.row["asks"] = {}
+    @override
+    def about(self, kind: str) -> dict[str, Any]:
+        return {"transfer": self.row["key"], "source": self.place.name, "destination": self.target.name}
 
     # ------------------------------------------------------------------ saving
-    async def save(self, at: datetime) -> None:
-        """Write the rows that changed; close the journey when its state is final and nobody is asked.
+    def rows(self) -> Iterable[tuple[Table, Iterable[Row]]]:
+        yield tables.transfer, (self.head,)
+        yield tables.transfer_line, self.lines.values()
+        yield hold, self.holds.values()
+        yield tables.transfer_extra, self.extras
+        yield tables.transfer_parcel, self.parcels
+        yield tables.carrier_claim, self.claims
 
-        Last, what it let go or brought is given to those who wait for it, and promises are doubted where it took more
-        than the book had.
-        """
-        conn = self.tx.conn
-        await self._write_rows()
-        if self.is_final:
-            self.row["dues"] = {}
-        self.row["closed_at"] = at if self.is_final and not self.row["asks"] else None
-        self.row["version"] += 1
-        await conn.execute(
-            update(journey).where(journey.c.id == self.id).values(**{name: self.row[name] for name in _SAVED})
-        )
+    async def save(self, at: datetime) -> None:
+        """Write what changed and post what was gathered."""
         currencies = {self.place.entity: self.place.currency, self.target.entity: self.target.currency}
         for (entity, event, cause), lines in self.posted.items():
             authority = self.policy.authority.of_posting(event)
             currency = currencies.get(entity, self.place.currency)
             self.tx.post(Entry(entity, event, currency, cause, lines, at, self.id, authority))
         self.posted = {}
-        why = self.cause(f"moved:{self.id}:{self.row['version']}", at)
-        await found.assign(self.tx, self.freed, why)
-        await doubt(self.tx, dict.fromkeys(sorted(self.taken), Taken(why, self.policy.stock.doubt_first)))
-        self.freed, self.taken = set(), set()
-
-    async def _write_rows(self) -> None:
-        conn = self.tx.conn
-        if self.head != self._before["head"]:
-            await conn.execute(
-                update(tables.transfer).where(tables.transfer.c.journey_id == self.id).values(**_changed(self.head))
-            )
-        for name, line in self.lines.items():
-            if line != self._before.get(f"line {name}"):
-                await conn.execute(
-                    update(tables.transfer_line)
-                    .where(tables.transfer_line.c.journey_id == self.id, tables.transfer_line.c.line_id == name)
-                    .values(**_changed(line))
-                )
-        for name, row in self.holds.items():
-            if row != self._before.get(f"hold {name}"):
-                await conn.execute(update(hold).where(hold.c.id == row["id"]).values(**_changed(row)))
-        for extra in self.extras:
-            if "id" not in extra:
-                made = await conn.execute(
-                    insert(tables.transfer_extra).values(**extra).returning(tables.transfer_extra.c.id)
-                )
-                extra["id"] = made.scalar_one()
-            elif extra != self._before.get(f"extra {extra['id']}"):
-                await conn.execute(
-                    update(tables.transfer_extra)
-                    .where(tables.transfer_extra.c.id == extra["id"])
-                    .values(**_changed(extra))
-                )
-        for table, rows in ((tables.transfer_parcel, self.parcels), (tables.carrier_claim, self.claims)):
-            if rows:
-                await conn.execute(insert(table), rows)
-        self.parcels, self.claims = [], []
+        await super().save(at)
 
     def lock_money(self) -> None:
         """Say that money rows are locked next."""
         self.tx.enter(Rank.MONEY)
-
-
-def _changed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("id", "journey_id", "line_id", "recorded_at")}

@@ -115,7 +115,7 @@ async def turn_back(it: Transfer, moment: Moment) -> str:
         it.row["detail"]["complete"] = True
         standing.stand(it, moment)
     else:
-        it.drop_due("receipt", "await", "ship")
+        it.drop_dues("receipt", "await", "ship")
         it.go(TransferState.CANCELLED)
     return f"{units(number)} come back to {here.name} by transfer {back.id}."
 

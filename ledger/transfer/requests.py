@@ -128,7 +128,7 @@ async def _amend(it: Transfer, row: RowMapping, wanted: Amendment, at: datetime)
         for line in wanted.lines
     ]
     await tx.conn.execute(insert(transfer_line), lines)
-    it = await Transfer.load(tx, {**row, "asks": it.row["asks"]})  # type: ignore[arg-type]  # the row as it is now
+    it = await Transfer.load(tx, {**row, "asks": it.row["asks"]})  # the row as it is now
     await it.lock_goods()
     before = it.head["value_minor"]
     value = sum(it.cost_of(it.place.entity, str(line["sku"]), line["ordered"]) for line in it.lines.values())

@@ -78,7 +78,7 @@ async def _on_the_way(it: Transfer, option: str, parameters: dict[str, Any], mom
     if it.quantities().arrived:
         standing.stand(it, moment)
     else:
-        it.drop_due("receipt", "await")
+        it.drop_dues("receipt", "await")
         it.head["completed_at"] = moment.at
         it.go(TransferState.CLOSED)
     return f"Written off: {money(lost, it.target.currency)}."

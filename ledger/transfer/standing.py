@@ -30,7 +30,7 @@ def expected_at(it: Transfer, at: datetime) -> datetime:
 async def settle(it: Transfer, moment: Moment, because: str) -> None:
     """Goods have moved: whatever was asked about them is asked anew, and the state is what they amount to."""
     await it.answer_asks(because, moment.at)
-    it.drop_due("recount")
+    it.drop_dues("recount")
     stand(it, moment)
 
 
@@ -45,9 +45,9 @@ def stand(it: Transfer, moment: Moment) -> None:
         grace = timedelta(seconds=it.policy.transfer.receipt_grace_s)
         it.due("receipt", expected_at(it, moment.at) + grace)
     if not now.in_transit or after not in ON_THE_WAY:
-        it.drop_due("receipt", "await")
+        it.drop_dues("receipt", "await")
     if not now.to_ship:
-        it.drop_due("ship")
+        it.drop_dues("ship")
     elif "ship" not in it.row["dues"]:
         start_shipping(it, moment.at)
     if after is S.RECEIVED:
@@ -63,7 +63,7 @@ def cut_what_is_left(it: Transfer, moment: Moment, reason: str = "not_shipped") 
         left = it.to_ship(line)
         rest += left
         goods.release(it, line, left, moment, reason)
-    it.drop_due("ship")
+    it.drop_dues("ship")
     return rest
 
 

@@ -100,7 +100,7 @@ async def _look_at_counts(it: Transfer, moment: Moment) -> str:
     """A recount is over: what does not add up is asked about again."""
     if "recount" not in it.row["dues"] or not await counts_are_over(it):
         return ""
-    it.drop_due("recount")
+    it.drop_dues("recount")
     if it.state is not S.DISCREPANCY_REVIEW or it.row["asks"].get("case_id"):
         return ""
     return f"It was counted. {await comparing.compare(it, moment)}"
