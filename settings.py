@@ -81,6 +81,16 @@ class Settings(LocalSettings):
     payment_url: str | None = None
     payment_key: SecretStr | None = None
 
+    # Photos of what came back
+    photo_store: Literal["folder", "s3"] = "folder"
+    photo_folder: Path | None = None  # `photos` in the state folder when left out
+    photo_url: str | None = None
+    photo_bucket: str | None = None
+    photo_region: str = "us-east-1"
+    photo_key_id: str | None = None
+    photo_key: SecretStr | None = None
+    photo_max_bytes: int = Field(default=8_000_000, ge=10_000, le=50_000_000)
+
     # Webhooks
     webhook_allow_local: bool = False  # for development: http, and endpoints on this machine
 
@@ -106,7 +116,7 @@ class Settings(LocalSettings):
     temporal_sqlite_synchronous: Literal["full", "normal"] = "full"
     postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
 
-    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url")
+    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url", "photo_url")
     @classmethod
     def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None or value == "":
@@ -144,6 +154,17 @@ class Settings(LocalSettings):
     def _http_payments_have_an_address(self) -> Self:
         if self.payment_provider == "http" and (self.payment_url is None or self.payment_key is None):
             raise ValueError("ENDCAP_PAYMENT_PROVIDER=http needs ENDCAP_PAYMENT_URL and ENDCAP_PAYMENT_KEY")
+        return self
+
+    @model_validator(mode="after")
+    def _a_bucket_has_an_address(self) -> Self:
+        if self.photo_store == "s3" and not (
+            self.photo_url and self.photo_bucket and self.photo_key_id and self.photo_key
+        ):
+            raise ValueError(
+                "ENDCAP_PHOTO_STORE=s3 needs ENDCAP_PHOTO_URL, ENDCAP_PHOTO_BUCKET, ENDCAP_PHOTO_KEY_ID and "
+                "ENDCAP_PHOTO_KEY"
+            )
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from ledger.engine import Database
 from ledger.intake import Intake
 from settings import Settings, read_settings
-from web import api, approvals, console, errors, store
+from web import api, approvals, console, errors, photos, store
 from web.api.health import Measured, Metrics
 from web.api.health import router as health
 from web.csrf import CrossOriginProtection, origin_of
@@ -52,6 +53,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await live.stop()
         await intake.close()
+        await photos.close(app.state.photos)
         await database.dispose()
 
 
@@ -62,6 +64,7 @@ def equip(app: FastAPI, settings: Settings) -> None:
     app.state.limits = Limits(settings.api_requests_per_minute)
     app.state.known_keys = KnownKeys()
     app.state.metrics = Metrics()
+    app.state.photos = photos.store_of(settings)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -90,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the first to see a request.
     app.add_middleware(errors.Guarded)
     app.add_middleware(CrossOriginProtection, trusted=frozenset({origin_of(settings.base_url)}))
-    app.add_middleware(Hygiene, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(Hygiene, most_bytes=partial(photos.most_bytes, settings))
     app.add_middleware(Measured)
     app.add_middleware(
         SecurityHeaders, asset_base=settings.asset_base, is_https=settings.base_url.startswith("https://")

@@ -6,6 +6,7 @@ It refuses before any route runs, says what to do about it, and changes nothing 
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -149,9 +150,10 @@ def _normal(value: Any) -> Any:
 class Hygiene:
     """ASGI middleware: the address is checked for every request, size for every body, JSON for those of the API."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, most_bytes: Callable[[str], int]) -> None:
+        """`most_bytes` says how large a body may be by the path that it is sent to."""
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -171,9 +173,9 @@ class Hygiene:
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body, checked; None when the client went away. Raises `WebError`."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max_body_bytes:
-            raise self._too_large()
+        length, most = headers.get(b"content-length", b"0"), self._most_bytes(scope["path"])
+        if not length.isdigit() or int(length) > most:
+            raise _too_large(most)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise WebError(415, "unsupported_encoding", "Send the body uncompressed, without Content-Encoding.")
         body = bytearray()
@@ -182,8 +184,8 @@ class Hygiene:
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
+            if len(body) > most:
+                raise _too_large(most)
             if not message.get("more_body", False):
                 break
         if not body or not scope["path"].startswith("/api/"):
@@ -193,11 +195,12 @@ class Hygiene:
             raise WebError(415, "unsupported_media_type", "Send the body as JSON with Content-Type: application/json.")
         return checked_json(bytes(body))
 
-    def _too_large(self) -> WebError:
-        detail = f"The body is larger than {self._max_body_bytes} bytes. Send less at a time."
-        # The connection stays open: the server reads the rest and throws it away, so the client sees this answer
-        # instead of a reset in the middle of its sending.
-        return WebError(413, "body_too_large", detail)
+
+def _too_large(most: int) -> WebError:
+    detail = f"The body is larger than {most} bytes. Send less at a time."
+    # The connection stays open: the server reads the rest and throws it away, so the client sees this answer
+    # instead of a reset in the middle of its sending.
+    return WebError(413, "body_too_large", detail)
 
 
 def _shown(path: str) -> str:

@@ -17,6 +17,7 @@ from starlette.types import Message
 from domain.errors import Malformed
 
 MAX_FIELDS = 3_000
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 MAX_CHARACTERS = 200_000
 NEVER = frozenset({"password"})
 AS_TYPED = (
@@ -42,12 +43,13 @@ class Kept(NamedTuple):
 async def kept_of(request: Request) -> Kept | None:
     """What a request carries as a form; None where it carries none, or more than a form of ours ever has."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method != "POST" or kind != "application/x-www-form-urlencoded":
+    if request.method != "POST" or kind not in FORMS:
         return None
     sent = await request.form(max_fields=MAX_FIELDS)
     fields = tuple(
         (name, value) for name, value in sent.multi_items() if not isinstance(value, UploadFile) and name not in NEVER
     )
+    await sent.close()  # of files that came along; they have to be chosen again
     kept = Kept(request.url.path, fields)
     return kept if fields and len(kept.written()) <= MAX_CHARACTERS else None
 

@@ -42,6 +42,7 @@ from ledger.tables.people import (
     saved_view,
     session,
 )
+from ledger.tables.photos import photo
 from ledger.tables.plumbing import audit, event_inbox, idempotency, mail, outbox, outbox_counter, temporal_home
 from ledger.tables.promotions import (
     price_publication,
@@ -124,6 +125,7 @@ __all__ = [
     "person_alias",
     "person_note",
     "person_role",
+    "photo",
     "pinned_story",
     "policy_copy",
     "policy_document",

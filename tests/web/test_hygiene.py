@@ -24,7 +24,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    app = Hygiene(echo, max_body_bytes=MAX_BODY_BYTES)
+    app = Hygiene(echo, most_bytes=lambda _path: MAX_BODY_BYTES)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://endcap.test") as made:
         yield made
 

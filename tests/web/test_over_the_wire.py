@@ -27,7 +27,7 @@ async def length(scope: Scope, receive: Receive, send: Send) -> None:
 async def client(eventually: Callable[..., Any]) -> AsyncIterator[httpx2.AsyncClient]:
     port = free_port()
     config = uvicorn.Config(
-        Hygiene(length, max_body_bytes=MEGABYTE), port=port, lifespan="off", log_level="error", ws="none"
+        Hygiene(length, most_bytes=lambda _path: MEGABYTE), port=port, lifespan="off", log_level="error", ws="none"
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

@@ -71,7 +71,7 @@ ANY = {
     "delivery_id": "1", "webhook_id": "we_1", "journey_id": "bopis:web:W-1", "count_id": "count:web:C-1",
     "parent_id": "1", "adjustment_id": "A-1", "hold_id": "H-1", "location": LOCATION, "token": "T",
     "transfer_id": "transfer:web:T-1", "claim_id": "1",
-    "reply_id": "999999",
+    "reply_id": "999999", "photo_id": "999999",
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
 ANY["receipt_id"] = "transfer:web:T-2"  # on its way to Store S1, where T-1 leaves
@@ -208,6 +208,13 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
             )
         )
         claim_id = claim.scalar_one()
+        shot = await conn.execute(
+            text(
+                "INSERT INTO photo (journey_id, storage_key, media_type, size_bytes, sha256, person_id)"
+                " VALUES ('returns:web:RT-1', repeat('0', 32), 'image/png', 1, '', 'sam.ortega') RETURNING id"
+            )
+        )
+        photo_id = shot.scalar_one()
     ping = await web.post(f"/api/v1/webhooks/{webhook}:ping")
     decided = await web.post(
         f"/api/v1/cases/{case_id}/decisions",
@@ -240,6 +247,7 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
         "journey_id": "bopis:web:W-2",
         "count_id": "count:web:C-1",
         "claim_id": str(claim_id),
+        "photo_id": str(photo_id),
     }
 
 

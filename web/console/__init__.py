@@ -23,6 +23,7 @@ from web.console import (
     more,
     owners,
     parents,
+    photos,
     queue,
     sign_in,
     stock,
@@ -59,6 +60,7 @@ PARTS = (
     owners,
     approvers,
     webhooks,
+    photos,
 )
 router = APIRouter(include_in_schema=False)
 for part in PARTS:

@@ -9,6 +9,7 @@ from domain.errors import NotFound
 from domain.people import Person
 from domain.words import units
 from ledger.reads.journeys import JourneyDetail, journey_customer
+from ledger.reads.photos import photos_of
 from ledger.reads.returns import return_view, to_inspect
 from ledger.reads.store import StorePlace
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
@@ -34,6 +35,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
     return {
         "returned": await return_view(conn, person, journey.id),
         "customer": await journey_customer(conn, person, journey.id),
+        "photos": await photos_of(conn, journey.id),
     }
 
 

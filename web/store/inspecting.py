@@ -1,21 +1,27 @@
-"""Inspecting what came back: its condition, and what becomes of it. Until then nobody can buy it."""
+"""Inspecting what came back: its condition, photos of it, and what becomes of it. Until then nobody can buy it."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.datastructures import FormData
 
 from domain.errors import Malformed, NotFound, StaleVersion
+from domain.photos import Photo
 from domain.return_requests import ReturnedLine, ReturnView
 from domain.returns import CONDITIONS, EFFECTS
+from ledger.photos import add, said
+from ledger.reads.photos import photos_of
 from ledger.reads.returns import names_of, return_view, to_inspect
 from ledger.returns.book import Return, waiting
+from web import photos
 from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of
-from web.store.floor import Floor, Sent, attempt, floor_of, new_form, reading, sent_form
+from web.store.floor import MAX_FIELDS, Floor, Sent, attempt, floor_of, new_form, reading, sent_form
 
 router = APIRouter(route_class=ConsoleRoute)
 BY_RULE = ""  # the disposition that the rule proposes for the condition
+ONLY_PHOTOS = "photos"
 
 
 @router.get("/store/{location}/inspect")
@@ -39,11 +45,12 @@ async def _returned(floor: Floor, return_id: str) -> ReturnView:
     return found
 
 
-async def show_return(floor: Floor, return_id: str, sent: Sent) -> Response:
+async def show_return(floor: Floor, return_id: str, sent: Sent, *, added: int = 0) -> Response:
     found = await _returned(floor, return_id)
     async with database_of(floor.request).read() as conn:
         names = await names_of(conn, {line.sku for line in found.lines})
         others = await to_inspect(conn, floor.place.code)
+        taken = await photos_of(conn, found.journey_id)
     context = {
         "returned": found,
         "sent": sent,
@@ -51,6 +58,8 @@ async def show_return(floor: Floor, return_id: str, sent: Sent) -> Response:
         "names": names,
         "conditions": CONDITIONS,
         "dispositions": EFFECTS,
+        "photos": taken,
+        "added": said(added) if added else "",
         "next": next((one for one in others if one.journey_id != found.journey_id), None),
     }
     return floor.show("store/inspect.html", context, status=sent.status)
@@ -58,18 +67,50 @@ async def show_return(floor: Floor, return_id: str, sent: Sent) -> Response:
 
 @router.post("/store/{location}/inspect/{return_id}")
 async def save(request: Request, person: SignedIn, location: str, return_id: str) -> Response:
-    """Record what was found of each line; what is left out is still to be inspected."""
+    """Record what was found of each line; what is left out is still to be inspected. Photos are kept first, and stay
+    whatever becomes of the rest.
+    """
     floor = await floor_of(request, person, location)
     found = await _returned(floor, return_id)
     floor.must_report()
-    sent = await sent_form(request)
-    asked = [line for line in found.lines if f"seen:{line.line_id}" in sent.fields]
+    form = await request.form(max_fields=MAX_FIELDS)
+    try:
+        sent = await sent_form(request)
+        asked = [line for line in found.lines if f"seen:{line.line_id}" in sent.fields]
+        added = await _keep_photos(floor, sent, found, form)
+    finally:
+        await form.close()
+    if sent.refusal is not None or sent.problems or sent.text("act") == ONLY_PHOTOS:
+        if not (added or sent.refusal or sent.problems):
+            sent.problems["form"] = "Choose or take a photo first; none came."
+        return await show_return(floor, return_id, sent, added=added)
     lines = [one for one in (_line(sent, line) for line in asked) if one is not None]
     if not sent.problems and not lines:
         sent.problems["form"] = "Enter how many you have looked at; nothing is entered."
     if not sent.problems:
         await attempt(sent, lambda: _report(floor, sent, found, lines))
-    return await show_return(floor, return_id, sent)
+    return await show_return(floor, return_id, sent, added=added)
+
+
+async def _keep_photos(floor: Floor, sent: Sent, found: ReturnView, form: FormData) -> int:
+    """Keep the photos of a form; what is none is noted beside its field. Returns how many are new."""
+    taken: list[tuple[str | None, Photo]] = []
+    for line in found.lines:
+        field = f"photo:{line.line_id}"
+        try:
+            taken += [(line.line_id, one) for one in await photos.pictures(floor.request, form, field)]
+        except Malformed as refused:
+            sent.problems[field] = refused.detail
+    added = 0
+
+    async def keep() -> None:
+        nonlocal added
+        stored = await photos.put(floor.request, taken)
+        added = await add(database_of(floor.request), floor.person, found.journey_id, stored)
+
+    if taken:
+        await attempt(sent, keep)
+    return added
 
 
 def _line(sent: Sent, line: ReturnedLine) -> dict[str, Any] | None:
