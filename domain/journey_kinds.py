@@ -143,8 +143,8 @@ _KINDS = (
         noun="Transfer",
         plural="Transfers",
         section="transfers",
-        list_page="/console/journeys?kind=transfer",
-        open_page="/console/journeys?kind=transfer&state=open",
+        list_page="/console/transfers",
+        open_page="/console/transfers?state=open",
         transitions=_plain(transfer.TRANSITIONS),
         begins=("pending_approval", "ready_to_ship", "cancelled", "in_transit"),
         ways=(

@@ -4,22 +4,42 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain.case_kinds import KINDS
+from domain.errors import Malformed
 from domain.journey_kinds import is_journey, journey_words
 
 WITHOUT_MINOR = frozenset({"JPY", "KRW", "CLP", "ISK", "VND"})
 WITH_THOUSANDTHS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+MOST_DIGITS = 12
 ACRONYMS = {"dc": "DC", "atp": "ATP", "sku": "SKU", "pos": "POS", "cogs": "COGS"}
+
+
+def _digits_of(currency: str) -> int:
+    """How many digits of an amount stand behind its point."""
+    if currency in WITHOUT_MINOR:
+        return 0
+    return 3 if currency in WITH_THOUSANDTHS else 2
 
 
 def money(amount_minor: int, currency: str) -> str:
     """`12.90 USD` from 1290; the sign stands before the figure."""
     sign = "\N{MINUS SIGN}" if amount_minor < 0 else ""
     amount = abs(amount_minor)
-    if currency in WITHOUT_MINOR:
+    digits = _digits_of(currency)
+    if not digits:
         return f"{sign}{amount:,} {currency}"
-    digits = 3 if currency in WITH_THOUSANDTHS else 2
     whole, part = divmod(amount, 10**digits)
     return f"{sign}{whole:,}.{part:0{digits}d} {currency}"
+
+
+def read_money(text: str, currency: str) -> int:
+    """Minor units from an amount as people write it: `12.90`, `12,90`, `12`. Raises `Malformed`."""
+    digits = _digits_of(currency)
+    whole, found, part = text.strip().replace(",", ".").partition(".")
+    is_amount = all(word.isascii() and word.isdecimal() for word in (whole, part or "0"))
+    if not is_amount or (found and not part) or len(part) > digits or len(whole) > MOST_DIGITS:
+        example = "12" if digits == 0 else f"12.{'9':0<{digits}}"
+        raise Malformed(f"Write an amount of {currency} such as {example}, without a sign.")
+    return int(whole + f"{part:0<{digits}}"[:digits])
 
 
 def local(instant: datetime, zone: str = "UTC") -> str:

@@ -14,7 +14,9 @@ from ledger.people import key_hash
 from ledger.tables import api_key, credential, person, session
 from ledger.transaction import Transaction
 
-SCOPES = ("orders:write", "events:write", "stock:adjust", "webhooks", "read", "decide", "approve", "act_as")
+SCOPES = (
+    "orders:write", "events:write", "stock:adjust", "claims:write", "webhooks", "read", "decide", "approve", "act_as",
+)  # fmt: skip
 MIN_PASSWORD = 12
 
 

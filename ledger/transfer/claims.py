@@ -16,7 +16,7 @@ from ledger import policies, steps
 from ledger.engine import Database
 from ledger.journal import Entry
 from ledger.people import Caller
-from ledger.tables import carrier_claim, journey
+from ledger.tables import carrier_claim, journey, location
 from ledger.transaction import Transaction
 from ledger.transfer import goods
 from ledger.transfer.document import Transfer
@@ -58,7 +58,7 @@ async def mark_sent(database: Database, claim_id: int, caller: Caller, *, via: s
         row, at = await _locked(tx, claim_id, caller)
         await _change(tx, row, "sent", at, "The claim was sent.", sent_at=at)
 
-    await database.write(work, actor=f"key:{caller.key_id}", via=via)
+    await database.write(work, actor=_actor(caller), via=via)
 
 
 async def record_answer(
@@ -80,7 +80,7 @@ async def record_answer(
         told = f"The carrier accepts {money(accepted_minor, row['currency'])}." if accepted_minor else "Declined."
         await _change(tx, row, state, at, told, answered_at=at, accepted_minor=accepted_minor, reference=reference)
 
-    await database.write(work, actor=f"key:{caller.key_id}", via=via)
+    await database.write(work, actor=_actor(caller), via=via)
 
 
 async def record_payment(database: Database, claim_id: int, caller: Caller, *, via: str) -> None:
@@ -93,13 +93,18 @@ async def record_payment(database: Database, claim_id: int, caller: Caller, *, v
         await _post(tx, row, "transfer.claim_paid", lines, at)
         await _change(tx, row, "paid", at, f"Paid: {money(row['accepted_minor'], row['currency'])}.", paid_at=at)
 
-    await database.write(work, actor=f"key:{caller.key_id}", via=via)
+    await database.write(work, actor=_actor(caller), via=via)
+
+
+def _actor(caller: Caller) -> str:
+    return caller.person.id if caller.person else f"key:{caller.key_id}"
 
 
 async def _locked(tx: Transaction, claim_id: int, caller: Caller) -> tuple[RowMapping, datetime]:
     about = await tx.conn.execute(
-        select(carrier_claim.c.journey_id, journey.c.source)
+        select(carrier_claim.c.journey_id, journey.c.source, location.c.region)
         .join(journey, journey.c.id == carrier_claim.c.journey_id)
+        .join(location, location.c.code == carrier_claim.c.location)
         .where(carrier_claim.c.id == claim_id)
     )
     found = about.first()
@@ -112,7 +117,7 @@ async def _locked(tx: Transaction, claim_id: int, caller: Caller) -> tuple[RowMa
         .mappings()
         .one()
     )
-    if person is not None and not person.may_see(row["entity"], transfer["region"], row["location"]):
+    if person is not None and not person.may_decide(row["entity"], found.region, row["location"]):
         raise NotFound(f"There is no claim {claim_id}.")
     return row, await tx.now(transfer["clock_offset_s"])
 

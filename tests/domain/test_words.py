@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.words import local, moment, money, span, subject_words, units, until, words
+from domain.errors import Malformed
+from domain.words import local, moment, money, read_money, span, subject_words, units, until, words
 
 
 class TestAbout:
@@ -57,3 +58,26 @@ class TestInstants:
 )
 def test_a_short_while_is_said_to_the_second(seconds: int, said: str) -> None:
     assert moment(seconds) == said
+
+
+class TestReadMoney:
+    @pytest.mark.parametrize(
+        ("typed", "currency", "minor"),
+        [("12.90", "USD", 1290), ("12,9", "USD", 1290), (" 0 ", "EUR", 0), ("1234", "JPY", 1234),
+         ("1.005", "KWD", 1005), ("7", "KWD", 7000)],
+    )  # fmt: skip
+    def test_what_people_write_is_read_to_the_minor_unit(self, typed: str, currency: str, minor: int) -> None:
+        assert read_money(typed, currency) == minor
+
+    @pytest.mark.parametrize(
+        ("typed", "currency"),
+        [("", "USD"), ("-1", "USD"), ("1.999", "USD"), ("1.0", "JPY"), ("1.", "USD"), (".5", "USD"),
+         ("1,234.50", "USD"), ("\N{SUPERSCRIPT TWO}", "USD"), ("9" * 13, "USD"), ("1e3", "USD")],
+    )  # fmt: skip
+    def test_anything_else_is_refused_with_an_example(self, typed: str, currency: str) -> None:
+        with pytest.raises(Malformed, match=f"Write an amount of {currency} such as "):
+            read_money(typed, currency)
+
+    def test_what_is_written_is_read_back(self) -> None:
+        for currency in ("USD", "JPY", "KWD"):
+            assert read_money(money(123_456, currency).split()[0].replace(",", ""), currency) == 123_456

@@ -22,7 +22,9 @@ PEOPLE = {
     "ida.noor": ("Ida Noor", "auditor", ""),
     "fin.weber": ("Fin Weber", "finance", ""),
 }
-EVERY_SCOPE = ("orders:write", "events:write", "stock:adjust", "webhooks", "read", "decide", "approve", "act_as")
+EVERY_SCOPE = (
+    "orders:write", "events:write", "stock:adjust", "claims:write", "webhooks", "read", "decide", "approve", "act_as",
+)  # fmt: skip
 KEYS: dict[str, dict[str, Any]] = {
     # name of the key and its text: what it may do, for whom
     "web": {"source": "web", "scopes": EVERY_SCOPE, "sources": ["pos"], "act_as": ["sam.ortega"]},

@@ -39,10 +39,10 @@ class TestItsPage:
         await short(web, to="S9")
         sol = await sign_in("sol.byrne")
         assert (await sol.get(PAGE)).status_code == 200
-        assert ">T-1</a>" in (await sol.get("/console/journeys?kind=transfer")).text
+        assert ">T-1</a>" in (await sol.get("/console/transfers")).text
         await change(retailer, "UPDATE transfer SET to_location = 'S2'")
         assert (await sol.get(PAGE)).status_code == 404
-        assert ">T-1</a>" not in (await sol.get("/console/journeys?kind=transfer")).text
+        assert ">T-1</a>" not in (await sol.get("/console/transfers")).text
 
 
 class TestAgreeing:

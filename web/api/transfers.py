@@ -26,6 +26,7 @@ from web.keys import Reader, database_of, require, view_of
 
 router = APIRouter(tags=["transfers"])
 Writer = Annotated[Caller, Depends(require("events:write"))]
+Claimant = Annotated[Caller, Depends(require("claims:write"))]
 TransferKey = Annotated[str, Path(min_length=1, max_length=200, description="The caller's id, or the journey's.")]
 
 EXAMPLE = {
@@ -141,13 +142,13 @@ async def get_claim(request: Request, caller: Reader, claim_id: Number) -> Claim
 
 
 @router.post("/carrier-claims/{claim_id}:sent", summary="A claim has gone out", responses={**MISSING, **WRITES})
-async def claim_sent(request: Request, caller: Writer, claim_id: Number) -> ClaimView:
+async def claim_sent(request: Request, caller: Claimant, claim_id: Number) -> ClaimView:
     await claims.mark_sent(database_of(request), claim_id, caller, via="api")
     return await get_claim(request, caller, claim_id)
 
 
 @router.post("/carrier-claims/{claim_id}:answer", summary="The carrier's answer", responses={**MISSING, **WRITES})
-async def claim_answered(request: Request, caller: Writer, claim_id: Number, answer: ClaimAnswer) -> ClaimView:
+async def claim_answered(request: Request, caller: Claimant, claim_id: Number, answer: ClaimAnswer) -> ClaimView:
     """What the carrier accepts of it, 0 for nothing; the rest is a loss in transit."""
     await claims.record_answer(
         database_of(request), claim_id, caller, accepted_minor=answer.accepted_minor, reference=answer.reference or "",
@@ -157,7 +158,7 @@ async def claim_answered(request: Request, caller: Writer, claim_id: Number, ans
 
 
 @router.post("/carrier-claims/{claim_id}:paid", summary="The carrier has paid", responses={**MISSING, **WRITES})
-async def claim_paid(request: Request, caller: Writer, claim_id: Number) -> ClaimView:
+async def claim_paid(request: Request, caller: Claimant, claim_id: Number) -> ClaimView:
     """What it accepted, and nothing else."""
     await claims.record_payment(database_of(request), claim_id, caller, via="api")
     return await get_claim(request, caller, claim_id)

@@ -40,6 +40,11 @@ WORDS = (
     ("Waiting for approval", "Somebody else must agree first; until then the order stands as it is."),
     ("Closed by itself", "The cause went away, for example because the missing unit turned up."),
     ("Claim, start, resolve", "Until when somebody takes the case, begins, and is done. Waiting stops these clocks."),
+    (
+        "On the way",
+        "What has left one place and has come to none; it is worth what the books call goods in transit.",
+    ),
+    ("Settled", "Of a transfer: units that will not come, and it is known why."),
     ("To promise", "What a channel may still promise there: available, less safety stock and doubt about the book."),
 )
 

@@ -1,15 +1,17 @@
 """A store transfer on the pages that all journeys share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
+from domain.transfer import BEFORE_APPROVAL, ON_THE_WAY, TO_BE_SHIPPED
 from domain.words import units
 from ledger.reads.dock import to_receive, to_send
 from ledger.reads.journeys import JourneyDetail
+from ledger.reads.places import Place, all_places, item_names
 from ledger.reads.store import StorePlace
 from ledger.reads.transfers import transfer_view
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
@@ -33,7 +35,23 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
-    return {"transfer": await transfer_view(conn, person, journey.id)}
+    transfer = await transfer_view(conn, person, journey.id)
+    places = await all_places(conn)
+    skus = {line.sku for line in transfer.lines} | {extra.sku for extra in transfer.extras}
+    has_left = transfer.state in ON_THE_WAY
+    open_to_it = has_left or transfer.state in BEFORE_APPROVAL | TO_BE_SHIPPED
+    may = may_act(person, [places.get(transfer.from_), places.get(transfer.to)])
+    return {
+        "transfer": transfer,
+        "names": await item_names(conn, skus),
+        "has_left": has_left,
+        "may_cancel": open_to_it and may and not journey.suspended,
+    }
+
+
+def may_act(person: Person, ends: Sequence[Place | None]) -> bool:
+    """Whether somebody may ask for a transfer between these places, and call it off: who decides at either of them."""
+    return any(one is not None and person.may_decide(one.entity, one.region, one.code) for one in ends)
 
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
