@@ -209,6 +209,31 @@ def revoke(key_id: str) -> None:
     typer.echo(f"{key_id} is revoked")
 
 
+@app.command()
+def forget(
+    email: Annotated[str | None, typer.Option(help="everybody of this address")] = None,
+    phone: Annotated[str | None, typer.Option(help="everybody of this number")] = None,
+    journey: Annotated[str | None, typer.Option(help="the customer of this order or return")] = None,
+) -> None:
+    """Erase a customer's personal data: now, or when what is under way has ended. Goods, money and decisions stay."""
+    from domain.erasure import ErasureAnswer, ErasureRequest
+    from ledger import erasing
+
+    try:
+        wanted = ErasureRequest(email=email, phone=phone, journey_id=journey)
+    except ValidationError as error:
+        _refuse("; ".join(one["msg"] for one in error.errors()))
+
+    async def ask(database: Database) -> ErasureAnswer:
+        now = datetime.now(UTC)
+        return await erasing.ask(database, wanted, viewer=None, sources=None, actor="operator", via="cli", at=now)
+
+    answer = _change(ask)
+    typer.echo(f"{answer.erased} forgotten")
+    for one in answer.waiting:
+        typer.echo(f"{one} is under way; forgotten when it ends")
+
+
 events_app = typer.Typer(no_args_is_help=True, help="Events that were set aside: look at them, take them again.")
 app.add_typer(events_app, name="events")
 

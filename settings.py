@@ -102,6 +102,9 @@ class Settings(LocalSettings):
     demo: bool = False
     mailbox_url: str | None = None  # where the demo's mails can be read; pages of the demo link to it
 
+    # Customers are forgotten so many days after all they had was over; 0 keeps them.
+    customers_kept_days: int = Field(default=0, ge=0, le=36_500)
+
     # Behaviour of the processes
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

@@ -40,7 +40,7 @@ from activities.count import CountActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
 from activities.transfer import TransferActivities
-from ledger import bands, closures, facts, holds, negative, notices, outages, partitions, renewals, stops
+from ledger import bands, closures, erasing, facts, holds, negative, notices, outages, partitions, renewals, stops
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
@@ -195,7 +195,7 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
         await _pause(every_s, stop)
 
 
-def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
+def sweeps(database: Database, customers_kept_days: int = 0) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
     """What nobody's request or workflow does, with its pause in seconds."""
     placed = notices.Placed()
     return (
@@ -211,6 +211,7 @@ def sweeps(database: Database) -> Sequence[tuple[Callable[[], Awaitable[int]], f
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
         (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
+        (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),
     )
 
 
@@ -259,7 +260,7 @@ async def main(settings: Settings) -> None:
             group.create_task(sender.run(database, settings, stop))
             group.create_task(notifier.run(database, settings, stop))
             group.create_task(workflows())
-            for sweep, every_s in sweeps(database):
+            for sweep, every_s in sweeps(database, settings.customers_kept_days):
                 group.create_task(keep_sweeping(sweep, every_s, stop))
     finally:
         connecting.cancel()

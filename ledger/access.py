@@ -15,8 +15,17 @@ from ledger.tables import api_key, credential, person, session
 from ledger.transaction import Transaction
 
 SCOPES = (
-    "orders:write", "events:write", "stock:adjust", "claims:write", "webhooks", "read", "decide", "approve", "act_as",
-)  # fmt: skip
+    "orders:write",
+    "events:write",
+    "stock:adjust",
+    "claims:write",
+    "customers:erase",
+    "webhooks",
+    "read",
+    "decide",
+    "approve",
+    "act_as",
+)
 MIN_PASSWORD = 12
 
 

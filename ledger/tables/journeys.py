@@ -43,6 +43,7 @@ journey = Table(
     Index("ix_journey_open", "kind", "state", postgresql_where=text("closed_at IS NULL")),
     Index("ix_journey_key", "key"),
     Index("ix_journey_place", "location", "opened_at"),
+    Index("ix_journey_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
 )
 
 # Each policy that journeys keep, once. A row never changes: its name is a digest of what it says.

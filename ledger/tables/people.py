@@ -114,6 +114,7 @@ customer = Table(
     word("phone", nullable=True),
     document("address", nullable=True),
     word("pickup_person", nullable=True),
+    instant("erase_wanted_at", nullable=True),  # erased when nothing of theirs is under way any more
     instant("erased_at", nullable=True),
     # An order of theirs has had a case; set by a trigger of `case_file`. Only these are found by parts of their words:
     # an index of all customers would be written with each order.
@@ -126,6 +127,14 @@ customer = Table(
         postgresql_ops=dict.fromkeys(CUSTOMER_PARTS, "gin_trgm_ops"),
         postgresql_where=text("has_case"),
     ),
+    Index(
+        "ix_customer_to_erase",
+        "erase_wanted_at",
+        postgresql_where=text("erase_wanted_at IS NOT NULL AND erased_at IS NULL"),
+    ),
+    # Rows come in the order of time and stay: a summary of each block of pages finds the oldest, and costs no order
+    # anything.
+    Index("ix_customer_age", "recorded_at", postgresql_using="brin"),
 )
 
 person_note = Table(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from domain.case import SEVERITIES, CaseOption
-from ledger import reference, tables
+from ledger import access, reference, tables
 from ledger.approval import Request, open_approval
 from ledger.case import Opening, open_case
 from ledger.engine import Database
@@ -22,9 +22,7 @@ PEOPLE = {
     "ida.noor": ("Ida Noor", "auditor", ""),
     "fin.weber": ("Fin Weber", "finance", ""),
 }
-EVERY_SCOPE = (
-    "orders:write", "events:write", "stock:adjust", "claims:write", "webhooks", "read", "decide", "approve", "act_as",
-)  # fmt: skip
+EVERY_SCOPE = access.SCOPES
 KEYS: dict[str, dict[str, Any]] = {
     # name of the key and its text: what it may do, for whom
     "web": {"source": "web", "scopes": EVERY_SCOPE, "sources": ["pos"], "act_as": ["sam.ortega"]},

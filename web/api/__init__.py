@@ -8,6 +8,7 @@ from web.api import (
     availability,
     cases,
     counts,
+    customers,
     events,
     holds,
     journeys,
@@ -36,6 +37,7 @@ for part in (
     cases,
     approvals,
     kpis,
+    customers,
     webhooks,
 ):
     router.include_router(part.router)
