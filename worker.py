@@ -37,6 +37,7 @@ from activities.bopis import BopisActivities
 from activities.bulk import BulkActivities
 from activities.case import CaseActivities
 from activities.count import CountActivities
+from activities.journey import JourneyActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
 from activities.transfer import TransferActivities
@@ -67,6 +68,7 @@ WORKFLOWS: Sequence[type] = (
     ApprovalWorkflow,
     BulkWorkflow,
 )
+JOURNEYS: Sequence[type[JourneyActivities]] = (BopisActivities, CountActivities, ReturnActivities, TransferActivities)
 COUNTS_OF_THE_DAY = "counts-of-the-day"
 SANDBOX_RECORD = "sandbox-payments.sqlite"
 SCHEDULE_LOOK_S = 600.0
@@ -83,53 +85,12 @@ def payment_provider(settings: Settings) -> PaymentPort:
 
 def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..., Any]]:
     """Every activity, bound to what it needs."""
-    bopis, count, case = BopisActivities(database), CountActivities(database), CaseActivities(database)
-    approval, payment = ApprovalActivities(database), PaymentActivities(database, provider)
-    transfer = TransferActivities(database)
     return [
-        bopis.open_case,
-        bopis.attend,
-        bopis.open_approval,
-        bopis.apply_decision,
-        bopis.give_back,
-        bopis.settle_offer,
-        bopis.on_due,
-        bopis.suspend,
-        count.compare,
-        count.count_again,
-        count.post,
-        count.attend,
-        count.open_approval,
-        count.apply_decision,
-        count.give_back,
-        count.on_due,
-        count.suspend,
-        count.open_days_counts,
-        *returned(ReturnActivities(database)),
-        transfer.settle_agreement,
-        transfer.compare,
-        transfer.attend,
-        transfer.open_approval,
-        transfer.apply_decision,
-        transfer.give_back,
-        transfer.on_due,
-        transfer.suspend,
-        case.on_due,
-        approval.on_due,
+        *(step for journey in JOURNEYS for step in journey(database).all()),
+        CaseActivities(database).on_due,
+        ApprovalActivities(database).on_due,
         BulkActivities(database).on_due,
-        payment.carry_out,
-    ]
-
-
-def returned(steps: ReturnActivities) -> list[Callable[..., Any]]:
-    """The activities of returns."""
-    return [
-        steps.on_due,
-        steps.attend,
-        steps.open_approval,
-        steps.apply_decision,
-        steps.give_back,
-        steps.suspend,
+        PaymentActivities(database, provider).carry_out,
     ]
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import RowMapping, update
 
@@ -17,24 +17,13 @@ from domain.bands import Level
 from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
-from domain.policy import Policy
 from domain.words import money
-from ledger import answers, approval, case, reference
+from ledger import answers, approval, case
+from ledger.document import Document
 from ledger.engine import Database
 from ledger.steps import take_journey_step
 from ledger.tables import case_decision, case_file
 from ledger.transaction import Transaction
-
-
-class Loaded(Protocol):
-    """A journey loaded under its row's lock, with the cases about it locked: an order, a count, a transfer."""
-
-    tx: Transaction
-    row: dict[str, Any]  # its row; `dues`, `asks` and `detail` are dicts of its own
-    policy: Policy
-    place: reference.Place
-
-    async def save(self, at: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -50,39 +39,75 @@ class Asked:
     level: Level = Level.MANAGER
 
 
-type Load[T: Loaded] = Callable[[Transaction, RowMapping], Awaitable[T]]
-type FallsDue[T: Loaded] = Callable[[T, str, str, datetime], Awaitable[str]]
+type FallsDue[T: Document] = Callable[[T, str, str, datetime], Awaitable[str]]
 
 
-async def take_due[T: Loaded](database: Database, step: Step, load: Load[T], falls_due: FallsDue[T]) -> Situation:
+async def take_step[T: Document](
+    database: Database,
+    name: str,
+    step: Step,
+    document: type[T],
+    act: Callable[[T], Awaitable[str]],
+    *,
+    unless: Callable[[RowMapping], bool] = lambda _row: False,
+) -> Situation:
+    """A step of one kind of journey: load it with its cases locked, act, save. `act` returns the sentence for the
+    timeline.
+
+    Nothing happens where `unless` says of the journey's row that something else was recorded first.
+    """
+
+    async def work(tx: Transaction, row: RowMapping) -> str:
+        if unless(row):
+            return ""
+        it = await document.load_with_cases(tx, row)
+        told = await act(it)
+        await it.save(step.at)
+        return told
+
+    return await take_journey_step(database, name, step, work)
+
+
+async def take_due[T: Document](database: Database, step: Step, document: type[T], falls_due: FallsDue[T]) -> Situation:
     """The due instant `step.due` has come; nothing happens where it was put off or dropped first.
 
     `falls_due` is given the journey, the name of the due instant, its cause and its time, and returns the sentence for
     the timeline.
     """
+    due = step.due or ""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        due = step.due or ""
+    def was_put_off(row: RowMapping) -> bool:
         at = row["dues"].get(due)
-        if at is None or datetime.fromisoformat(at) > step.at:
-            return ""
-        it = await load(tx, row)
+        return at is None or datetime.fromisoformat(at) > step.at
+
+    async def act(it: T) -> str:
         it.row["dues"].pop(due)
-        told = await falls_due(it, due, f"step:{it.row['id']}:{due}:{step.occurrence}", step.at)
-        await it.save(step.at)
-        return told
+        return await falls_due(it, due, cause_of(it, due, step), step.at)
 
-    return await take_journey_step(database, "on_due", step, work)
+    return await take_step(database, "on_due", step, document, act, unless=was_put_off)
 
 
-class JourneySteps[T: Loaded](ABC):
+def is_asking(row: RowMapping) -> bool:
+    """Whether a journey waits for the answer to a case."""
+    return bool(row["asks"].get("case_id"))
+
+
+def cause_of(it: Document, name: str, step: Step) -> str:
+    """What the movements and postings of a step are caused by."""
+    return f"step:{it.id}:{name}:{step.occurrence}"
+
+
+class JourneySteps[T: Document](ABC):
     """What a kind of journey says for itself. `word` is what people call it: "order", "count"."""
 
     word: str
 
-    @abstractmethod
+    def __init__(self, document: type[T]) -> None:
+        self._document = document
+
     async def load(self, tx: Transaction, row: RowMapping) -> T:
-        """The journey of a locked row, with its cases locked."""
+        """The journey of a locked row, with its cases locked, and with all else that every answer needs locked."""
+        return await self._document.load_with_cases(tx, row)
 
     @abstractmethod
     async def to_approve(self, it: T, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:

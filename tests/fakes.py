@@ -13,20 +13,17 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.journey import SHARED
 from domain.messages import Due, Situation, Step
 
 type Answer = Situation | Exception | Callable[[Step], Situation | Awaitable[Situation]]
 
+JOURNEYS = ("bopis", "count", "returns", "transfer")
 NAMES = (
-    "bopis.open_case", "bopis.attend", "bopis.open_approval", "bopis.apply_decision", "bopis.give_back", "bopis.on_due",
-    "bopis.settle_offer", "bopis.suspend", "count.compare", "count.count_again", "count.post", "count.attend",
-    "count.open_approval", "count.apply_decision", "count.give_back", "count.on_due", "count.suspend",
-    "count.open_days_counts", "returns.on_due", "returns.attend", "returns.open_approval", "returns.apply_decision",
-    "returns.give_back", "returns.suspend",
-    "transfer.settle_agreement", "transfer.compare", "transfer.attend",
-    "transfer.open_approval", "transfer.apply_decision", "transfer.give_back", "transfer.on_due", "transfer.suspend",
-    "case.on_due",
-    "approval.on_due", "payment.carry_out", "bulk.on_due",
+    *(f"{noun}.{step}" for noun in JOURNEYS for step in SHARED),
+    "bopis.open_case", "bopis.settle_offer", "count.compare", "count.count_again", "count.post",
+    "count.open_days_counts", "transfer.settle_agreement", "transfer.compare",
+    "case.on_due", "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip
 
 

@@ -7,25 +7,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.bopis import BopisState
     from domain.errors import DomainError
     from domain.messages import Situation
-    from workflows.journey import Journey, JourneySteps
-
-STEPS = JourneySteps(
-    on_due=BopisActivities.on_due,
-    attend=BopisActivities.attend,
-    suspend=BopisActivities.suspend,
-    open_approval=BopisActivities.open_approval,
-    apply_decision=BopisActivities.apply_decision,
-    give_back=BopisActivities.give_back,
-)
+    from workflows.journey import Journey
 
 
 @workflow.defn(name="bopis", failure_exception_types=[DomainError])
 class BopisWorkflow(Journey):
     """One order, from its acceptance until it is collected, cancelled or expired and its money is settled."""
 
-    @workflow.init
-    def __init__(self, situation: Situation) -> None:
-        super().__init__(situation, STEPS)
+    activities = BopisActivities
 
     @workflow.run
     async def run(self, situation: Situation) -> None:  # noqa: ARG002  held since __init__
@@ -62,16 +51,14 @@ class BopisWorkflow(Journey):
 
     async def find_way_out(self) -> None:
         """Not there, or gone: a case offers the ways out, its owner decides. Stock that turns up heals it."""
-        if self.waits_for_stock:
+        if self.waits_for("wait"):  # somebody chose to wait; when that has ended, the question is asked again
             await self.next()
             return
         if self.situation.case_id is None:
             await self.step(BopisActivities.open_case, occurrence=f"message-{self.situation.seq}")
             if self.situation.state != BopisState.RESERVATION_FAILED:
                 return  # it healed before anybody was asked
-        answer = await self.ask()
-        if answer is not None:
-            await self.act_on(answer)
+        await self.answer()
 
     async def await_customer(self) -> None:
         """The customer is asked about another way. Due: the order's own fallback when nobody answers.
@@ -101,8 +88,3 @@ class BopisWorkflow(Journey):
     async def settle(self) -> None:
         """The end: the order is closed by the last refund, the last unit put away, or the last answer."""
         await self.next()
-
-    @property
-    def waits_for_stock(self) -> bool:
-        """Somebody chose to wait. Due: the end of the wait, when the question is asked again."""
-        return any(due.name == "wait" for due in self.situation.dues)

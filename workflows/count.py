@@ -7,25 +7,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.count import CountState
     from domain.errors import DomainError
     from domain.messages import Situation
-    from workflows.journey import Journey, JourneySteps
-
-STEPS = JourneySteps(
-    on_due=CountActivities.on_due,
-    attend=CountActivities.attend,
-    suspend=CountActivities.suspend,
-    open_approval=CountActivities.open_approval,
-    apply_decision=CountActivities.apply_decision,
-    give_back=CountActivities.give_back,
-)
+    from workflows.journey import Journey
 
 
 @workflow.defn(name="count", failure_exception_types=[DomainError])
 class CountWorkflow(Journey):
     """One count, from its opening until book and shelf agree, or it is called off."""
 
-    @workflow.init
-    def __init__(self, situation: Situation) -> None:
-        super().__init__(situation, STEPS)
+    activities = CountActivities
 
     @workflow.run
     async def run(self, situation: Situation) -> None:  # noqa: ARG002  held since __init__
@@ -67,16 +56,3 @@ class CountWorkflow(Journey):
             await self.step(CountActivities.post, occurrence=f"message-{self.situation.seq}")
             return
         await self.answer()
-
-    async def answer(self) -> None:
-        """Wait for what falls due or, where somebody is asked, for the answer."""
-        if self.situation.case_id is None:
-            await self.next()
-            return
-        decision = await self.ask()
-        if decision is not None:
-            await self.act_on(decision)
-
-    def waits_for(self, name: str) -> bool:
-        """Whether a due instant is set by which the ledger goes on."""
-        return any(due.name == name for due in self.situation.dues)

@@ -5,37 +5,29 @@ It knows no state of any journey; a journey says in its own file what it waits f
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import ClassVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import unsafe
 
 with unsafe.imports_passed_through():
+    from activities.journey import JourneyActivities
     from activities.payment import PaymentActivities
     from domain.errors import leaves
     from domain.messages import Situation
-    from workflows.follower import Follower, StepActivity, describe
+    from workflows.follower import Follower, describe
     from workflows.options import PAYMENT_TIMEOUT, payment_pause
 
 
-class JourneySteps(NamedTuple):
-    """The steps that every kind of journey has, each by its own activities."""
-
-    on_due: StepActivity
-    attend: StepActivity
-    suspend: StepActivity
-    open_approval: StepActivity
-    apply_decision: StepActivity
-    give_back: StepActivity
-
-
 class Journey(Follower):
-    """Base of the journeys."""
+    """Base of the journeys. A kind names its activities, and says in `plan` what it waits for in each state."""
 
-    def __init__(self, situation: Situation, steps: JourneySteps) -> None:
-        super().__init__(situation, steps.on_due)
-        self._steps = steps
+    activities: ClassVar[type[JourneyActivities]]
+
+    @workflow.init
+    def __init__(self, situation: Situation) -> None:
+        super().__init__(situation, self.activities.on_due)
         self._attended: set[int] = set()
         self._failed_at: int | None = None
         self._tries: dict[str, int] = {}
@@ -80,7 +72,7 @@ class Journey(Follower):
 
     async def _attend(self) -> None:
         seq = self.situation.seq
-        await self.step(self._steps.attend, occurrence=f"message-{seq}")
+        await self.step(self.activities.attend, occurrence=f"message-{seq}")
         self._attended.add(seq)
 
     async def _wait(self, changed: Callable[[], bool], *, until: datetime | None, why: str | None) -> None:
@@ -126,10 +118,25 @@ class Journey(Follower):
             await self.next()
         return None
 
+    async def answer(self) -> None:
+        """Wait for what falls due or, where somebody is asked, for the answer, and act on it."""
+        if self.situation.case_id is None:
+            await self.next()
+            return
+        decision = await self.ask()
+        if decision is not None:
+            await self.act_on(decision)
+
+    def waits_for(self, name: str) -> bool:
+        """Whether a due instant is set by which the ledger goes on."""
+        return any(due.name == name for due in self.situation.dues)
+
     async def seek_approval(self, decision_id: int) -> str | None:
         """Have somebody with the authority confirm a decision; None when the decision was withdrawn meanwhile."""
         if self.situation.approval_id is None:
-            await self.step(self._steps.open_approval, occurrence=f"decision-{decision_id}", decision_id=decision_id)
+            await self.step(
+                self.activities.open_approval, occurrence=f"decision-{decision_id}", decision_id=decision_id
+            )
         while self.situation.decision_id == decision_id:
             if self.situation.verdict is not None:
                 return self.situation.verdict
@@ -147,7 +154,7 @@ class Journey(Follower):
                 return
         try:
             await self.step(
-                self._steps.apply_decision,
+                self.activities.apply_decision,
                 occurrence=f"decision-{decision_id}",
                 decision_id=decision_id,
                 approval_id=self.situation.approval_id,
@@ -160,7 +167,7 @@ class Journey(Follower):
 
     async def _give_back(self, decision_id: int, reason: str) -> None:
         await self.step(
-            self._steps.give_back,
+            self.activities.give_back,
             occurrence=f"decision-{decision_id}",
             decision_id=decision_id,
             approval_id=self.situation.approval_id,
@@ -178,7 +185,7 @@ class Journey(Follower):
         held = self.situation
         self._failed_at = held.seq
         try:
-            await self.step(self._steps.suspend, occurrence=f"message-{held.seq}", reason=describe(error))
+            await self.step(self.activities.suspend, occurrence=f"message-{held.seq}", reason=describe(error))
         except (ActivityError, RuntimeError) as second:
             await super().recover(second, before)
             return

@@ -7,25 +7,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import DomainError
     from domain.messages import Situation
     from domain.returns import ReturnState
-    from workflows.journey import Journey, JourneySteps
-
-STEPS = JourneySteps(
-    on_due=ReturnActivities.on_due,
-    attend=ReturnActivities.attend,
-    suspend=ReturnActivities.suspend,
-    open_approval=ReturnActivities.open_approval,
-    apply_decision=ReturnActivities.apply_decision,
-    give_back=ReturnActivities.give_back,
-)
+    from workflows.journey import Journey
 
 
 @workflow.defn(name="returns", failure_exception_types=[DomainError])
 class ReturnWorkflow(Journey):
     """One return, from the request, or from the goods on the counter, until goods and money are where they belong."""
 
-    @workflow.init
-    def __init__(self, situation: Situation) -> None:
-        super().__init__(situation, STEPS)
+    activities = ReturnActivities
 
     @workflow.run
     async def run(self, situation: Situation) -> None:  # noqa: ARG002  held since __init__
@@ -61,12 +50,3 @@ class ReturnWorkflow(Journey):
     async def await_money(self) -> None:
         """Every unit has its disposition: the refund is looked at, approved, or on its way."""
         await self.answer()
-
-    async def answer(self) -> None:
-        """Wait for what falls due or, where somebody is asked, for the answer."""
-        if self.situation.case_id is None:
-            await self.next()
-            return
-        decision = await self.ask()
-        if decision is not None:
-            await self.act_on(decision)

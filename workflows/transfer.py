@@ -7,25 +7,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import DomainError
     from domain.messages import Situation
     from domain.transfer import TransferState
-    from workflows.journey import Journey, JourneySteps
-
-STEPS = JourneySteps(
-    on_due=TransferActivities.on_due,
-    attend=TransferActivities.attend,
-    suspend=TransferActivities.suspend,
-    open_approval=TransferActivities.open_approval,
-    apply_decision=TransferActivities.apply_decision,
-    give_back=TransferActivities.give_back,
-)
+    from workflows.journey import Journey
 
 
 @workflow.defn(name="transfer", failure_exception_types=[DomainError])
 class TransferWorkflow(Journey):
     """One transfer, from being asked for until everything that was sent is accounted for."""
 
-    @workflow.init
-    def __init__(self, situation: Situation) -> None:
-        super().__init__(situation, STEPS)
+    activities = TransferActivities
 
     @workflow.run
     async def run(self, situation: Situation) -> None:  # noqa: ARG002  held since __init__
@@ -69,12 +58,3 @@ class TransferWorkflow(Journey):
     async def compare(self) -> None:
         """Nothing more comes: within tolerance it is posted; a case asks about the rest."""
         await self.step(TransferActivities.compare, occurrence=f"message-{self.situation.seq}")
-
-    async def answer(self) -> None:
-        """Wait for goods or for what falls due or, where somebody is asked, for the answer."""
-        if self.situation.case_id is None:
-            await self.next()
-            return
-        decision = await self.ask()
-        if decision is not None:
-            await self.act_on(decision)

@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping
-
 from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED, BopisState
 from domain.messages import Situation, Step
 from domain.words import money
@@ -11,24 +9,17 @@ from ledger.bopis import asking, by_the_source, cases, clocks, decisions, verify
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.journey_steps import take_due
-from ledger.transaction import Transaction
 
 
 async def on_due(database: Database, step: Step) -> Situation:
     """Something falls due: a reminder, an overdue pick, a unit that nobody could verify, the end of a window or a
     wait.
     """
-    return await take_due(database, step, _load, _due)
-
-
-async def _load(tx: Transaction, row: RowMapping) -> Order:
-    order = await Order.load(tx, row)
-    await order.lock_cases()
-    await order.lock_goods()
-    return order
+    return await take_due(database, step, Order, _due)
 
 
 async def _due(order: Order, due: str, cause: str, at: datetime) -> str:
+    await order.lock_goods()
     state = BopisState(order.row["state"])
     if due.startswith("pick_nag") and state in TO_BE_PICKED:
         return await _nag(order, int(due.rsplit("_", 1)[1]), at)

@@ -11,14 +11,12 @@ from domain.case import CaseOption
 from domain.messages import Situation, Step
 from domain.words import local, units
 from ledger import case
-from ledger.bopis import asking, cases, decisions, waiting
+from ledger.bopis import asking, cases, decisions, dues, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
-from ledger.journey_steps import Asked, JourneySteps
-from ledger.steps import take_journey_step
-from ledger.transaction import Transaction
+from ledger.journey_steps import Asked, JourneySteps, is_asking, take_step
 
 
 async def open_case(database: Database, step: Step) -> Situation:
@@ -26,31 +24,22 @@ async def open_case(database: Database, step: Step) -> Situation:
     with ranked and priced ways out. Does nothing when it healed meanwhile.
     """
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["state"] != BopisState.RESERVATION_FAILED or row["asks"].get("case_id"):
-            return ""
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        told = await asking.by_policy(order, step.at)
-        if not told:
-            ref = await cases.ask_for_way_out(order, step.at)
-            told = f"Case {ref.id} opened: somebody has to choose a way out."
-        await order.save(step.at)
-        return told
+    async def look(order: Order) -> str:
+        if told := await asking.by_policy(order, step.at):
+            return told
+        ref = await cases.ask_for_way_out(order, step.at)
+        return f"Case {ref.id} opened: somebody has to choose a way out."
 
-    return await take_journey_step(database, "open_case", step, work)
+    def is_done(row: RowMapping) -> bool:
+        return row["state"] != BopisState.RESERVATION_FAILED or is_asking(row)
+
+    return await take_step(database, "open_case", step, Order, look, unless=is_done)
 
 
 class OrderSteps(JourneySteps[Order]):
     """An order: a refund above its limit is approved; whatever is refused is offered again with the other ways out."""
 
     word = "order"
-
-    @override
-    async def load(self, tx: Transaction, row: RowMapping) -> Order:
-        order = await Order.load(tx, row)
-        await order.lock_cases()
-        return order
 
     @override
     async def to_approve(self, it: Order, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
@@ -91,7 +80,8 @@ async def _give_back(order: Order, decision: RowMapping, because: str, options: 
     await waiting.wait_again(order, at)
 
 
-_STEPS = OrderSteps()
+_STEPS = OrderSteps(Order)
+on_due = dues.on_due
 open_approval = _STEPS.open_approval
 apply_decision = _STEPS.apply_decision
 give_back = _STEPS.give_back
@@ -103,16 +93,13 @@ async def attend(database: Database, step: Step) -> Situation:
     verified.
     """
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        order = await Order.load(tx, row)
-        await order.lock_cases()
+    async def take_up(order: Order) -> str:
         await order.lock_goods()
         told = [f"Turned up and reserved: {units(order.taken_up)}."] if order.taken_up else []
         told += await _doubt(order, step.at)
-        await order.save(step.at)
         return " ".join(told)
 
-    return await take_journey_step(database, "attend", step, work)
+    return await take_step(database, "attend", step, Order, take_up)
 
 
 async def _doubt(order: Order, at: datetime) -> list[str]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 
 from domain.case import CaseOption
 from domain.count import BEING_COUNTED, CountState
@@ -13,7 +13,6 @@ from ledger.count.feeding import post_when_the_feed_allows
 from ledger.count.sheet import Sheet
 from ledger.engine import Database
 from ledger.journey_steps import take_due
-from ledger.transaction import Transaction
 
 _PENDING = text(
     "SELECT coalesce(sum(count_pending), 0)::int FROM stock"
@@ -23,13 +22,7 @@ _PENDING = text(
 
 async def on_due(database: Database, step: Step) -> Situation:
     """The due instant `step.due` has come; does nothing where something else was recorded first."""
-    return await take_due(database, step, _load, _due)
-
-
-async def _load(tx: Transaction, row: RowMapping) -> Sheet:
-    sheet = await Sheet.load(tx, row)
-    await sheet.lock_cases()
-    return sheet
+    return await take_due(database, step, Sheet, _due)
 
 
 async def _due(sheet: Sheet, due: str, cause: str, at: datetime) -> str:

@@ -12,13 +12,12 @@ from domain.errors import NothingOffered, OwnRequest
 from domain.messages import Situation, Step
 from domain.words import local
 from ledger import case
+from ledger.count import dues
 from ledger.count.comparing import Compared, compare, compared, count_again, level_of, options_of, settle
 from ledger.count.feeding import post_when_the_feed_allows
 from ledger.count.sheet import LineKey, Sheet
 from ledger.engine import Database
-from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend
-from ledger.steps import take_journey_step
-from ledger.transaction import Transaction
+from ledger.journey_steps import Asked, JourneySteps, cause_of, is_asking, nothing_to_attend, take_step
 
 _POSTS = {"post_first": -1, "post_second": 0}  # the round that is posted, beside the present one
 
@@ -26,58 +25,41 @@ _POSTS = {"post_first": -1, "post_second": 0}  # the round that is posted, besid
 async def compare_counts(database: Database, step: Step) -> Situation:
     """The count was handed in: compare it with the book of the instants at which it was counted."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["state"] != CountState.SUBMITTED or row["asks"].get("case_id") or "search" in row["dues"]:
-            return ""
-        sheet = await Sheet.load(tx, row)
-        await sheet.lock_cases()
-        told = await compare(sheet, step.at)
-        await sheet.save(step.at)
-        return told
+    def is_done(row: RowMapping) -> bool:
+        return row["state"] != CountState.SUBMITTED or is_asking(row) or "search" in row["dues"]
 
-    return await take_journey_step(database, "compare", step, work)
+    return await take_step(database, "compare", step, Sheet, lambda it: compare(it, step.at), unless=is_done)
 
 
 async def count_once_more(database: Database, step: Step) -> Situation:
     """What was proposed is not approved: it is counted again by somebody else."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["state"] != CountState.REJECTED:
-            return ""
-        sheet = await Sheet.load(tx, row)
-        await sheet.lock_cases()
-        count_again(sheet, sheet.lines_of_round(), step.at, await tx.now())
-        await sheet.save(step.at)
+    async def again(sheet: Sheet) -> str:
+        count_again(sheet, sheet.lines_of_round(), step.at, await sheet.tx.now())
         return "It is counted again by somebody else."
 
-    return await take_journey_step(database, "count_again", step, work)
+    def is_done(row: RowMapping) -> bool:
+        return CountState(row["state"]) is not CountState.REJECTED
+
+    return await take_step(database, "count_again", step, Sheet, again, unless=is_done)
 
 
 async def post(database: Database, step: Step) -> Situation:
     """Agreed: post it, or wait until the store's till has told everything that happened before it was counted."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["state"] != CountState.APPROVED or "feed" in row["dues"] or row["asks"].get("case_id"):
-            return ""
-        sheet = await Sheet.load(tx, row)
-        await sheet.lock_cases()
-        told = await post_when_the_feed_allows(sheet, f"step:{sheet.id}:post:{step.occurrence}", step.at)
-        await sheet.save(step.at)
-        return told
+    async def when_told(sheet: Sheet) -> str:
+        return await post_when_the_feed_allows(sheet, cause_of(sheet, "post", step), step.at)
 
-    return await take_journey_step(database, "post", step, work)
+    def is_done(row: RowMapping) -> bool:
+        return row["state"] != CountState.APPROVED or is_asking(row) or "feed" in row["dues"]
+
+    return await take_step(database, "post", step, Sheet, when_told, unless=is_done)
 
 
 class CountSteps(JourneySteps[Sheet]):
     """A count: what would be posted is approved above its band; what nobody agrees to is counted again."""
 
     word = "count"
-
-    @override
-    async def load(self, tx: Transaction, row: RowMapping) -> Sheet:
-        sheet = await Sheet.load(tx, row)
-        await sheet.lock_cases()
-        return sheet
 
     @override
     async def to_approve(self, it: Sheet, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
@@ -170,7 +152,8 @@ def _chosen(found: Compared, option_id: str) -> dict[LineKey, Difference]:
     return found.before if option_id == "post_first" else found.now
 
 
-_STEPS = CountSteps()
+_STEPS = CountSteps(Sheet)
+on_due = dues.on_due
 open_approval = _STEPS.open_approval
 apply_decision = _STEPS.apply_decision
 give_back = _STEPS.give_back

@@ -50,6 +50,11 @@ class Return(Document):
         await it.lock_cases()
         return it
 
+    @classmethod
+    @override
+    async def load_with_cases(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Return":
+        return await cls.load(tx, row)
+
     @property
     def state(self) -> ReturnState:
         return ReturnState(self.row["state"])

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping
-
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.messages import Situation, Step
 from domain.returns import AWAITING_GOODS, ReturnState
@@ -12,16 +10,11 @@ from ledger.bopis import by_the_source
 from ledger.engine import Database
 from ledger.journey_steps import take_due
 from ledger.returns.book import Return, waiting
-from ledger.transaction import Transaction
 
 
 async def on_due(database: Database, step: Step) -> Situation:
     """The due instant `step.due` has come; does nothing where something else was recorded first."""
-    return await take_due(database, step, _load, _due)
-
-
-async def _load(tx: Transaction, row: RowMapping) -> Return:
-    return await Return.load(tx, row)
+    return await take_due(database, step, Return, _due)
 
 
 async def _due(it: Return, due: str, cause: str, at: datetime) -> str:

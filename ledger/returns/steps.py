@@ -12,7 +12,7 @@ from domain.words import money
 from ledger import case
 from ledger.case.offers import refused_stay_refused
 from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend
-from ledger.returns import refunding, settling
+from ledger.returns import dues, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.goods import Decided
 from ledger.tables import return_disposition
@@ -26,7 +26,7 @@ class ReturnSteps(JourneySteps[Return]):
 
     @override
     async def load(self, tx: Transaction, row: RowMapping) -> Return:
-        it = await Return.load(tx, row)
+        it = await super().load(tx, row)
         await it.lock_goods()
         return it
 
@@ -153,7 +153,8 @@ def _grant(it: Return, decision: RowMapping) -> str:
     return f"{option.label}."
 
 
-_STEPS = ReturnSteps()
+_STEPS = ReturnSteps(Return)
+on_due = dues.on_due
 open_approval = _STEPS.open_approval
 apply_decision = _STEPS.apply_decision
 give_back = _STEPS.give_back

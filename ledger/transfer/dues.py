@@ -2,13 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import RowMapping
-
 from domain.messages import Situation, Step
 from domain.transfer import ON_THE_WAY, TO_BE_SHIPPED, TransferState
 from ledger.engine import Database
 from ledger.journey_steps import take_due
-from ledger.transaction import Transaction
 from ledger.transfer import asking, comparing
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
@@ -16,17 +13,11 @@ from ledger.transfer.goods import Moment
 
 async def on_due(database: Database, step: Step) -> Situation:
     """The due instant `step.due` has come; does nothing where something else was recorded first."""
-    return await take_due(database, step, _load, _due)
-
-
-async def _load(tx: Transaction, row: RowMapping) -> Transfer:
-    it = await Transfer.load(tx, row)
-    await it.lock_cases()
-    await it.lock_goods()
-    return it
+    return await take_due(database, step, Transfer, _due)
 
 
 async def _due(it: Transfer, due: str, cause: str, at: datetime) -> str:
+    await it.lock_goods()
     now = it.quantities()
     if it.row["asks"].get("case_id"):  # one question at a time: what waits is asked when that one is answered
         it.row["detail"]["waits"] = sorted({*it.row["detail"].get("waits", ()), due})

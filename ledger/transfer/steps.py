@@ -13,69 +13,57 @@ from domain.words import units
 from ledger import case
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
-from ledger.journey_steps import Asked, JourneySteps
-from ledger.steps import take_journey_step
+from ledger.journey_steps import Asked, JourneySteps, cause_of, is_asking, take_step
 from ledger.tables import journey
-from ledger.transaction import Transaction
-from ledger.transfer import agreeing, asking, comparing, settling, yielding
+from ledger.transfer import agreeing, asking, comparing, dues, settling, yielding
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
 
 S = TransferState
 
 
-async def _loaded(tx: Transaction, row: RowMapping) -> Transfer:
-    it = await Transfer.load(tx, row)
-    await it.lock_cases()
-    return it
-
-
 def _moment(it: Transfer, name: str, step: Step) -> Moment:
-    return Moment(f"step:{it.id}:{name}:{step.occurrence}", step.at)
+    return Moment(cause_of(it, name, step), step.at)
 
 
 async def settle_agreement(database: Database, step: Step) -> Situation:
     """Somebody has agreed, or has not: ask the next, reserve and go on, or end it."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        asks = row["asks"]
-        if row["state"] != S.PENDING_APPROVAL or not asks.get("verdict") or asks.get("approval_id") != step.approval_id:
-            return ""
-        it = await _loaded(tx, row)
-        told = await agreeing.settle(it, _moment(it, "settle_agreement", step))
-        await it.save(step.at)
-        return told
+    async def settle(it: Transfer) -> str:
+        return await agreeing.settle(it, _moment(it, "settle_agreement", step))
 
-    return await take_journey_step(database, "settle_agreement", step, work)
+    def is_done(row: RowMapping) -> bool:
+        asks = row["asks"]
+        return row["state"] != S.PENDING_APPROVAL or not (
+            asks.get("verdict") and asks.get("approval_id") == step.approval_id
+        )
+
+    return await take_step(database, "settle_agreement", step, Transfer, settle, unless=is_done)
 
 
 async def compare(database: Database, step: Step) -> Situation:
     """Nothing more comes: settle what is tolerated, ask about the rest."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        if row["state"] != S.RECEIVED or row["asks"].get("case_id"):
-            return ""
-        it = await _loaded(tx, row)
+    async def look(it: Transfer) -> str:
         await it.lock_goods()
-        told = await comparing.compare(it, _moment(it, "compare", step))
-        await it.save(step.at)
-        return told
+        return await comparing.compare(it, _moment(it, "compare", step))
 
-    return await take_journey_step(database, "compare", step, work)
+    def is_done(row: RowMapping) -> bool:
+        return row["state"] != S.RECEIVED or is_asking(row)
+
+    return await take_step(database, "compare", step, Transfer, look, unless=is_done)
 
 
 async def attend(database: Database, step: Step) -> Situation:
     """Take up what others left: the till has sold what was held, or a count that was waited for is over."""
 
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        it = await _loaded(tx, row)
+    async def take_up(it: Transfer) -> str:
         await it.lock_goods()
         moment = _moment(it, "attend", step)
         told = [await _give_way(it, moment), await _look_at_counts(it, moment)]
-        await it.save(step.at)
         return " ".join(filter(None, told))
 
-    return await take_journey_step(database, "attend", step, work)
+    return await take_step(database, "attend", step, Transfer, take_up)
 
 
 async def _give_way(it: Transfer, moment: Moment) -> str:
@@ -117,10 +105,6 @@ class TransferSteps(JourneySteps[Transfer]):
     """A transfer: what is written off above its limit is approved; what nobody agrees to is asked again."""
 
     word = "transfer"
-
-    @override
-    async def load(self, tx: Transaction, row: RowMapping) -> Transfer:
-        return await _loaded(tx, row)
 
     @override
     async def to_approve(self, it: Transfer, decision: RowMapping, option: CaseOption, at: datetime) -> Asked:
@@ -179,7 +163,8 @@ class TransferSteps(JourneySteps[Transfer]):
         )
 
 
-_STEPS = TransferSteps()
+_STEPS = TransferSteps(Transfer)
+on_due = dues.on_due
 open_approval = _STEPS.open_approval
 apply_decision = _STEPS.apply_decision
 give_back = _STEPS.give_back
