@@ -94,6 +94,7 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.PARTIALLY_COLLECTED,
             S.COLLECTED,
             S.RESERVATION_FAILED,
+            S.SHIP_TO_STORE,
             S.CANCELLED,
         }
     ),

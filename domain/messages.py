@@ -40,9 +40,9 @@ class Situation(BaseModel):
     approval_id: int | None = None
     verdict: str | None = None  # approved | rejected | expired | superseded
     offer_id: int | None = None  # what the customer is asked
-    # What others left for this journey under a stock lock: "found" (units turned up and are held for it), "doubted"
-    # (a unit it was promised may be gone), "counted" (a count that it waits for is over). The step `attend` takes them
-    # up.
+    # What others left for this journey under a stock lock: "found" (units turned up or came and are held for it, or
+    # will not come), "doubted" (a unit it was promised may be gone), "counted" (a count that it waits for is over),
+    # "unneeded" (an order gives up what a transfer brings). The step `attend` takes them up.
     attention: tuple[str, ...] = ()
     suspended: bool = False
 
@@ -83,6 +83,8 @@ class Message(StrEnum):
     TRANSFER_SHIPPED = "TransferShipped"
     TRANSFER_RECEIVED = "TransferReceived"
     TRANSFER_CANCELLED = "TransferCancelled"
+    GOODS_WILL_NOT_COME = "GoodsWillNotCome"
+    GOODS_NOT_NEEDED = "GoodsNotNeeded"
     CASE_OPENED = "CaseOpened"
     CASE_CHANGED = "CaseChanged"
     CASE_CLOSED = "CaseClosed"

@@ -73,7 +73,7 @@ class OfferPolicy(Part):
     anybody choosing them; a substitute only where every line that misses something allows it.
     """
 
-    automatic: tuple[Literal["substitute", "other_store"], ...] = ("substitute",)
+    automatic: tuple[Literal["substitute", "other_store", "ship_to_store"], ...] = ("substitute",)
     most: int = Field(3, ge=0)  # questions to one customer about one order
     answer_s: int = Field(2 * HOUR_S, gt=0)
     before_promise_s: int = Field(1800, ge=0)

@@ -99,6 +99,7 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
     "transfer_received": frozenset(
         {
             ("in_transit", "available"),
+            ("in_transit", "reserved"),  # for the order that it was sent for
             ("in_transit", "damaged"),
             ("in_transit", "carrier"),
             ("carrier", "available"),

@@ -20,7 +20,9 @@ _JOURNEY = text(
     SELECT j.id, j.state, j.closed_at, j.dues, j.asks, j.clock_offset_s, j.suspended_from,
         (SELECT coalesce(array_agg(o.id ORDER BY o.id), '{}') FROM payment_operation o
           WHERE o.journey_id = j.id AND o.state IN ('requested', 'unknown')) AS operations,
-        EXISTS (SELECT 1 FROM waiting_demand w WHERE w.journey_id = j.id AND w.found > 0) AS found,
+        EXISTS (SELECT 1 FROM waiting_demand w WHERE w.journey_id = j.id AND w.found > 0)
+            OR EXISTS (SELECT 1 FROM awaited a WHERE a.journey_id = j.id AND a.came + a.failed > 0) AS found,
+        EXISTS (SELECT 1 FROM awaited a WHERE a.transfer_id = j.id AND a.given_up > 0) AS unneeded,
         EXISTS (SELECT 1 FROM hold h WHERE h.journey_id = j.id AND h.doubted_at IS NOT NULL AND h.reserved > 0) AS
         doubted,
         CASE WHEN j.dues ? 'recount' THEN NOT EXISTS (SELECT 1 FROM journey c WHERE c.closed_at IS NULL
@@ -44,7 +46,7 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
     asks = row["asks"]
     # A decision that can still be undone is none yet for the workflow.
     decided = {} if asks.get("applies_at") else asks
-    attention = [name for name in ("found", "doubted", "counted") if row[name]]
+    attention = [name for name in ("found", "doubted", "counted", "unneeded") if row[name]]
     # A doubted unit is attended to once: from then on its verification has a due instant.
     if "verify" in row["dues"] and "doubted" in attention:
         attention.remove("doubted")

@@ -53,7 +53,10 @@ RULES: dict[str, str] = {
         ) h USING (journey_id, line_id)
         LEFT JOIN (SELECT journey_id, line_id, sum(found)::int AS found FROM waiting_demand GROUP BY 1, 2) w
             USING (journey_id, line_id)
-        WHERE l.reserved + coalesce(w.found, 0) <> coalesce(h.reserved, 0) OR l.staged <> coalesce(h.staged, 0)
+        LEFT JOIN (SELECT journey_id, line_id, sum(came)::int AS came FROM awaited GROUP BY 1, 2) a
+            USING (journey_id, line_id)
+        WHERE l.reserved + coalesce(w.found, 0) + coalesce(a.came, 0) <> coalesce(h.reserved, 0)
+            OR l.staged <> coalesce(h.staged, 0)
     """,
     "units in transit belong to open journeys": f"""
         SELECT m.location || ' ' || m.sku || ' ' || coalesce(m.journey_id, '(no journey)'),

@@ -1,6 +1,26 @@
 """Invariants of transfers: goods on their way, what is owed between entities, differences and claims."""
 
 RULES: dict[str, str] = {
+    "orders know what transfers bring them": """
+        SELECT journey_id || ' ' || line_id, 'order ' || coalesce(o.units, 0) || ', awaited ' || coalesce(a.units, 0)
+        FROM (
+            SELECT j.id AS journey_id, u.key AS line_id, u.value::int AS units FROM journey j
+            CROSS JOIN LATERAL jsonb_each_text(j.detail -> 'coming') u
+            WHERE j.kind = 'bopis' AND jsonb_typeof(j.detail -> 'coming') = 'object'
+        ) o FULL JOIN (
+            SELECT journey_id, line_id, sum(quantity + came + failed)::int AS units FROM awaited GROUP BY 1, 2
+            HAVING sum(quantity + came + failed) > 0
+        ) a USING (journey_id, line_id)
+        WHERE coalesce(o.units, 0) <> coalesce(a.units, 0)
+    """,
+    "what orders wait for is still to come": """
+        SELECT a.transfer_id || ' ' || a.line_id, 'awaited ' || a.quantity || ', in transit ' || l.in_transit
+               || ', to be sent ' || greatest(l.ordered - l.cancelled - l.shipped, 0)
+        FROM awaited a JOIN transfer_line l ON l.journey_id = a.transfer_id AND l.line_id = a.line_id
+        JOIN journey j ON j.id = a.transfer_id
+        WHERE a.quantity > CASE WHEN j.closed_at IS NOT NULL THEN 0
+            ELSE l.in_transit + greatest(l.ordered - l.cancelled - l.shipped, 0) END
+    """,
     "transfer lines explain their holds": """
         SELECT l.journey_id || ' ' || l.line_id, 'line ' || l.reserved || ', holds ' || coalesce(h.reserved, 0)
         FROM transfer_line l LEFT JOIN (

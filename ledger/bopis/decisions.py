@@ -12,7 +12,7 @@ from domain.stock import atp
 from domain.words import money as money_words
 from domain.words import units
 from ledger import case, reference
-from ledger.bopis import clocks, money, offered, offering, to_store, waiting
+from ledger.bopis import clocks, coming, money, offered, offering, to_store, waiting
 from ledger.bopis.facts import ready_or_collected
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out
@@ -54,7 +54,7 @@ async def apply(order: Order, option_id: str, parameters: Parameters, cause: str
 
 async def _other_store(order: Order, parameters: Parameters, cause: str, at: datetime) -> str:
     target = await reference.place(order.tx.conn, str(parameters["location"]))
-    _move_as_a_whole(order, target, order.cause(cause, at))
+    await _move_as_a_whole(order, target, order.cause(cause, at))
     await order.settle(at)
     await clocks.start_pick(order, at)
     await order.mail_customer("order_moved", cause, at)
@@ -65,7 +65,7 @@ async def _ship_to_home(order: Order, parameters: Parameters, cause: str, at: da
     if not order.row["detail"].get("has_address"):
         raise NothingOffered("There is no address to send it to.")
     source = await reference.place(order.tx.conn, str(parameters["location"]))
-    _move_as_a_whole(order, source, order.cause(cause, at))
+    await _move_as_a_whole(order, source, order.cause(cause, at))
     order.row["detail"]["ship_to_home"] = True
     await order.settle(at)
     await order.mail_customer("order_to_be_shipped", cause, at)
@@ -76,7 +76,7 @@ async def _ship_to_store(order: Order, parameters: Parameters, cause: str, at: d
     return await to_store.send_to_store(order, str(parameters["location"]), at, cause)
 
 
-def _move_as_a_whole(order: Order, target: reference.Place, why: Cause) -> None:
+async def _move_as_a_whole(order: Order, target: reference.Place, why: Cause) -> None:
     """Promise every open unit at another place instead. Raises `NothingOffered` where that cannot be any more."""
     wanted: dict[str, int] = {}
     for line in order.lines.values():
@@ -88,6 +88,7 @@ def _move_as_a_whole(order: Order, target: reference.Place, why: Cause) -> None:
     if order.goods_have_moved():
         raise NothingOffered("Part of the order was picked meanwhile; it cannot move to another store as a whole.")
     _release_reserved(order, why)
+    await coming.let_go(order, list(order.lines))
     order.row["detail"].setdefault("moved_from", []).append(order.location)
     order.row["detail"].pop("ship_to_home", None)
     order.row["location"], order.row["region"], order.place = target.code, target.region, target
@@ -242,9 +243,13 @@ async def _cancel_refund(order: Order, _parameters: Parameters, cause: str, at: 
 
 
 async def let_go(order: Order, line_ids: list[str], cause: str, at: datetime, *, part: str = "released") -> None:
-    """End the holds of some lines: what is promised is available again at once, what is staged waits to be put away."""
+    """End the holds of some lines: what is promised is available again at once, what is staged waits to be put away.
+
+    What a transfer brings for them is not needed any more; the transfer is told, and says what becomes of it.
+    """
     why = order.cause(cause, at)
     _release_reserved(order, why, line_ids)
+    await coming.let_go(order, line_ids)
     for line_id in line_ids:
         line = order.lines[line_id]
         if line["staged"]:
@@ -267,7 +272,8 @@ async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: s
     await money.owe(order, owed, cause, at, reason=reason)
     await case.heal_kind(order.tx, order.id, "capture_failed", "nothing is to be paid any more", at)
     await waiting.end(order)
-    order.drop_dues("pick", "window", "verify", "wait", "arrived")
+    await case.heal_kind(order.tx, order.id, "shipment_overdue", "nothing is to come any more", at)
+    order.drop_dues("pick", "window", "verify", "wait", "arrived", "goods", "ship")
     if nothing_sold:
         order.go(BopisState.EXPIRED if reason == "no_show" else BopisState.CANCELLED)
     else:

@@ -24,9 +24,26 @@ class Goods:
         """Units of a line that are neither collected nor cancelled."""
         return int(line["ordered"] - line["collected"] - line["cancelled"])
 
-    def missing(self, line: Mapping[str, Any]) -> int:
-        """Open units of a line that nothing is held for."""
+    def coming(self, line: Mapping[str, Any]) -> int:
+        """Units of a line that a transfer brings."""
+        return int(self.row["detail"].get("coming", {}).get(line["line_id"], 0))
+
+    def expect(self, line_id: str, units: int) -> None:
+        """So many more units of a line come by a transfer; fewer, where `units` is below zero."""
+        coming = self.row["detail"].setdefault("coming", {})
+        coming[line_id] = coming.get(line_id, 0) + units
+        if not coming[line_id]:
+            del coming[line_id]
+        if not coming:
+            del self.row["detail"]["coming"]
+
+    def uncovered(self, line: Mapping[str, Any]) -> int:
+        """Open units of a line that nothing is held for here."""
         return int(self.open_quantity(line) - line["reserved"] - line["staged"])
+
+    def missing(self, line: Mapping[str, Any]) -> int:
+        """Open units of a line that nothing is held for and that no transfer brings."""
+        return self.uncovered(line) - self.coming(line)
 
     def shorts(self) -> list[dict[str, Any]]:
         return [line for line in self.lines.values() if self.missing(line) > 0]

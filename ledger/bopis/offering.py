@@ -14,7 +14,9 @@ from ledger.bopis.order import Order
 from ledger.tables import case_decision, customer, offer
 
 BY_LINK = "offer:"
-ASKABLE = frozenset({"substitute", "other_store", "ship_to_home", "wait"})  # ways whose stock an offer can hold
+ASKABLE = frozenset(
+    {"substitute", "other_store", "ship_to_home", "ship_to_store", "wait"}
+)  # ways whose stock an offer can hold
 
 
 async def can_be_asked(order: Order) -> bool:

@@ -12,7 +12,7 @@ from domain.bopis import BopisState
 from domain.errors import UnknownLine
 from domain.payments import OPEN_STATES
 from ledger import case
-from ledger.bopis import clocks, offered, waiting
+from ledger.bopis import clocks, coming, offered, waiting
 from ledger.bopis.holding import Goods
 from ledger.changes import Row
 from ledger.document import Document, Rules, Shelf
@@ -28,7 +28,8 @@ class Order(Goods, Document):
     holds: list[Row] = field(default_factory=list)
     sales: dict[str, Row] = field(default_factory=dict)
     beside: set[Shelf] = field(default_factory=set)  # what the same fact moves besides
-    taken_up: int = 0  # units that others had found for it, its own since its goods were locked
+    taken_up: int = 0  # units that others had found for it or brought it, its own since its goods were locked
+    fell_short: int = 0  # units that were to come by a transfer and will not
 
     rules: ClassVar[Rules] = bopis
 
@@ -42,7 +43,7 @@ class Order(Goods, Document):
     async def lock_goods(self, extra: Iterable[tuple[str, str]] = ()) -> None:
         """Lock the stock rows of all its lines here and of its holds elsewhere, then the holds.
 
-        What others have found and held for this order is its own from here on.
+        What others have found or brought and held for this order is its own from here on.
         """
         places = {(self.row["location"], line["sku"]) for line in self.lines.values()}
         held = await self.tx.conn.execute(select(hold.c.location, hold.c.sku).where(hold.c.journey_id == self.id))
@@ -51,7 +52,7 @@ class Order(Goods, Document):
         self.holds = [dict(row) for row in await self.tx.lock_holds(self.id)]
         self.remember(hold, self.holds)
         await self.read_money()
-        self.taken_up = await waiting.take_up_found(self)
+        self.taken_up = await waiting.take_up_found(self) + await coming.take_up(self)
 
     async def read_money(self) -> None:
         """The sale lines, which only the holder of this journey's lock changes; what changes from here on is saved."""
@@ -88,7 +89,7 @@ class Order(Goods, Document):
             return BopisState(self.row["state"]) if asking else BopisState.RESERVATION_FAILED
         if self.row["detail"].get("ship_to_home") and any(line["reserved"] or line["staged"] for line in lines):
             return BopisState.TO_BE_SHIPPED
-        if any(row["reserved"] for row in self.holds if self.is_away(row)):
+        if self.row["detail"].get("coming") or any(row["reserved"] for row in self.holds if self.is_away(row)):
             return BopisState.SHIP_TO_STORE
         if any(line["reserved"] for line in lines):
             started = collected or any(line["staged"] for line in lines)
@@ -101,6 +102,7 @@ class Order(Goods, Document):
 
     async def settle(self, at: datetime) -> None:
         """Go where the quantities lead, set the due instants of that state, and close when nothing is left to do."""
+        await coming.cut(self)
         await offered.look(self, at)
         before, state = self.row["state"], self.state_by_quantities()
         self.go(state)
@@ -151,9 +153,10 @@ class Order(Goods, Document):
 
     async def save(self, at: datetime) -> None:
         """Write what changed, once the question that its customer is asked has been looked at."""
-        if self.taken_up and not self.is_final:
+        if (self.taken_up or self.fell_short) and not self.is_final:
             await self.answer_if_nothing_is_missing(at)
             await self.settle(at)
+            await coming.heal(self, at)
         if await offered.look(self, at) and not self.is_final:
             await self.settle(at)
         offered.let_go_of_the_rest(self, at)

@@ -1,4 +1,7 @@
-"""Ship to store: a warehouse holds what the store lacks and sends it; a delivery that names the order ends that."""
+"""Ship to store: a transfer brings what the store lacks from a warehouse.
+
+Orders from before held their units at the warehouse themselves; a delivery that names such an order brings them.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -7,13 +10,14 @@ from typing import Any
 from domain import postings
 from domain.case import CaseOption, Consequence, StockEffect
 from domain.errors import Malformed, NothingOffered
+from domain.ids import OWN_SOURCE
 from domain.messages import Message
-from domain.stock import atp
 from domain.words import units
 from ledger import case, reference, steps
-from ledger.bopis import money, offered, warehouses
+from ledger.bopis import coming, money, offered, warehouses
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
+from ledger.transfer.opening import CHANNEL, Opening, can_promise, open_all
 
 POINTS = 15.0  # among the ways out: it keeps the place and costs the customer days
 
@@ -23,7 +27,7 @@ async def ship_to_store(order: Order) -> list[tuple[float, CaseOption]]:
     wanted: dict[str, int] = {}
     for line in order.shorts():
         wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.missing(line)
-    able = next(iter((await warehouses.able(order, wanted)).items()), None)
+    able = next(iter((await warehouses.able(order, wanted, channel=CHANNEL)).items()), None)
     return [(POINTS, _option(order, *able, wanted))] if able is not None else []
 
 
@@ -45,59 +49,61 @@ def _option(order: Order, code: str, name: str, wanted: Mapping[str, int]) -> Ca
 
 
 async def send_to_store(order: Order, source: str, at: datetime, cause: str) -> str:
-    """Hold what is missing at the warehouse `source`, whose stock is locked. Raises `NothingOffered`."""
+    """Begin the transfer that brings what is missing from `source`, whose stock is locked. Raises `NothingOffered`."""
     place = await reference.place(order.tx.conn, source)
-    why = order.cause(cause, at)
-    lacking = 0
-    for line in order.shorts():
-        missing, sku = order.missing(line), str(line["sku"])
-        row = order.tx.shelf.rows[source, sku]
-        promised = _of_the_offer(order, source, sku, missing)
-        can = atp(
-            row["available"],
-            safety_stock=row["safety_stock"],
-            channel_threshold=order.policy.stock.channel_threshold.get(order.row["channel"], 0),
-            confidence_permille=row["confidence_permille"],
-        )
-        if can < missing - promised:
-            raise NothingOffered(f"{place.name} can promise only {can + promised} of {units(missing)} of {sku} now.")
-        held = _hold_there(order, line, missing, source, at)
-        if missing > promised:
-            sides = (source, "available"), (source, "reserved")
-            order.tx.shelf.move("reserved", sku, missing - promised, *sides, why, hold_id=held["id"])
-        line["reserved"] += missing
-        lacking += missing
+    policy = await reference.policy_at(order.tx.conn, place, at)
+    missing = {str(line["line_id"]): order.missing(line) for line in order.shorts()}
+    wanted: dict[str, int] = {}
+    for line_id, units_missing in missing.items():
+        sku = str(order.lines[line_id]["sku"])
+        wanted[sku] = wanted.get(sku, 0) + units_missing
+    for sku, number in wanted.items():
+        can = can_promise(order.tx, policy, source, sku) + offered.units(order, source, sku)
+        if can < number:
+            raise NothingOffered(f"{place.name} can promise only {can} of {units(number)} of {sku} now.")
     arrives = at + timedelta(seconds=order.policy.sourcing.to_store_s)
+    opening = Opening(
+        place=place,
+        target=order.place,
+        policy=policy,
+        source=OWN_SOURCE,
+        key=f"{order.row['key']}-{cause.replace(':', '-')}",
+        reason="ship_to_store",
+        lines=[(line_id, str(order.lines[line_id]["sku"]), number) for line_id, number in missing.items()],
+        at=at,
+        needed_by=arrives,
+        requested_by=order.id,
+        is_agreed=True,
+        held=_of_the_offer(order, source, missing),
+        detail={"for_order": order.id},
+        clock_offset_s=order.row["clock_offset_s"],
+    )
+    costs = await reference.unit_costs(order.tx.conn, place.entity, wanted)
+    (answer,) = await open_all(order.tx, [opening], {(place.entity, sku): cost for sku, cost in costs.items()})
+    for line_id, number in missing.items():
+        await coming.begin(order, order.lines[line_id], number, answer.journey_id, at)
     order.row["promised_at"] = arrives
     await order.settle(at)
     order.due("goods", arrives)
     await order.mail_customer("order_delayed", cause, at)
-    return f"{place.name} sends {units(lacking)} to {order.place.name}, reserved there."
+    return f"{place.name} sends {units(sum(missing.values()))} to {order.place.name} by transfer {opening.key}."
 
 
-def _hold_there(order: Order, line: Mapping[str, Any], quantity: int, source: str, at: datetime) -> dict[str, Any]:
-    for row in order.holds:
-        if (row["line_id"], row["location"]) == (line["line_id"], source):
-            row["quantity"] += quantity
-            row["reserved"] += quantity
-            return row
-    return order.new_hold(line, quantity, part="reserved", at=at, place=source)
-
-
-def _of_the_offer(order: Order, source: str, sku: str, quantity: int) -> int:
-    """Units that were held while the customer was asked: they change hands and stay reserved."""
-    taken = 0
-    for row in offered.held(order):
-        part = min(quantity - taken, row["reserved"])
-        if part > 0 and (row["location"], row["sku"]) == (source, sku):
-            row["reserved"] -= part
-            row["committed"] += part
-            taken += part
+def _of_the_offer(order: Order, source: str, missing: Mapping[str, int]) -> dict[str, int]:
+    """Units by line that were held while the customer was asked: they change hands and stay reserved."""
+    taken: dict[str, int] = {}
+    for line_id, number in missing.items():
+        for row in offered.held(order):
+            part = min(number - taken.get(line_id, 0), row["reserved"])
+            if part > 0 and (row["location"], row["sku"]) == (source, order.lines[line_id]["sku"]):
+                row["reserved"] -= part
+                row["committed"] += part
+                taken[line_id] = taken.get(line_id, 0) + part
     return taken
 
 
 async def goods_came(order: Order, quantities: Mapping[str, int], cause: str, at: datetime) -> str:
-    """Goods that were on their way to the order's store have come: they are reserved for it there.
+    """Goods that an order from before held at a warehouse have come to its store: they are reserved for it there.
 
     What came for an order that has ended is for sale there. Raises `UnknownLine`, and `Malformed` for more than was
     sent.

@@ -47,7 +47,7 @@ async def take_up_found(order: "Order") -> int:
         usable = 0 if order.is_final else min(row["found"], max(order.missing(line), 0))
         line["reserved"] += usable
         used += usable
-        _let_go(order, row["line_id"], row["found"] - usable, f"found:{row['id']}", row["at"])
+        let_go(order, row["line_id"], row["found"] - usable, f"found:{row['id']}", row["at"])
         await order.tx.conn.execute(
             update(waiting_demand)
             .where(waiting_demand.c.id == row["id"])
@@ -56,7 +56,8 @@ async def take_up_found(order: "Order") -> int:
     return used
 
 
-def _let_go(order: "Order", line_id: str, quantity: int, cause: str, at: datetime) -> None:
+def let_go(order: "Order", line_id: str, quantity: int, cause: str, at: datetime) -> None:
+    """Units that are held for a line beyond what it needs may be promised again."""
     why = order.cause(cause, at)
     for held, part in order.shift(line_id, "reserved", "released", quantity):
         place = held["location"]

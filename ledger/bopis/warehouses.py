@@ -9,8 +9,10 @@ from ledger.bopis.order import Order
 from ledger.tables import location, stock
 
 
-async def able(order: Order, wanted: Mapping[str, int]) -> dict[str, str]:
-    """Names by code of the open warehouses that can promise all of `wanted` (units by SKU), its region first."""
+async def able(order: Order, wanted: Mapping[str, int], *, channel: str | None = None) -> dict[str, str]:
+    """Names by code of the open warehouses that can promise all of `wanted` (units by SKU), its region first; to the
+    order's own channel, or to another.
+    """
     rows = await order.tx.conn.execute(
         select(location.c.code, location.c.name, stock.c.sku, stock.c.available, stock.c.safety_stock,
                stock.c.confidence_permille)
@@ -21,7 +23,7 @@ async def able(order: Order, wanted: Mapping[str, int]) -> dict[str, str]:
         )
         .order_by(location.c.region != order.row["region"], location.c.code)
     )  # fmt: skip
-    threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
+    threshold = order.policy.stock.channel_threshold.get(channel or order.row["channel"], 0)
     names: dict[str, str] = {}
     covered: dict[str, int] = {}
     for row in rows:

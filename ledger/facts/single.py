@@ -24,11 +24,11 @@ from domain.ids import journey_id
 from domain.return_requests import PosReturn, ReturnReference
 from domain.transfers import TransferReference
 from ledger import adjustments, closures, goods, holds, reference, stops
-from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, to_store, verifying
+from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, verifying
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
-from ledger.facts import of_transfers, refusals, returned
+from ledger.facts import delivered, of_transfers, refusals, returned
 from ledger.facts.inbox import REPLAY, Arrived, claim, problem
 from ledger.people import Caller
 from ledger.returns.book import Return
@@ -294,13 +294,8 @@ async def _received(tx: Transaction, caller: Caller, data: StockReceived, cause:
     if len(came) > 1:
         raise Malformed("One delivery may bring goods for one order; send one for each.", pointer="/data/lines")
     for about, quantities in came.items():
-        order = await Order.load(tx, await tx.lock_journey(about))
-        if order.location != data.location:
-            raise Malformed(
-                f"The order is collected at {order.location}, not at {data.location}.", pointer="/data/location"
-            )
-        order.beside = {(data.location, line.sku) for line in rest}
-        await to_store.goods_came(order, quantities, cause, order.clock(at))
+        beside = {(data.location, line.sku) for line in rest}
+        await delivered.for_order(tx, about, quantities, data, beside, cause, at)
     if rest:
         await _take_goods(tx, caller, data.model_copy(update={"lines": tuple(rest)}), cause, at)
     return next(iter(came), None)

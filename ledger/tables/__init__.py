@@ -67,7 +67,7 @@ from ledger.tables.reference import (
 )
 from ledger.tables.returns import return_disposition, return_line
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
-from ledger.tables.transfers import carrier_claim, transfer, transfer_extra, transfer_line, transfer_parcel
+from ledger.tables.transfers import awaited, carrier_claim, transfer, transfer_extra, transfer_line, transfer_parcel
 from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "approval_verdict",
     "audit",
     "average_cost",
+    "awaited",
     "band_use",
     "below_zero",
     "bulk",

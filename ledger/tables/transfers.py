@@ -99,6 +99,29 @@ transfer_parcel = Table(
     Index("ix_transfer_parcel_journey", "journey_id"),
 )
 
+# What orders wait for from the transfers that bring their goods; a line of such a transfer has the id of the order's.
+# Covered by the lock of the stock row at the destination. What others have left is taken up under a journey's lock: the
+# order's what came and what will not, the transfer's what is not needed any more.
+awaited = Table(
+    "awaited",
+    metadata,
+    number(),
+    word("transfer_id"),
+    word("journey_id"),  # of the order
+    word("line_id"),
+    word("location"),
+    word("sku"),
+    Column("quantity", Integer, nullable=False),  # still to come
+    Column("came", Integer, nullable=False, server_default=text("0")),  # held for the order
+    Column("failed", Integer, nullable=False, server_default=text("0")),  # will not come
+    Column("given_up", Integer, nullable=False, server_default=text("0")),  # the order needs it no more
+    instant("at"),
+    recorded_at(),
+    CheckConstraint("quantity >= 0 AND came >= 0 AND failed >= 0 AND given_up >= 0", name="quantities_not_negative"),
+    Index("uq_awaited", "transfer_id", "line_id", unique=True),
+    Index("ix_awaited_journey", "journey_id"),
+)
+
 carrier_claim = Table(
     "carrier_claim",
     metadata,

@@ -19,6 +19,7 @@ from ledger.document import Document, Rules
 from ledger.journal import Entry
 from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
+from ledger.transfer import awaited
 
 type Place = tuple[str, str]  # (location, SKU)
 
@@ -35,6 +36,9 @@ class Transfer(Document):
     costs: dict[tuple[str, str], int] = field(default_factory=dict)  # average unit costs by (entity, SKU)
     parcels: list[Row] = field(default_factory=list)  # new ones
     claims: list[Row] = field(default_factory=list)  # new ones
+    awaited: list[Row] = field(default_factory=list)  # by the order that it was sent for
+    brought: dict[str, int] = field(default_factory=dict)  # units by line that have come for that order just now
+    beside: set[Place] = field(default_factory=set)  # what the same fact moves besides
     posted: dict[tuple[str, str, str], list[Line]] = field(default_factory=dict)  # by entity, event and cause
 
     rules: ClassVar[Rules] = transfer
@@ -109,11 +113,13 @@ class Transfer(Document):
         """Lock the stock rows of its lines at both ends, and of `extra`, then its holds; read what the goods cost."""
         places = self.shelves() | set(extra)
         skus = {sku for _, sku in places}
-        await self.tx.lock_stock(places)
+        await self.tx.lock_stock(places | self.beside)
         self.holds = {row["line_id"]: dict(row) for row in await self.tx.lock_holds(self.id)}
         self.remember(hold, self.holds.values())
         for entity in sorted({self.place.entity, self.target.entity}):
             await self.know_costs(entity, skus)
+        if self.row["detail"].get("for_order"):
+            self.awaited = await self.read(tables.awaited, by="transfer_id")
 
     async def know_costs(self, entity: str, skus: Iterable[str]) -> None:
         """Read what these items cost an entity on average."""
@@ -140,6 +146,7 @@ class Transfer(Document):
         yield tables.transfer_extra, self.extras
         yield tables.transfer_parcel, self.parcels
         yield tables.carrier_claim, self.claims
+        yield tables.awaited, self.awaited
 
     async def save(self, at: datetime) -> None:
         """Write what changed and post what was gathered."""
@@ -149,6 +156,7 @@ class Transfer(Document):
             currency = currencies.get(entity, self.place.currency)
             self.tx.post(Entry(entity, event, currency, cause, lines, at, self.id, authority))
         self.posted = {}
+        await awaited.tell(self, at)
         await super().save(at)
 
     def lock_money(self) -> None:

@@ -11,6 +11,7 @@ from domain import transfer_postings as postings
 from domain.transfer import LOSS_ACCOUNTS, share
 from domain.transfer_postings import Side, Value, transfer_price
 from ledger.reference import Place
+from ledger.transfer import awaited
 from ledger.transfer.document import Transfer
 
 SHIPPED, RECEIVED, SETTLED = "transfer.shipped", "transfer.received", "transfer.settled"
@@ -91,7 +92,9 @@ def release(it: Transfer, line: dict[str, Any], units: int, moment: Moment, reas
 
 
 def receive(it: Transfer, line: dict[str, Any], units: int, condition: str, where: Place, moment: Moment) -> Value:
-    """Units in transit have come, to the destination or to another place; returns what they are worth."""
+    """Units in transit have come, to the destination or to another place; what was sent for an order is held for it.
+    Returns what they are worth.
+    """
     sku, target = str(line["sku"]), it.target
     value = _taken_out(line, units)
     worth = value.taken_minor
@@ -105,8 +108,15 @@ def receive(it: Transfer, line: dict[str, Any], units: int, condition: str, wher
         line["damage_minor"] += worth
         return value
     if where.entity == target.entity:
-        sides = (target.code, "in_transit"), (where.code, "available")
-        it.tx.shelf.move("transfer_received", sku, units, *sides, why, cost_minor=worth)
+        of_order, key = awaited.hand_over(it, line, units) if where.code == target.code else (0, None)
+        left = worth
+        for bucket, part, hold_key in (("reserved", of_order, key), ("available", units - of_order, None)):
+            if not part:
+                continue
+            cost = left if part == units or bucket == "available" else share(worth, part, units)
+            left -= cost
+            sides = (target.code, "in_transit"), (where.code, bucket)
+            it.tx.shelf.move("transfer_received", sku, part, *sides, why, cost_minor=cost, hold_id=hold_key)
     else:
         theirs = it.cause(*moment, entity=where.entity)
         away = (target.code, "in_transit"), (target.code, "carrier")

@@ -32,7 +32,8 @@ CHANNEL = "transfer"
 @dataclass(frozen=True)
 class Opening:
     """A transfer that is wanted. `band_actor`: whose thirty days count against the band; nobody's for a system's own
-    proposal. `is_agreed`: it follows from a decision, so nobody is asked again.
+    proposal. `is_agreed`: it follows from a decision, so nobody is asked again. `held`: units by line that are reserved
+    at its source already, and that whoever held them gives over.
     """
 
     place: reference.Place
@@ -48,6 +49,8 @@ class Opening:
     barred: Sequence[str] = ()
     band_actor: str | None = None
     is_agreed: bool = False
+    held: Mapping[str, int] = field(default_factory=dict)
+    clock_offset_s: int = 0
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -147,6 +150,7 @@ async def _open(tx: Transaction, one: Opening, costs: Costs, policy_copy: str, w
         "currency": one.place.currency, "requested_by": one.requested_by, "promised_at": one.needed_by,
         "opened_at": one.at, "closed_at": one.at if state is TransferState.CANCELLED else None, "dues": dues,
         "asks": asks, "detail": detail, "policy_copy": policy_copy, "policy_version": one.policy.version,
+        "clock_offset_s": one.clock_offset_s,
     }  # fmt: skip
     written.journeys.append(row)
     written.heads.append(_head(one, value, is_agreed=not needed))
@@ -162,6 +166,7 @@ async def _open(tx: Transaction, one: Opening, costs: Costs, policy_copy: str, w
         ended=state is TransferState.CANCELLED,
         dues=situations.due_list(dues),
         approval_id=asks.get("approval_id"),
+        clock_offset_s=one.clock_offset_s,
     )
     tx.start(one.id, "transfer", situation, search_attributes(row))
     return _answer(one, state, value, reserved, asks.get("approval_id"))
@@ -190,12 +195,15 @@ def _reserve(tx: Transaction, one: Opening, written: _Rows) -> dict[str, int]:
     """Hold what can be promised, line by line; returns the units by line."""
     why, held = Cause(f"intake:{one.id}", tx.actor, one.at, one.place.entity, one.id), {}
     for line_id, sku, number in one.lines:
-        units_held = held[line_id] = min(number, can_promise(tx, one.policy, one.place.code, sku))
+        of_before = one.held.get(line_id, 0)
+        of_shelf = min(number - of_before, can_promise(tx, one.policy, one.place.code, sku))
+        units_held = held[line_id] = of_before + of_shelf
         if not units_held:
             continue
         key = hold_id(one.id, line_id, one.place.code)
-        sides = (one.place.code, "available"), (one.place.code, "reserved")
-        tx.shelf.move("reserved", sku, units_held, *sides, why, hold_id=key)
+        if of_shelf:
+            sides = (one.place.code, "available"), (one.place.code, "reserved")
+            tx.shelf.move("reserved", sku, of_shelf, *sides, why, hold_id=key)
         written.holds.append(
             (key, one.source, CHANNEL, one.id, line_id, one.place.code, sku, units_held, units_held, one.needed_by,
              one.at)

@@ -15,7 +15,7 @@ from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps, cause_of, is_asking, take_step
 from ledger.tables import journey
-from ledger.transfer import agreeing, asking, comparing, dues, settling, yielding
+from ledger.transfer import agreeing, asking, comparing, dues, settling, unneeded, yielding
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
 
@@ -55,12 +55,18 @@ async def compare(database: Database, step: Step) -> Situation:
 
 
 async def attend(database: Database, step: Step) -> Situation:
-    """Take up what others left: the till has sold what was held, or a count that was waited for is over."""
+    """Take up what others left: the till has sold what was held, a count that was waited for is over, an order needs
+    its goods no more.
+    """
 
     async def take_up(it: Transfer) -> str:
         await it.lock_goods()
         moment = _moment(it, "attend", step)
-        told = [await _give_way(it, moment), await _look_at_counts(it, moment)]
+        told = [
+            await _give_way(it, moment),
+            await _look_at_counts(it, moment),
+            await unneeded.take_up(it, moment),
+        ]
         return " ".join(filter(None, told))
 
     return await take_step(database, "attend", step, Transfer, take_up)

@@ -100,6 +100,17 @@ BREAKS: dict[str, tuple[str, str]] = {
         " '{finance}', 'approved', 1, now(), now(), now())"),
         "approval ",
     ),
+    "orders know what transfers bring them": (
+        ("INSERT INTO awaited (transfer_id, journey_id, line_id, location, sku, quantity, at) VALUES"
+        " ('transfer:wms:T-1', 'bopis:web:W-3', '1', 'S1', 'TEA-1', 1, now())"),
+        "bopis:web:W-3 1",
+    ),
+    "what orders wait for is still to come": (
+        ("WITH made AS (INSERT INTO awaited (transfer_id, journey_id, line_id, location, sku, quantity, at) VALUES"
+        " ('transfer:wms:T-1', 'bopis:web:W-3', '1', 'S1', 'TEA-1', 9, now()))"
+        " UPDATE journey SET detail = detail || '{\"coming\": {\"1\": 9}}' WHERE id = 'bopis:web:W-3'"),
+        "transfer:wms:T-1 1",
+    ),
     "transfer lines explain their holds": (
         "UPDATE transfer_line SET reserved = reserved + 1 WHERE journey_id = 'transfer:wms:T-2'", "transfer:wms:T-2 1"
     ),
