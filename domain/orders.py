@@ -55,6 +55,8 @@ class OrderLine(Body):
     discount_minor: Minor = 0
     tax_minor: Minor = 0
     tax: tuple[TaxPart, ...] | None = None
+    promotion_id: Code | None = None
+    regular_price_minor: Minor | None = None  # of a unit, without the promotion
     substitution: Literal["ask", "never", "auto"] = "never"
     fallback: Literal["refund_line", "cancel_order"] = "refund_line"
 

@@ -114,6 +114,7 @@ class Bands(Part):
     count: BandPolicy = BandPolicy(manager_minor=5_000, finance_minor=50_000)
     adjustment: BandPolicy = BandPolicy(manager_minor=5_000, finance_minor=50_000)
     transfer: BandPolicy = BandPolicy(manager_minor=50_000, finance_minor=500_000)
+    claim: BandPolicy = BandPolicy(manager_minor=100_000, finance_minor=1_000_000)
     refund_approval_minor: int = Field(20_000, ge=0)
     appeasement_minor: int = Field(1_000, ge=0)
     sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
@@ -177,6 +178,20 @@ class PromotionPolicy(Part):
     def pause(self, run: int) -> timedelta:
         """How long to wait after so many runs, from 1."""
         return timedelta(seconds=self.pauses_s[min(run, len(self.pauses_s)) - 1])
+
+
+class ClaimPolicy(Part):
+    """Claims against vendors. From which value somebody must agree is a band (`Bands.claim`)."""
+
+    answer_s: int = Field(30 * DAY_S, gt=0)  # how long a vendor has to answer
+    pay_s: int = Field(30 * DAY_S, gt=0)  # and to pay what it has accepted
+    dispute_s: int = Field(14 * DAY_S, gt=0)  # to answer again, once its answer is disputed
+    chase_s: int = Field(7 * DAY_S, gt=0)
+    unsent_s: int = Field(7 * DAY_S, gt=0)  # for a vendor without an address: until somebody asks whether it went out
+    late_s: int = Field(30 * DAY_S, gt=0)  # after the last claim: how long late sales and returns are gathered
+    least_minor: int = Field(500, ge=0)  # of late sales and returns: what is less is released instead of claimed
+    disputes: int = Field(2, ge=0)  # of one claim
+    tolerance: ToleranceLimits = ToleranceLimits(units=None, permille=10, value_minor=500)  # of a whole answer
 
 
 class AuthorityPolicy(Part):
@@ -249,6 +264,7 @@ class ApprovalPolicy(Part):
         "transfer": ("store_manager", "finance", "admin"),
         # Whoever buys and sells first, then finance: each is asked by an approval of its own.
         "promotion": ("merchandiser", "finance", "admin"),
+        "claim": ("finance", "admin"),
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind
@@ -259,7 +275,7 @@ class ApprovalPolicy(Part):
     @classmethod
     def _finance_can_be_asked(cls, ladders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """A band that asks finance is never answered by others."""
-        for kind in ("adjustment", "count", "transfer", "promotion"):
+        for kind in ("adjustment", "count", "transfer", "promotion", "claim"):
             if kind in ladders and "finance" not in ladders[kind]:
                 raise ValueError(f"the ladder of {kind} needs the role finance, which its band may ask")
         return ladders
@@ -291,6 +307,7 @@ class Policy(Part):
     returns: ReturnPolicy = ReturnPolicy()
     transfer: TransferPolicy = TransferPolicy()
     promotion: PromotionPolicy = PromotionPolicy()
+    claim: ClaimPolicy = ClaimPolicy()
     cases: CasePolicy = CasePolicy()
     approvals: ApprovalPolicy = ApprovalPolicy()
 

@@ -44,6 +44,10 @@ ACCOUNTS: dict[str, str] = {
     "due_from": "Due from other entities",
     "due_to": "Due to other entities",
     "intercompany_margin": "Margin on goods for other entities",
+    "vendor_funding": "Vendor funding accrued",
+    "vendor_claims": "Claims against vendors",
+    "funding_written_off": "Vendor funding written off",
+    "accounts_payable": "Accounts payable",
 }
 INVENTORY_ACCOUNTS = ("inventory", "goods_in_transit")
 

@@ -22,6 +22,7 @@ from ledger.tables import approval, audit, case_file, hold, journey
 
 if TYPE_CHECKING:
     from ledger.case.parents import Cause
+    from ledger.funding.change import Funded
 
 
 class Rank(IntEnum):
@@ -34,8 +35,9 @@ class Rank(IntEnum):
     STOCK = 5
     HOLD = 6
     MONEY = 7
-    PARENT = 8
-    OUTBOX = 9
+    FUNDING = 8
+    PARENT = 9
+    OUTBOX = 10
 
 
 class LockOrderBroken(RuntimeError):
@@ -58,6 +60,7 @@ class Transaction:
     _began_at: datetime | None = None
     _rank: Rank = Rank.KEYS
     _audit: list[dict[str, Any]] = field(default_factory=list)
+    _funded: "list[Funded]" = field(default_factory=list)
     _starts: list[outbox.Start] = field(default_factory=list)
     _tells: list[tuple[str, Message]] = field(default_factory=list)
 
@@ -161,6 +164,10 @@ class Transaction:
         if entry.lines:
             self.entries.append(entry)
 
+    def fund(self, change: "Funded") -> None:
+        """Say that units of a promotion were sold, or came back: `flush` accrues what the vendor pays of them."""
+        self._funded.append(change)
+
     def record(
         self,
         what: str,
@@ -201,6 +208,11 @@ class Transaction:
         """Write what was gathered, outbox counters last. Called once, by `Database.write`."""
         await self._respect_checkpoints()
         await self.shelf.write()
+        if self._funded:
+            from ledger.funding.accrual import accrue  # it needs transactions
+
+            funded, self._funded = self._funded, []
+            await accrue(self, funded)
         if self.entries:
             await journal.write(self.conn, self.entries)
         await self._keep_parents()

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.postings import INVENTORY_ACCOUNTS
-from ledger.audit import flow, goods, money, returns, transfers
+from ledger.audit import flow, funding, goods, money, returns, transfers
 
 
 class Finding(NamedTuple):
@@ -17,7 +17,9 @@ class Finding(NamedTuple):
     detail: str
 
 
-RULES: dict[str, str] = {**goods.RULES, **money.RULES, **flow.RULES, **returns.RULES, **transfers.RULES}
+RULES: dict[str, str] = {
+    **goods.RULES, **money.RULES, **flow.RULES, **returns.RULES, **transfers.RULES, **funding.RULES,
+}  # fmt: skip
 
 
 async def audit(conn: AsyncConnection, *, limit: int = 50) -> list[Finding]:

@@ -11,6 +11,7 @@ from domain.payments import Refundable, part_of
 from ledger import reference
 from ledger.bopis import by_the_source
 from ledger.bopis.order import Order
+from ledger.funding.change import ACCRUED, Funded
 from ledger.journal import Entry
 from ledger.tables import case_file, journal, journal_line, payment, payment_operation
 from ledger.transaction import Rank
@@ -85,6 +86,9 @@ async def earn(
         sale["handed_over"] += quantity
         sale["cost_minor"] += cost
         cost_by_line[line_id] = cost
+        if sale["promotion_id"] is not None:
+            authority = order.policy.authority.of_posting(ACCRUED)
+            order.tx.fund(Funded.sold(sale, quantity, cause, at, authority, journey_id=order.id))
     order.tx.post(entry(order, event, cause, lines, at))
     return cost_by_line
 

@@ -112,6 +112,9 @@ _SALE_COLUMNS = {
     "coupon_minor": "bigint",
     "tax_minor": "bigint",
     "promotion_id": "text",
+    "regular_price_minor": "bigint",
+    "override_reason": "text",
+    "override_actor": "text",
     "handed_over": "int",
     "cost_minor": "bigint",
 }

@@ -10,6 +10,7 @@ from domain.ids import receipt_document
 from domain.stock import draw_for_sale
 from ledger import reference
 from ledger.found import Demand
+from ledger.funding.change import ACCRUED, Funded
 from ledger.goods.fact import Costs, GoodsFact, UnitCost
 from ledger.journal import Entry
 from ledger.shelf import Cause
@@ -62,7 +63,11 @@ class Book:
             entry += postings.sale(
                 _sale_of(line, cost), paid_from="payment_clearing", location=place.code, sku=line.sku
             )
-            self.sale_lines.append(_sale_row(document, fact, line, cost))
+            row = _sale_row(document, fact, line, cost)
+            self.sale_lines.append(row)
+            if line.promotion_id is not None:
+                authority = fact.policy.authority.of_posting(ACCRUED)
+                self.tx.fund(Funded.sold(row, line.quantity, fact.cause, fact.at, authority, is_new=True))
         return entry
 
     def _draw(self, location: str, line: SaleLineIn, unit_cost_e4: int, cost_minor: int, why: Cause) -> None:
@@ -191,6 +196,9 @@ def _sale_row(document: str, fact: GoodsFact, line: SaleLineIn, cost_minor: int)
         "coupon_minor": line.coupon_minor,
         "tax_minor": line.tax_minor,
         "promotion_id": line.promotion_id,
+        "regular_price_minor": line.regular_price_minor,
+        "override_reason": line.override.reason if line.override else None,
+        "override_actor": line.override.actor if line.override else None,
         "handed_over": line.quantity,
         "cost_minor": cost_minor,
     }

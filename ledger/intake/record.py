@@ -31,7 +31,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "lines": _shape("""
         order_no:int journey_id line_id sku quantity:int reserved:int from_hold:int substitution fallback
         unit_price_minor:bigint discount_minor:bigint tax_minor:bigint tax tax_included:boolean hold_id source channel
-        location entity currency actor
+        location entity currency actor promotion_id? regular_price?
     """),
     "charges": _shape("""
         journey_id line_id sku amount_minor:bigint tax_minor:bigint tax_included:boolean location entity currency
@@ -110,13 +110,14 @@ l AS MATERIALIZED (
     SELECT location, sku, journey_id, line_id, short, promised_at, at FROM l WHERE short > 0
 ), sold AS (
     INSERT INTO sale_line (document, line_id, sku, entity, location, currency, quantity, unit_price_minor,
-        gross_minor, discount_minor, tax_minor, tax_included, tax)
+        gross_minor, discount_minor, tax_minor, tax_included, tax, promotion_id, regular_price_minor)
     SELECT journey_id, line_id, sku, entity, location, currency, quantity, unit_price_minor,
-        quantity * unit_price_minor, discount_minor, tax_minor, tax_included, tax::jsonb
+        quantity * unit_price_minor, discount_minor, tax_minor, tax_included, tax::jsonb, promotion_id,
+        regular_price::bigint
     FROM l
     UNION ALL
     SELECT journey_id, line_id, sku, entity, location, currency, 1, amount_minor, amount_minor, 0, tax_minor,
-        tax_included, '[]'
+        tax_included, '[]', NULL, NULL
     FROM {_given("charges")}
 ), paid AS (
     INSERT INTO payment (id, journey_id, reference, tender, currency, amount_minor, authorized_minor, captured_minor,

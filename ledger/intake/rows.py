@@ -88,7 +88,8 @@ class Rows:
                     order_no, journey, line.line_id, line.sku, line.quantity, got.reserved, got.from_hold,
                     line.substitution, line.fallback, line.unit_price_minor, line.discount_minor, line.tax_minor, tax,
                     order.prices_include_tax, hold_id(journey, line.line_id, where.code), source, channel, where.code,
-                    where.entity, currency, actor,
+                    where.entity, currency, actor, line.promotion_id,
+                    None if line.regular_price_minor is None else str(line.regular_price_minor),
                 )
             )  # fmt: skip
         # A charge is a line without goods: one unit, earned with the first hand-over.

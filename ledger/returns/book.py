@@ -14,6 +14,7 @@ from domain.refunds import Bought
 from domain.returns import FINAL, Progress, ReturnState
 from ledger.changes import Row
 from ledger.document import Document, Rules
+from ledger.funding.change import ACCRUED, Funded, not_kept
 from ledger.journal import Entry
 from ledger.tables import payment, return_line, sale_line
 from ledger.transaction import Rank, Transaction
@@ -32,6 +33,7 @@ class Return(Document):
     lines: dict[str, Row] = field(default_factory=dict)
     sales: dict[SaleKey, Row] = field(default_factory=dict)
     _progress: Progress | None = None
+    _not_kept: dict[SaleKey, int] = field(default_factory=dict)  # units of each sale line, as they were
 
     rules: ClassVar[Rules] = returns
 
@@ -90,6 +92,7 @@ class Return(Document):
         )
         self.sales = {(row["document"], row["line_id"]): dict(row) for row in rows.mappings()}
         self.remember(sale_line, self.sales.values())
+        self._not_kept = {key: not_kept(sale) for key, sale in self.sales.items()}
 
     def sale_of(self, line: Mapping[str, Any]) -> dict[str, Any] | None:
         """The sale line that a line came from; the sales are locked."""
@@ -143,7 +146,17 @@ class Return(Document):
         if self._is_paid_without_goods(self._progress):
             wanted = ReturnState.CLOSED
         self.go(wanted)
+        self._fund(at)
         await super().save(at)
+
+    def _fund(self, at: datetime) -> None:
+        """What a vendor pays of units that came back is taken back, or given again with units that went again."""
+        cause, authority = f"returned:{self.id}:{self.row['version'] + 1}", self.policy.authority.of_posting(ACCRUED)
+        for key, sale in self.sales.items():
+            units = not_kept(sale) - self._not_kept[key]
+            if units and sale["promotion_id"] is not None:
+                self.tx.fund(Funded.returned(sale, units, cause, at, authority, journey_id=self.id))
+            self._not_kept[key] = not_kept(sale)
 
     def _is_paid_without_goods(self, progress: Progress) -> bool:
         """Whether nothing is to come back: what the customer keeps is refunded, the rest was declined."""

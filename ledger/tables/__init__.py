@@ -20,6 +20,7 @@ from ledger.tables.asking import (
 from ledger.tables.base import metadata
 from ledger.tables.comments import canned_reply, mention
 from ledger.tables.counts import count_entry, count_line, feed_mark
+from ledger.tables.funding import claim, claim_line, funded_promotion, funding_accrual, funding_agreement
 from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
 from ledger.tables.links import link, offer
 from ledger.tables.money import (
@@ -90,6 +91,8 @@ __all__ = [
     "case_event",
     "case_file",
     "case_parent",
+    "claim",
+    "claim_line",
     "closed_day",
     "count_entry",
     "count_line",
@@ -99,6 +102,9 @@ __all__ = [
     "entity",
     "event_inbox",
     "feed_mark",
+    "funded_promotion",
+    "funding_accrual",
+    "funding_agreement",
     "hold",
     "idempotency",
     "item",

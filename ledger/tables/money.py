@@ -38,6 +38,10 @@ sale_line = Table(
     Column("tax_included", Boolean, nullable=False, server_default=text("false")),
     document("tax", default="'[]'::jsonb"),
     word("promotion_id", nullable=True),
+    # What the item costs without a promotion, and who at the till has set another price, and why.
+    minor("regular_price_minor", nullable=True),
+    word("override_reason", nullable=True),
+    word("override_actor", nullable=True),
     # Parts of the line that have left or ended; money shares are cumulative rounded differences over these.
     Column("handed_over", Integer, nullable=False, server_default=text("0")),
     Column("refunded_quantity", Integer, nullable=False, server_default=text("0")),

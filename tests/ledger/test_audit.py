@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from ledger.audit import RULES, Finding, audit
 from tests.conftest import Database as OneDatabase
+from tests.ledger.funding import agree
 from tests.ledger.returning import Back
 from tests.ledger.transfers import Moved
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
@@ -160,6 +161,37 @@ BREAKS: dict[str, tuple[str, str]] = {
     "a return that has ended owes nothing and has nothing waiting": (
         "UPDATE journey SET closed_at = now() WHERE id = 'returns:web:RT-1'", "returns:web:RT-1"
     ),
+    "what was accrued is claimed or waits for a claim": (
+        "UPDATE funding_accrual SET amount_minor = amount_minor + 1", "DE01"
+    ),
+    "agreements count what was accrued by them": (
+        "UPDATE funding_agreement SET units = units + 1 WHERE id = 'erp:A-17'", "erp:A-17"
+    ),
+    "no cap is passed": ("UPDATE funding_accrual SET amount_minor = 50", "erp:A-17"),
+    "a line earns for no more units than the customer kept": (
+        "UPDATE sale_line SET returned = 1 WHERE document LIKE 'receipt:%'", "receipt:web:S1:R1 1"
+    ),
+    "claims against vendors are what is open of them": (
+        ("INSERT INTO claim (journey_id, agreement_id, entity, vendor, kind, currency, amount_minor, is_billed,"
+        " frozen_at) VALUES ('claim:erp:A-17-1', 'erp:A-17', 'DE01', 'TEACO', 'final', 'EUR', 40, true, now())"),
+        "DE01",
+    ),
+    "a claim is the sum of its lines and of what they were frozen from": (
+        ("WITH made AS (INSERT INTO journey (id, kind, source, key, state, location, region, entity, channel, currency,"
+        " opened_at) VALUES ('claim:erp:A-17-1', 'claim', 'erp', 'A-17-1', 'sent', 'DC', 'R1', 'DE01', '', 'EUR',"
+        " now()))"
+        " INSERT INTO claim (journey_id, agreement_id, entity, vendor, kind, currency, amount_minor, frozen_at)"
+        " VALUES ('claim:erp:A-17-1', 'erp:A-17', 'DE01', 'TEACO', 'final', 'EUR', 40, now())"),
+        "claim:erp:A-17-1",
+    ),
+    "a claim that is over has nothing open": (
+        ("WITH made AS (INSERT INTO journey (id, kind, source, key, state, location, region, entity, channel, currency,"
+        " opened_at, closed_at) VALUES ('claim:erp:A-17-1', 'claim', 'erp', 'A-17-1', 'settled', 'DC', 'R1', 'DE01',"
+        " '', 'EUR', now(), now()))"
+        " INSERT INTO claim (journey_id, agreement_id, entity, vendor, kind, currency, amount_minor, frozen_at)"
+        " VALUES ('claim:erp:A-17-1', 'erp:A-17', 'DE01', 'TEACO', 'final', 'EUR', 40, now())"),
+        "claim:erp:A-17-1",
+    ),
 }  # fmt: skip
 
 
@@ -176,7 +208,9 @@ async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
             ).outcome == "accepted"
     await shop.report("bopis.handed_over", journey_id=COLLECTED, lines=None, actor="p")
     await shop.report("bopis.cancelled", journey_id=CANCELLED, lines=None)
-    sold = [{"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": PRICE_MINOR}]
+    terms = {"kind": "scan_back", "rate_minor": 50, "cap_minor": 40}
+    await agree(shop, terms=terms, starts_at="2020-01-01T00:00:00Z", ends_at="2099-01-01T00:00:00Z")
+    sold = [{"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": PRICE_MINOR, "promotion_id": "TEA-MARCH"}]
     assert (await shop.report("pos.sale", location="S1", receipt="R1", lines=sold)).outcome == "accepted"
     back = await Back.open(shop, COLLECTED, return_id="RT-1")
     await back.receive()

@@ -1,0 +1,1 @@
+"""Claims against vendors: prepared from what has accrued, agreed, sent, answered, settled."""
