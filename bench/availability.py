@@ -59,7 +59,7 @@ async def script(database: Database, basket: list[str]) -> str:
     await ask()
     conn = await asyncpg.connect(database.plain_url)
     try:
-        return await (await Recording().of_engine(database.engine, ask)).script(conn, "\\set n 1")
+        return await (await Recording().of_database(database, ask)).script(conn, "\\set n 1")
     finally:
         await conn.close()
 

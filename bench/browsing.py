@@ -149,7 +149,7 @@ def _asking(client: httpx2.AsyncClient, one: Page) -> Callable[[], Awaitable[obj
 
 async def _script(conn: asyncpg.Connection, database: Database, ask: Callable[[], Awaitable[object]]) -> str:
     await ask()
-    return await (await Recording().of_engine(database.engine, ask)).script(conn, "\\set n 1")
+    return await (await Recording().of_database(database, ask)).script(conn, "\\set n 1")
 
 
 def _filling(call: Any) -> float:

@@ -46,7 +46,7 @@ async def script(database: Database, *, request_events: int, seed: str) -> str:
     try:
         before = await counts(conn, WRITTEN)
         wanted = sales(request_events, key=KEY, seed=seed)
-        recording = await Recording().of_engine(database.engine, lambda: _receive(database, wanted))
+        recording = await Recording().of_database(database, lambda: _receive(database, wanted))
         by_product = await counts(conn, WRITTEN)
         made = await recording.script(conn, "\\set n random(1, 4000000000)")
         await pgbench.once(database.url, made, planner="")

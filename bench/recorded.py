@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger.engine import Database
 
 KEY, SKU, UID = "ZKEYZ", "ZSKUZ", "ZUIDZ"
 _CUSTOMER = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?=[0-9a-f]{24}(?![0-9a-f]))")
@@ -33,19 +33,11 @@ class Recording:
             await asyncio.sleep(0)  # asyncpg tells its listeners a turn later
         return self
 
-    async def of_engine(self, engine: AsyncEngine, work: Callable[[], Awaitable[object]]) -> "Recording":
-        """The same for work on an engine's own connections, within one transaction; COPY is not heard."""
-
-        def heard(_conn: Any, _cursor: Any, statement: str, given: Any, _context: Any, is_many: bool) -> None:  # noqa: FBT001
-            for args in given if is_many else [given]:
-                self.sent.append((statement, tuple(args)))
-
-        event.listen(engine.sync_engine, "before_cursor_execute", heard)
+    async def of_database(self, database: Database, work: Callable[[], Awaitable[object]]) -> "Recording":
+        """The same for work on a database's own connections, within one transaction; COPY is not heard."""
         self.sent.append(("BEGIN", ()))
-        try:
+        with database.heard(lambda statement, values: self.sent.append((statement, tuple(values)))):
             await work()
-        finally:
-            event.remove(engine.sync_engine, "before_cursor_execute", heard)
         self.sent.append(("COMMIT", ()))
         return self
 

@@ -4,15 +4,17 @@ it.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ledger.outages import sqlstate
+from ledger.prepared import FAILURES, Hearer, failed
 from ledger.sealing import Seal
 from ledger.transaction import Transaction
 
@@ -21,6 +23,7 @@ logger = logging.getLogger("endcap.ledger")
 # The whole transaction is run again on these: two transactions met in a way that only one can win.
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 6
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def asyncpg_url(url: str) -> URL:
@@ -56,8 +59,14 @@ class Database:
             hide_parameters=True,  # they hold names and addresses, and errors are logged
             connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
         )
-        # Said with BEGIN, so that it is no statement of its own; a connection goes back to the pool without it.
-        self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.hearers: set[Hearer] = set()  # of prepared queries: see `heard`
+
+        @event.listens_for(self.engine.sync_engine, "connect")
+        def know(made: Any, record: Any) -> None:
+            record.info.update(driver=made.driver_connection, hearers=self.hearers)
+
+        # SQLAlchemy begins nothing there: `read` does, so that prepared queries may come first.
+        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def plain_url(self) -> str:
@@ -89,7 +98,31 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a read-only transaction that sees one state of the database throughout."""
         async with self._reading.connect() as conn:
-            yield conn
+            driver = conn.info["driver"]
+            try:
+                await driver.execute(_READ)
+            except FAILURES as error:
+                raise failed(driver, _READ, error) from error
+            try:
+                yield conn
+            finally:
+                await _leave(driver)
+
+    @contextmanager
+    def heard(self, hearer: Hearer) -> Iterator[None]:
+        """`hearer` gets the words and the values of each statement that this process sends meanwhile; COPY is none."""
+
+        def hear(_conn: Any, _cursor: Any, statement: str, given: Any, _context: Any, is_many: bool) -> None:  # noqa: FBT001
+            for values in given if is_many else [given]:
+                hearer(statement, tuple(values))
+
+        event.listen(self.engine.sync_engine, "before_cursor_execute", hear)
+        self.hearers.add(hearer)
+        try:
+            yield
+        finally:
+            self.hearers.discard(hearer)
+            event.remove(self.engine.sync_engine, "before_cursor_execute", hear)
 
     def wake_relays(self) -> None:
         """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.
@@ -113,3 +146,16 @@ class Database:
         if self._telling is not None:
             await self._telling
         await self.engine.dispose()
+
+
+async def _leave(driver: Any) -> None:
+    """End what `read` has begun. A connection on which that fails is closed: none goes back into the pool with a
+    transaction open, whose next reader would see what was there long ago.
+    """
+    try:
+        if not driver.is_closed():
+            await driver.execute("ROLLBACK")
+    except BaseException as error:
+        driver.terminate()
+        if not isinstance(error, FAILURES):
+            raise

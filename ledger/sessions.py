@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
+from ledger.prepared import Prepared
 from ledger.tables import credential, person, person_role, session
 
 if TYPE_CHECKING:
@@ -90,31 +91,33 @@ def _holds() -> tuple[ColumnElement[bool], ...]:
     )
 
 
+_OF_TOKEN = Prepared(
+    select(
+        session.c.expires_at,
+        (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
+        person.c.id,
+        person.c.name,
+        person.c.email,
+        *(person_role.c[name] for name in Grant._fields),
+    )
+    .join(person, person.c.id == session.c.person_id)
+    .outerjoin(credential, credential.c.person_id == session.c.person_id)
+    .outerjoin(person_role, person_role.c.person_id == session.c.person_id)
+    .where(session.c.token_hash == bindparam("token_hash"), *_holds())
+    .order_by(person_role.c.id)
+)
+
+
 async def session_of(conn: AsyncConnection, token: str) -> Session | None:
     """The session behind a token, with its person and their grants: one statement, since every page asks.
 
     None when it ended, expired, lay idle, or is older than the person's password.
     """
-    found = await conn.execute(
-        select(
-            session.c.expires_at,
-            (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
-            person.c.id,
-            person.c.name,
-            person.c.email,
-            *(person_role.c[name] for name in Grant._fields),
-        )
-        .join(person, person.c.id == session.c.person_id)
-        .outerjoin(credential, credential.c.person_id == session.c.person_id)
-        .outerjoin(person_role, person_role.c.person_id == session.c.person_id)
-        .where(session.c.token_hash == hash_of(token), *_holds())
-        .order_by(person_role.c.id)
-    )
-    rows = found.all()
+    rows = await _OF_TOKEN.rows(conn, token_hash=hash_of(token))
     if not rows:
         return None
     expires_at, touch_due, number, name, email = rows[0][:5]
-    grants = tuple(Grant(*row[5:]) for row in rows if row.role is not None)
+    grants = tuple(Grant(*row[5:]) for row in rows if row["role"] is not None)
     return Session(Person(number, name, email or "", grants), expires_at, touch_due)
 
 

@@ -5,12 +5,13 @@ A view holds filters and no rows: whoever opens it sees what their own grants sh
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Malformed, NotFound, StateConflict
 from domain.people import Person
 from ledger.engine import Database
+from ledger.prepared import Prepared
 from ledger.tables import person, saved_view
 from ledger.transaction import Transaction
 
@@ -30,17 +31,19 @@ class SavedView(NamedTuple):
     mine: bool
 
 
+_MINE = saved_view.c.person_id == bindparam("viewer", type_=Text)
+_OFFERED = Prepared(
+    select(*(saved_view.c[name] for name in ("id", "name", "query", "shared")), person.c.name, _MINE)
+    .join(person, person.c.id == saved_view.c.person_id)
+    .where(or_(_MINE, and_(saved_view.c.shared, person.c.active)))
+    .order_by(func.lower(saved_view.c.name), saved_view.c.id)
+    .limit(200)
+)
+
+
 async def views(conn: AsyncConnection, viewer: Person) -> list[SavedView]:
     """The viewer's own views and those that others share, by name."""
-    table = saved_view.c
-    rows = await conn.execute(
-        select(table.id, table.name, table.query, table.shared, person.c.name.label("owner"), table.person_id)
-        .join(person, person.c.id == table.person_id)
-        .where(or_(table.person_id == viewer.id, and_(table.shared, person.c.active)))
-        .order_by(func.lower(table.name), table.id)
-        .limit(200)
-    )
-    return [SavedView(row[0], row[1], row[2], row[3], row[4], row[5] == viewer.id) for row in rows]
+    return [SavedView(*row) for row in await _OFFERED.rows(conn, viewer=viewer.id)]
 
 
 async def save_view(database: Database, owner: Person, *, name: str, query: str, shared: bool) -> int:

@@ -4,15 +4,54 @@
 A row that a viewer may not see is answered exactly as one that does not exist.
 """
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, true
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, false, func, or_, true
 
 from domain.people import Person
 from ledger.tables import location as location_table
 
 ALL_SOURCES = "*"
+
+
+class Reach(NamedTuple):
+    """The kind of grants that somebody has, without their words: who has the same kind is asked the same query.
+
+    `by` are those of entity, region and location for which there is a list of words; `exactly` are grants that name
+    several of them at once, as (entity, region, location).
+    """
+
+    everywhere: bool
+    by: tuple[str, ...] = ()
+    exactly: tuple[tuple[str, str, str], ...] = ()
+
+
+_NAMES = ("entity", "region", "location")
+_WORDS = ARRAY(Text)
+
+
+def reach_of(viewer: Person | None) -> tuple[Reach, dict[str, list[str]]]:
+    """How far a viewer sees, and the words of it as the values of a query that `within` has narrowed."""
+    if viewer is None:
+        return Reach(everywhere=True), {}
+    words: dict[str, set[str]] = {}
+    exactly = []
+    for grant in viewer.grants:
+        named = [(name, word) for name, word in zip(_NAMES, grant[1:], strict=True) if word]
+        if not named:
+            return Reach(everywhere=True), {}
+        if len(named) == 1:
+            words.setdefault(named[0][0], set()).add(named[0][1])
+        else:
+            exactly.append((grant.entity, grant.region, grant.location))
+    by = tuple(name for name in _NAMES if name in words)
+    return Reach(everywhere=False, by=by, exactly=tuple(exactly)), {f"seen_{name}": sorted(words[name]) for name in by}
+
+
+def within(columns: Any, reach: Reach) -> ColumnElement[bool]:
+    """As `visible`, for prepared queries: the words of the lists are their values, as `reach_of` returns them."""
+    return _within(reach, None, columns.entity, columns.region, columns.location)
 
 
 def visible(columns: Any, viewer: Person | None) -> ColumnElement[bool]:
@@ -21,36 +60,37 @@ def visible(columns: Any, viewer: Person | None) -> ColumnElement[bool]:
     `columns` is the `.c` of a table that has these three; an empty word in a grant means everywhere.
     A person without a grant sees nothing.
     """
-    return _covered(viewer, columns.entity, columns.region, columns.location)
+    return _within(*reach_of(viewer), columns.entity, columns.region, columns.location)
 
 
 def visible_location(viewer: Person | None) -> ColumnElement[bool]:
     """The same for the `location` table, whose own code is the location."""
-    return _covered(viewer, location_table.c.entity, location_table.c.region, location_table.c.code)
+    return _within(*reach_of(viewer), *_OF_A_LOCATION)
 
 
-def _covered(
-    viewer: Person | None, entity: ColumnElement[str], region: ColumnElement[str], location: ColumnElement[str]
-) -> ColumnElement[bool]:
-    """Grants that name one thing of one kind (six regions, say) are one list: an index is asked for it at once."""
-    if viewer is None:
+def location_within(reach: Reach) -> ColumnElement[bool]:
+    """The same for prepared queries."""
+    return _within(reach, None, *_OF_A_LOCATION)
+
+
+_OF_A_LOCATION = (location_table.c.entity, location_table.c.region, location_table.c.code)
+
+
+def _within(reach: Reach, words: Mapping[str, list[str]] | None, *columns: ColumnElement[str]) -> ColumnElement[bool]:
+    """Grants that name one thing of one kind (six regions, say) are one list: an index is asked for it at once.
+
+    Without `words` the lists are values that the query is given when it is sent.
+    """
+    if reach.everywhere:
         return true()
-    lists: dict[int, tuple[ColumnElement[str], set[str]]] = {}
-    clauses: list[ColumnElement[bool]] = []
-    for grant in viewer.grants:
-        named = [
-            (at, column, word)
-            for at, (column, word) in enumerate(zip((entity, region, location), grant[1:], strict=True))
-            if word
-        ]
-        if not named:
-            return true()
-        if len(named) == 1:
-            at, column, word = named[0]
-            lists.setdefault(at, (column, set()))[1].add(word)
-        else:
-            clauses.append(and_(*(column == word for _, column, word in named)))
-    clauses += [column.in_(sorted(words)) for column, words in lists.values()]
+    clauses: list[ColumnElement[bool]] = [
+        and_(*(column == word for column, word in zip(columns, exact, strict=True) if word)) for exact in reach.exactly
+    ]
+    for name, column in zip(_NAMES, columns, strict=True):
+        if name in reach.by:
+            key = f"seen_{name}"
+            given = bindparam(key, type_=_WORDS) if words is None else bindparam(None, words[key], type_=_WORDS)
+            clauses.append(column == any_(given))
     return or_(*clauses) if clauses else false()
 
 
@@ -67,4 +107,11 @@ def of_journey_sources(
     """Rows of a journey of these sources, and rows that belong to no journey. The source is the id's second word."""
     if sources is None or ALL_SOURCES in sources:
         return true()
-    return or_(journey_column.is_(None), func.split_part(journey_column, ":", 2).in_(sorted(sources)))
+    source = func.split_part(journey_column, ":", 2)
+    return or_(journey_column.is_(None), source == any_(bindparam(None, sorted(sources), type_=_WORDS)))
+
+
+def of_these_sources(journey_column: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """The same for prepared queries: the sources are their value `sources`."""
+    source = func.split_part(journey_column, ":", 2)
+    return or_(journey_column.is_(None), source == any_(bindparam("sources", type_=_WORDS)))

@@ -1,14 +1,18 @@
-"""Which cases a queue wants: its filters, and the same as conditions that the indexes of `case_file` answer."""
+"""Which cases a queue wants: its filters, and the same as conditions that the indexes of `case_file` answer.
+
+The conditions name their values, so that a query is prepared once for all filters that ask alike (`Asked`).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Integer, Text, and_, any_, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CASE_STATES, OPEN_STATES
+from ledger.prepared import Prepared
 from ledger.reads.endings import Ending, ended
 from ledger.reads.paging import contains
 from ledger.tables import approval, case_file, customer, item, journey_line, mention
@@ -66,36 +70,113 @@ def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
-def where(filters: CaseFilter, found: "Named") -> list[ColumnElement[bool]]:
-    """The conditions of a filter; none where it asks for every case. `found` is what `named` has looked up for it."""
-    table = case_file.c
-    clauses: list[ColumnElement[bool]] = []
-    for name in ("kind", "severity"):
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            clauses.append(table[name].in_(_words(wanted)))
-    for name in ("region", "location", "entity", "channel", "journey_id", "sku", "root_cause"):
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            clauses.append(table[name] == wanted)
-    if filters.owner is not None:
-        clauses.append(or_(table.owner_role.in_(_words(filters.owner)), table.claimed_by == filters.owner))
-    if filters.claimed_by is not None:
-        nobody = filters.claimed_by == "none"
-        clauses.append(table.claimed_by.is_(None) if nobody else table.claimed_by == filters.claimed_by)
+class Named(NamedTuple):
+    """What a text names beside the words of a case itself: items and customers; None where it names very many."""
+
+    skus: Sequence[str] | None = ()
+    customers: Sequence[str] | None = ()
+
+
+_IS_CALLED = or_(
+    *(customer.c[name].ilike(bindparam("pattern", type_=Text), escape="\\") for name in ("name", "email", "phone"))
+)
+_MOST: Any = bindparam("most", type_=Integer)
+_NAMED = Prepared(
+    select(
+        func.array(
+            select(item.c.sku)
+            .where(item.c.name.ilike(bindparam("pattern", type_=Text), escape="\\"))
+            .order_by(item.c.sku)
+            .limit(_MOST)
+            .scalar_subquery()
+        ),
+        func.array(select(customer.c.id).where(customer.c.has_case, _IS_CALLED).limit(_MOST).scalar_subquery()),
+    )
+)
+
+
+async def named(conn: AsyncConnection, filters: CaseFilter) -> Named:
+    """Look up what the text of a filter names: few are a list that an index is asked for, and very many a condition on
+    each case, which a list that is cut at fifty rows soon finds fulfilled.
+    """
+    if not filters.text or len(filters.text) < SHORTEST_PART:
+        return Named()
+    row = await _NAMED.row(conn, pattern=contains(filters.text), most=FEW + 1)
+    assert row is not None  # it asks for no table
+    return Named(*(found if len(found) <= FEW else None for found in row))
+
+
+class Asked(NamedTuple):
+    """What a filter asks for, without its values. `names` are the fields that have one, and the lists that go along."""
+
+    names: frozenset[str]
+    state: str | None
+    nobody: bool  # claimed by nobody, which is no value
+    waiting_for_approval: bool
+    ended: Ending | None
+    every_item: bool  # a text that names very many of them is looked for in each
+    every_customer: bool
+
+
+_EQUAL = ("region", "location", "entity", "channel", "journey_id", "sku", "root_cause", "claimed_by")
+_ONE_OF = ("kind", "severity")
+_INSTANTS = ("due_from", "due_before", "opened_from", "opened_until", "closed_from", "closed_until")
+_VALUES = (*_EQUAL, *_ONE_OF, *_INSTANTS, "owner", "category", "mentions")
+
+
+def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dict[str, Any]]:
+    """A filter apart: what it asks for, and its values. `found` is what `named` has looked up for it; `mark` tells the
+    values of several filters of one query from each other.
+    """
+    given = {name: value for name in _VALUES if (value := getattr(filters, name)) is not None}
+    nobody = given.get("claimed_by") == "none"
+    if nobody:
+        del given["claimed_by"]
+    for name in _ONE_OF:
+        if name in given:
+            given[name] = _words(given[name])
+    if "owner" in given:
+        given["owners"] = _words(given["owner"])
     if filters.text:
-        clauses.append(_mentions(filters.text, found))
-    if filters.ended is not None:
-        clauses.append(ended(filters.ended))
-    if filters.category is not None:
-        clauses.append(_of_category(filters.category))
-    if filters.waiting_for_approval:
-        pending = and_(approval.c.case_id == table.id, approval.c.state == "pending")
-        clauses.append(exists().where(pending))
-    if filters.mentions is not None:
-        told = select(mention.c.case_id).where(mention.c.person_id == filters.mentions, mention.c.seen_at.is_(None))
+        is_part = len(filters.text) >= SHORTEST_PART
+        given["part" if is_part else "whole"] = contains(filters.text) if is_part else contains(filters.text)[1:-1]
+        given |= {name: list(listed) for name, listed in zip(("items", "customers"), found, strict=True) if listed}
+    names = frozenset(given)
+    every = [listed is None for listed in found]
+    shape = Asked(names, filters.state, nobody, filters.waiting_for_approval, filters.ended, *every)
+    return shape, {f"{mark}{name}": value for name, value in given.items()}
+
+
+def where(wanted: Asked, mark: str = "") -> list[ColumnElement[bool]]:
+    """The conditions of a filter, their values by name with `mark` before it; none where it asks for every case."""
+    table = case_file.c
+
+    def text(name: str) -> Any:
+        return bindparam(f"{mark}{name}", type_=Text)
+
+    def one_of(name: str) -> Any:
+        return any_(bindparam(f"{mark}{name}", type_=ARRAY(Text)))
+
+    clauses: list[ColumnElement[bool]] = [table[name] == one_of(name) for name in _ONE_OF if name in wanted.names]
+    clauses += [table[name] == text(name) for name in _EQUAL if name in wanted.names]
+    if "owner" in wanted.names:
+        clauses.append(or_(table.owner_role == one_of("owners"), table.claimed_by == text("owner")))
+    if wanted.nobody:
+        clauses.append(table.claimed_by.is_(None))
+    if "whole" in wanted.names:
+        clauses.append(or_(*(column.ilike(text("whole"), escape="\\") for column in (table.sku, table.location))))
+    if "part" in wanted.names:
+        clauses.append(_mentions(wanted, text("part"), one_of))
+    if wanted.ended is not None:
+        clauses.append(ended(wanted.ended))
+    if "category" in wanted.names:
+        clauses.append(_of_category(text("category")))
+    if wanted.waiting_for_approval:
+        clauses.append(exists().where(and_(approval.c.case_id == table.id, approval.c.state == "pending")))
+    if "mentions" in wanted.names:
+        told = select(mention.c.case_id).where(mention.c.person_id == text("mentions"), mention.c.seen_at.is_(None))
         clauses.append(table.id.in_(told))
-    return clauses + _in_state(filters.state) + _between(filters)
+    return clauses + _in_state(wanted.state) + _between(wanted.names, mark)
 
 
 def _in_state(wanted: str | None) -> list[ColumnElement[bool]]:
@@ -111,80 +192,44 @@ def _in_state(wanted: str | None) -> list[ColumnElement[bool]]:
             clauses.append(are_these)
         if states == group:
             return clauses
-    return [case_file.c.state.in_(sorted(states)), *clauses]
+    return [case_file.c.state == any_(bindparam(None, sorted(states), type_=ARRAY(Text))), *clauses]
 
 
-def _of_category(category: str) -> ColumnElement[bool]:
+def _of_category(category: Any) -> ColumnElement[bool]:
     """Cases about an item of the category, or about an order with a line of it."""
     wanted = select(item.c.sku).where(item.c.category == category)
     ordered = exists().where(journey_line.c.journey_id == case_file.c.journey_id, journey_line.c.sku.in_(wanted))
     return or_(case_file.c.sku.in_(wanted), ordered)
 
 
-def _between(filters: CaseFilter) -> list[ColumnElement[bool]]:
-    table = case_file.c
+def _between(names: frozenset[str], mark: str) -> list[ColumnElement[bool]]:
     clauses: list[ColumnElement[bool]] = []
-    if filters.opened_from is not None:
-        clauses.append(table.opened_at >= filters.opened_from)
-    if filters.opened_until is not None:
-        clauses.append(table.opened_at < filters.opened_until)
-    if filters.closed_from is not None:
-        clauses.append(table.closed_at >= filters.closed_from)
-    if filters.closed_until is not None:
-        clauses.append(table.closed_at < filters.closed_until)
-    if filters.due_from is not None:
-        clauses.append(and_(table.next_due_at >= filters.due_from, table.closed_at.is_(None)))
-    if filters.due_before is not None:
-        clauses.append(and_(table.next_due_at < filters.due_before, table.closed_at.is_(None)))
+    for name in _INSTANTS:
+        if name not in names:
+            continue
+        which, end = name.split("_")
+        column = case_file.c["next_due_at" if which == "due" else f"{which}_at"]
+        at = bindparam(f"{mark}{name}", type_=DateTime(timezone=True))
+        within = column >= at if end == "from" else column < at
+        clauses.append(and_(within, case_file.c.closed_at.is_(None)) if which == "due" else within)
     return clauses
 
 
-class Named(NamedTuple):
-    """What a text names beside the words of a case itself: items and customers; None where it names very many."""
-
-    skus: Sequence[str] | None = ()
-    customers: Sequence[str] | None = ()
-
-
-async def named(conn: AsyncConnection, filters: CaseFilter) -> Named:
-    """Look up what the text of a filter names. `where` takes it, so that few are a list that an index is asked for,
-    and very many a condition on each case, which a list that is cut at fifty rows soon finds fulfilled.
-    """
-    if not filters.text or len(filters.text) < SHORTEST_PART:
-        return Named()
-    pattern = contains(filters.text)
-    items = await conn.execute(
-        select(item.c.sku).where(item.c.name.ilike(pattern, escape="\\")).order_by(item.c.sku).limit(FEW + 1)
-    )
-    people = await conn.execute(select(customer.c.id).where(customer.c.has_case, _is_called(pattern)).limit(FEW + 1))
-    skus, customers = items.scalars().all(), people.scalars().all()
-    return Named(skus if len(skus) <= FEW else None, customers if len(customers) <= FEW else None)
-
-
-def _is_called(pattern: str) -> ColumnElement[bool]:
-    columns = (customer.c.name, customer.c.email, customer.c.phone)
-    return or_(*(column.ilike(pattern, escape="\\") for column in columns))
-
-
-def _mentions(text: str, found: Named) -> ColumnElement[bool]:
-    """Cases whose subject, order, SKU, item or place has these words, or whose customer has them as name or address.
-
-    What is shorter than three letters is a whole SKU or place.
-    """
+def _mentions(wanted: Asked, pattern: Any, one_of: Any) -> ColumnElement[bool]:
+    """Cases whose subject, order, SKU, item or place has these words, or whose customer has them as name or address."""
     table = case_file.c
-    if len(text) < SHORTEST_PART:
-        whole = contains(text)[1:-1]
-        return or_(table.sku.ilike(whole, escape="\\"), table.location.ilike(whole, escape="\\"))
-    pattern = contains(text)
-    ways: list[ColumnElement[bool]] = [
-        column.ilike(pattern, escape="\\") for column in (table.subject, table.journey_id, table.sku, table.location)
-    ]
-    if found.skus is None:
-        ways.append(exists().where(item.c.sku == table.sku, item.c.name.ilike(pattern, escape="\\")))
-    elif found.skus:
-        ways.append(table.sku.in_(found.skus))
-    if found.customers is None:
-        ways.append(exists().where(customer.c.id == table.customer_id, customer.c.has_case, _is_called(pattern)))
-    elif found.customers:
-        ways.append(table.customer_id.in_(found.customers))
+
+    def has(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return column.ilike(pattern, escape="\\")
+
+    ways = [has(column) for column in (table.subject, table.journey_id, table.sku, table.location)]
+    if wanted.every_item:
+        ways.append(exists().where(item.c.sku == table.sku, has(item.c.name)))
+    elif "items" in wanted.names:
+        ways.append(table.sku == one_of("items"))
+    if wanted.every_customer:
+        called = or_(*(has(column) for column in (customer.c.name, customer.c.email, customer.c.phone)))
+        ways.append(exists().where(customer.c.id == table.customer_id, customer.c.has_case, called))
+    elif "customers" in wanted.names:
+        ways.append(table.customer_id == one_of("customers"))
     return or_(*ways)

@@ -1,79 +1,27 @@
-"""Reads of cases: queues with filters, and one case with facts, options, clocks, events, decisions and relations."""
+"""Reads of one case, with facts, options, clocks, events, decisions and relations."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import CaseOption, PassedOver, PriorityTerm
+from domain.case import CaseOption, PassedOver
 from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.case.offers import offered_now
 from ledger.case.parents import cause_of, of_cause
 from ledger.reads.access import of_journey_sources, visible
-from ledger.reads.case_filter import CaseFilter, named, where
 from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
-from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
-from ledger.reads.parents import parent_of, stands_for_its_cause
+from ledger.reads.case_lists import CaseSummary, summary
+from ledger.reads.parents import parent_of
 from ledger.tables import approval, case_decision, case_file, person
 
 COMES_BACK_WITHIN = timedelta(days=30)
 MOST_EARLIER = 10
-
-
-class Priority(BaseModel):
-    score: int
-    terms: list[PriorityTerm]
-
-
-class Clock(BaseModel):
-    """A clock that is running; `paused` while the case waits."""
-
-    name: Literal["unclaimed", "unstarted", "unresolved"]
-    due_at: datetime
-    paused: bool
-
-
-class CaseSummary(BaseModel):
-    """A case in a queue. Money in minor units of `currency`."""
-
-    id: int
-    kind: str
-    title: str
-    state: str
-    severity: str
-    level: int
-    episode: int
-    subject: str
-    journey_id: str | None
-    location: str
-    region: str
-    entity: str
-    channel: str
-    sku: str
-    owner: str
-    claimed_by: str | None
-    claimed_by_name: str | None
-    claimed_at: datetime | None
-    waiting_reason: str | None
-    waiting_until: datetime | None
-    value_at_risk_minor: int
-    currency: str
-    promised_at: datetime | None
-    priority: Priority
-    clocks: list[Clock]
-    next_due_at: datetime | None
-    repeat_count: int
-    parent_id: int | None
-    version: int
-    opened_at: datetime
-    closed_at: datetime | None
-    resolution: str | None
-    clock_offset_s: int
 
 
 class RelatedCase(BaseModel):
@@ -113,73 +61,6 @@ def _selected() -> Select[Any]:
     )
 
 
-async def list_cases(
-    conn: AsyncConnection,
-    viewer: Person | None,
-    filters: CaseFilter | None = None,
-    *,
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
-    sources: Collection[str] | None = None,
-) -> Page[CaseSummary]:
-    """A queue in the order of `filters.sorted_by`. Raises `Malformed` for a foreign cursor or a limit out of bounds."""
-    filters = filters or CaseFilter()
-    mark = fingerprint("cases", filters.model_dump())
-    by = filters.sorted_by
-    after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
-    table = case_file.c
-    wanted = where(filters, await named(conn, filters))
-    query = _selected().where(_visible(viewer, sources), *wanted)
-    if filters.rolled_up:
-        query = query.where(stands_for_its_cause(wanted))
-    if by == "due":
-        query = query.order_by(table.next_due_at.asc().nulls_last(), table.id)
-        if after is not None and after.value is None:
-            query = query.where(table.next_due_at.is_(None), table.id > after.id)
-        elif after is not None:
-            later = tuple_(table.next_due_at, table.id) > tuple_(after.value, after.id)
-            query = query.where(or_(later, table.next_due_at.is_(None)))
-    else:
-        column = {"priority": table.priority_score, "opened": table.opened_at, "closed": table.closed_at}[by]
-        query = query.order_by(column.desc(), table.id.desc())
-        query = query.where(table.closed_at.is_not(None)) if by == "closed" else query
-        if after is not None:
-            query = query.where(tuple_(column, table.id) < tuple_(after.value, after.id))
-    rows = (await conn.execute(query.limit(check_limit(limit) + 1))).mappings().all()
-    items = [CaseSummary.model_validate(_summary(row)) for row in rows[:limit]]
-    name = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}[by]
-    more = len(rows) > limit
-    return Page(items=items, next=write_cursor(mark, rows[limit - 1][name], items[-1].id) if more else None)
-
-
-async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
-    """How many cases match, counted to `cap` at most (100 means "99+")."""
-    return (await count_several(conn, viewer, [(filters, cap)]))[0]
-
-
-async def count_several(
-    conn: AsyncConnection, viewer: Person | None, several: Sequence[tuple[CaseFilter, int]]
-) -> list[int]:
-    """How many cases match each of these filters, each counted to its own cap, in one statement."""
-    seen = visible(case_file.c, viewer)
-    counts = []
-    for filters, cap in several:
-        rows = select(case_file.c.id).where(seen, *where(filters, await named(conn, filters))).limit(cap).subquery()
-        counts.append(select(func.count()).select_from(rows).scalar_subquery())
-    return [int(count) for count in (await conn.execute(select(*counts))).one()]
-
-
-async def cases_again(
-    conn: AsyncConnection, viewer: Person, filters: CaseFilter, ids: Sequence[int]
-) -> list[tuple[CaseSummary, bool]]:
-    """Cases that a page shows already, in the order given, each as it is now and whether the filters still want it."""
-    fits = and_(literal(value=True), *where(filters, await named(conn, filters)))
-    query = _selected().add_columns(fits.label("fits")).where(case_file.c.id.in_(ids), _visible(viewer, None))
-    found = {row["id"]: row for row in (await conn.execute(query)).mappings()}
-    rows = [found[case_id] for case_id in dict.fromkeys(ids) if case_id in found]
-    return [(CaseSummary.model_validate(_summary(row)), bool(row["fits"])) for row in rows]
-
-
 async def case_detail(
     conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Collection[str] | None = None
 ) -> CaseDetail:
@@ -192,7 +73,7 @@ async def case_detail(
     kind = KINDS.get(row["kind"])
     offered = await offered_now(conn, row)
     return CaseDetail(
-        **_summary(row) | {"parent_id": await parent_of(conn, row)},
+        **summary(row) | {"parent_id": await parent_of(conn, row)},
         facts=row["facts"],
         options=[_for_viewer(option, may_decide=may_decide) for option in offered.options],
         passed_over=offered.passed_over,
@@ -226,24 +107,6 @@ async def decision_row(
         raise NotFound(f"There is no decision {decision_id} that you may see.")
     found = next(row for row in await decisions_of(conn, case_id) if row.id == decision_id)
     return case_id, found
-
-
-def _summary(row: Any) -> dict[str, Any]:
-    paused = row["state"] == "waiting"
-    kind = KINDS.get(row["kind"])
-    clocks = [
-        Clock(name=name, due_at=row[f"{name}_due_at"], paused=paused)
-        for name in ("unclaimed", "unstarted", "unresolved")
-        if row[f"{name}_due_at"] is not None and row["closed_at"] is None
-    ]
-    names = CaseSummary.model_fields.keys() - {"title", "owner", "priority", "clocks"}
-    return {
-        **{name: row[name] for name in names},
-        "title": kind.title if kind else row["kind"].replace("_", " ").capitalize(),
-        "owner": row["owner_role"],
-        "priority": Priority(score=row["priority_score"], terms=row["priority_terms"]),
-        "clocks": clocks,
-    }
 
 
 def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ARRAY, ColumnElement, Text, all_, and_, bindparam, select
 
 from ledger.tables import case_file, person
 
@@ -21,4 +21,5 @@ def ended(how: Ending) -> ColumnElement[bool]:
         return and_(table.state == "resolved", table.resolved_by.in_(select(person.c.id)))
     if how == "alone":
         return table.resolution == "self_healed"
-    return and_(table.closed_at.is_not(None), table.value_at_risk_minor > 0, table.resolution.not_in(GIVEN_UP))
+    kept = table.resolution != all_(bindparam(None, GIVEN_UP, type_=ARRAY(Text)))
+    return and_(table.closed_at.is_not(None), table.value_at_risk_minor > 0, kept)

@@ -9,14 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import OPEN_STATES
 from domain.people import Person
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import CaseSummary, list_cases
+from ledger.reads.case_lists import SORTED_BY, CaseSummary, list_cases
 from ledger.reads.paging import fingerprint, write_cursor
 from ledger.tables import case_file
 
 LOOKED_AT = 100  # rows for one look
 LOOKS = 10
 PASSED_OVER = ("deciding", "waiting")
-SORTED_BY = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}
 NOWHERE = "none"  # the place of a case without a clock
 
 
@@ -29,9 +28,8 @@ class Next(NamedTuple):
 
 def place_in_view(one: CaseSummary, filters: CaseFilter) -> str:
     """Where a case stands in the order of a view: it travels along, since what people do to the case moves it."""
-    value = {
-        "due": one.next_due_at, "priority": one.priority.score, "opened": one.opened_at, "closed": one.closed_at,
-    }[filters.sorted_by]  # fmt: skip
+    by = filters.sorted_by
+    value = one.priority.score if by == "priority" else getattr(one, SORTED_BY[by])
     return NOWHERE if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
 
 

@@ -3,18 +3,19 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, case, cast, column, func, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, and_, bindparam, case, column, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
 
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.case.parents import Cause, cause_of, of_cause
-from ledger.reads.access import visible
-from ledger.reads.case_filter import CaseFilter, named
-from ledger.reads.case_filter import where as conditions
+from ledger.prepared import Prepared
+from ledger.reads.access import Reach, reach_of, visible, within
+from ledger.reads.case_filter import Asked, CaseFilter, Named, asked, named, where
 from ledger.tables import case_file, case_parent, person
 
 MOST_MEMBERS = 500  # on the page of a parent; as many as one decision may be for
@@ -34,6 +35,17 @@ class Member(NamedTuple):
     claimed_by_name: str | None
     value_at_risk_minor: int
     currency: str
+
+
+class CauseRow(Protocol):
+    """What is to be known of a case to tell which others are of its cause."""
+
+    id: int
+    kind: str
+    sku: str
+    location: str
+    journey_id: str | None
+    closed_at: datetime | None
 
 
 class ParentView(NamedTuple):
@@ -86,41 +98,66 @@ def _members() -> Any:
 
 
 async def members(
-    conn: AsyncConnection, viewer: Person, filters: CaseFilter, rows: Sequence[Any]
+    conn: AsyncConnection,
+    viewer: Person,
+    filters: CaseFilter,
+    rows: Sequence[CauseRow],
+    *,
+    found: Named | None = None,
 ) -> Mapping[int, list[Member]]:
     """For each row of a queue that stands for several cases: those that the queue wants, the row itself among them, the
-    first `SHOWN` and one more where there are more.
+    first `SHOWN` and one more where there are more. `found` is what `named` says of the filters, where it is known.
     """
-    causes = {row.id: cause_of(row.model_dump()) for row in rows if row.closed_at is None}
-    shared = {cause.key: cause for cause in causes.values() if cause is not None}
-    table = case_file.c
-    wanted = [visible(table, viewer), *conditions(filters, await named(conn, filters))]
+    causes = {row.id: _cause(row) for row in rows if row.closed_at is None and row.journey_id is not None}
+    shared = {cause.key: cause for cause in causes.values()}
+    if not shared:
+        return {}
+    wanted, values = asked(filters, found if found is not None else await named(conn, filters))
+    reach, words = reach_of(viewer)
+    of_items = [cause for cause in shared.values() if cause.sku]
+    lists = {f"{name}s": [getattr(cause, name) for cause in of_items] for name in _OF_AN_ITEM}
+    lists["journey_ids"] = [cause.journey_id for cause in shared.values() if not cause.sku]
     by_key: dict[str, list[Member]] = defaultdict(list)
-    for keys in ([key for key, cause in shared.items() if cause.sku], [key for key, c in shared.items() if not c.sku]):
-        if keys:
-            for found in await conn.execute(_members_of([shared[key] for key in keys], wanted)):
-                one = Member(*found)
-                by_key[f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"].append(one)
-    groups = {number: by_key[cause.key] for number, cause in causes.items() if cause is not None}
+    for row in await _members_of(reach, wanted).rows(conn, {**values, **words, **lists}):
+        one = Member(*row)
+        by_key[f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"].append(one)
+    groups = {number: sorted(by_key[cause.key]) for number, cause in causes.items()}
     return {number: group for number, group in groups.items() if len(group) > 1}
 
 
-def _members_of(causes: Sequence[Cause], wanted: Sequence[ColumnElement[bool]]) -> Any:
-    """The first cases of each cause; all the causes are of items, or all of orders. One look at an index for each."""
+def _cause(row: CauseRow) -> Cause:
+    if row.sku:
+        return Cause(row.kind, row.location, row.sku, None, "", "")
+    return Cause("", row.location, "", row.journey_id, "", "")
+
+
+_OF_AN_ITEM = ("kind", "location", "sku")
+
+
+@lru_cache(maxsize=512)
+def _members_of(reach: Reach, wanted: Asked) -> Prepared:
+    """The first cases of each cause, given as lists of the same length (`kinds`, `locations`, `skus`) or as orders
+    (`journey_ids`). One look at an index for each.
+    """
     table = case_file.c
-    names = ("kind", "location", "sku") if causes[0].sku else ("journey_id",)
-    # One array for each name: the words of the statement are the same however many causes there are.
-    lists = [cast([getattr(cause, name) for cause in causes], ARRAY(Text)) for name in names]
+    fits = [within(table, reach), *where(wanted)]
+    shared_item = and_(table.journey_id.is_not(None), table.sku != "")
+    of_items = _first_of(_OF_AN_ITEM, shared_item, fits)
+    return Prepared(of_items.union_all(_first_of(("journey_id",), table.sku == "", fits)))
+
+
+def _first_of(names: Sequence[str], more: ColumnElement[bool], fits: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    table = case_file.c
+    lists = [bindparam(f"{name}s", type_=ARRAY(Text)) for name in names]
     of = func.unnest(*lists).table_valued(*(column(name, Text) for name in names), name="cause").render_derived()
     alike = [table[name] == of.c[name] for name in names]
-    more = and_(table.journey_id.is_not(None), table.sku != "") if causes[0].sku else table.sku == ""
     columns = [table[name] for name in (*(name for name in Member._fields if name != "claimed_by_name"), "claimed_by")]
     # In the order of the index of causes, which is then read no further than the limit.
-    soonest = select(*columns).where(*alike, more, table.closed_at.is_(None), *wanted)
+    soonest = select(*columns).where(*alike, more, table.closed_at.is_(None), *fits)
     first = soonest.order_by(table.next_due_at, table.id).limit(SHOWN + 1).lateral()
     shown = [person.c.name if name == "claimed_by_name" else first.c[name] for name in Member._fields]
     found = of.join(first, true()).join(person, person.c.id == first.c.claimed_by, isouter=True)
-    return select(*shown).select_from(found).order_by(first.c.id)
+    return select(*shown).select_from(found)
 
 
 async def parent_of(conn: AsyncConnection, row: Mapping[str, Any]) -> int | None:

@@ -1,13 +1,15 @@
 """Reads of places: names and time zones of locations and regions, as pages need them beside every row."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
-from ledger.reads.access import visible_location
+from ledger.prepared import Prepared
+from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.tables import item, location, person
 
 
@@ -20,11 +22,13 @@ class Place(NamedTuple):
     time_zone: str
 
 
+_ALL = Prepared(select(*(location.c[name] for name in Place._fields)).order_by(location.c.code))
+_NAMES = Prepared(select(item.c.sku, item.c.name).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))))
+
+
 async def all_places(conn: AsyncConnection) -> dict[str, Place]:
     """Every location by code, visible or not: a way out may name a store of another region."""
-    columns = (location.c[name] for name in Place._fields)
-    rows = await conn.execute(select(*columns).order_by(location.c.code))
-    return {row.code: Place(*row) for row in rows}
+    return {row[0]: Place(*row) for row in await _ALL.rows(conn)}
 
 
 async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
@@ -41,26 +45,31 @@ def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
 
 async def zone_of(conn: AsyncConnection, viewer: Person) -> str:
     """The zone in which a person reads lists: of the home location, else of most places the person sees, else UTC."""
+    reach, words = reach_of(viewer)
+    return str(await _zone(reach).value(conn, words, viewer=viewer.id))
+
+
+@lru_cache(maxsize=64)
+def _zone(reach: Reach) -> Prepared:
     home = (
         select(location.c.time_zone)
         .join(person, person.c.home_location == location.c.code)
-        .where(person.c.id == viewer.id)
+        .where(person.c.id == bindparam("viewer", type_=Text))
         .scalar_subquery()
     )
     usual = (
         select(location.c.time_zone)
-        .where(visible_location(viewer))
+        .where(location_within(reach))
         .group_by(location.c.time_zone)
         .order_by(func.count().desc(), location.c.time_zone)
         .limit(1)
         .scalar_subquery()
     )
-    return str((await conn.execute(select(func.coalesce(home, usual, "UTC")))).scalar_one())
+    return Prepared(select(func.coalesce(home, usual, "UTC")))
 
 
 async def item_names(conn: AsyncConnection, skus: set[str]) -> Mapping[str, str]:
     """Names of items by SKU; an unknown SKU is left out."""
     if not skus:
         return {}
-    rows = await conn.execute(select(item.c.sku, item.c.name).where(item.c.sku.in_(sorted(skus))))
-    return {row.sku: row.name for row in rows}
+    return {row[0]: row[1] for row in await _NAMES.rows(conn, skus=sorted(skus))}

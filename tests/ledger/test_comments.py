@@ -14,7 +14,8 @@ from ledger import case, replies
 from ledger.bopis import steps
 from ledger.reads import comments
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import case_detail, list_cases
+from ledger.reads.case_lists import list_cases
+from ledger.reads.cases import case_detail
 from ledger.tables import person, person_role, policy_document
 from tests.shop import ADA, ANA, FIN, MAX, Shop
 

@@ -14,7 +14,8 @@ from ledger import bulk, case, reference
 from ledger.bopis import steps
 from ledger.case import Opening
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import case_detail, list_cases
+from ledger.reads.case_lists import list_cases
+from ledger.reads.cases import case_detail
 from ledger.reads.parents import members, parent_view
 from tests.ledger.books import assert_books_agree
 from tests.shop import ANA, TEA, open_shop

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +15,7 @@ from domain.people import Grant, Person
 from ledger.bopis import steps
 from ledger.reads import case_filter
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import cases_again, count_cases, list_cases
+from ledger.reads.case_lists import cases_again, count_cases, list_cases
 from ledger.reads.overview import open_cases, troubled
 from tests.shop import ADA, ANA, TEA, Shop
 
@@ -126,14 +126,8 @@ async def plan(shop: Shop, work: Callable[[AsyncConnection], Awaitable[object]])
     async with shop.database.read() as conn:
         sent: list[tuple[str, Any]] = []
 
-        def heard(_conn: Any, _cursor: Any, statement: str, given: Any, _context: Any, _many: bool) -> None:
-            sent.append((statement, given))
-
-        event.listen(shop.database.engine.sync_engine, "before_cursor_execute", heard)
-        try:
+        with shop.database.heard(lambda statement, given: sent.append((statement, tuple(given)))):
             await work(conn)
-        finally:
-            event.remove(shop.database.engine.sync_engine, "before_cursor_execute", heard)
         for word in ("seqscan", "bitmapscan", "sort"):
             await conn.execute(text(f"SET LOCAL enable_{word} = off"))
         lines = [row[0] for query, given in sent for row in await conn.exec_driver_sql(f"EXPLAIN {query}", given)]

@@ -8,7 +8,7 @@ from domain.people import Grant, Person
 from ledger import sessions
 from ledger.engine import Database
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import count_cases, count_several
+from ledger.reads.case_lists import count_cases, count_several
 from ledger.reads.places import all_places, visible_among, visible_places, zone_of
 from tests.shop import ADA, ANA, Shop
 

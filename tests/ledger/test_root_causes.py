@@ -15,7 +15,8 @@ from domain.policy import CasePolicy
 from ledger import case, reference
 from ledger.case import Opening
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import CaseDetail, case_detail, list_cases
+from ledger.reads.case_lists import list_cases
+from ledger.reads.cases import CaseDetail, case_detail
 from ledger.tables import policy_document
 from ledger.transaction import Transaction
 from tests.shop import ANA, TEA, Shop

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from ledger import facts
 from ledger.bopis.order import Order
@@ -23,15 +22,12 @@ def statements(shop: Shop) -> Iterator[list[str]]:
     """What is sent meanwhile, but for waking the relays, which shares a transaction with whoever commits then."""
     sent: list[str] = []
 
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(statement: str, _: Any) -> None:
         if not statement.startswith("NOTIFY"):
             sent.append(statement)
 
-    event.listen(shop.database.engine.sync_engine, "before_cursor_execute", note)
-    try:
+    with shop.database.heard(note):
         yield sent
-    finally:
-        event.remove(shop.database.engine.sync_engine, "before_cursor_execute", note)
 
 
 async def test_a_plain_pick_and_hand_over_are_few_statements(shop: Shop) -> None:

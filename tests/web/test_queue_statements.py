@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import event
 
 import ledger.engine
 from tests.web.people import SignIn, accounts, browse, sign_in
@@ -21,16 +19,8 @@ REFRESH = 7  # the rows that are shown are read again; nothing is counted, no vi
 @contextmanager
 def statements(app: FastAPI) -> Iterator[list[str]]:
     sent: list[str] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    engine = app.state.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with app.state.database.heard(lambda statement, _: sent.append(statement)):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_a_page_and_its_refresh_are_few_statements(

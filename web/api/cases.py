@@ -11,7 +11,8 @@ from ledger.case import decide
 from ledger.people import Caller
 from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
-from ledger.reads.cases import CaseDetail, CaseSummary, case_detail, decision_row, list_cases
+from ledger.reads.case_lists import CaseSummary, list_cases
+from ledger.reads.cases import CaseDetail, case_detail, decision_row
 from ledger.reads.comments import told_on
 from ledger.reads.paging import Page
 from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit, Number

@@ -17,8 +17,9 @@ from domain.case_kinds import KINDS
 from domain.errors import DomainError
 from domain.people import ROLES, Person
 from ledger import case as cases
-from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import CaseSummary, case_detail, cases_again, count_several, list_cases
+from ledger.reads.case_filter import CaseFilter, Named, named
+from ledger.reads.case_lists import CaseSummary, cases_again, count_several, list_cases
+from ledger.reads.cases import case_detail
 from ledger.reads.endings import ENDINGS
 from ledger.reads.following import place_in_view
 from ledger.reads.journeys import JourneyFilter, list_journeys
@@ -146,12 +147,14 @@ class Listed(NamedTuple):
     next_cursor: str | None
 
 
-async def listed(conn: Any, person: Person, filters: CaseFilter, wanted: Wanted, shown: Sequence[int]) -> Listed:
+async def listed(
+    conn: Any, person: Person, filters: CaseFilter, wanted: Wanted, shown: Sequence[int], meant: Named
+) -> Listed:
     """One page; with `shown`, the same rows in the same places as they are now, and how many there are besides."""
-    found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS)
+    found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
     if not shown:
         return Listed(found.items, frozenset(), 0, found.next)
-    again = await cases_again(conn, person, filters, shown)
+    again = await cases_again(conn, person, filters, shown, found=meant)
     new = [case for case in found.items if case.id not in set(shown)] if wanted.cursor is None else []
     left = frozenset(case.id for case, fits in again if not fits)
     return Listed([case for case, _ in again], left, len(new), found.next)
@@ -182,14 +185,15 @@ async def show(request: Request, person: SignedIn) -> Response:
         # Open cases of one cause are one row; who looks for one order sees each of its cases.
         rolled_up = filters.sorted_by == "due" and filters.journey_id is None
         filters = filters.model_copy(update={"rolled_up": rolled_up})
-        found = await listed(conn, person, filters, wanted, rows_shown(request))
+        meant = await named(conn, filters)
+        found = await listed(conn, person, filters, wanted, rows_shown(request), meant)
         places = await all_places(conn)
         choices = visible_among(places, person) if not (is_partial(request) and found.cases) else []
         context: dict[str, Any] = {
             "cases": found.cases,
             "left": found.left,
             "new": found.new,
-            "members": await members(conn, person, filters, found.cases) if rolled_up else {},
+            "members": await members(conn, person, filters, found.cases, found=meant) if rolled_up else {},
             "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
             "places": places,
             "choices": choices,
@@ -197,7 +201,7 @@ async def show(request: Request, person: SignedIn) -> Response:
         if not is_partial(request):
             slugs = [tab.slug for tab in (*TABS, ALL)]
             asked = [(filter_of_tab(slug, person, now, today), 100) for slug in slugs]
-            *counts, matching = await count_several(conn, person, [*asked, (filters, 1000)])
+            *counts, matching = await count_several(conn, person, [*asked, (filters, 1000)], found=meant)
             context |= {
                 "counts": dict(zip(slugs, counts, strict=True)),
                 "views": await views(conn, person),

@@ -18,7 +18,7 @@ from domain.people import Person
 from ledger.reads import first_page, overview
 from ledger.reads.approvals import ApprovalFilter, list_approvals
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import count_cases
+from ledger.reads.case_lists import count_cases
 from ledger.reads.comments import unanswered
 from ledger.reads.events import list_set_aside
 from ledger.reads.journeys import under_way as journeys_under_way

@@ -14,7 +14,7 @@ from domain.errors import Malformed
 from domain.people import Person
 from ledger.engine import Database
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.cases import CaseSummary, list_cases
+from ledger.reads.case_lists import CaseSummary, list_cases
 from ledger.reads.places import zone_of
 from ledger.views import delete_view, save_view
 from web.console.queue import filter_of, read_address

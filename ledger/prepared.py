@@ -1,0 +1,81 @@
+"""Queries that pages ask again and again: built and compiled once, then given straight to the driver.
+
+To build a statement of SQLAlchemy, look it up among those that it has compiled, and wrap what comes back costs five to
+ten times what the driver needs for the same rows. A query that is prepared is the same Core expression with its values
+named (`bindparam`); lists come as arrays (`any_`), so that its words never change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import asyncpg as dialect
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
+
+type Record = asyncpg.Record
+type Hearer = Callable[[str, Sequence[Any]], None]
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
+_BEGIN = text("SELECT 1")
+
+
+class Prepared:
+    """One query; `rows`, `row` and `value` send it with its values by name.
+
+    A value that is not given is the one it was built with; those it does not know are left out. Raises `DBAPIError` as
+    every other statement does, KeyError for a value that is missing, ValueError for a query whose words change.
+    """
+
+    def __init__(self, query: ClauseElement) -> None:
+        compiled: Any = query.compile(dialect=_DIALECT)
+        self.sql = str(compiled)
+        if "POSTCOMPILE" in self.sql:
+            raise ValueError("`in_` is written anew for each list: compare with `any_` of an array instead")
+        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        binds = {compiled.bind_names[bind]: bind for bind in compiled.bind_names}
+        self._given = {name: binds[name].value for name in self._names if not binds[name].required}
+
+    async def rows(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> list[Record]:
+        """Every row, in the transaction of `conn`."""
+        given = {**self._given, **values, **more}
+        args = [given[name] for name in self._names]
+        driver = await driver_of(conn)
+        for heard in conn.info["hearers"]:
+            heard(self.sql, args)
+        try:
+            found: list[Record] = await driver.fetch(self.sql, *args)
+        except FAILURES as error:
+            raise failed(driver, self.sql, error) from error
+        return found
+
+    async def row(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> Record | None:
+        """The first row, if there is one."""
+        found = await self.rows(conn, values, **more)
+        return found[0] if found else None
+
+    async def value(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> Any:
+        """The first value of the first row; None where there is no row."""
+        found = await self.row(conn, values, **more)
+        return None if found is None else found[0]
+
+
+async def driver_of(conn: AsyncConnection) -> Any:
+    """The driver's own connection, in the transaction of `conn`: SQLAlchemy begins it with its first statement."""
+    driver = conn.info["driver"]
+    if not driver.is_in_transaction():
+        await conn.execute(_BEGIN)
+    return driver
+
+
+def failed(driver: Any, statement: str, error: Exception) -> DBAPIError:
+    """What the driver said as SQLAlchemy says it; a connection that is closed is no fault of the statement."""
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, asyncpg.InternalClientError):
+        driver.terminate()  # the server spoke without being asked, which it does when it ends a connection
+    is_away = driver.is_closed() or isinstance(error, OSError) or state.startswith(("08", "57P"))
+    kind = InterfaceError if is_away else DBAPIError
+    return kind(statement, None, error, hide_parameters=True)

@@ -1,0 +1,263 @@
+"""Lists of cases for the queue: the rows of a page, the rows that a page shows already, and counts.
+
+Every query here is prepared once for each way of asking: the filters that have a value, the kind of the viewer's
+grants, the order, and whether it goes on behind a row.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.case import PriorityTerm
+from domain.case_kinds import KINDS
+from domain.people import Person
+from ledger.prepared import Prepared
+from ledger.reads.access import ALL_SOURCES, Reach, of_these_sources, reach_of, within
+from ledger.reads.case_filter import Asked, CaseFilter, Named, Order, asked, named, where
+from ledger.reads.paging import DEFAULT_LIMIT, After, Page, check_limit, fingerprint, read_cursor, write_cursor
+from ledger.reads.parents import stands_for_its_cause
+from ledger.tables import case_file, person
+
+SORTED_BY = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}
+WAYS_KEPT = 512  # of asking, each with its compiled query
+
+
+class Priority(BaseModel):
+    score: int
+    terms: list[PriorityTerm]
+
+
+class Clock(BaseModel):
+    """A clock that is running; `paused` while the case waits."""
+
+    name: Literal["unclaimed", "unstarted", "unresolved"]
+    due_at: datetime
+    paused: bool
+
+
+class CaseSummary(BaseModel):
+    """A case in a queue. Money in minor units of `currency`."""
+
+    id: int
+    kind: str
+    title: str
+    state: str
+    severity: str
+    level: int
+    episode: int
+    subject: str
+    journey_id: str | None
+    location: str
+    region: str
+    entity: str
+    channel: str
+    sku: str
+    owner: str
+    claimed_by: str | None
+    claimed_by_name: str | None
+    claimed_at: datetime | None
+    waiting_reason: str | None
+    waiting_until: datetime | None
+    value_at_risk_minor: int
+    currency: str
+    promised_at: datetime | None
+    priority: Priority
+    clocks: list[Clock]
+    next_due_at: datetime | None
+    repeat_count: int
+    parent_id: int | None
+    version: int
+    opened_at: datetime
+    closed_at: datetime | None
+    resolution: str | None
+    clock_offset_s: int
+
+
+_MADE_HERE = {"title", "owner", "priority", "clocks", "claimed_by_name"}
+_PLAIN = tuple(name for name in CaseSummary.model_fields if name not in _MADE_HERE)
+_CLOCKS = ("unclaimed", "unstarted", "unresolved")
+_READ = (*_PLAIN, "owner_role", "priority_score", "priority_terms", *(f"{name}_due_at" for name in _CLOCKS))
+
+
+def summary(row: Any) -> dict[str, Any]:
+    """The fields of a `CaseSummary` out of a row of `case_file` with `claimed_by_name`."""
+    paused = row["state"] == "waiting"
+    kind = KINDS.get(row["kind"])
+    terms = row["priority_terms"]
+    made: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    made["claimed_by_name"] = row["claimed_by_name"]
+    made["title"] = kind.title if kind else row["kind"].replace("_", " ").capitalize()
+    made["owner"] = row["owner_role"]
+    made["priority"] = {"score": row["priority_score"], "terms": json.loads(terms) if isinstance(terms, str) else terms}
+    made["clocks"] = [
+        {"name": name, "due_at": due_at, "paused": paused}
+        for name in _CLOCKS
+        if row["closed_at"] is None and (due_at := row[f"{name}_due_at"]) is not None
+    ]
+    return made
+
+
+class _Way(NamedTuple):
+    """One way of asking for a list."""
+
+    asked: Asked
+    reach: Reach
+    by_source: bool
+    by: Order
+    after: Literal["value", "no value"] | None = None
+    rolled_up: bool = False
+
+
+def _selected(*more: ColumnElement[Any]) -> Select[Any]:
+    columns = (case_file.c[name] for name in _READ)
+    return select(*columns, person.c.name.label("claimed_by_name"), *more).join(
+        person, person.c.id == case_file.c.claimed_by, isouter=True
+    )
+
+
+def _seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
+    seen = within(case_file.c, reach)
+    return and_(seen, of_these_sources(case_file.c.journey_id)) if by_source else seen
+
+
+@lru_cache(maxsize=WAYS_KEPT)
+def _page(way: _Way) -> Prepared:
+    table = case_file.c
+    wanted = where(way.asked)
+    query = _selected().where(_seen(way.reach, by_source=way.by_source), *wanted)
+    if way.rolled_up:
+        query = query.where(stands_for_its_cause(wanted))
+    if way.by == "due":
+        query = query.order_by(table.next_due_at.asc().nulls_last(), table.id)
+        if way.after == "no value":
+            query = query.where(table.next_due_at.is_(None), table.id > _after_id)
+        elif way.after:
+            later = tuple_(table.next_due_at, table.id) > tuple_(_after_instant, _after_id)
+            query = query.where(or_(later, table.next_due_at.is_(None)))
+    else:
+        column = table[SORTED_BY[way.by]]
+        query = query.order_by(column.desc(), table.id.desc())
+        query = query.where(table.closed_at.is_not(None)) if way.by == "closed" else query
+        if way.after:
+            value = _after_score if way.by == "priority" else _after_instant
+            query = query.where(tuple_(column, table.id) < tuple_(value, _after_id))
+    return Prepared(query.limit(bindparam("limit")))
+
+
+_after_id = bindparam("after_id", type_=BigInteger)
+_after_instant = bindparam("after", type_=DateTime(timezone=True))
+_after_score = bindparam("after", type_=Integer)
+
+
+async def list_cases(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: CaseFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sources: Collection[str] | None = None,
+    found: Named | None = None,
+) -> Page[CaseSummary]:
+    """A queue in the order of `filters.sorted_by`. `found` is what `named` says of the filters, where it is known.
+
+    Raises `Malformed` for a foreign cursor or a limit out of bounds.
+    """
+    filters = filters or CaseFilter()
+    mark = fingerprint("cases", filters.model_dump())
+    by = filters.sorted_by
+    after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
+    wanted, values = asked(filters, found if found is not None else await named(conn, filters))
+    reach, words = reach_of(viewer)
+    by_source = sources is not None and ALL_SOURCES not in sources
+    way = _Way(wanted, reach, by_source, by, _begins(after), filters.rolled_up)
+    values = {**values, **words, "limit": check_limit(limit) + 1, "sources": sorted(sources or ())}
+    if after is not None:
+        values |= {"after": after.value, "after_id": after.id}
+    rows = await _page(way).rows(conn, values)
+    items = [CaseSummary.model_validate(summary(row)) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, rows[limit - 1][SORTED_BY[by]], items[-1].id) if more else None)
+
+
+def _begins(after: After | None) -> Literal["value", "no value"] | None:
+    return None if after is None else "no value" if after.value is None else "value"
+
+
+async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
+    """How many cases match, counted to `cap` at most (100 means "99+")."""
+    return (await count_several(conn, viewer, [(filters, cap)]))[0]
+
+
+@lru_cache(maxsize=WAYS_KEPT)
+def _counts(reach: Reach, several: tuple[Asked, ...]) -> Prepared:
+    seen = within(case_file.c, reach)
+    counts = []
+    for at, wanted in enumerate(several):
+        cap = bindparam(f"{at}_cap", type_=Integer)
+        rows = select(case_file.c.id).where(seen, *where(wanted, f"{at}_")).limit(cap).subquery()
+        counts.append(select(func.count()).select_from(rows).scalar_subquery())
+    return Prepared(select(*counts))
+
+
+async def count_several(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    several: Sequence[tuple[CaseFilter, int]],
+    *,
+    found: Named | None = None,
+) -> list[int]:
+    """How many cases match each of these filters, each counted to its own cap, in one statement. `found` is what
+    `named` says of the text that they have, where it is known.
+    """
+    reach, words = reach_of(viewer)
+    values: dict[str, Any] = {**words}
+    shapes = []
+    for at, (filters, cap) in enumerate(several):
+        is_known = filters.text and found is not None
+        shape, own = asked(filters, found if is_known and found else await named(conn, filters), f"{at}_")
+        shapes.append(shape)
+        values |= own | {f"{at}_cap": cap}
+    row = await _counts(reach, tuple(shapes)).row(conn, values)
+    assert row is not None  # it asks for counts
+    return [int(count) for count in row]
+
+
+@lru_cache(maxsize=WAYS_KEPT)
+def _again(reach: Reach, wanted: Asked) -> Prepared:
+    fits = and_(literal(value=True), *where(wanted))
+    these = case_file.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
+    return Prepared(_selected(fits.label("fits")).where(these, within(case_file.c, reach)))
+
+
+async def cases_again(
+    conn: AsyncConnection, viewer: Person, filters: CaseFilter, ids: Sequence[int], *, found: Named | None = None
+) -> list[tuple[CaseSummary, bool]]:
+    """Cases that a page shows already, in the order given, each as it is now and whether the filters still want it."""
+    wanted, values = asked(filters, found if found is not None else await named(conn, filters))
+    reach, words = reach_of(viewer)
+    values = {**values, **words, "ids": list(ids)}
+    listed = {row["id"]: row for row in await _again(reach, wanted).rows(conn, values)}
+    rows = [listed[case_id] for case_id in dict.fromkeys(ids) if case_id in listed]
+    return [(CaseSummary.model_validate(summary(row)), bool(row["fits"])) for row in rows]
