@@ -3,10 +3,12 @@
 from temporalio import activity
 
 from activities.taking import patient
+from domain import exchanges
 from domain.errors import Malformed, NotFound
 from domain.messages import Situation, Step
 from ledger import payments, situations
 from ledger.engine import Database
+from ledger.returns import exchange_payments
 from ports.payment import PaymentPort, PaymentRequest
 
 PENDING = frozenset({"requested", "unknown"})
@@ -36,6 +38,8 @@ class PaymentActivities:
                 if found is None:
                     raise NotFound(f"There is no journey {step.subject}.")
                 return found[1]
+        if operation.tender == exchanges.TENDER:  # one journey pays another: no provider has a part in it
+            return await exchange_payments.carry_out(self._database, step)
         outcome = await self._provider.carry_out(
             PaymentRequest(
                 operation_id=operation.id,

@@ -2,6 +2,7 @@
 are numbers.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -90,6 +91,21 @@ class OrderHold(Body):
     until: Instant | None = None
 
 
+def check_told_apart(lines: Sequence[OrderLine], payments: Sequence[PaymentIn]) -> None:
+    """Raise `ValueError` for lines or payments that cannot be told apart, or whose own sums disagree."""
+    ids = [line.line_id for line in lines]
+    if len(set(ids)) != len(ids):
+        raise ValueError("two lines have the same line_id; give each line its own")
+    references = [payment.reference for payment in payments]
+    if len(set(references)) != len(references):
+        raise ValueError("two payments have the same reference; give each payment its own")
+    for line in lines:
+        if line.discount_minor > line.gross_minor:
+            raise ValueError(f"line {line.line_id}: the discount is larger than quantity × unit price")
+        if line.tax is not None and sum(part.amount_minor for part in line.tax) != line.tax_minor:
+            raise ValueError(f"line {line.line_id}: tax[] does not sum to tax_minor")
+
+
 class BopisOrder(Body):
     order_id: Code
     channel: Code
@@ -107,17 +123,7 @@ class BopisOrder(Body):
 
     @model_validator(mode="after")
     def _lines_and_sums(self) -> "BopisOrder":
-        ids = [line.line_id for line in self.lines]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two lines have the same line_id; give each line its own")
-        references = [payment.reference for payment in self.payments]
-        if len(set(references)) != len(references):
-            raise ValueError("two payments have the same reference; give each payment its own")
-        for line in self.lines:
-            if line.discount_minor > line.gross_minor:
-                raise ValueError(f"line {line.line_id}: the discount is larger than quantity × unit price")
-            if line.tax is not None and sum(part.amount_minor for part in line.tax) != line.tax_minor:
-                raise ValueError(f"line {line.line_id}: tax[] does not sum to tax_minor")
+        check_told_apart(self.lines, self.payments)
         paid = sum(payment.amount_minor for payment in self.payments)
         if paid != self.total_minor:
             raise ValueError(

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 from domain.errors import SumsDisagree
 
-TENDERS = ("card", "wallet", "gift_card", "store_credit", "loyalty", "cash")
+# `exchange`: what a return pays of its replacement. No provider knows it; returns carry it out (domain/exchanges.py).
+TENDERS = ("card", "wallet", "gift_card", "store_credit", "loyalty", "cash", "exchange")
 OPERATION_KINDS = ("capture", "void", "refund", "renew")
 # `with_source`: the system that the order came from pays it back, and has not confirmed yet.
 OPERATION_STATES = ("requested", "succeeded", "declined", "unknown", "withdrawn", "with_source")

@@ -59,3 +59,13 @@ def paid(amount_minor: int, tender: str) -> list[Line]:
     return _pairs(
         [("refund_liability", amount_minor), (PAID_FROM.get(tender, "payment_clearing"), -amount_minor)], None, None
     )
+
+
+def exchanged(amount_minor: int) -> list[Line]:
+    """What a return owes pays for its replacement: a deposit of that order, as any payment."""
+    return _pairs([("refund_liability", amount_minor), ("customer_deposits", -amount_minor)], None, None)
+
+
+def replacement_given_up(amount_minor: int) -> list[Line]:
+    """A replacement that its return had paid for was given up: the return owes it again."""
+    return _pairs([("refunds_payable", amount_minor), ("refund_liability", -amount_minor)], None, None)

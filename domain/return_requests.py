@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from domain.exchanges import ExchangeView
 from domain.orders import Body, Code, Currency, Customer, Minor, Name, Quantity
 from domain.returns import CONDITIONS, DISPOSITIONS, REASONS
 
@@ -139,6 +140,7 @@ class ReturnView(BaseModel):
     opened_at: dt.datetime
     closed_at: dt.datetime | None
     fraud: dict[str, Any]
+    exchange: ExchangeView | None
     lines: list[ReturnedLine]
     dispositions: list[DispositionView]
 

@@ -87,6 +87,7 @@ class ReturnPolicy(_Part):
         RefundAt(at="receipt", method="store"),
         RefundAt(at="inspection", method="mail"),
     )
+    exchange_at: Moment = "receipt"  # when a replacement is let go on; at the request it waits for nothing
     keep_below_minor: int = Field(0, ge=0)  # what is our fault and worth less is refunded without coming back
     goods_s: int = Field(14 * DAY_S, gt=0)
     goods_reminder_s: int = Field(7 * DAY_S, gt=0)

@@ -94,7 +94,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
         if outcome.state == "succeeded":
             await _succeeded(tx, row, found, step.at, outcome)
             await _give_back_what_was_given_up(tx, row, found, step.at)
-            await _close_if_done(tx, row, step.at)
+            await close_if_done(tx, row, step.at)
         return _sentence(found, outcome)
 
     return await take_journey_step(database, "payment", step, work)
@@ -168,7 +168,7 @@ async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: 
     await order.save(at)
 
 
-async def _close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
+async def close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
     """A journey whose state is final ends with its last operation, unless something else is still to be done."""
     if row["kind"] == "returns":
         from ledger.returns.book import Return  # a return needs cases, and what is decided about cases needs payments
@@ -326,4 +326,4 @@ async def settle_by_hand(tx: Transaction, operation_id: str, at: datetime) -> No
         .values(state="succeeded", provider_reference="paid by hand", finished_at=at)
     )
     await _succeeded(tx, row, found, at)
-    await _close_if_done(tx, row, at)
+    await close_if_done(tx, row, at)

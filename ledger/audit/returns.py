@@ -57,7 +57,8 @@ RULES: dict[str, str] = {
             SELECT j.detail ->> 'order' AS order_id, sum(p.captured_minor)::bigint AS minor
             FROM payment p JOIN journey j ON j.id = p.journey_id
             WHERE j.kind = 'returns' AND j.detail ->> 'order' IS NOT NULL
-                AND p.reference NOT LIKE 'credit:%' AND p.reference NOT LIKE 'till:%' GROUP BY 1
+                AND p.reference NOT LIKE 'credit:%' AND p.reference NOT LIKE 'till:%'
+                AND p.tender <> 'exchange' GROUP BY 1
         ) r USING (order_id)
         WHERE coalesce(o.minor, 0) <> coalesce(r.minor, 0)
     """,

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from domain import payments, postings
+from domain import exchanges, payments, postings
 from domain.payments import Refundable, part_of
 from ledger import reference
 from ledger.bopis import by_the_source
@@ -257,6 +257,8 @@ async def _request(
     order: Order, payment_id: str, kind: str, amount_minor: int, cause: str, at: datetime, reason: str
 ) -> None:
     by_source = kind == "refund" and order.policy.authority.refund == "source"
+    # What a return paid goes back to that return, whoever pays out money.
+    by_source = by_source and not payment_id.startswith(f"{order.id}/{exchanges.credit_of('')}")
     operation_id = f"{kind}:{payment_id}:{cause}"
     await order.tx.conn.execute(
         insert(payment_operation).values(

@@ -4,6 +4,7 @@ recorded state does not allow it.
 
 from datetime import datetime, timedelta
 
+from domain import exchanges
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState, last_reminder
 from domain.errors import Malformed, StateConflict
 from domain.events import BopisCancelled, BopisExtended, BopisHoldReleased
@@ -94,18 +95,27 @@ async def extended(order: Order, data: BopisExtended, cause: str, at: datetime) 
 
 
 async def hold_released(order: Order, _data: BopisHoldReleased, cause: str, at: datetime) -> str:
-    """The source lets a kept-back order go on. Raises `StateConflict` when it was not kept back."""
+    """The source lets a kept-back order go on. Raises `StateConflict` when it was not kept back, or waits for a return
+    to pay for it.
+    """
     if order.row["state"] != BopisState.PLACED:
         raise StateConflict(f"The order is {order.row['state'].replace('_', ' ')}; nothing keeps it back.")
+    if order.row["detail"].get("kept_back") == exchanges.TENDER:
+        raise StateConflict("The order waits for the goods that it is exchanged for; it goes on when they have come.")
     await order.lock_cases()
     await order.lock_goods()
+    detail = "The source let the order go on."
+    await let_go_on(order, cause, at, detail)
+    return detail
+
+
+async def let_go_on(order: Order, cause: str, at: datetime, detail: str) -> None:
+    """Nothing keeps the order back any more. Its cases and goods are locked."""
     order.row["detail"]["kept_back"] = None
     if order.shorts():
         order.row["detail"]["failure"] = "reservation_failure"
     await order.settle(at)
     await ready_or_collected(order, BopisState.PLACED, cause, at)
-    detail = "The source let the order go on."
     await steps.note(order.tx, order.id, "hold_released", cause, detail, at)
     await order.save(at)
     order.tx.tell(order.id, Message.RESUMED)
-    return detail

@@ -1,13 +1,14 @@
 """Reads of returns: one with its lines and dispositions, and what a store has to inspect."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
+from domain.exchanges import ExchangeView
 from domain.ids import journey_id
 from domain.people import Person
 from domain.return_requests import DispositionView, ReturnedLine, ReturnView
@@ -48,9 +49,14 @@ async def return_view(
         opened_at=row["opened_at"],
         closed_at=row["closed_at"],
         fraud=detail["fraud"],
+        exchange=_exchange(detail.get("exchange")),
         lines=await _lines(conn, row["id"]),
         dispositions=await _dispositions(conn, row["id"]),
     )
+
+
+def _exchange(found: Mapping[str, Any] | None) -> ExchangeView | None:
+    return None if found is None else ExchangeView(**{name: found[name] for name in ExchangeView.model_fields})
 
 
 async def _lines(conn: AsyncConnection, own: str) -> list[ReturnedLine]:

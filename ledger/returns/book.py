@@ -7,7 +7,8 @@ from typing import Any, ClassVar, override
 
 from sqlalchemy import RowMapping, Table, func, select, text
 
-from domain import returns
+from domain import exchanges, returns
+from domain.errors import NotFound
 from domain.ids import parse_journey_id
 from domain.payments import part_of
 from domain.refunds import Bought
@@ -32,6 +33,7 @@ class Return(Document):
 
     lines: dict[str, Row] = field(default_factory=dict)
     sales: dict[SaleKey, Row] = field(default_factory=dict)
+    replacement: RowMapping | None = None  # the journey of the order that it is exchanged for, locked
     _progress: Progress | None = None
     _not_kept: dict[SaleKey, int] = field(default_factory=dict)  # units of each sale line, as they were
 
@@ -67,11 +69,40 @@ class Return(Document):
         found: str | None = self.row["detail"].get("order")
         return found
 
+    @property
+    def exchange(self) -> dict[str, Any] | None:
+        """What the return is exchanged for: `order` (its journey), `lines`, `credit_minor`, `state`, `because`."""
+        found: dict[str, Any] | None = self.row["detail"].get("exchange")
+        return found
+
+    @property
+    def kept_for_exchange(self) -> frozenset[str]:
+        """Lines whose refund is kept for a replacement."""
+        exchange = self.exchange
+        return frozenset(exchange["lines"]) if exchange and exchange["state"] in exchanges.OPEN else frozenset()
+
     # ------------------------------------------------------------------ locks
     async def lock_order(self) -> None:
-        """The order's lock covers its sale lines and payments; a receipt's are locked by themselves."""
+        """The order's lock covers its sale lines and payments; a receipt's are locked by themselves. A replacement is
+        locked with its return.
+        """
         if self.order is not None:
             await self.tx.lock_journey(self.order)
+        exchange = self.exchange
+        if exchange is not None and exchange["state"] != "off":
+            await self._lock_replacement(exchange["order"])
+
+    async def _lock_replacement(self, order: str) -> None:
+        """The order, where it is there and this return's: one of that name may be another's, until it was placed."""
+        try:
+            row = await self.tx.lock_journey(order)
+        except NotFound:
+            return
+        own = select(payment.c.id).where(
+            payment.c.journey_id == order, payment.c.reference == exchanges.credit_of(self.id)
+        )
+        if (await self.tx.conn.execute(own)).first() is not None:
+            self.replacement = row
 
     async def lock_goods(self, skus: Iterable[str] = ()) -> None:
         """Stock here of every line and of further SKUs; then the sale lines that the lines came from."""

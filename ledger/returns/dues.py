@@ -9,6 +9,7 @@ from domain.words import money, units
 from ledger.bopis import by_the_source
 from ledger.engine import Database
 from ledger.journey_steps import take_due
+from ledger.returns import exchange, exchanging
 from ledger.returns.book import Return, waiting
 
 
@@ -23,6 +24,8 @@ async def _due(it: Return, due: str, cause: str, at: datetime) -> str:
     if due == "goods_reminder" and it.state in AWAITING_GOODS:
         await it.mail_customer("return_reminder", cause, at, label=it.row["detail"].get("label"))
         return "The customer was reminded to send the goods."
+    if due == "exchange":
+        return await exchanging.place_was_lost(it, at)
     if due == "goods" and it.state in AWAITING_GOODS:
         return await _not_received(it, at)
     if due == "inspection" and any(waiting(line) for line in it.lines.values()):
@@ -39,6 +42,7 @@ async def _not_received(it: Return, at: datetime) -> str:
     else:
         it.go(ReturnState.NOT_RECEIVED)
     it.drop_dues("goods_reminder")
+    await exchange.take_off(it, "the goods have not come", at)
     if not refunded:
         return "The goods have not come; the return is closed."
     currency = it.row["currency"]

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import select, text, update
 
-from domain import return_postings
+from domain import exchanges, return_postings
 from domain.ids import payment_id
 from domain.postings import Line
 from domain.refunds import Kept, LineRefund, Payout, Share, Tender, clawed, fee_of, pay_out, share_of, total_of
-from domain.return_rules import refund_moment
+from domain.return_rules import Moment, refund_moment
 from domain.words import money
 from ledger.bopis import by_the_source
 from ledger.returns.book import Return, SaleKey, bought
@@ -31,6 +31,7 @@ class Refund:
     clawed_minor: int = 0
     targets: dict[SaleKey, int] = field(default_factory=dict)
     method: str = "original_tender"
+    exchange_minor: int = 0  # of it, what pays for a replacement
 
     @property
     def total_minor(self) -> int:
@@ -44,13 +45,7 @@ def due_units(it: Return, line: Mapping[str, Any]) -> int:
         return 0
     if ruling.get("keeps"):
         return int(max(line["claimed"] - line["refunded"], 0))
-    moment = refund_moment(
-        it.policy.returns,
-        method=detail["method"],
-        reason=line["reason"],
-        value_minor=detail.get("value_minor", 0),
-        band=detail["fraud"]["band"],
-    )
+    moment = _moment(it, line)
     has_sale = line["document"] is not None
     here = min(line["booked"] if has_sale else line["received"], line["claimed"])
     if moment == "request" or (moment == "scan" and ("scanned_at" in detail or line["received"])):
@@ -62,6 +57,20 @@ def due_units(it: Return, line: Mapping[str, Any]) -> int:
         units = min(line["accepted"], here)
         return int(max(units - line["refunded"], 0))
     return int(max(units - line["declined"] - line["refunded"], 0))
+
+
+def _moment(it: Return, line: Mapping[str, Any]) -> Moment:
+    """When the refund of a line is due; what is exchanged is due when its replacement may go on."""
+    if line["line_id"] in it.kept_for_exchange:
+        return it.policy.returns.exchange_at
+    detail = it.row["detail"]
+    return refund_moment(
+        it.policy.returns,
+        method=detail["method"],
+        reason=line["reason"],
+        value_minor=detail.get("value_minor", 0),
+        band=detail["fraud"]["band"],
+    )
 
 
 def refund_due(it: Return, *, all_units: Mapping[str, int] | None = None) -> Refund:
@@ -124,14 +133,22 @@ async def pay(it: Return, refund: Refund, cause: str, at: datetime, *, why: str)
     """Owe the refund and have it paid: to the tenders that were used, else as a credit. Returns what goes where, as a
     sentence. The operations are written as requested; the journey carries them out.
     """
-    tenders = await _tenders(it)
-    payouts = pay_out(
-        refund.total_minor,
-        list(tenders.values()),
-        method=refund.method,
-        by_mail=it.row["detail"]["method"] == "mail",
-    )
     _accept(it, refund, cause, at)
+    exchanged = []
+    if refund.exchange_minor:
+        assert it.exchange is not None
+        exchanged = [Payout(exchanges.debit_for(it.exchange["order"]), exchanges.TENDER, refund.exchange_minor)]
+    money_back = refund.total_minor - refund.exchange_minor
+    return await pay_money(it, money_back, cause, at, method=refund.method, why=why, first=exchanged)
+
+
+async def pay_money(
+    it: Return, amount_minor: int, cause: str, at: datetime, *, method: str, why: str, first: Sequence[Payout] = ()
+) -> str:
+    """Have money that is owed paid, after what goes elsewhere `first`; returns what goes where, as a sentence."""
+    tenders = await _tenders(it)
+    by_mail = it.row["detail"]["method"] == "mail"
+    payouts = [*first, *pay_out(amount_minor, list(tenders.values()), method=method, by_mail=by_mail)]
     for number, payout in enumerate(payouts, start=1):
         await _request(it, tenders, payout, f"{cause}:{number}", at, why)
     said = [f"{money(one.amount_minor, it.row['currency'])} to {one.tender.replace('_', ' ')}" for one in payouts]
@@ -185,6 +202,7 @@ async def _tenders(it: Return) -> dict[str | None, Tender]:
             row["id"], row["tender"], row["captured_minor"] - row["refund_requested_minor"] - row["returned_minor"]
         )
         for row in rows.mappings()
+        if row["tender"] != exchanges.TENDER  # nobody can pay money out to a return: it becomes a credit
     }
 
 
@@ -226,6 +244,7 @@ async def _request(
         },
     )
     by_source = it.policy.authority.refund == "source" and it.order is not None
+    by_source = by_source and payout.tender != exchanges.TENDER
     operation_id = f"refund:{own}:{cause}"
     await it.tx.conn.execute(
         payment_operation.insert().values(

@@ -17,7 +17,7 @@ from ledger import facts, reference, steps
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
-from ledger.returns import settling
+from ledger.returns import exchange, settling
 from ledger.returns.book import Return
 from ledger.returns.finding import find, find_order
 from ledger.returns.opening import (
@@ -246,6 +246,7 @@ async def cancel(database: Database, caller: Caller, named: str, *, reason: str,
         if any(line["refunded"] for line in it.lines.values()):
             raise StateConflict("Its refund was paid before the goods came; it cannot be called off any more.")
         await it.answer_asks("the return was called off", at)
+        await exchange.take_off(it, "the return was called off", at)
         it.go(ReturnState.CANCELLED)
         await steps.note(tx, it.id, "cancelled", str(it.row["version"]), f"Called off: {reason.replace('_', ' ')}.", at)
         tx.record("return.cancelled", it.id, at, reason=reason)
@@ -263,6 +264,7 @@ async def abandon(tx: Transaction, journey_row: RowMapping, at: datetime) -> str
     it = await Return.load(tx, journey_row)
     it.row["suspended_from"] = None
     await it.answer_asks("the return was ended", at)
+    await exchange.take_off(it, "the return was ended", at)
     for line in it.lines.values():
         line["ruling"] = line["ruling"] | {"asks": False, "refused": line["ruling"].get("refused") or "unmatched"}
     it.row["detail"].pop("under_review", None)

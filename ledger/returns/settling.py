@@ -13,7 +13,7 @@ from domain.fraud import Evidence
 from domain.returns import EFFECTS, NOT_REFUNDED
 from domain.words import money, units
 from ledger import case
-from ledger.returns import refunding
+from ledger.returns import exchange, refunding
 from ledger.returns.book import Return
 from ledger.returns.refunding import Refund
 from ledger.tables import return_disposition
@@ -30,7 +30,7 @@ async def settle(it: Return, cause: str, at: datetime) -> str:
         ref = await _ask_about_dispositions(it, open_ones, at)
         it.row["asks"] = {"case_id": ref.id}
         return ""
-    refund = refunding.refund_due(it)
+    refund = await exchange.share(it, refunding.refund_due(it), at)
     if not refund.lines:
         return ""
     granted = detail.get("granted_minor", 0)
@@ -43,12 +43,14 @@ async def settle(it: Return, cause: str, at: datetime) -> str:
         refund.method = detail["credit_only"]
     detail.pop("granted_minor", None)
     paid = await refunding.pay(it, refund, cause, at, why="returned")
-    if refund.total_minor > 0:
+    if refund.exchange_minor:
+        exchange.applied(it)
+    if refund.total_minor > refund.exchange_minor:
         await it.mail_customer(
             "return_refunded",
             cause,
             at,
-            amount_minor=refund.total_minor,
+            amount_minor=refund.total_minor - refund.exchange_minor,
             fee_minor=sum(one.fee_minor for one in refund.lines.values()),
             clawed_minor=refund.clawed_minor,
             credit=refund.method != "original_tender",

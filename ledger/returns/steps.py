@@ -12,7 +12,7 @@ from domain.words import money
 from ledger import case
 from ledger.case.offers import refused_stay_refused
 from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend
-from ledger.returns import dues, refunding, settling
+from ledger.returns import dues, exchange, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.goods import Decided
 from ledger.tables import return_disposition
@@ -43,7 +43,7 @@ class ReturnSteps(JourneySteps[Return]):
         if option == "accept":
             return _accept(it)
         if option == "decline":
-            return _decline(it)
+            return await _decline(it, at)
         return _grant(it, decision)
 
     @override
@@ -123,7 +123,7 @@ def _accept(it: Return) -> str:
     return "It is taken back without a receipt."
 
 
-def _decline(it: Return) -> str:
+async def _decline(it: Return, at: datetime) -> str:
     """Not refunded. What is here goes back to the customer when it is inspected."""
     for line in it.lines.values():
         if not line["refunded"]:
@@ -132,6 +132,7 @@ def _decline(it: Return) -> str:
                 "refused": line["ruling"].get("refused") or "suspected_fraud",
             }
     it.row["detail"].pop("under_review", None)
+    await exchange.take_off(it, "the return was declined", at)
     if not any(line["received"] for line in it.lines.values()):
         it.go(ReturnState.DECLINED)
         return "Declined."

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from domain import exchanges
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
@@ -17,7 +18,7 @@ from domain.people import Person
 from domain.return_requests import NewReturn, ReturnAnswer
 from ledger import approval, case, facts, payments
 from ledger.engine import Database
-from ledger.returns import dues, requests, steps
+from ledger.returns import dues, exchange_payments, requests, steps
 from tests.shop import ANA, MAX, PRICE_MINOR, TEA, WEB, Shop
 
 Take = Callable[[Database, Step], Awaitable[Situation]]
@@ -118,6 +119,9 @@ class Back:
         """The provider answers every operation that is asked of it."""
         for operation in await self.operations():
             step = Step(subject=self.id, occurrence=uuid.uuid4().hex, at=now(), operation_id=operation)
+            if f"/{exchanges.TENDER}:" in operation:
+                await exchange_payments.carry_out(self.shop.database, step)
+                continue
             await payments.record_outcome(self.shop.database, step, PaymentOutcome(state, "p1", error))
 
     async def rows(self, query: str) -> list[dict[str, Any]]:

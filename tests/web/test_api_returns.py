@@ -147,3 +147,66 @@ class TestNothingIsSoldBeforeItsDisposition:
         assert await report(web, "return.inspected", return_id="RT-1", lines=unknown) == "quarantined"
         assert await report(web, "return.received", return_id="RT-9", lines=unknown) == "parked"
         assert (await shelf(web))["buckets"]["customer_returned"] == 0
+
+
+class TestExchange:
+    def wanted(self, **more: Any) -> dict[str, Any]:
+        line = {"line_id": "1", "sku": BREAD, "quantity": 1, "unit_price_minor": 134}
+        return {"lines": None, "order": {"order_id": "X-1", "prices_include_tax": True, "lines": [line], **more}}
+
+    async def test_the_replacement_waits_and_goes_on_with_the_goods(
+        self, web: httpx2.AsyncClient, collected: str
+    ) -> None:
+        await web.post("/api/v1/returns", json=body(order_reference=collected))
+        made = await web.post("/api/v1/returns/RT-1:exchange", json=self.wanted())
+        assert made.status_code == 201, made.text
+        answer = made.json()
+        assert (answer["state"], answer["order_journey_id"]) == ("waiting", "bopis:web:X-1")
+        again = await web.post("/api/v1/returns/RT-1:exchange", json=self.wanted())
+        assert (again.status_code, again.json()) == (200, answer)
+        assert (await web.get(answer["links"]["order"])).json()["state"] == "placed"
+        assert (
+            await report(web, "return.received", return_id="RT-1", lines=[{"line_id": "1", "quantity": 1}])
+            == "accepted"
+        )
+        seen = (await web.get("/api/v1/returns/RT-1")).json()["exchange"]
+        assert (seen["order"], seen["state"], seen["lines"]) == ("bopis:web:X-1", "applied", ["1"])
+
+    @pytest.mark.parametrize(
+        ("change", "status", "code"),
+        [
+            (
+                {"payments": [{"reference": "x", "tender": "exchange", "amount_minor": 1, "state": "captured"}]},
+                422,
+                None,
+            ),
+            ({"lines": []}, 422, ""),
+            ({"hold": {"reason": "payment"}}, 422, ""),
+            ({"pickup_location": "S404"}, 422, "unknown_location"),
+            (
+                {"lines": [{"line_id": "1", "sku": BREAD, "quantity": 9, "unit_price_minor": 499}]},
+                409,
+                "state_conflict",
+            ),
+        ],
+    )
+    async def test_what_cannot_be_is_refused_by_name(
+        self, web: httpx2.AsyncClient, collected: str, change: dict[str, Any], status: int, code: str
+    ) -> None:
+        await web.post("/api/v1/returns", json=body(order_reference=collected))
+        refused = await web.post("/api/v1/returns/RT-1:exchange", json=self.wanted(**change))
+        assert refused.status_code == status, refused.text
+        assert not code or refused.json()["code"] == code
+        assert (await web.get("/api/v1/returns/RT-1")).json()["exchange"] is None
+
+    async def test_another_systems_return_is_not_there(
+        self, as_key: As, web: httpx2.AsyncClient, collected: str
+    ) -> None:
+        await web.post("/api/v1/returns", json=body(order_reference=collected))
+        refused = await as_key("other").post("/api/v1/returns/returns:web:RT-1:exchange", json=self.wanted())
+        assert refused.status_code == 404
+
+    async def test_a_payment_by_exchange_is_no_systems_to_make(self, web: httpx2.AsyncClient) -> None:
+        wanted = order("W-9", sku=BREAD, quantity=1)
+        wanted["payments"] = [wanted["payments"][0] | {"tender": "exchange"}]
+        assert (await web.post("/api/v1/bopis-orders", json=wanted)).status_code == 422

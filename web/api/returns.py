@@ -4,13 +4,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
+from domain.exchanges import ExchangeAnswer, NewExchange
 from domain.return_requests import NewReturn, ReturnAnswer, ReturnCancel, ReturnView
 from ledger.people import Caller
 from ledger.reads.returns import return_view
-from ledger.returns import requests
+from ledger.returns import exchanging, requests
 from web.api.responses import MISSING, WRITES, IdempotencyKey
 from web.keys import Reader, database_of, require, view_of
 
+EXCHANGE = {
+    "lines": ["1"],
+    "order": {
+        "order_id": "W-1002",
+        "prices_include_tax": True,
+        "lines": [{"line_id": "1", "sku": "1082186", "quantity": 1, "unit_price_minor": 1500}],
+    },
+}
 router = APIRouter(tags=["returns"])
 Writer = Annotated[Caller, Depends(require("orders:write"))]
 ReturnKey = Annotated[str, Path(min_length=1, max_length=200, description="The caller's id, or the journey's.")]
@@ -74,3 +83,32 @@ async def cancel_return(request: Request, caller: Writer, return_id: ReturnKey, 
     viewer, sources = view_of(caller)
     async with database.read() as conn:
         return await return_view(conn, viewer, found, sources=sources)
+
+
+@router.post(
+    "/returns/{return_id}:exchange",
+    status_code=201,
+    response_model=ExchangeAnswer,
+    summary="Exchange a return for another order",
+    responses={
+        200: {"model": ExchangeAnswer, "description": "Asked for before; the same answer."},
+        **MISSING,
+        **WRITES,
+    },
+)
+async def exchange_return(
+    request: Request,
+    caller: Writer,
+    return_id: ReturnKey,
+    wanted: Annotated[NewExchange, Body(openapi_examples={"another size": {"value": EXCHANGE}})],
+) -> Response:
+    """The replacement is placed as an order for pickup that is kept back until what pays for it was accepted
+    (`returns.exchange_at`). What it costs less goes back as money; what it costs more is never charged without the
+    customer's word: it is refused unless `order.payments` pays for it."""
+    status, made = await exchanging.start(
+        database_of(request), caller, return_id, wanted, actor=f"key:{caller.key_id}", via="api"
+    )
+    return Response(
+        made.model_dump_json(), status_code=status, media_type="application/json",
+        headers={"Location": made.links["self"]},
+    )  # fmt: skip

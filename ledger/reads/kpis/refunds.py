@@ -2,10 +2,11 @@
 
 from sqlalchemy import extract, func, select
 
+from domain import exchanges
 from domain.people import Person
 from ledger.reads.access import visible
 from ledger.reads.kpis.measure import Period, Rows, seconds, true_time
-from ledger.tables import journey, movement, payment_operation
+from ledger.tables import journey, movement, payment, payment_operation
 
 
 def cycle(viewer: Person | None, period: Period) -> Rows:
@@ -32,9 +33,11 @@ def cycle(viewer: Person | None, period: Period) -> Rows:
             extract("epoch", payment_operation.c.finished_at - began).label("seconds"),
         )
         .join(journey, journey.c.id == payment_operation.c.journey_id)
+        .join(payment, payment.c.id == payment_operation.c.payment_id)
         .where(
             payment_operation.c.kind == "refund",
             payment_operation.c.state == "succeeded",
+            payment.c.tender != exchanges.TENDER,  # what pays for a replacement is no money that somebody waits for
             period.holds(confirmed),
             visible(journey.c, viewer),
         )

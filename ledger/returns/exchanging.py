@@ -1,0 +1,227 @@
+"""Asking to have a return exchanged: the replacement is placed as an order that is kept back, and paid by what the
+return owes.
+
+Placing an order is a transaction of its own (`ledger.intake`). So the return says first what it is exchanged for, then
+the order is placed under the id that was said, then the return goes on. Whoever is cut off in between asks again with
+the same body; the return itself finds out by the due instant `exchange`.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from domain import bopis, exchanges
+from domain.bopis import BopisState
+from domain.errors import DomainError, IdempotencyMismatch, Malformed, NotFound, StateConflict, UnknownLine
+from domain.exchanges import Credit, ExchangeAnswer, NewExchange, Replacement, divide
+from domain.ids import journey_id
+from domain.messages import Message
+from domain.returns import ReturnState
+from domain.words import money
+from ledger import intake, reference, steps
+from ledger.engine import Database
+from ledger.people import Caller
+from ledger.returns import exchange, refunding, settling
+from ledger.returns.book import Return
+from ledger.returns.finding import find
+from ledger.transaction import Transaction
+
+PLACING_S = 300  # after which the return looks itself whether its replacement was placed
+_NO_MORE = frozenset({ReturnState.DECLINED, ReturnState.CANCELLED, ReturnState.NOT_RECEIVED})
+
+
+class _Begun(NamedTuple):
+    """What is to be placed; None where all was done before."""
+
+    own: str
+    order: Replacement | None
+    at: datetime
+
+
+async def start(
+    database: Database, caller: Caller, named: str, wanted: NewExchange, *, actor: str, via: str
+) -> tuple[int, ExchangeAnswer]:
+    """Exchange a return for another order: (201, answer), or (200, the same) for a repeat.
+
+    Raises `NotFound`, `UnknownLine`, `StateConflict` where nothing of it can be exchanged (any more), `Malformed`,
+    `IdempotencyMismatch`, and whatever refuses the replacement as an order.
+    """
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    begun = await database.write(lambda tx: _begin(tx, caller, named, wanted, digest), actor=actor, via=via)
+    if begun.order is None:
+        return 200, await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via)
+    try:
+        await intake.place_order(database, caller, begun.order, idempotency_key=None, received_at=begun.at)
+    except DomainError:
+        await database.write(lambda tx: _refused(tx, begun.own, digest), actor=actor, via=via)
+        raise
+    return 201, await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via)
+
+
+async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchange, digest: str) -> _Begun:
+    own = await find(tx, caller, named)
+    if own is None:
+        raise NotFound(f"There is no return {named} that this key may speak about.")
+    it = await Return.load(tx, await tx.lock_journey(own))
+    at = await tx.now(it.row["clock_offset_s"])
+    before, order_journey = it.exchange, journey_id("bopis", caller.source, wanted.order.order_id)
+    if before is not None and before["digest"] == digest and before["state"] != "placing":
+        return _Begun(it.id, None, at)
+    if before is not None and before["state"] != "off" and before["digest"] != digest:
+        if before["order"] == order_journey:
+            raise IdempotencyMismatch(f"Order {wanted.order.order_id} was asked for before with another body.")
+        raise StateConflict(f"The return is exchanged for order {before['order_id']} already.")
+    if it.state in _NO_MORE:
+        raise StateConflict(f"The return is {it.row['state'].replace('_', ' ')}; order the other item by itself.")
+    await it.lock_goods()
+    code = await _place_of(it, wanted)
+    worth = _worth(it, wanted)
+    paid = sum(payment.amount_minor for payment in wanted.order.payments)
+    split = divide(worth, wanted.order.total_minor, paid)
+    if split.open_minor:
+        raise StateConflict(
+            f"The replacement costs {money(split.open_minor, it.row['currency'])} more than what comes back is worth; "
+            "name the customer's payment of it in order.payments."
+        )
+    it.row["detail"]["exchange"] = {
+        "order": order_journey,
+        "order_id": wanted.order.order_id,
+        "lines": list(_lines(it, wanted)),
+        "credit_minor": split.credit_minor,
+        "back_minor": split.back_minor,
+        "state": "placing",
+        "because": "",
+        "digest": digest,
+    }
+    it.due("exchange", at + timedelta(seconds=PLACING_S))
+    await it.save(at)
+    tx.tell(it.id, Message.RETURN_RECORDED)
+    return _Begun(it.id, _replacement(it, wanted, code, split.credit_minor), at)
+
+
+def _lines(it: Return, wanted: NewExchange) -> tuple[str, ...]:
+    """The lines of the return that are exchanged. Raises `UnknownLine`, `StateConflict`."""
+    may = [key for key, line in it.lines.items() if line["claimed"] and not line["ruling"].get("refused")]
+    lines = wanted.lines or tuple(may)
+    for number, line_id in enumerate(lines):
+        pointer = f"/lines/{number}"
+        if line_id not in it.lines:
+            raise UnknownLine(f"The return has no line {line_id}.", pointer=pointer)
+        line = it.lines[line_id]
+        if line["ruling"].get("refused"):
+            raise StateConflict(f"Line {line_id} does not come back: {line['ruling']['because']}", pointer=pointer)
+        if line["ruling"].get("asks"):
+            raise StateConflict(f"Somebody still decides whether line {line_id} may come back.", pointer=pointer)
+        if line["refunded"]:
+            raise StateConflict(
+                f"Line {line_id} was paid back already; order the other item by itself.", pointer=pointer
+            )
+    if not lines:
+        raise StateConflict("No line of the return comes back; there is nothing to exchange.")
+    return lines
+
+
+def _worth(it: Return, wanted: NewExchange) -> int:
+    """What the exchanged lines are worth when all of them come: the share that was paid, less the fee, less what a
+    promotion is not earned by any more.
+    """
+    units = {line_id: int(it.lines[line_id]["claimed"]) for line_id in _lines(it, wanted)}
+    worth = refunding.refund_due(it, all_units=units).total_minor
+    if worth <= 0:
+        raise StateConflict("What comes back is worth nothing any more; there is nothing to exchange.")
+    return worth
+
+
+async def _place_of(it: Return, wanted: NewExchange) -> str:
+    """Where the replacement is collected. Raises `UnknownLocation`, `Malformed` for another company's place."""
+    code = wanted.order.pickup_location or it.location
+    place = await reference.place(it.tx.conn, code, pointer="/order/pickup_location")
+    if place.entity != it.row["entity"]:
+        raise Malformed(
+            f"{code} belongs to {place.entity}, the return to {it.row['entity']}.", pointer="/order/pickup_location"
+        )
+    return code
+
+
+def _replacement(it: Return, wanted: NewExchange, code: str, credit_minor: int) -> Replacement:
+    """The order as it is placed: kept back, and paid by the return for what its customer has not paid."""
+    order = wanted.order
+    credit = Credit(reference=exchanges.credit_of(it.id), amount_minor=credit_minor)
+    return Replacement(
+        order_id=order.order_id,
+        channel=order.channel or it.row["channel"],
+        pickup_location=code,
+        currency=it.row["currency"],
+        promised_at=order.promised_at,
+        prices_include_tax=order.prices_include_tax,
+        customer=order.customer,
+        lines=order.lines,
+        charges=order.charges,
+        payments=(credit, *order.payments),
+    )
+
+
+async def _refused(tx: Transaction, own: str, digest: str) -> None:
+    """The replacement was refused as an order: the return is as it was before."""
+    it = await Return.load(tx, await tx.lock_journey(own))
+    before = it.exchange
+    if before is None or before["digest"] != digest or before["state"] != "placing" or it.replacement is not None:
+        return
+    at = await tx.now(it.row["clock_offset_s"])
+    await _go_on_without(it, "the replacement was refused", at)
+    await it.save(at)
+    tx.tell(it.id, Message.RETURN_RECORDED)
+
+
+async def _placed(tx: Transaction, own: str, digest: str) -> ExchangeAnswer:
+    """The order is there. Raises `StateConflict` where the exchange has ended meanwhile."""
+    it = await Return.load(tx, await tx.lock_journey(own))
+    at = await tx.now(it.row["clock_offset_s"])
+    before = it.exchange
+    if before is None or before["digest"] != digest or before["state"] == "off":
+        said = f": {before['because']}" if before is not None and before["because"] else ""
+        raise StateConflict(f"The return is not exchanged any more{said}.")
+    if before["state"] == "placing":
+        await _go_on_with(it, at)
+        await it.save(at)
+        tx.tell(it.id, Message.RETURN_RECORDED)
+    assert it.exchange is not None
+    return ExchangeAnswer(
+        journey_id=it.id,
+        order_journey_id=it.exchange["order"],
+        state=it.exchange["state"],
+        credit_minor=it.exchange["credit_minor"],
+        back_minor=it.exchange["back_minor"],
+    )
+
+
+async def _go_on_with(it: Return, at: datetime) -> None:
+    """The replacement waits; where its return is due already, it waits no longer."""
+    before = it.exchange
+    assert before is not None
+    it.drop_dues("exchange")
+    await it.lock_goods()
+    if it.replacement is None or BopisState(it.replacement["state"]) in bopis.FINAL:
+        await exchange.take_off(it, f"order {before['order_id']} has ended", at)
+    else:
+        it.row["detail"]["exchange"] = before | {"state": "waiting"}
+    paid = await settling.settle(it, f"exchange:{it.id}:{it.row['version']}", at)
+    told = f"To be exchanged for order {before['order_id']}. {paid}".strip()
+    await steps.note(it.tx, it.id, "exchange", before["order"] + f":{it.row['version']}", told, at)
+
+
+async def _go_on_without(it: Return, because: str, at: datetime) -> None:
+    await it.lock_goods()
+    await exchange.take_off(it, because, at)
+    await settling.settle(it, f"exchange:{it.id}:{it.row['version']}", at)
+
+
+async def place_was_lost(it: Return, at: datetime) -> str:
+    """Whoever asked for the exchange was cut off: it stands where the order was placed, else there is none."""
+    if it.exchange is None or it.exchange["state"] != "placing":
+        return ""
+    if it.replacement is not None:
+        await _go_on_with(it, at)
+        return "The replacement was placed."
+    await _go_on_without(it, "the replacement was never placed", at)
+    return "The replacement was never placed; what comes back is refunded."
