@@ -51,6 +51,20 @@ class ToDecide(BaseModel):
     note: str
 
 
+class Parcel(BaseModel):
+    """A transfer that is sent, or received, by itself. A time is None when that is done, or will not happen; `comes` is
+    what arrives of its only line where that is less than was sent.
+    """
+
+    number: str
+    journey: str
+    target: str
+    carrier: str
+    comes: int | None = None
+    sent_at: AwareDatetime | None = None
+    came_at: AwareDatetime | None = None
+
+
 class Pinned(BaseModel):
     """A case of the first page, by the journey it belongs to."""
 
@@ -76,6 +90,8 @@ class Memory(BaseModel):
     found: list[Found] = []
     to_decide: list[ToDecide] = []
     orders: list[OpenOrder] = []
+    transfers_asked: bool = False
+    parcels: list[Parcel] = []
 
 
 def load(path: Path, *, day: int, seed: int, now: dt.datetime) -> Memory:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from demo import bodies, folder, memory, pins
+from demo import bodies, folder, memory, pins, transfers
 from demo.baskets import Assortment, Basket, of_day
 from demo.client import Client, RefusedError
 from demo.counters import Counters
@@ -79,6 +79,7 @@ class Replay:
     def __post_init__(self) -> None:
         self.crew = Crew(self.client, self.memory)
         self.counters = Counters(self.client, self.memory)
+        self.dock = transfers.Dock(self.client, self.memory, self.now)
 
     async def run(self) -> None:
         """Everything, until the last day is over."""
@@ -101,6 +102,7 @@ class Replay:
             pinned = await stories.tell(self.now())
             self._remember()
             await pins.pin(self.options.database_url, pinned)
+        await self._between_places()
         backlog = self._backlog()
         for number, basket in enumerate(backlog):
             if number >= self.memory.backlog_sent:
@@ -114,6 +116,16 @@ class Replay:
                 await self.sleep(0.5)  # a workflow opens the case, a moment after the order was answered
                 await decide(self.client, self.memory)
         await self.crew.work(self.now())
+        self._remember()
+
+    async def _between_places(self) -> None:
+        """What was planned overnight to go from place to place, and what of it has left already."""
+        if not self.memory.transfers_asked:
+            rows = {name: list(folder.read(self.options.data / f"{name}.csv")) for name in ("stock", "items")}
+            shelf = transfers.of_folder(rows["stock"], rows["items"])
+            await self.dock.ask(transfers.plan(shelf, self.options.seed, self.options.day))
+            self._remember()
+        await self.dock.work(self.now())
         self._remember()
 
     def _backlog(self) -> list[Basket]:
@@ -156,7 +168,8 @@ class Replay:
         due = self._moment(act.at_s, day, self.memory.anchor)
         while (now := self.now()) < due:
             crew_at = self.crew.next_at()
-            next_at = min(at for at in (due, crew_at, self.counters.look_at) if at is not None)
+            known = (due, crew_at, self.counters.look_at, self.dock.next_at())
+            next_at = min(at for at in known if at is not None)
             # In slices, so that a changed clock or an early wake-up is noticed.
             await self.sleep(min(max((next_at - now).total_seconds(), 0.02), 1.0))
             await self._people_act()
@@ -167,10 +180,11 @@ class Replay:
         if self.memory.to_decide:
             await decide(self.client, self.memory)
             self._remember()
-        at = self.crew.next_at()
-        if at is not None and at <= now:
-            await self.crew.work(now)
-            self._remember()
+        for some in (self.crew, self.dock):
+            at = some.next_at()
+            if at is not None and at <= now:
+                await some.work(now)
+                self._remember()
 
     async def _send_due(self, acts: list[Act], day: int) -> None:
         """Sends the acts whose time has come: till receipts together, an order or a delivery by itself."""

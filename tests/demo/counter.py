@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from domain.events import EVENT_TYPES, Event, Figures
 from domain.orders import BopisOrder
+from domain.transfers import NewTransfer
 
 
 class PulledPlugError(Exception):
@@ -58,6 +59,9 @@ class Till:
         if (method, path) == ("POST", "/bopis-orders"):
             assert source == "web"
             return self.order(body)
+        if (method, path) == ("POST", "/transfers:batch"):
+            assert source == "oms"
+            return httpx2.Response(200, json={"results": [self.transfer(one) for one in body["transfers"]]})
         if (method, path) == ("POST", "/events"):
             return httpx2.Response(200, json={"results": [self.event(source, event) for event in body["events"]]})
         if path == "/journeys":
@@ -98,6 +102,15 @@ class Till:
             ]
             self.journeys[journey] = {"state": "reserved", "location": order.pickup_location, "lines": lines}
         return httpx2.Response(201, json={"journey_id": journey, "state": "reserved", "lines": []})
+
+    def transfer(self, body: dict[str, Any]) -> dict[str, Any]:
+        wanted = NewTransfer.model_validate(body)
+        before = self.bodies.setdefault(f"transfer {wanted.transfer_id}", body)
+        assert before == body, "the same id with something else in it"
+        if before is body:
+            self.sent.append(("transfer", body))
+        journey = f"transfer:oms:{wanted.transfer_id}"
+        return {"transfer_id": wanted.transfer_id, "status": 201, "body": {"journey_id": journey}, "problem": None}
 
     def count(self, method: str, number: str, body: dict[str, Any]) -> httpx2.Response:
         if method == "POST":

@@ -79,6 +79,12 @@ async def test_the_first_seconds_leave_a_living_queue_and_books_that_agree(repla
         ("A refund waiting for Ana", "reservation_failed", "reservation_failure"),
     ]
 
+    transfers = dict(await rows(engine, "SELECT state, count(*)::int FROM journey WHERE kind = 'transfer' GROUP BY 1"))
+    assert transfers == {"in_transit": 5, "ready_to_ship": 5, "received": 1, "pending_approval": 1}
+    # Each was promised wholly, and the one that waits for Ana is above her band.
+    lacking = await rows(engine, "SELECT journey_id, line_id FROM transfer_line WHERE cancelled > 0")
+    assert lacking == []
+
     unbalanced = await rows(
         engine, "SELECT journal_id FROM journal_line GROUP BY 1 HAVING sum(debit_minor) <> sum(credit_minor)"
     )

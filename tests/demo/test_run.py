@@ -135,6 +135,35 @@ class TestFirstSeconds:
         line = order["lines"][0]
         assert line["quantity"] * line["unit_price_minor"] > 2500
 
+    async def test_goods_are_on_their_way_one_came_short_and_some_are_left_to_people(
+        self, till: Till, start: Start
+    ) -> None:
+        run = start(till, Clock())
+        await run._open()
+        asked = {body["transfer_id"]: body for kind, body in till.sent if kind == "transfer"}
+        sent = [body["data"]["transfer_id"] for kind, body in till.sent if kind == "transfer.shipped"]
+        (came,) = [body["data"] for kind, body in till.sent if kind == "transfer.received"]
+        short = asked[came["transfer_id"].split(":", 2)[2]]
+        assert came["lines"][0]["quantity"] < short["lines"][0]["quantity"]
+        assert came["complete"]
+        assert len(sent) >= 5
+        ana = [body for body in asked.values() if people.ANAS_STORE in (body["from"], body["to"])]
+        left = [body for body in ana if body["from"] == people.ANAS_STORE]
+        assert (len(ana), [body["requested_by"] for body in left]) == (3, [None, people.SAM.id])
+        assert not {f"transfer:oms:{body['transfer_id']}" for body in left} & set(sent)
+
+    async def test_the_day_brings_some_of_them_and_leaves_the_rest(self, till: Till, start: Start) -> None:
+        run = start(till, Clock())
+        await run.run()
+        assert run.memory.parcels == []
+        sent, came = (
+            [body["data"]["transfer_id"] for kind, body in till.sent if kind == f"transfer.{name}"]
+            for name in ("shipped", "received")
+        )
+        assert len(came) == 5
+        assert len(sent) == len(set(sent)) == 10
+        assert set(came) < set(sent)
+
     async def test_the_till_takes_a_unit_that_was_promised(self, till: Till, start: Start, data_folder: Path) -> None:
         await start(till, Clock())._open()
         order = till.bodies["W-STORY-TILL"]
