@@ -368,7 +368,10 @@ async def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     database = Database(
-        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-relay"
+        settings.require_database_url(),
+        pool_size=settings.database_pool_size,
+        application="endcap-relay",
+        timeout_s=settings.database_timeout_s,
     )
     identity = f"relay@{socket.gethostname()}:{os.getpid()}"
     runtime = wire.quiet_runtime()

@@ -61,6 +61,7 @@ class Settings(LocalSettings):
     port: int = Field(default=8400, ge=1, le=65535)
     public_url: str | None = None
     database_pool_size: int = Field(default=10, ge=1, le=200)
+    database_timeout_s: float = Field(default=30.0, ge=1, le=600)
     temporal_address: str | None = Field(
         default=None, validation_alias=AliasChoices("TEMPORAL_ADDRESS", "ENDCAP_TEMPORAL_ADDRESS")
     )

@@ -187,6 +187,7 @@ async def main(settings: Settings) -> None:
         pool_size=settings.database_pool_size,
         application="endcap-worker",
         sealing_keys=settings.payload_keyring,
+        timeout_s=settings.database_timeout_s,
     )
     provider = payment_provider(settings)
     runtime = wire.quiet_runtime()

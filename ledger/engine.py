@@ -23,6 +23,7 @@ logger = logging.getLogger("endcap.ledger")
 # The whole transaction is run again on these: two transactions met in a way that only one can win.
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 6
+CONNECT_TIMEOUT_S = 10.0
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -36,7 +37,8 @@ class Database:
     """One per process: a pool of connections, and the two ways to use one.
 
     `url` is any PostgreSQL URL; `pool_size` connections are kept, twice as many opened under load. `sealing_keys`
-    (name → 32 bytes, the first one encrypts) seal events that must be set aside.
+    (name → 32 bytes, the first one encrypts) seal events that must be set aside. A statement without an answer within
+    `timeout_s` is given up, and its connection with it: the network may be a black hole.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Database:
         pool_size: int = 10,
         application: str = "endcap",
         sealing_keys: Mapping[str, bytes] | None = None,
+        timeout_s: float = 60.0,
     ) -> None:
         self.url = url
+        self.timeout_s = timeout_s
         self._relays_to_tell = False
         self._telling: asyncio.Task[None] | None = None
         self.seal = Seal(sealing_keys)
@@ -57,7 +61,11 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=True,
             hide_parameters=True,  # they hold names and addresses, and errors are logged
-            connect_args={"server_settings": {"application_name": application}, "command_timeout": 60},
+            connect_args={
+                "server_settings": {"application_name": application},
+                "command_timeout": timeout_s,
+                "timeout": min(timeout_s, CONNECT_TIMEOUT_S),
+            },
         )
         self.hearers: set[Hearer] = set()  # of prepared queries: see `heard`
 

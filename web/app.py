@@ -43,6 +43,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool_size=settings.database_pool_size,
         application="endcap-web",
         sealing_keys=settings.payload_keyring,
+        timeout_s=settings.database_timeout_s,
     )
     app.state.database = database
     app.state.intake = intake = Intake(database)

@@ -38,7 +38,6 @@ ATTEMPTS = 6
 _IN_USE = "What this order needs is in use; nothing was recorded. Send the same order again in a moment."
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
-_COMMAND_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 5.0
 # A transaction of its own, since one with a NOTIFY makes others queue for their commit; nothing of it must last.
 _RING = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
@@ -318,7 +317,7 @@ class Lane:
             self._conn = await asyncpg.connect(
                 self._database.plain_url,
                 timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=_COMMAND_TIMEOUT_S,
+                command_timeout=self._database.timeout_s,
                 server_settings={"application_name": "endcap-intake", **SESSION},
             )
         return self._conn

@@ -1,0 +1,135 @@
+"""The network between callers, Endcap and PostgreSQL fails: answers are lost, connections are cut or become a black
+hole. What was taken is taken once, and all is well when the network is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import text
+
+import ledger.engine
+from tests.faults.proxy import Proxy, proxy_to
+from tests.web.conftest import As, open_app, open_clients, settings_for
+from tests.web.retail import key_text, order
+from tests.web.test_api_orders import ORDERS
+
+
+async def count(retailer: ledger.engine.Database, what: str) -> int:
+    async with retailer.read() as conn:
+        return int((await conn.execute(text(what))).scalar_one())
+
+
+@asynccontextmanager
+async def through_a_proxy(url: str) -> AsyncIterator[tuple[Proxy, As, FastAPI]]:
+    """The application with the network between itself and PostgreSQL in the hand of the test."""
+    parts = urlsplit(url)
+    async with proxy_to(parts.hostname or "", parts.port or 5432) as proxy:
+        host, port = proxy.address
+        account = parts.netloc.rpartition("@")[0]
+        there = urlunsplit(parts._replace(netloc=f"{account}@{host}:{port}"))
+        async with (
+            open_app(settings_for(there).model_copy(update={"database_timeout_s": 1.0})) as app,
+            open_clients(app) as made,
+        ):
+            yield proxy, made, app
+
+
+class Listening(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+
+@asynccontextmanager
+async def listening(app: FastAPI) -> AsyncIterator[int]:
+    """The application behind a real socket; its port."""
+    server = Listening(app)
+    running = asyncio.create_task(server.serve())
+    try:
+        await server.listens.wait()
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+
+
+class TestAnswersAreLost:
+    async def test_the_same_order_again_is_answered_and_taken_once(
+        self, app: FastAPI, retailer: ledger.engine.Database
+    ) -> None:
+        async with listening(app) as port, proxy_to("127.0.0.1", port) as proxy:
+            host, there = proxy.address
+            headers = {"Authorization": f"Bearer {key_text('web')}"}
+            answers = []
+            for number in range(6):
+                proxy.answers_to_lose = 1 + number % 2
+                body = order(f"W-{number}", quantity=1)
+                while True:
+                    try:
+                        async with httpx2.AsyncClient(base_url=f"http://{host}:{there}", headers=headers) as caller:
+                            answers.append(await caller.post(ORDERS, json=body, timeout=120))
+                        break
+                    except httpx2.TransportError:
+                        continue
+        assert proxy.answers_lost == 9
+        assert {answer.status_code for answer in answers} == {200}  # taken before; the first answer
+        assert {answer.json()["state"] for answer in answers} == {"reserved"}
+        assert await count(retailer, "SELECT count(*) FROM journey") == 6
+        assert await count(retailer, "SELECT sum(reserved) FROM stock") == 6
+
+
+class TestPostgresql:
+    async def test_its_connections_are_cut_and_the_next_requests_are_served(
+        self, retailer_url: str, retailer: ledger.engine.Database
+    ) -> None:
+        async with through_a_proxy(retailer_url) as (proxy, as_key, _):
+            web = as_key("web")
+            for number in range(4):
+                body = order(f"W-{number}", quantity=1)
+                assert (await web.post(ORDERS, json=body)).status_code == 201
+                proxy.cut()
+                again = await web.post(ORDERS, json=body)
+                while again.status_code == 503:
+                    again = await web.post(ORDERS, json=body)
+                assert again.status_code == 200
+                assert (await web.get(f"/api/v1/journeys/bopis:web:W-{number}")).status_code == 200
+        assert await count(retailer, "SELECT count(*) FROM journey") == 4
+
+    async def test_a_black_hole_is_said_and_left_behind(
+        self, retailer_url: str, retailer: ledger.engine.Database
+    ) -> None:
+        async with through_a_proxy(retailer_url) as (proxy, as_key, _):
+            web = as_key("web")
+            assert (await web.post(ORDERS, json=order("W-1", quantity=1))).status_code == 201
+            proxy.hold()
+            ready: Any = await as_key("").get("/readyz")
+            assert (ready.status_code, ready.json()["checks"]["database"]["status"]) == (503, "fail")
+            assert "no answer within" in ready.json()["checks"]["database"]["detail"]
+            assert (await as_key("").get("/healthz")).status_code == 200
+            held = await web.post(ORDERS, json=order("W-2", quantity=1))
+            assert held.status_code == 503
+            assert int(held.headers["Retry-After"]) > 0
+            proxy.release()
+            proxy.cut()
+            taken = await web.post(ORDERS, json=order("W-2", quantity=1))
+            while taken.status_code == 503:
+                taken = await web.post(ORDERS, json=order("W-2", quantity=1))
+            assert taken.status_code in (200, 201)
+            assert (await as_key("").get("/readyz")).status_code == 200
+        assert await count(retailer, "SELECT count(*) FROM journey") == 2
+        assert await count(retailer, "SELECT sum(reserved) FROM stock") == 2
