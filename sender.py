@@ -56,6 +56,7 @@ BEFORE_IT_IS_READY = frozenset({"order_placed", "order_late", "order_waits"})
 WHILE_IT_LASTS = BEFORE_IT_IS_READY | {
     "order_moved", "order_to_be_shipped", "order_delayed", "place_closed", "order_substituted", "offer_withdrawn",
 }  # fmt: skip
+LINK_OF_RETURN = timedelta(days=180)  # so long a customer may come back to what became of their return
 LINK_AFTER_WINDOW = timedelta(days=30)  # a link goes on telling what became of the order
 TEMPLATES = Path(__file__).parent / "web" / "templates"
 
@@ -200,6 +201,7 @@ class Sender:
             "asked_by": about.asked_by,
             "zone": about.zone,
             "comment": about.comment,
+            "returned": about.returned,
             "link": link,
             "code": code,
             "base_url": self._base_url,
@@ -227,6 +229,9 @@ class Sender:
             return await self._link(to, about.approval)
         if row.template == "offer_made" and about.offer is not None:
             return await self._customers_link(row, about.offer.due_at, offer_id=about.offer.id), None
+        if about.returned is not None:
+            until = row.not_before + timedelta(seconds=about.returned.clock_offset_s) + LINK_OF_RETURN
+            return await self._customers_link(row, until, journey_id=about.returned.journey_id), None
         pickup = about.pickup
         if row.template in WITH_CODE and pickup is not None and (pickup.extensions_left or pickup.may_cancel):
             until = (pickup.window_until or row.not_before) + LINK_AFTER_WINDOW

@@ -41,10 +41,24 @@ from activities.journey import JourneyActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
 from activities.transfer import TransferActivities
-from ledger import bands, closures, erasing, facts, holds, negative, notices, outages, partitions, renewals, stops
+from ledger import (
+    bands,
+    closures,
+    erasing,
+    facts,
+    holds,
+    negative,
+    notices,
+    outages,
+    partitions,
+    photos,
+    renewals,
+    stops,
+)
 from ledger.engine import Database
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
+from ports.photos import PhotoStore, store_of
 from relay import Relay
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
@@ -156,7 +170,9 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
         await _pause(every_s, stop)
 
 
-def sweeps(database: Database, customers_kept_days: int = 0) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
+def sweeps(
+    database: Database, store: PhotoStore, customers_kept_days: int = 0
+) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
     """What nobody's request or workflow does, with its pause in seconds."""
     placed = notices.Placed()
     return (
@@ -173,6 +189,7 @@ def sweeps(database: Database, customers_kept_days: int = 0) -> Sequence[tuple[C
         (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
         (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),
+        (lambda: photos.sweep(database, store.remove), 60.0),
     )
 
 
@@ -222,7 +239,7 @@ async def main(settings: Settings) -> None:
             group.create_task(sender.run(database, settings, stop))
             group.create_task(notifier.run(database, settings, stop))
             group.create_task(workflows())
-            for sweep, every_s in sweeps(database, settings.customers_kept_days):
+            for sweep, every_s in sweeps(database, store_of(settings), settings.customers_kept_days):
                 group.create_task(keep_sweeping(sweep, every_s, stop))
     finally:
         connecting.cancel()

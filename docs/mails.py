@@ -22,6 +22,7 @@ from ledger.reads.approvals import ApprovalDetail, VerdictRow
 from ledger.reads.comments import Comment
 from ledger.reads.letters import Addressee, Case, Order, OrderLine
 from ledger.reads.offers import OfferView, PickupView, Piece
+from ledger.reads.returns_by_link import LineByLink, ReturnByLink
 from ledger.reads.sides import SideView
 from ports.mail import Letter, build, message_id
 from sender import TEMPLATES, render
@@ -117,6 +118,15 @@ def everything() -> dict[str, Any]:
         ),
         "comment": Comment(SAM.name, NOW, "The customer rings back at five.\nCould you hold the last one until then?"),
         "asked_by": SAM,
+        "returned": ReturnByLink(
+            "returns:web:RT-4711", "c", "Kim Lee", "RT-4711", "inspecting", "mail", "RT-4711", "EUR", "Mainz",
+            "Markt 1", ZONE, NOW + timedelta(days=9), 0,
+            [
+                LineByLink("Green tea", 3, 3, 1, ("of its condition; it comes back to you",), "", 3_000, 300),
+                LineByLink("Oolong", 1, 0, 0, (), "The time to bring it back ended on 1 February.", 0, 0),
+            ],
+            [], [], [],
+        ),
         "zone": ZONE,
         "link": f"{BASE}/c/…",
         "code": None,

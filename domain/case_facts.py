@@ -6,16 +6,20 @@ another shape is shown as it stands. Money in minor units of the case's currency
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-
-class Facts(BaseModel):
-    """The facts of a kind of case; `partial` is the template that shows them, in `templates/cases/facts/`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    partial: ClassVar[str]
+from domain.case_fact import Facts
+from domain.return_case_facts import (
+    DisputeFacts,
+    MismatchFacts,
+    NoReceiptFacts,
+    NotReceivedFacts,
+    OverrideFacts,
+    ReturnReviewFacts,
+    UninspectedFacts,
+)
 
 
 class Missing(BaseModel, frozen=True):
@@ -202,76 +206,6 @@ class CountLateFacts(Facts):
     units_that_wait: int
 
 
-class ScoreTerm(BaseModel, frozen=True):
-    term: str
-    points: int
-    why: str
-
-
-class ReturnReviewFacts(Facts):
-    """A refund that waits for a look, with the terms of the score that asked for it."""
-
-    partial = "return_review.html"
-    return_id: str
-    order: str | None
-    score: int
-    band: str
-    terms: tuple[ScoreTerm, ...]
-    refund_minor: int
-    fee_minor: int
-    clawed_minor: int
-
-
-class Unproven(BaseModel, frozen=True):
-    sku: str
-    units: int
-
-
-class NoReceiptFacts(Facts):
-    partial = "return_no_receipt.html"
-    return_id: str
-    lines: tuple[Unproven, ...]
-    value_minor: int
-
-
-class MismatchFacts(Facts):
-    """What differs from the announcement, in sentences."""
-
-    partial = "return_mismatch.html"
-    return_id: str
-    order: str | None
-    label: str | None
-    differences: tuple[str, ...]
-
-
-class UninspectedFacts(Facts):
-    partial = "return_uninspected.html"
-    return_id: str
-    units: int
-
-
-class NotReceivedFacts(Facts):
-    partial = "return_not_received.html"
-    return_id: str
-    label: str | None
-    refunded_minor: int
-
-
-class Inspected(BaseModel, frozen=True):
-    sku: str
-    quantity: int
-    condition: str
-    proposed: str
-    disposition: str
-    reason: str
-
-
-class OverrideFacts(Facts):
-    partial = "disposition_override.html"
-    return_id: str
-    inspected: tuple[Inspected, ...]
-
-
 class StuckFacts(Facts):
     """A journey of any kind that was suspended; beside these stands its key under the word of its kind."""
 
@@ -366,6 +300,7 @@ FACTS: dict[str, type[Facts]] = {
     "return_review": ReturnReviewFacts,
     "return_no_receipt": NoReceiptFacts,
     "return_mismatch": MismatchFacts,
+    "return_disputed": DisputeFacts,
     "return_uninspected": UninspectedFacts,
     "return_not_received": NotReceivedFacts,
     "disposition_override": OverrideFacts,

@@ -276,6 +276,13 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="return_disputed",
+        title="A customer has written about a return",
+        severity="medium",
+        owner_role="regional_ops",
+        runbook="Read what they wrote, look at the photos of both sides. Say why it stays, or put right what was not.",
+    ),
+    CaseKind(
         kind="return_uninspected",
         title="Returned goods not inspected",
         severity="low",

@@ -1,8 +1,9 @@
 """Customers are forgotten: because they ask for it, or because the time for which they are kept is over.
 
-Personal data stands in `customer` and `person_note` alone (and sealed, in events that are set aside, until they are
-taken or discarded), so this is all there is to erase. Goods, money, decisions and who took them stay: books do not
-change because somebody is forgotten. Whoever still has something under way is forgotten when it has ended.
+Personal data stands in `customer`, `person_note` and photos that customers sent (and sealed, in events that are set
+aside, until they are taken or discarded), so this is all there is to erase. Goods, money, decisions and who took them
+stay: books do not change because somebody is forgotten. Whoever still has something under way is forgotten when it has
+ended.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from domain.errors import NotFound
 from domain.people import Person
 from ledger.engine import Database
 from ledger.reads.access import visible
-from ledger.tables import approval, case_file, customer, journey, link, person_note
+from ledger.tables import approval, case_file, customer, journey, link, person_note, photo
 from ledger.transaction import Transaction
 
 PORTION = 500
@@ -113,6 +114,7 @@ async def _erase(tx: Transaction, whom: Sequence[ColumnElement[bool]], most: int
     await tx.conn.execute(
         update(link).where(link.c.customer_id.in_(ids), link.c.revoked_at.is_(None)).values(revoked_at=at)
     )
+    await tx.conn.execute(update(photo).where(photo.c.customer_id.in_(ids)).values(forgotten_at=at))
     await tx.conn.execute(update(customer).where(customer.c.id.in_(ids)).values(**NOTHING, erased_at=at))
     for one in ids:
         tx.record("customer.erased", f"customer:{one}", at, reason=why)

@@ -1,10 +1,10 @@
 """Photos of what came back: that there is one, whose it is and where it lies. The picture is put there before."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.errors import Malformed
@@ -17,6 +17,7 @@ from ledger.transaction import Transaction
 
 MOST_OF_STAFF = 60
 MOST_OF_CUSTOMER = 12
+PORTION = 200
 
 
 def said(count: int) -> str:
@@ -78,3 +79,22 @@ async def keep(
     if (await tx.conn.execute(count)).scalar_one() > most:
         raise Malformed(f"A return has {most} photos at most, and these would be more. Send fewer.")
     return added
+
+
+async def sweep(database: Database, remove: Callable[[str], Awaitable[None]]) -> int:
+    """Remove what customers have sent who were forgotten, from where it lies by `remove`, then its rows; returns how
+    many. What cannot be removed now is removed by a later sweep.
+    """
+    async with database.read() as conn:
+        query = select(photo.c.id, photo.c.storage_key).where(photo.c.forgotten_at.is_not(None)).limit(PORTION)
+        found = list(await conn.execute(query))
+    for row in found:
+        await remove(row.storage_key)
+    if not found:
+        return 0
+
+    async def work(tx: Transaction) -> int:
+        gone = await tx.conn.execute(delete(photo).where(photo.c.id.in_([row.id for row in found])))
+        return gone.rowcount
+
+    return await database.write(work, actor="endcap", via="sweep")

@@ -63,6 +63,7 @@ class Transaction:
     _funded: "list[Funded]" = field(default_factory=list)
     _starts: list[outbox.Start] = field(default_factory=list)
     _tells: list[tuple[str, Message]] = field(default_factory=list)
+    _journeys: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.shelf = Shelf(self.conn)
@@ -80,13 +81,25 @@ class Transaction:
         return self._began_at + timedelta(seconds=offset_s)
 
     async def lock_journey(self, journey_id: str) -> RowMapping:
-        """The journey's row, locked. Raises `NotFound`."""
-        self.enter(Rank.JOURNEY)
+        """The journey's row, locked. One that this transaction has locked already may be asked for at any later point.
+
+        Raises `NotFound`.
+        """
+        if journey_id not in self._journeys:
+            self.enter(Rank.JOURNEY)
         wanted = select(journey, func.now().label("began_at")).where(journey.c.id == journey_id).with_for_update()
         found = (await self.conn.execute(wanted)).mappings().first()
         if found is None:
             raise NotFound(f"There is no journey {journey_id}.")
         self._began_at = found["began_at"]
+        self._journeys.add(journey_id)
+        return found
+
+    async def lock_journey_and_order(self, journey_id: str) -> RowMapping:
+        """The journey's row, locked together with the order that it takes back, before any case is."""
+        found = await self.lock_journey(journey_id)
+        if found["kind"] == "returns" and found["detail"].get("order"):
+            await self.lock_journey(found["detail"]["order"])
         return found
 
     def opens(self, journey_id: str | None, kind: str) -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 import httpx2
+from pydantic import SecretStr
 
 KEY = re.compile(r"[0-9a-f]{32}")
 TIMEOUT_S = 20.0
@@ -30,6 +31,27 @@ class PhotosAwayError(Exception):
     """The store cannot be reached, or does not do what it is asked: trying again may help."""
 
 
+class PhotoSettings(Protocol):
+    """Where photos are kept, as the settings of a process say it: a folder, or a bucket when `photo_url` is given."""
+
+    @property
+    def home(self) -> Path: ...
+    @property
+    def photo_store(self) -> str: ...
+    @property
+    def photo_folder(self) -> Path | None: ...
+    @property
+    def photo_url(self) -> str | None: ...
+    @property
+    def photo_bucket(self) -> str | None: ...
+    @property
+    def photo_region(self) -> str: ...
+    @property
+    def photo_key_id(self) -> str | None: ...
+    @property
+    def photo_key(self) -> SecretStr | None: ...
+
+
 class PhotoStore(Protocol):
     """Keeps bytes under keys of 32 hexadecimal digits."""
 
@@ -38,6 +60,12 @@ class PhotoStore(Protocol):
 
     async def get(self, key: str) -> bytes:
         """Raises `PhotoMissingError`, `PhotosAwayError`."""
+
+    async def remove(self, key: str) -> None:
+        """Forget them; what is not there is forgotten already. Raises `PhotosAwayError`."""
+
+    async def close(self) -> None:
+        """Let go of what it holds open."""
 
 
 def _checked(key: str) -> str:
@@ -84,6 +112,16 @@ class FolderPhotos:
         except OSError as error:
             raise PhotosAwayError(f"the folder of photos cannot be read: {error.strerror}") from error
 
+    async def remove(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise PhotosAwayError(f"a photo cannot be removed from its folder: {error.strerror}") from error
+
+    async def close(self) -> None:
+        """A folder holds nothing open."""
+
 
 class S3Photos:
     """A bucket behind the interface of S3 (Amazon, MinIO, Ceph, …), addressed by path: `url/bucket/key`.
@@ -121,6 +159,11 @@ class S3Photos:
             raise PhotosAwayError(f"the bucket answered {answer.status_code} when a photo was asked for")
         return answer.content
 
+    async def remove(self, key: str) -> None:
+        answer = await self._ask("DELETE", key, b"", {})
+        if answer.status_code not in (200, 204, 404):
+            raise PhotosAwayError(f"the bucket answered {answer.status_code} when a photo was to be removed")
+
     async def _ask(self, method: str, key: str, content: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         url = f"{self._base}/{_checked(key)}"
         signed = signed_headers(
@@ -131,6 +174,20 @@ class S3Photos:
             return await self._client().request(method, url, headers=signed, content=content or None)
         except httpx2.HTTPError as error:
             raise PhotosAwayError(f"the bucket cannot be reached: {type(error).__name__}") from error
+
+
+def store_of(settings: PhotoSettings) -> PhotoStore:
+    """The store that the settings of a process name."""
+    if settings.photo_store != "s3":
+        return FolderPhotos(settings.photo_folder or settings.home.expanduser().absolute() / "photos")
+    assert settings.photo_key is not None  # checked where settings are read, with the others
+    return S3Photos(
+        url=settings.photo_url or "",
+        bucket=settings.photo_bucket or "",
+        region=settings.photo_region,
+        key_id=settings.photo_key_id or "",
+        secret=settings.photo_key.get_secret_value(),
+    )
 
 
 def signed_headers(

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from ledger.engine import Database
 from ledger.intake import Intake
+from ports.photos import store_of
 from settings import Settings, read_settings
 from web import api, approvals, console, errors, photos, store
 from web.api.health import Measured, Metrics
@@ -54,7 +55,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await live.stop()
         await intake.close()
-        await photos.close(app.state.photos)
+        await app.state.photos.close()
         await database.dispose()
 
 
@@ -65,7 +66,7 @@ def equip(app: FastAPI, settings: Settings) -> None:
     app.state.limits = Limits(settings.api_requests_per_minute)
     app.state.known_keys = KnownKeys()
     app.state.metrics = Metrics()
-    app.state.photos = photos.store_of(settings)
+    app.state.photos = store_of(settings)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -95,6 +95,8 @@ def actor(name: str) -> str:
     """Who did it, as people read it: systems by their key, what Endcap did by itself by its name."""
     if name.startswith("key:"):
         return f"system {name.removeprefix('key:')}"
+    if name.startswith("customer:"):
+        return "the customer"
     return {"endcap": "Endcap", "sender": "Endcap"}.get(name, name)
 
 

@@ -6,8 +6,9 @@ A form that carries photos is `multipart/form-data`. Names of files are never lo
 import re
 import uuid
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Path, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData, UploadFile
 
@@ -15,10 +16,11 @@ from domain.errors import Busy, Malformed, NotFound
 from domain.photos import ENDINGS, Photo, checked
 from ledger.photos import Stored
 from ledger.reads.photos import Picture
-from ports.photos import FolderPhotos, PhotoMissingError, PhotosAwayError, PhotoStore, S3Photos
+from ports.photos import PhotoMissingError, PhotosAwayError, PhotoStore
 from settings import Settings
 
 AT_ONCE = 4
+PhotoId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 # The addresses to which photos are sent; a larger body is refused everywhere else.
 SENT_TO = re.compile(r"/c/[^/]+|/store/[^/]+/inspect/.+")
 
@@ -28,26 +30,6 @@ def most_bytes(settings: Settings, path: str) -> int:
     if SENT_TO.fullmatch(path):
         return AT_ONCE * settings.photo_max_bytes + settings.max_body_bytes
     return settings.max_body_bytes
-
-
-def store_of(settings: Settings) -> PhotoStore:
-    """The store that the settings name."""
-    if settings.photo_store == "s3":
-        assert settings.photo_key is not None  # checked where settings are read, with the others
-        return S3Photos(
-            url=settings.photo_url or "",
-            bucket=settings.photo_bucket or "",
-            region=settings.photo_region,
-            key_id=settings.photo_key_id or "",
-            secret=settings.photo_key.get_secret_value(),
-        )
-    return FolderPhotos(settings.photo_folder or settings.home.expanduser().absolute() / "photos")
-
-
-async def close(store: PhotoStore) -> None:
-    """Let go of what a store holds open."""
-    if isinstance(store, S3Photos):
-        await store.close()
 
 
 def _store(request: Request) -> PhotoStore:

@@ -99,7 +99,7 @@ async def decide_in(
     """
     found = await tx.conn.execute(select(case_file.c.journey_id).where(case_file.c.id == case_id))
     journey_id = found.scalar()
-    journey_row = await tx.lock_journey(journey_id) if journey_id else None
+    journey_row = await tx.lock_journey_and_order(journey_id) if journey_id else None
     row = await _to_decide(tx, case_id, person, version)
     options = await offers.options_now(tx.conn, row)
     option = chosen(options, offers.as_stored(row), option_id, parameters)

@@ -183,6 +183,30 @@ async def _enable_webhook(tx: Transaction, case_row: RowMapping, _journey: RowMa
     return "The webhook was enabled; what waits is sent."
 
 
+async def _it_stands(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.returns.disputes import stand  # returns need cases, so cases cannot need them while they are loaded
+
+    return await stand(tx, case_row, journey_row, at)
+
+
+async def _refund_declined(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.returns.disputes import refund_declined
+
+    return await refund_declined(tx, case_row, journey_row, at)
+
+
+async def _refund_fee(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.returns.disputes import refund_fee
+
+    return await refund_fee(tx, case_row, journey_row, at)
+
+
+async def _take_back(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.returns.disputes import take_back
+
+    return await take_back(tx, case_row, journey_row, at)
+
+
 # Decisions that are carried out after they were recorded, one event or order at a time: by `ledger.facts.finish` and
 # `ledger.closures.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
@@ -220,4 +244,8 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("adjustment_review", "undo"): _undo,
     ("adjustment_review", "count"): _count,
     ("webhook_failing", "enable"): _enable_webhook,
+    ("return_disputed", "stand"): _it_stands,
+    ("return_disputed", "refund_declined"): _refund_declined,
+    ("return_disputed", "refund_fee"): _refund_fee,
+    ("return_disputed", "take_back"): _take_back,
 }

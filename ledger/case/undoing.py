@@ -77,7 +77,7 @@ async def lock(tx: Transaction, case_id: int) -> tuple[RowMapping | None, RowMap
     """The journey of a case, if it has one, and the case, locked. Raises `NotFound`."""
     found = await tx.conn.execute(select(case_file.c.journey_id).where(case_file.c.id == case_id))
     journey_id = found.scalar()
-    journey_row = await tx.lock_journey(journey_id) if journey_id else None
+    journey_row = await tx.lock_journey_and_order(journey_id) if journey_id else None
     return journey_row, await tx.lock_case(case_id)
 
 

@@ -18,6 +18,7 @@ from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.comments import Comment, comment_of
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
+from ledger.reads.returns_by_link import ReturnByLink, return_by_link
 from ledger.tables import case_file, customer, item, journey, journey_line, location, payment
 
 
@@ -81,6 +82,7 @@ class Matter(NamedTuple):
     approval_zone: str | None = None
     asked_by: Person | None = None  # who would like to stand in for the addressee
     comment: Comment | None = None
+    returned: ReturnByLink | None = None
 
     @property
     def zone(self) -> str:
@@ -115,6 +117,7 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
         approval_zone=await reference.time_zone(conn, approval.location) if approval else None,
         asked_by=await person_by_id(conn, about["asked_by"]) if "asked_by" in about else None,
         comment=await comment_of(conn, about["comment_id"]) if "comment_id" in about else None,
+        returned=await return_by_link(conn, row.journey_id) if row.journey_id and to.person is None else None,
     )
 
 

@@ -37,7 +37,7 @@ async def photos_of(conn: AsyncConnection, journey_id: str, *, customer_id: str 
     query = (
         select(photo.c.id, photo.c.line_id, person.c.name, photo.c.recorded_at)
         .join(person, person.c.id == photo.c.person_id, isouter=True)
-        .where(photo.c.journey_id == journey_id)
+        .where(photo.c.journey_id == journey_id, photo.c.forgotten_at.is_(None))
         .order_by(photo.c.id)
     )
     if customer_id is not None:
@@ -50,7 +50,7 @@ async def picture(conn: AsyncConnection, viewer: Person, photo_id: int) -> Pictu
     query = (
         select(photo.c.id, photo.c.storage_key, photo.c.media_type)
         .join(journey, journey.c.id == photo.c.journey_id)
-        .where(photo.c.id == photo_id, visible(journey.c, viewer))
+        .where(photo.c.id == photo_id, photo.c.forgotten_at.is_(None), visible(journey.c, viewer))
     )
     return _found((await conn.execute(query)).first(), photo_id)
 
@@ -58,7 +58,10 @@ async def picture(conn: AsyncConnection, viewer: Person, photo_id: int) -> Pictu
 async def customers_picture(conn: AsyncConnection, journey_id: str, customer_id: str, photo_id: int) -> Picture:
     """The same of a photo that the customer has sent of this journey. Raises `NotFound`."""
     query = select(photo.c.id, photo.c.storage_key, photo.c.media_type).where(
-        photo.c.id == photo_id, photo.c.journey_id == journey_id, photo.c.customer_id == customer_id
+        photo.c.id == photo_id,
+        photo.c.journey_id == journey_id,
+        photo.c.customer_id == customer_id,
+        photo.c.forgotten_at.is_(None),
     )
     return _found((await conn.execute(query)).first(), photo_id)
 

@@ -40,6 +40,8 @@ async def received(it: Return, data: ReturnReceived, cause: str, at: datetime) -
     await it.lock_goods()
     await take_in(it, came, cause, at, event="returns.received", actor=await _actor(it, data.actor))
     await has_come(it, at, complete=data.complete)
+    if any(came.values()) and it.row["detail"]["method"] == "mail":
+        await it.mail_customer("return_received", cause, at)
     return await follow(it, "received", cause, at, f"Received: {units(sum(came.values()))}.", actor=data.actor)
 
 
@@ -66,6 +68,7 @@ async def inspected(it: Return, data: ReturnInspected, cause: str, at: datetime)
     if unheard:
         await take_in(it, unheard, cause, at, event="returns.received", actor=await _actor(it, data.actor))
         await has_come(it, at, complete=False)
+    before = sum(line["declined"] for line in it.lines.values())
     decided = Decided(it, cause, at, await _actor(it, data.actor))
     for one in data.lines:
         await _inspect(it, decided, one)
@@ -76,6 +79,8 @@ async def inspected(it: Return, data: ReturnInspected, cause: str, at: datetime)
     else:
         it.due(INSPECTION, at + timedelta(seconds=it.policy.returns.inspection_s))
     await _tell_refunded_and_declined(it, at)
+    if sum(line["declined"] for line in it.lines.values()) > before:
+        await it.mail_customer("return_declined", cause, at)
     told = ", ".join(f"{one.quantity} {(one.disposition or one.condition).replace('_', ' ')}" for one in data.lines)
     return await follow(it, "inspected", cause, at, f"Inspected: {told}.", actor=data.actor)
 
@@ -117,11 +122,11 @@ def _beyond(it: Return, lines: tuple[InspectedLine, ...]) -> dict[str, int]:
 
 async def _tell_refunded_and_declined(it: Return, at: datetime) -> None:
     """Units that were refunded before anybody looked at them, and are not refunded by what was found."""
-    wrong = {
-        line_id: line["refunded"] + line["declined"] - max(line["claimed"], line["received"])
+    beyond = {
+        line_id: line["refunded"] + settling.declined_for_good(line) - max(line["claimed"], line["received"])
         for line_id, line in it.lines.items()
-        if line["refunded"] + line["declined"] > max(line["claimed"], line["received"])
     }
+    wrong = {line_id: units for line_id, units in beyond.items() if units > 0}
     if wrong:
         said = f"{units(sum(wrong.values()))} were refunded and then declined."
         await settling.tell_mismatch(it, [said], at)

@@ -41,8 +41,9 @@ class Refund:
 def due_units(it: Return, line: Mapping[str, Any]) -> int:
     """Units of a line whose refund is due and was not paid: by what policy says of the moment, and by what happened."""
     ruling, detail = line["ruling"], it.row["detail"]
+    conceded = int(ruling.get("conceded", 0))  # of those declined, refunded all the same
     if ruling.get("refused") or ruling.get("asks"):
-        return 0
+        return max(conceded - int(line["refunded"]), 0)
     if ruling.get("keeps"):
         return int(max(line["claimed"] - line["refunded"], 0))
     moment = _moment(it, line)
@@ -55,8 +56,8 @@ def due_units(it: Return, line: Mapping[str, Any]) -> int:
     else:
         # Units that were looked at; those without a sale among them are not refunded.
         units = min(line["accepted"], here)
-        return int(max(units - line["refunded"], 0))
-    return int(max(units - line["declined"] - line["refunded"], 0))
+        return int(max(units + conceded - line["refunded"], 0))
+    return int(max(units - line["declined"] + conceded - line["refunded"], 0))
 
 
 def _moment(it: Return, line: Mapping[str, Any]) -> Moment:

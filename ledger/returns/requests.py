@@ -136,6 +136,7 @@ def _first_state(lines: Sequence[dict[str, Any]]) -> ReturnState:
 async def _follow_up(it: Return, at: datetime) -> str:
     """What follows from the first state: somebody is asked, the goods are awaited, a refund is paid at once."""
     if it.state is ReturnState.DECLINED:
+        await it.mail_customer("return_declined", "1", at)
         return "Declined: " + " ".join(dict.fromkeys(line["ruling"]["because"] for line in it.lines.values()))
     await it.lock_goods()
     if it.state is ReturnState.REQUESTED:

@@ -2,8 +2,9 @@
 at a time: first about goods, then about money.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import RowMapping, select
 
@@ -56,6 +57,11 @@ async def settle(it: Return, cause: str, at: datetime) -> str:
             credit=refund.method != "original_tender",
         )
     return paid
+
+
+def declined_for_good(line: Mapping[str, Any]) -> int:
+    """Units of a line that were declined, less those for which a refund was conceded after all."""
+    return int(line["declined"]) - int(line["ruling"].get("conceded", 0))
 
 
 def score(it: Return) -> None:

@@ -43,6 +43,7 @@ class ReturnSteps(JourneySteps[Return]):
         if option == "accept":
             return _accept(it)
         if option == "decline":
+            await it.mail_customer("return_declined", cause, at)
             return await _decline(it, at)
         return _grant(it, decision)
 
@@ -109,6 +110,8 @@ async def _dispose(it: Return, option: str, cause: str, at: datetime) -> str:
             reason=row["reason"],
         )
     await decided.post()
+    if any(row["disposition" if option == "as_inspected" else "proposed"] in NOT_REFUNDED for row in rows):
+        await it.mail_customer("return_declined", cause, at)
     unpaid = any(row["disposition"] in NOT_REFUNDED for row in rows) and option == "as_inspected"
     said = "As it was inspected." if option == "as_inspected" else "As the rule proposes."
     return f"{said} These units are not refunded." if unpaid else said

@@ -25,6 +25,14 @@ class TestFolder:
         assert await store.get(KEY) == b"picture"
         assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == [KEY]
 
+    async def test_one_that_is_removed_is_gone_and_stays_so(self, tmp_path: Path) -> None:
+        store = FolderPhotos(tmp_path)
+        await store.put(KEY, b"picture", "image/png")
+        for _ in range(2):
+            await store.remove(KEY)
+        with pytest.raises(PhotoMissingError):
+            await store.get(KEY)
+
     async def test_one_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(PhotoMissingError):
             await FolderPhotos(tmp_path).get(KEY)
@@ -98,6 +106,11 @@ class Bucket(BaseHTTPRequestHandler):
             found = self.server.objects.get(self.path)  # type: ignore[attr-defined]
             self._answer(200, found[1]) if found else self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
+    def do_DELETE(self) -> None:
+        if self._body() is not None:
+            self.server.objects.pop(self.path, None)  # type: ignore[attr-defined]
+            self._answer(204)
+
     def log_message(self, *args: object) -> None:
         """Quiet."""
 
@@ -135,6 +148,9 @@ class TestBucket:
         await store.put(KEY, b"picture", "image/jpeg")
         assert await store.get(KEY) == b"picture"
         assert bucket.objects == {f"/returns/{KEY}": ("image/jpeg", b"picture")}  # type: ignore[attr-defined]
+        for _ in range(2):
+            await store.remove(KEY)
+        assert bucket.objects == {}  # type: ignore[attr-defined]
         await store.close()
 
     async def test_one_that_is_not_there(self, bucket: ThreadingHTTPServer) -> None:
@@ -152,6 +168,8 @@ class TestBucket:
         bucket.is_broken = True  # type: ignore[attr-defined]
         with pytest.raises(PhotosAwayError, match="answered 503"):
             await store.get(KEY)
+        with pytest.raises(PhotosAwayError, match="answered 503"):
+            await store.remove(KEY)
         await store.close()
         assert bucket.objects == {}  # type: ignore[attr-defined]
 

@@ -8,7 +8,8 @@ import pytest
 from jinja2 import TemplateNotFound
 
 import ledger.engine
-from domain.case_facts import FACTS, Facts, OtherFacts, facts_of
+from domain.case_fact import Facts
+from domain.case_facts import FACTS, OtherFacts, facts_of
 from domain.case_kinds import KINDS
 from domain.people import ROLES
 from tests.web.people import SignIn, accounts, browse, sign_in

@@ -166,6 +166,9 @@ class Away:
     async def get(self, key: str) -> bytes:
         raise PhotosAwayError("away")
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 async def test_where_photos_cannot_be_kept_nothing_is_saved_and_it_says_so(
     sign_in: SignIn, retailer: Ledger, app: FastAPI

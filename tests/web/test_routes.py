@@ -26,7 +26,7 @@ __all__ = ["accounts", "browse", "sign_in", "staff"]
 # What may be opened by anybody: it says nothing of the business, or asks for another proof.
 OPEN = {
     "/sign-in", "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/a/{token}", "/a/{token}/again",
-    "/a/{token}/stand-in", "/c/{token}",
+    "/a/{token}/stand-in", "/c/{token}", "/c/{token}/photos/{photo_id}",
 }  # fmt: skip
 SAFE = {"GET", "HEAD"}
 LOCATION = "S1"  # in the region of Sam, not in that of Sol

@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bopis import ON_THE_HOLD_SHELF, BopisState
 from domain.errors import DomainError, NotAllowed
+from domain.ids import parse_journey_id
 from ledger import links
 from ledger.bopis import asking, by_link
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
-from web.approvals import proof
+from ledger.reads.returns_by_link import ReturnByLink, return_by_link
+from web.approvals import proof, returned
 from web.errors import STATUS_OF_FAMILY
-from web.pages import ConsoleRoute, page
+from web.pages import MAX_FORM, ConsoleRoute, page
+from web.photos import PhotoId
 from web.sessions import database_of
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -22,12 +25,16 @@ STATUS_OF_VIEW = {"ask": 200, "pickup": 200, "applied": 200, "accepted": 200, "d
 
 
 class Opened(NamedTuple):
-    """A link that is known, what it is about, and which page that makes."""
+    """A link that is known, what it is about, and which page that makes. One about a return takes messages as long as
+    `may_say`.
+    """
 
     customer_id: str
     offer: OfferView | None
     pickup: PickupView | None
     view: str
+    returned: ReturnByLink | None = None
+    may_say: bool = False
 
 
 async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
@@ -35,6 +42,11 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
     found = await links.find(conn, token)
     if found is None or found.customer_id is None:
         return None
+    if found.journey_id is not None and parse_journey_id(found.journey_id).kind == "returns":
+        about_it = await return_by_link(conn, found.journey_id)
+        if about_it is None or about_it.customer_id != found.customer_id:
+            return None
+        return Opened(found.customer_id, None, None, "return", about_it, returned.takes_messages(found, about_it, now))
     offer = await offer_view(conn, found.offer_id) if found.offer_id is not None else None
     pickup = await pickup_view(conn, found.journey_id) if found.journey_id is not None else None
     about = offer or pickup
@@ -61,6 +73,8 @@ async def show_link(request: Request, token: str, *, refused: DomainError | None
     if opened is None:
         proof.count_unknown(request)
         return proof.private(page(request, "customer.html", {"view": "unknown", "refusal": None}, status=404))
+    if opened.returned is not None:
+        return returned.show(request, token, opened.returned, may_say=opened.may_say, refused=refused)
     nonce = proof.nonce_of(request, token)
     context: dict[str, Any] = {
         "view": opened.view,
@@ -88,14 +102,19 @@ async def give(
     token: str,
     answer: Annotated[str, Form(max_length=40)] = "",
     window: Annotated[str, Form(max_length=60)] = "",
+    words: Annotated[str, Form(max_length=MAX_FORM)] = "",
     proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
 ) -> Response:
-    """Record what the customer chose, once, or show why not."""
+    """Record what the customer chose or wrote, once, or show why not."""
     database = database_of(request)
     async with database.read() as conn:
         opened = await open_link(conn, token, datetime.now(UTC))
     if opened is None:
         return await show_link(request, token)
+    if opened.returned is not None:
+        return await returned.say(
+            request, token, opened.returned, may_say=opened.may_say, words=words, proof_sent=proof_
+        )
     try:
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: answer here.")
@@ -108,3 +127,13 @@ async def give(
     except DomainError as refused:
         return await show_link(request, token, refused=refused)
     return RedirectResponse(f"/c/{token}", status_code=303, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/c/{token}/photos/{photo_id}")
+async def show_photo(request: Request, token: str, photo_id: PhotoId) -> Response:
+    """A photo that the customer has sent by this link."""
+    async with database_of(request).read() as conn:
+        opened = await open_link(conn, token, datetime.now(UTC))
+    if opened is None:
+        return await show_link(request, token)
+    return await returned.picture(request, opened.returned, photo_id)

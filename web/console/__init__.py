@@ -13,7 +13,6 @@ from web.console import (
     bulk,
     cases,
     claims,
-    codes,
     comments,
     counts,
     delegations,
@@ -66,7 +65,6 @@ PARTS = (
     more,
     owners,
     approvers,
-    codes,
     webhooks,
     photos,
 )

@@ -1,8 +1,6 @@
 """Photos of what came back, for everybody who may see the journey that they belong to."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ledger.reads.photos import picture
@@ -11,11 +9,10 @@ from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
-LARGEST_ID = 2**63 - 1
 
 
 @router.get("/console/photos/{photo_id}")
-async def show(request: Request, person: SignedIn, photo_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Response:
+async def show(request: Request, person: SignedIn, photo_id: photos.PhotoId) -> Response:
     async with database_of(request).read() as conn:
         found = await picture(conn, person, photo_id)
     return await photos.shown(request, found)

@@ -11,6 +11,7 @@ from domain.words import units
 from ledger.reads.journeys import JourneyDetail, journey_customer
 from ledger.reads.photos import photos_of
 from ledger.reads.returns import return_view, to_inspect
+from ledger.reads.returns_by_link import said_of
 from ledger.reads.store import StorePlace
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 from web.pages import path
@@ -28,7 +29,8 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
         found = await return_view(conn, person, journey_id)
     except NotFound:
         return None
-    return Beside({"returned": found}, frozenset(line.sku for line in found.lines))
+    words = {"said": await said_of(conn, journey_id), "photos": await photos_of(conn, journey_id)}
+    return Beside({"returned": found, **words}, frozenset(line.sku for line in found.lines))
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
@@ -36,6 +38,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "returned": await return_view(conn, person, journey.id),
         "customer": await journey_customer(conn, person, journey.id),
         "photos": await photos_of(conn, journey.id),
+        "said": await said_of(conn, journey.id),
     }
 
 
