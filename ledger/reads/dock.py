@@ -75,3 +75,29 @@ async def counted_lines(conn: AsyncConnection, journey_id: str) -> frozenset[str
     """The lines of a transfer for which its destination has given a number."""
     found = (await conn.execute(_COUNTED, {"id": journey_id})).scalar_one_or_none()
     return frozenset(found or ())
+
+
+class Named(NamedTuple):
+    """A transfer that a label names. `is_at`: it is to come to the place where somebody looks."""
+
+    journey_id: str
+    key: str
+    source: str
+    destination: str
+    is_at: bool
+
+
+_NAMED = text(
+    "SELECT j.id, j.key, s.name AS source, d.name AS destination, t.to_location = :location AS is_at"
+    " FROM transfer t JOIN journey j ON j.id = t.journey_id"
+    " JOIN location s ON s.code = t.from_location JOIN location d ON d.code = t.to_location"
+    " WHERE j.id IN (SELECT id FROM journey WHERE kind = 'transfer' AND (key = :number OR id = :number)"
+    " UNION SELECT journey_id FROM transfer_parcel WHERE tracking = :number)"
+    " ORDER BY j.opened_at DESC, j.id LIMIT :most"
+)
+
+
+async def named_on_label(conn: AsyncConnection, location: str, number: str) -> list[Named]:
+    """Transfers with exactly this number or tracking number, wherever they go: whoever has the label has the goods."""
+    rows = await conn.execute(_NAMED, {"location": location, "number": number, "most": 20})
+    return [Named(row.id, row.key, row.source, row.destination, row.is_at) for row in rows]

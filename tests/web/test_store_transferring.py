@@ -17,6 +17,7 @@ __all__ = ["accounts", "browse", "sign_in", "staff"]
 pytestmark = pytest.mark.usefixtures("staff")
 type Ledger = ledger.engine.Database
 ID = "transfer:web:T-1"
+FAR = "transfer:web:T-2"
 SEND, RECEIVE = f"/store/S1/send/{ID}", f"/store/S2/receive/{ID}"
 LINES = [{"line_id": "1", "sku": "APPLE", "quantity": 3}, {"line_id": "2", "sku": "BREAD", "quantity": 2}]
 
@@ -263,3 +264,74 @@ async def test_each_end_reports_its_own(
     form = form_of((await (await sign_in("lea.marx")).get(RECEIVE)).text) | {"quantity:1": "1"}
     assert (await (await sign_in(person)).post(path, data=form)).status_code == status
     assert await facts(retailer) == []
+
+
+STRAY = f"/store/S1/stray/{FAR}"
+
+
+class TestGoodsMeantForAnotherPlace:
+    @pytest.fixture
+    async def far(self, web: httpx2.AsyncClient) -> None:
+        """Three apples are on their way from Store S2 to Store S9."""
+        made = await web.post("/api/v1/transfers", json=wanted("T-2", **{"from": "S2", "to": "S9", "lines": LINES[:1]}))
+        assert made.status_code == 201
+        told = {"transfer_id": "T-2", "tracking": "PC-9", "lines": [{"line_id": "1", "quantity": 3}]}
+        assert (await event(web, 9, "shipped", **told))["outcome"] == "accepted"
+
+    async def test_found_by_the_label_reported_and_asked_about(
+        self, sign_in: SignIn, retailer: Ledger, far: None
+    ) -> None:
+        pia = await sign_in("pia.lund")
+        assert "/store/S1/stray" in (await pia.get("/store/S1/receive")).text
+        for label in ("T-2", "PC-9", FAR):
+            found = await pia.get("/store/S1/stray", params={"number": f" {label} "})
+            assert (found.status_code, found.headers["location"]) == (303, STRAY)
+        form = form_of((await pia.get(STRAY)).text) | {"quantity:1": "2", "damaged:1": "1"}
+        answer = await pia.post(STRAY, data=form)
+        assert answer.status_code == 200
+        assert "2 × Apple" in answer.text
+        again = await pia.post(STRAY, data=form)
+        assert "nothing counts twice" in again.text
+        [extra] = await rows(retailer, tables.transfer_extra)
+        assert (extra["kind"], extra["location"], extra["quantity"]) == ("wrong_store", "S1", 2)
+        [apples] = await rows(retailer, tables.transfer_line)
+        assert (apples["received"], apples["damaged"], apples["in_transit"]) == (2, 1, 0)
+        assert len(await facts(retailer)) == 1
+        await assert_books_agree(retailer)
+
+    async def test_one_that_comes_here_is_received(self, sign_in: SignIn, retailer: Ledger, sent: None) -> None:
+        lea = await sign_in("lea.marx")
+        found = await lea.get("/store/S2/stray", params={"number": "T-1"})
+        assert found.headers["location"] == RECEIVE
+        form = form_of((await lea.get(RECEIVE)).text) | {"quantity:1": "1"}
+        assert (await lea.post(f"/store/S2/stray/{ID}", data=form)).status_code == 404
+        assert await facts(retailer) == []
+
+    @pytest.mark.parametrize("number", ["T-3", "T", "%", "PC"])
+    async def test_only_the_exact_number_finds_anything(self, sign_in: SignIn, far: None, number: str) -> None:
+        page = await (await sign_in("pia.lund")).get("/store/S1/stray", params={"number": number})
+        assert (page.status_code, "No transfer has the number" in page.text) == (200, True)
+
+    @pytest.mark.parametrize(
+        ("typed", "status", "says"),
+        [
+            ({}, 422, "nothing is entered"),
+            ({"quantity:1": "0"}, 422, "nothing is entered"),
+            ({"quantity:1": "-1"}, 422, "Enter a whole number"),
+            ({"quantity:1": "1", "seen:1": "9/0/0/0"}, 409, "Somebody has reported goods"),
+            ({"quantity:1": "1", "form_id": "mine"}, 422, "not one of ours"),
+        ],
+    )
+    async def test_what_is_wrong_is_said_and_nothing_is_saved(
+        self, sign_in: SignIn, retailer: Ledger, far: None, typed: dict[str, str], status: int, says: str
+    ) -> None:
+        pia = await sign_in("pia.lund")
+        answer = await pia.post(STRAY, data=form_of((await pia.get(STRAY)).text) | typed)
+        assert (answer.status_code, says in answer.text) == (status, True)
+        assert await facts(retailer) == []
+
+    async def test_who_does_not_work_there_reports_nothing(self, sign_in: SignIn, retailer: Ledger, far: None) -> None:
+        form = form_of((await (await sign_in("pia.lund")).get(STRAY)).text) | {"quantity:1": "1"}
+        for person, status in (("lea.marx", 404), ("ida.noor", 403), ("sol.byrne", 404)):
+            assert (await (await sign_in(person)).post(STRAY, data=form)).status_code == status
+        assert await facts(retailer) == []

@@ -5,8 +5,8 @@ A person of the store reports what was done; each report is a fact that takes th
 
 from fastapi import APIRouter
 
-from web.store import handing_over, home, inspecting, picking, putting_away, transferring, verifying
+from web.store import handing_over, home, inspecting, picking, putting_away, strays, transferring, verifying
 
 router = APIRouter(include_in_schema=False)
-for part in (home, verifying, picking, handing_over, putting_away, inspecting, transferring):
+for part in (home, verifying, picking, handing_over, putting_away, inspecting, transferring, strays):
     router.include_router(part.router)

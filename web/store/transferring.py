@@ -91,8 +91,8 @@ async def send(request: Request, person: SignedIn, location: str, transfer_id: s
             "tracking": sent.text("tracking") or None,
             "complete": is_rest_cut,
         }
-        check = _unchanged(sent, lambda it, line_id: str(it.to_ship(it.lines[line_id])))
-        await attempt(sent, lambda: _report(floor, sent, found, "transfer.shipped", data, check))
+        check = unchanged(sent, lambda it, line_id: str(it.to_ship(it.lines[line_id])))
+        await attempt(sent, lambda: report_goods(floor, sent, found, "transfer.shipped", data, check))
     return await _show_send(floor, found.journey_id, sent)
 
 
@@ -135,7 +135,7 @@ async def _show_receipt(floor: Floor, transfer_id: str, sent: Sent) -> Response:
         "sent": sent,
         "names": names,
         "places": places,
-        "marks": {line.line_id: _mark_of_view(found, line) for line in found.lines},
+        "marks": {line.line_id: mark_of_view(found, line) for line in found.lines},
         "counted": {line.line_id for line in found.lines if line.line_id in counted and line.in_transit},
         "left_to_send": left_to_send,
         "not_now": found.state in NOT_NOW,
@@ -201,7 +201,7 @@ def _is_sku(typed: str) -> bool:
 
 async def _receive(floor: Floor, sent: Sent, found: TransferView, told: list[dict[str, Any]], *, is_all: bool) -> None:
     lines = [ReceivedTransferLine(line_id=str(one["line_id"]), quantity=one["quantity"]) for one in told]
-    mark_ok = _unchanged(sent, _mark, only={one.line_id for one in lines})
+    mark_ok = unchanged(sent, mark, only={one.line_id for one in lines})
     empty: list[str] = []
 
     def check(it: Transfer) -> None:
@@ -211,7 +211,7 @@ async def _receive(floor: Floor, sent: Sent, found: TransferView, told: list[dic
             raise Malformed(_no_number(empty), pointer="/data/complete")
 
     data = {"actor": floor.person.id, "location": floor.place.code, "lines": told, "complete": is_all}
-    await attempt(sent, lambda: _report(floor, sent, found, "transfer.received", data, check))
+    await attempt(sent, lambda: report_goods(floor, sent, found, "transfer.received", data, check))
     if empty:
         _mark_empty(sent, empty)
 
@@ -227,14 +227,14 @@ def _no_number(line_ids: list[str]) -> str:
     return f"That nothing more comes cannot be said yet: {which} no number. Enter 0 where nothing came."
 
 
-def _mark(it: Transfer, line_id: str) -> str:
+def mark(it: Transfer, line_id: str) -> str:
     """What is known of a line at its destination."""
     line = it.lines[line_id]
     beside = sum(extra["quantity"] for extra in it.extras if extra["line_id"] == line_id)
     return f"{line['in_transit']}/{line['received']}/{line['damaged']}/{beside}"
 
 
-def _mark_of_view(found: TransferView, line: TransferLineView) -> str:
+def mark_of_view(found: TransferView, line: TransferLineView) -> str:
     beside = sum(extra.quantity for extra in found.extras if extra.line_id == line.line_id)
     return f"{line.in_transit}/{line.received}/{line.damaged}/{beside}"
 
@@ -254,14 +254,14 @@ def _short_enough(sent: Sent, name: str, most: int) -> None:
         sent.problems[name] = f"Enter at most {most} characters."
 
 
-def _unchanged(
-    sent: Sent, mark: Callable[[Transfer, str], str], *, only: set[str] | None = None
+def unchanged(
+    sent: Sent, mark_of: Callable[[Transfer, str], str], *, only: set[str] | None = None, always: bool = False
 ) -> Callable[[Transfer], None]:
     """A check under the transfer's lock: it is not over meanwhile, and its lines are what the form showed. Goods that
-    have moved already are taken whatever it is.
+    have moved already are taken whatever it is; with `always` none other are reported.
     """
     seen = {name.removeprefix("seen:"): sent.text(name) for name in sent.fields if name.startswith("seen:")}
-    has_moved = sent.text("already") == "yes"
+    has_moved = always or sent.text("already") == "yes"
 
     def check(it: Transfer) -> None:
         if it.state in NOT_NOW:
@@ -269,13 +269,13 @@ def _unchanged(
                 raise StateConflict(f"Transfer {it.row['key']} is {it.row['state'].replace('_', ' ')}.")
             return
         for line_id, before in seen.items():
-            if (only is None or line_id in only) and line_id in it.lines and mark(it, line_id) != before:
+            if (only is None or line_id in only) and line_id in it.lines and mark_of(it, line_id) != before:
                 raise StaleVersion("Somebody has reported goods of this line since you opened the page. Look again.")
 
     return check
 
 
-async def _report(
+async def report_goods(
     floor: Floor, sent: Sent, found: TransferView, kind: str, data: Mapping[str, Any], check: Callable[[Any], None]
 ) -> None:
     saved = await floor.report(sent, kind, found.journey_id, kind, data, check, named="transfer_id")
