@@ -84,10 +84,9 @@ async def _tolerate(it: Transfer, one: Discrepancy, moment: Moment) -> None:
 
 
 def next_kind(left: Sequence[Discrepancy]) -> tuple[str, list[Discrepancy]]:
-    """The kind of case that asks first, and what it asks about."""
+    """The kind of case that asks first, and what it asks about: differences of one kind, which one answer fits."""
     first = next(kind for kind in CASE_KINDS if any(one.kind == kind for one in left))
-    case_kind = CASE_KINDS[first]
-    return case_kind, [one for one in left if CASE_KINDS[one.kind] == case_kind]
+    return CASE_KINDS[first], [one for one in left if one.kind == first]
 
 
 async def ask(it: Transfer, left: Sequence[Discrepancy], at: datetime) -> int:
@@ -145,12 +144,11 @@ def options_of(it: Transfer, about: Sequence[Discrepancy]) -> list[CaseOption]:
         options = [_await_rest(it), *_recounts(it), _claim(it, about), _never_left(it, about), _write_off(it, about)]
     elif kind == "damage":
         options = [_claim(it, about), _write_off(it, about, label="Accept the damage")]
-    elif kind == "wrong_store" and all(one.kind == "wrong_store" for one in about):
+    elif kind == "wrong_store":
         options = [_send_on(it, about), _keep_there(about)]
     else:
-        unexpected = [one for one in about if one.kind != "wrong_store"]
-        options = [_sent_unbooked(it, unexpected), _send_back(it, unexpected), *_recounts(it)]
-        options.append(_write_off(it, unexpected, label="Keep it as found"))
+        options = [_sent_unbooked(it, about), _send_back(it, about), *_recounts(it)]
+        options.append(_write_off(it, about, label="Keep it as found"))
     return [option.model_copy(update={"rank": rank}) for rank, option in enumerate(options, start=1)]
 
 

@@ -55,18 +55,25 @@ async def _open(
 
 
 async def send_back(it: Transfer, about: Sequence[Discrepancy], moment: Moment) -> str:
-    """What came unexpected goes back to the source."""
-    return await _open(it, "send_back", it.target, it.place, about, moment)
+    """What came unexpected goes back to the source, from wherever it came."""
+    return await _from_each_place(it, "send_back", it.place, about, moment)
 
 
 async def send_on(it: Transfer, about: Sequence[Discrepancy], moment: Moment) -> str:
-    """What came to another store goes on to the destination, from each such store by a transfer of its own."""
+    """What came to another store goes on to the destination."""
+    return await _from_each_place(it, "send_on", it.target, about, moment)
+
+
+async def _from_each_place(
+    it: Transfer, word: str, target: reference.Place, about: Sequence[Discrepancy], moment: Moment
+) -> str:
+    """A transfer of its own from each place where goods are."""
     told = []
     for code in sorted({one.location for one in about}):
         where = await reference.place(it.tx.conn, code)
         here = [one for one in about if one.location == code]
-        again = Moment(f"{moment.cause}/{code}", moment.at)
-        told.append(await _open(it, "send_on", where, it.target, here, again))
+        await it.know_costs(where.entity, {one.sku for one in here})
+        told.append(await _open(it, word, where, target, here, Moment(f"{moment.cause}-{code}", moment.at)))
     return " ".join(told)
 
 

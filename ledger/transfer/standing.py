@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from domain.calendars import add_open_time
 from domain.case import CaseOption
 from domain.policy import Policy
-from domain.transfer import ON_THE_WAY, TransferState, state_by_quantities
+from domain.transfer import BEFORE_APPROVAL, ON_THE_WAY, TO_BE_SHIPPED, TransferState, state_by_quantities
 from domain.words import money, units
-from ledger import case
+from ledger import bands, case
 from ledger.transfer import comparing, goods
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
@@ -28,10 +28,20 @@ def expected_at(it: Transfer, at: datetime) -> datetime:
 
 
 async def settle(it: Transfer, moment: Moment, because: str) -> None:
-    """Goods have moved: whatever was asked about them is asked anew, and the state is what they amount to."""
-    await it.answer_asks(because, moment.at)
-    it.drop_dues("recount")
-    stand(it, moment)
+    """Goods have moved: whatever was asked about them is asked anew, and the state is what they amount to.
+
+    A report by which nothing has moved answers nothing; where nothing will move any more the transfer is called off.
+    """
+    now = it.quantities()
+    if now.in_transit or now.arrived:
+        await it.answer_asks(because, moment.at)
+        it.drop_dues("recount")
+        stand(it, moment)
+    elif it.state in BEFORE_APPROVAL | TO_BE_SHIPPED and not now.to_ship:
+        await it.answer_asks("nothing of it is sent", moment.at)
+        it.go(S.CANCELLED)
+        it.lock_money()
+        await bands.withdraw(it.tx, "transfer", it.id, moment.at)
 
 
 def stand(it: Transfer, moment: Moment) -> None:
