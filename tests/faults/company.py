@@ -191,8 +191,8 @@ class Company:
         cases = self.call("GET", "/cases", params={"journey_id": f"bopis:web:{order_id}"}, key=self.nora_key).json()
         return next((dict(one) for one in cases["items"]), None)
 
-    def decide(self, case: dict[str, Any], option: str, **parameters: Any) -> int:
-        body = {"option": option, "parameters": parameters, "note": "", "version": None}
+    def decide(self, case: dict[str, Any], option: str, note: str = "", **parameters: Any) -> int:
+        body = {"option": option, "parameters": parameters, "note": note, "version": None}
         answer = self.call("POST", f"/cases/{case['id']}/decisions", json=body, key=self.nora_key)
         assert answer.status_code == 202, answer.text
         return int(answer.json()["decision_id"])

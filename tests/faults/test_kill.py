@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.company import Company, until
 
+KEPT = ("logs", "temporal")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -32,6 +33,12 @@ def end_of(company: Company, order_id: str) -> str:
         return row if row.get("closed_at") else None
 
     return str(until(closed)["state"])
+
+
+def applied(company: Company, decision: int) -> None:
+    """Wait until a decision has been carried out."""
+    path = f"/decisions/{decision}"
+    until(lambda: company.call("GET", path, key=company.nora_key).json()["state"] == "applied" or None)
 
 
 def carry_through(company: Company, order_id: str) -> None:
@@ -66,12 +73,26 @@ def test_with_temporal_away_orders_and_decisions_are_recorded_and_run_when_it_re
     assert company.hand_over("away-3") == "accepted"  # right behind the pick
     decision = company.decide(case, "part")
     assert company.journey("away-3")["state"] == "collected"
-    until(
-        lambda: company.call("GET", f"/decisions/{decision}", key=company.nora_key).json()["state"] == "applied" or None
-    )
+    applied(company, decision)
     assert company.journey("away-2")["state"] == "reserved"
     assert end_of(company, "away-3") == "collected"
     assert "rules hold" in company.run("audit")
+
+
+def test_neither_logs_nor_temporal_hold_anything_of_a_customer_or_a_key(company: Company) -> None:
+    company.order("seen-1", quantity=900, location="S2")
+    case = until(lambda: company.case_of("seen-1"))
+    note = "Kim Lee rang and wants her money"
+    decision = company.decide(case, "wait", note=note, agreed_by_phone=True)
+    company.call("POST", "/bopis-orders", json={"order_id": "seen-2", "customer": {"name": "Kim Lee"}})  # refused
+    applied(company, decision)
+    state = company.home / "state"
+    written = {folder: b"".join(file.read_bytes() for file in (state / folder).iterdir()) for folder in KEPT}
+    assert b"bopis:web:seen-1" in written["temporal"]  # what is looked for would be found
+    assert b"endcap.sender" in written["logs"]
+    for folder, text in written.items():
+        for secret in ("Kim Lee", "kim@customer.example", "her money", company.key, company.nora_key):
+            assert secret.encode() not in text, f"{secret} stands in {folder}"
 
 
 def test_a_second_start_goes_on_with_the_orders_under_way_even_when_temporals_file_is_gone(company: Company) -> None:
