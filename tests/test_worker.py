@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -16,9 +17,11 @@ from temporalio.service import GrpcCompression, RPCError
 
 import wire
 from embedded.ports import free_port
+from embedded.postgres import create_database, drop_database, find_binaries, url_of
 from embedded.process import base_environment, spawn, stop
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, EmbeddedTemporal
 from ledger import case
+from ledger.audit import audit
 from settings import DEMO_PAYLOAD_KEYS, parse_payload_keys
 from tests.shop import ANA, Shop, open_shop
 
@@ -113,11 +116,44 @@ class Stack:
             outcome = await self.shop.report(kind, journey_id=journey, lines=lines, **{who: "p1"})
             assert outcome.outcome == "accepted", outcome
 
+    def lose_temporal(self) -> None:
+        """Delete the database of a Temporal that does not run."""
+        assert self.temporal.database is not None
+        for file in self.temporal.database.parent.glob("temporal.db*"):
+            file.unlink()
+
+    async def back_up(self) -> Path:
+        """`pg_dump`, beside the work."""
+        file = self.folder / "endcap.dump"
+        await run_program("pg_dump", "--format=custom", f"--file={file}", self.shop.database.url)
+        return file
+
+    async def restore(self, backup: Path) -> None:
+        """The database as it was in a backup; nobody works on it meanwhile."""
+        url = self.shop.database.url
+        await self.shop.database.dispose()
+        await drop_database(url_of(url, "postgres"), database_of(url))
+        await create_database(url_of(url, "postgres"), database_of(url))
+        await run_program("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={url}", str(backup))
+
     async def stock_is_whole(self, opening: int) -> None:
         """Nothing was doubled: what is left and what went out is what there was."""
         left = await self.shop.value("SELECT sum(available + reserved + staged) FROM stock WHERE sku = 'TEA-1'")
         gone = await self.shop.value("SELECT coalesce(sum(committed), 0) FROM hold")
         assert left + gone == opening
+
+
+async def run_program(name: str, *arguments: str) -> None:
+    """A program of PostgreSQL's own, of the server's version; its words where it fails."""
+    done = await asyncio.create_subprocess_exec(
+        str(find_binaries() / name), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await done.communicate()
+    assert done.returncode == 0, said.decode()
+
+
+def database_of(url: str) -> str:
+    return urlsplit(url).path.lstrip("/")
 
 
 @pytest.fixture
@@ -193,9 +229,7 @@ class TestTheWorkerProcess:
         await stack.eventually(lambda: stack.shop.value("SELECT count(*) = 0 FROM outbox WHERE done_at IS NULL"))
         await stack.eventually(lambda: stack.shop.value("SELECT count(*) FROM temporal_home"))
         await stack.temporal.stop()
-        assert stack.temporal.database is not None
-        for file in stack.temporal.database.parent.glob("temporal.db*"):
-            file.unlink()
+        stack.lose_temporal()
         await stack.temporal.start()
         await stack.decide(number, "cancel_refund")
         await stack.until(failed, "cancelled")
@@ -204,6 +238,31 @@ class TestTheWorkerProcess:
         await stack.collect(waiting)
         await stack.ended(waiting)
         await stack.stock_is_whole(10)
+
+    async def test_a_restored_backup_goes_on_and_takes_again_what_came_after_it(self, stack: Stack) -> None:
+        """The point where both databases meet is the outbox: what PostgreSQL has, Temporal is told anew."""
+        await stack.temporal.start()
+        await stack.start_worker()
+        waiting, failed = await stack.shop.order(1), await stack.shop.order(6)
+        number = await stack.case_of(failed)
+        backup = await stack.back_up()
+        await stack.collect(waiting)  # after the backup: it will not have happened
+        await stack.ended(waiting)
+        await stack.kill_worker()
+        await stack.temporal.stop()
+        stack.lose_temporal()
+        await stack.restore(backup)
+        await stack.temporal.start()
+        await stack.start_worker()
+        assert await stack.state(waiting) == "reserved"
+        await stack.decide(number, "cancel_refund")
+        await stack.until(failed, "cancelled")
+        await stack.collect(waiting)  # whoever reported it does so again
+        await stack.ended(waiting)
+        await stack.ended(failed)
+        await stack.stock_is_whole(10)
+        async with stack.shop.database.read() as conn:
+            assert await audit(conn) == []
 
     async def test_it_leaves_when_asked_with_or_without_temporal(self, stack: Stack) -> None:
         await stack.start_worker()
