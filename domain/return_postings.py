@@ -61,6 +61,29 @@ def paid(amount_minor: int, tender: str) -> list[Line]:
     )
 
 
+def sent_to_vendor(cost_minor: int, *, location: str, sku: str) -> list[Line]:
+    """Goods have gone back to their vendor, who owes what they had cost."""
+    return _pairs([("vendor_receivable", cost_minor), ("vendor_returns", -cost_minor)], location, sku)
+
+
+def credited_by_vendor(paid_minor: int, beyond_minor: int, *, location: str) -> list[Line]:
+    """A credit note: what it pays of the cost, and what it brings beyond it."""
+    return _pairs(
+        [
+            ("vendor_credits", paid_minor + beyond_minor),
+            ("vendor_receivable", -paid_minor),
+            ("vendor_return_gains", -beyond_minor),
+        ],
+        location,
+        None,
+    )
+
+
+def vendor_given_up(amount_minor: int, *, location: str) -> list[Line]:
+    """What a vendor does not credit is a loss."""
+    return _pairs([("write_off", amount_minor), ("vendor_receivable", -amount_minor)], location, None)
+
+
 def exchanged(amount_minor: int) -> list[Line]:
     """What a return owes pays for its replacement: a deposit of that order, as any payment."""
     return _pairs([("refund_liability", amount_minor), ("customer_deposits", -amount_minor)], None, None)

@@ -59,6 +59,7 @@ LEGAL_MOVES: dict[str, frozenset[tuple[str, str]]] = {
             ("customer_returned", "customer"),
         }
     ),
+    "sent_back": frozenset({("vendor_return_pending", "supplier")}),
     "lost": frozenset(
         {
             ("reserved", "available"),

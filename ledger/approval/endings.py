@@ -13,3 +13,7 @@ async def carry_out(tx: Transaction, row: RowMapping, outcome: str, at: datetime
         from ledger.adjustments import on_verdict  # it asks for approvals, so they cannot need it while they are loaded
 
         await on_verdict(tx, row, outcome, at)
+    elif row["kind"] == "write_off" and row["journey_id"] is None:
+        from ledger import vendor_return  # it asks for approvals, so they cannot need it while they are loaded
+
+        await vendor_return.on_verdict(tx, row, outcome, at)

@@ -69,6 +69,7 @@ from ledger.tables.reference import (
 from ledger.tables.returns import return_disposition, return_line
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
 from ledger.tables.transfers import awaited, carrier_claim, transfer, transfer_extra, transfer_line, transfer_parcel
+from ledger.tables.vendor_returns import vendor_return, vendor_return_line
 from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
 __all__ = [
@@ -155,6 +156,8 @@ __all__ = [
     "transfer_extra",
     "transfer_line",
     "transfer_parcel",
+    "vendor_return",
+    "vendor_return_line",
     "waiting_demand",
     "webhook_delivery",
     "webhook_endpoint",

@@ -166,4 +166,5 @@ journal_line = Table(
     CheckConstraint(
         "debit_minor >= 0 AND credit_minor >= 0 AND (debit_minor = 0) <> (credit_minor = 0)", name="one_side"
     ),
+    Index("ix_journal_line_vendor_returns", "location", "sku", postgresql_where=text("account = 'vendor_returns'")),
 )

@@ -149,6 +149,28 @@ BREAKS: dict[str, tuple[str, str]] = {
     "returns pending is what waiting goods cost": (
         "UPDATE return_line SET cost_minor = cost_minor + 1 WHERE line_id = '1'", "DE01"
     ),
+    "units go back to one vendor by one document": (
+        ("WITH v AS (INSERT INTO vendor_return (id, source, key, vendor, location, region, entity, currency, state,"
+        " requested_by, opened_at) VALUES ('v', 'web', 'v', 'ACME', 'S1', 'R1', 'DE01', 'EUR', 'open', 'x', now())"
+        " RETURNING id) INSERT INTO vendor_return_line (vendor_return_id, line_id, sku, quantity)"
+        " SELECT id, '1', 'TEA-1', 99 FROM v"), "S1 TEA-1"
+    ),
+    "what waits for its vendor is what its disposition says it cost": (
+        ("INSERT INTO return_disposition (journey_id, line_id, cause, quantity, condition, proposed, disposition,"
+        " state, inspected_by, cost_minor, at) VALUES ('returns:web:RT-1', '1', 'x', 1, 'used', 'liquidate',"
+        " 'return_to_vendor', 'applied', 'x', 600, now())"),
+        "DE01"
+    ),
+    "vendors owe what is neither credited nor given up": (
+        ("INSERT INTO vendor_return (id, source, key, vendor, location, region, entity, currency, state,"
+        " requested_by, opened_at, cost_minor)"
+        " VALUES ('v', 'web', 'v', 'ACME', 'S1', 'R1', 'DE01', 'EUR', 'shipped', 'x', now(), 5)"),
+        "DE01"
+    ),
+    "a vendor return that is closed is owed nothing": (
+        ("INSERT INTO vendor_return (id, source, key, vendor, location, region, entity, currency, state, requested_by,"
+        " opened_at) VALUES ('v', 'web', 'v', 'ACME', 'S1', 'R1', 'DE01', 'EUR', 'credited', 'x', now())"), "v"
+    ),
     "the refund liability is what returns still owe": (
         "UPDATE payment SET refunded_minor = refunded_minor + 1 WHERE journey_id = 'returns:web:RT-1'", "DE01"
     ),

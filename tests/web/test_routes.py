@@ -74,6 +74,7 @@ ANY = {
     "reply_id": "999999", "photo_id": "999999",
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
+ANY["vendor_return_id"] = "vendor_return:web:VR-1"
 ANY["receipt_id"] = "transfer:web:T-2"  # on its way to Store S1, where T-1 leaves
 
 
@@ -215,6 +216,13 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
             )
         )
         photo_id = shot.scalar_one()
+        await conn.execute(
+            text(
+                "INSERT INTO vendor_return (id, source, key, vendor, location, region, entity, currency, state,"
+                " requested_by, opened_at) SELECT 'vendor_return:web:VR-1', 'web', 'VR-1', 'ACME', location, region,"
+                " entity, currency, 'open', 'x', now() FROM journey WHERE id = 'transfer:web:T-1'"
+            )
+        )
     ping = await web.post(f"/api/v1/webhooks/{webhook}:ping")
     decided = await web.post(
         f"/api/v1/cases/{case_id}/decisions",
@@ -261,6 +269,10 @@ BODY = {
     "session": "tablet", "counter": "crew-7", "lines": [], "submit": True, "expires_in_s": 600,
     "accepted_minor": 0,
     "text": "words",
+    "number": "RMA-1", "reference": "CN-1", "amount_minor": 1,
+    "order": {
+        "order_id": "X-1", "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1, "unit_price_minor": 1}],
+    },
 }  # fmt: skip
 
 
@@ -276,6 +288,10 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         ":amend": ("lines",),
         ":answer": ("accepted_minor",),
         ":extend": ("expires_in_s",),
+        ":exchange": ("order",),
+        ":authorize": ("number",),
+        ":credit": ("reference", "amount_minor"),
+        ":write-off": ("reason",),
         "/comments": ("text",),
     }
     names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())

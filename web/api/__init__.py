@@ -17,6 +17,7 @@ from web.api import (
     returns,
     stock,
     transfers,
+    vendor_returns,
     webhooks,
 )
 from web.api.parameters import refuse_unknown
@@ -31,6 +32,7 @@ for part in (
     stock,
     counts,
     returns,
+    vendor_returns,
     transfers,
     adjustments,
     availability,
