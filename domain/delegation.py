@@ -42,11 +42,13 @@ def check(new: Delegation, known: Sequence[Delegation], now: datetime) -> None:
     if new.giver == new.taker:
         raise Malformed("Choose somebody else: nobody stands in for themselves.", pointer="/to")
     if new.ends_at <= new.starts_at:
-        raise Malformed("The last day is before the first one. Turn them round.", pointer="/until")
+        raise Malformed("The last day is before the first one. Turn them round.", pointer="/ends_at")
     if new.ends_at <= now:
-        raise Malformed("These days are over. Choose a last day that is still to come.", pointer="/until")
+        raise Malformed("These days are over. Choose a last day that is still to come.", pointer="/ends_at")
     if new.ends_at - new.starts_at > LONGEST:
-        raise Malformed("That is longer than a year. Choose an earlier last day, and renew it then.", pointer="/until")
+        raise Malformed(
+            "That is longer than a year. Choose an earlier last day, and renew it then.", pointer="/ends_at"
+        )
     for one in known:
         if (one.giver, one.taker) == (new.giver, new.taker) and one.shared_with(new):
             raise StateConflict("They stand in already at that time. End that one first, or choose other days.")

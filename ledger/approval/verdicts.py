@@ -31,6 +31,7 @@ from ledger import delegations, mails, people, reference
 from ledger.approval import endings
 from ledger.approval.links import revoke_links
 from ledger.approval.sides import sides_of, words_of
+from ledger.case.life import add_event
 from ledger.engine import Database
 from ledger.tables import approval, approval_verdict, journey, person_note
 from ledger.transaction import Transaction
@@ -67,6 +68,7 @@ async def record_verdict(
         if found is None:
             raise NotFound(f"There is no approval {approval_id}.")
         journey_row = await tx.lock_journey(found.journey_id) if found.journey_id else None
+        case_row = await tx.lock_case(found.case_id) if found.case_id else None
         row = await tx.lock_approval(approval_id)
         voices = [person, *await delegations.principals(tx.conn, person.id, await tx.now())]
         sides = (await sides_of(tx.conn, [row]))[approval_id]
@@ -78,7 +80,9 @@ async def record_verdict(
         if by_link and row["amount_minor"] >= await _sign_in_limit(tx, row, at):
             raise SignInNeeded("This amount is above what a link alone may decide: sign in as yourself, then decide.")
         is_last = verdict == "reject" or (verdict == "approve" and tally(sides, [*words, word]).is_complete)
-        await _write_verdict(tx, row, _Given(word, verdict, note, is_last), at)
+        note_id = await _write_verdict(tx, row, _Given(word, verdict, note, is_last), at)
+        if case_row is not None and not is_last:
+            await _tell_case(tx, case_row, row, sides, [*words, word], verdict, note_id, at)
         if verdict == "approve" and not is_last:
             return
         if verdict == "ask":
@@ -191,7 +195,30 @@ async def _sign_in_limit(tx: Transaction, row: RowMapping, at: datetime) -> int:
     return (await reference.policy_at(tx.conn, place, at)).bands.sign_in_minor
 
 
-async def _write_verdict(tx: Transaction, row: RowMapping, given: _Given, at: datetime) -> None:
+async def _tell_case(
+    tx: Transaction,
+    case_row: RowMapping,
+    row: RowMapping,
+    sides: Sequence[Side],
+    words: Sequence[Word],
+    verdict: str,
+    note_id: int | None,
+    at: datetime,
+) -> None:
+    """A line of the timeline for what does not end the request: one word of several, or a question."""
+    known = await people.names(tx.conn, {tx.actor, words[-1].voice})
+    name, voice = known.get(tx.actor, tx.actor), words[-1].voice
+    if verdict == "ask":
+        text = f"{name} has a question about approval {row['id']}; its clock stands until it is answered."
+    else:
+        short, needed = tally(sides, words).short_of, sum(side.need for side in sides)
+        behalf = f" for {known.get(voice, voice)}" if voice != tx.actor else ""
+        text = f"{name} agreed{behalf} (approval {row['id']}): {needed - short} of {needed}, {short} still missing."
+    await add_event(tx, case_row, f"approval_{verdict}", text, at, note_id=note_id, detail={"approval_id": row["id"]})
+
+
+async def _write_verdict(tx: Transaction, row: RowMapping, given: _Given, at: datetime) -> int | None:
+    """Returns the number of its note."""
     note_id = None
     person_id, verdict = given.word.person, given.verdict
     if given.note.strip():
@@ -231,10 +258,11 @@ async def _write_verdict(tx: Transaction, row: RowMapping, given: _Given, at: da
         }
         await revoke_links(tx, row["id"], at)
     else:
-        return  # what others have open before them is still what they decide about: its version stays
+        return note_id  # what others have open before them is still what they decide about: its version stays
     await tx.conn.execute(
         update(approval).where(approval.c.id == row["id"]).values(**values, version=row["version"] + 1)
     )
+    return note_id
 
 
 async def _mail_question(tx: Transaction, row: RowMapping, asker: str, at: datetime) -> None:

@@ -51,17 +51,19 @@ async def decide(
     via: str,
     on_behalf: str | None = None,
     key: tuple[str, str] | None = None,
+    undoable: bool = False,
 ) -> DecisionAnswer:
     """Record a decision. The first of decision and self-heal wins; the other is refused by name.
 
     A journey applies it, or asks for approval first; a case that no journey waits for is applied at once. What was
-    chosen at the console waits for the end of the time to undo it (`ledger.case.undoing`).
+    chosen at the console, or `undoable`, waits for the end of the time to undo it (`ledger.case.undoing`).
     With `key` (the source and its idempotency key) the same decision sent again gets the first answer.
     Raises `UnknownOption`, `OptionNotAllowed`, `Malformed`, `AlreadyClaimed`, `AlreadyDecided`, `SelfHealed`,
     `StaleVersion`, `NotAllowed`, `NotFound`, `IdempotencyMismatch`.
     """
 
     said = {"case": case_id, "by": person.id, "option": option_id, "parameters": parameters, "note": note}
+    said |= {"undoable": True} if undoable else {}  # a digest of the release before stays what it was
     digest = body_hash(json.dumps(said | {"version": version}, sort_keys=True, default=str))
 
     async def work(tx: Transaction) -> DecisionAnswer:
@@ -71,7 +73,7 @@ async def decide(
                 return DecisionAnswer(**before.body, repeated=True)
         made = await decide_in(
             tx, case_id, person, option_id=option_id, parameters=parameters, note=note, version=version,
-            on_behalf=on_behalf,
+            on_behalf=on_behalf, undoable=undoable,
         )  # fmt: skip
         if key is not None:
             first = {"decision_id": made.decision_id, "state": made.state, "reason": made.reason}
@@ -92,6 +94,7 @@ async def decide_in(
     version: int | None = None,
     on_behalf: str | None = None,
     shown: str | None = None,
+    undoable: bool = False,
 ) -> DecisionAnswer:
     """The same within a transaction that records something else beside it.
 
@@ -112,7 +115,7 @@ async def decide_in(
     asked_by_journey = journey_row is not None and journey_row["asks"].get("case_id") == case_id
     if asked_by_journey:
         await _stop_waiting(tx, row["journey_id"])
-    window = await undoing.window(tx, row, journey_row, option, at)
+    window = await undoing.window(tx, row, journey_row, option, at, wanted=undoable)
     applies_at = at + window if window else None
     decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at, applies_at)
     if (row["kind"], option.id) in direct.CARRIED_OUT_LATER:

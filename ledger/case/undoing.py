@@ -32,10 +32,19 @@ WITH_A_WINDOW = ("console",)
 
 
 async def window(
-    tx: Transaction, row: RowMapping, journey_row: RowMapping | None, option: CaseOption, at: datetime
+    tx: Transaction,
+    row: RowMapping,
+    journey_row: RowMapping | None,
+    option: CaseOption,
+    at: datetime,
+    *,
+    wanted: bool = False,
 ) -> timedelta:
-    """How long this decision can be undone, by the policy of its journey, or of its place; zero for not at all."""
-    if tx.via not in WITH_A_WINDOW or option.id in at_once(row["kind"]):
+    """How long this decision can be undone, by the policy of its journey, or of its place; zero for not at all.
+
+    `wanted`: who decides has asked for the time, whatever the door.
+    """
+    if not (wanted or tx.via in WITH_A_WINDOW) or option.id in at_once(row["kind"]):
         return timedelta(0)
     return await _window(tx.conn, row, journey_row, at)
 
@@ -142,16 +151,17 @@ async def hasten(database: Database, case_id: int, person: Person, *, via: str) 
     await database.write(work, actor=person.id, via=via)
 
 
-async def undo(database: Database, case_id: int, person: Person, *, via: str) -> None:
+async def undo(database: Database, case_id: int, person: Person, *, decision_id: int | None = None, via: str) -> None:
     """Take a decision back while nothing has come of it: the case is as it was before, with its ways out.
 
+    With `decision_id` only that one, and not one that was made since.
     Raises `UndoTooLate`, saying what has become of it; `NotAllowed` unless the decision is the person's own or they are
     an administrator; `NotFound`.
     """
 
     async def work(tx: Transaction) -> None:
         journey_row, row = await lock(tx, case_id)
-        decision = await _own(tx, row, person)
+        decision = await _own(tx, row, person, decision_id)
         at = await tx.now(row["clock_offset_s"])
         because = f"{person.name} undid “{decision['option']['label']}”."
         await _end(tx, decision["id"], "undone", because)
@@ -192,11 +202,11 @@ async def _set_asks(tx: Transaction, journey_row: RowMapping, asks: Mapping[str,
     )
 
 
-async def _own(tx: Transaction, row: RowMapping, person: Person) -> RowMapping:
+async def _own(tx: Transaction, row: RowMapping, person: Person, decision_id: int | None = None) -> RowMapping:
     """The decision that waits, if this person may take it back."""
     if not person.may_see(row["entity"], row["region"], row["location"]):
         raise NotFound(f"There is no case {row['id']}.")
-    decision = await _waiting(tx, row)
+    decision = await _waiting(tx, row, decision_id)
     if decision["decided_by"] != person.id and not person.has_role("admin"):
         known = await people.names(tx.conn, [decision["decided_by"]])
         name = known.get(decision["decided_by"], decision["decided_by"])
@@ -204,9 +214,11 @@ async def _own(tx: Transaction, row: RowMapping, person: Person) -> RowMapping:
     return decision
 
 
-async def _waiting(tx: Transaction, row: RowMapping) -> RowMapping:
+async def _waiting(tx: Transaction, row: RowMapping, decision_id: int | None = None) -> RowMapping:
     """The decision on a locked case that has not been applied yet. Raises `UndoTooLate`."""
     latest = select(case_decision).where(case_decision.c.case_id == row["id"]).order_by(case_decision.c.id.desc())
+    if decision_id is not None:  # an earlier one has ended: only the last one can still wait
+        latest = latest.where(case_decision.c.id == decision_id)
     decision = (await tx.conn.execute(latest.limit(1))).mappings().first()
     if decision is None:
         raise UndoTooLate("Nothing was decided on this case; there is nothing to undo.")

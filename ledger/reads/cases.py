@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -93,20 +93,28 @@ async def case_detail(
     )  # fmt: skip
 
 
+class Decided(NamedTuple):
+    """A decision, the number of its case, and until when it can be undone, if it can."""
+
+    case_id: int
+    row: DecisionRow
+    undo_until: datetime | None
+
+
 async def decision_row(
     conn: AsyncConnection, viewer: Person | None, decision_id: int, *, sources: Collection[str] | None = None
-) -> tuple[int, DecisionRow]:
-    """A decision and the number of its case. Raises `NotFound` as `case_detail` does."""
+) -> Decided:
+    """One decision. Raises `NotFound` as `case_detail` does."""
     query = (
-        select(case_decision.c.case_id)
+        select(case_decision.c.case_id, case_file.c.applies_at)
         .join(case_file, case_file.c.id == case_decision.c.case_id)
         .where(case_decision.c.id == decision_id, _visible(viewer, sources))
     )
-    case_id = (await conn.execute(query)).scalar_one_or_none() if -(2**63) <= decision_id < 2**63 else None
-    if case_id is None:
+    about = (await conn.execute(query)).one_or_none() if -(2**63) <= decision_id < 2**63 else None
+    if about is None:
         raise NotFound(f"There is no decision {decision_id} that you may see.")
-    found = next(row for row in await decisions_of(conn, case_id) if row.id == decision_id)
-    return case_id, found
+    found = next(row for row in await decisions_of(conn, about.case_id) if row.id == decision_id)
+    return Decided(about.case_id, found, about.applies_at if found.state == "applying" else None)
 
 
 def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:

@@ -48,6 +48,7 @@ async def ask(
     level: Level = Level.MANAGER,
     requester: Person = ANA,
     sides: tuple[str, ...] = (),
+    case_id: int | None = None,
 ) -> int:
     """A request for 300.00 at Mainz of which policy says that so many must agree."""
 
@@ -69,7 +70,7 @@ async def ask(
                 amount_minor=30_000,
                 facts={},
                 journey_id=None,
-                case_id=None,
+                case_id=case_id,
                 decision_id=None,
                 level=level,
                 sides=[await reference.place(tx.conn, code) for code in sides],

@@ -67,6 +67,7 @@ async def test_every_example_answers_as_it_says(as_key: As, retailer: Database) 
         "NOW": datetime.now(UTC).isoformat(),
         "SKU": "APPLE",
         "PERSON": "sam.ortega",
+        "COLLEAGUE": "fin.weber",
         "CASE": str(await a_case(retailer, "S1|APPLE")),
         "OPTION": "dismiss",
         "APPROVAL": str(await an_approval(retailer)),

@@ -1,5 +1,6 @@
 """Cases: queues, one case, and the decisions that people make through the API."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -7,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.orders import Name
 from ledger.case import comment as write_comment
-from ledger.case import decide
+from ledger.case import decide, undo
 from ledger.people import Caller
 from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
@@ -24,7 +25,11 @@ State = Literal["applying", "applied", "refused", "undone"]
 
 
 class DecisionIn(BaseModel):
-    """An option of the case by its id. `version` is the case's as it was read; a later one is refused as stale."""
+    """An option of the case by its id. `version` is the case's as it was read; a later one is refused as stale.
+
+    With `undoable`, nothing comes of it for as long as policy lets decisions of its kind be undone; `undo_until` of the
+    answer says how long that is, and is null where it applies at once.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
         {"option": "cancel_refund", "parameters": {}, "note": "Agreed with the customer by phone.", "version": 3}
@@ -34,6 +39,7 @@ class DecisionIn(BaseModel):
     parameters: Annotated[dict[str, Any], Field(max_length=50)] = {}
     note: Annotated[Name, Field(max_length=4000)] = ""
     version: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] | None = None
+    undoable: Annotated[bool, Field(strict=True)] = False
 
 
 class NewComment(BaseModel):
@@ -67,9 +73,10 @@ class DecisionOut(BaseModel):
     decided_by: str
     awaiting_approval: bool
     approval_id: int | None
+    undo_until: datetime | None
 
 
-def _shown(case_id: int, row: DecisionRow) -> DecisionOut:
+def _shown(case_id: int, row: DecisionRow, undo_until: datetime | None) -> DecisionOut:
     waiting = row.state == "awaiting_approval"
     return DecisionOut(
         decision_id=row.id,
@@ -80,6 +87,7 @@ def _shown(case_id: int, row: DecisionRow) -> DecisionOut:
         decided_by=row.decided_by,
         awaiting_approval=waiting,
         approval_id=row.approval_id,
+        undo_until=undo_until,
     )
 
 
@@ -147,12 +155,15 @@ async def post_decision(
         via="api",
         on_behalf=on_behalf,
         key=(caller.source, idempotency_key) if idempotency_key else None,
+        undoable=decision.undoable,
     )
     response.headers["Location"] = f"/api/v1/decisions/{made.decision_id}"
     if made.repeated:
         response.status_code = 200
     said = made._asdict() | {"case_id": case_id, "option": decision.option, "decided_by": person.id}
-    return DecisionOut.model_validate(said | {"awaiting_approval": False, "approval_id": None})
+    async with database.read() as conn:
+        until = (await decision_row(conn, person, made.decision_id)).undo_until if decision.undoable else None
+    return DecisionOut.model_validate(said | {"awaiting_approval": False, "approval_id": None, "undo_until": until})
 
 
 @router.post("/cases/{case_id}/comments", status_code=201, summary="Comment on a case", responses={**MISSING, **WRITES})
@@ -177,3 +188,22 @@ async def get_decision(request: Request, caller: Reader, decision_id: Number) ->
     viewer, sources = view_of(caller)
     async with database_of(request).read() as conn:
         return _shown(*await decision_row(conn, viewer, decision_id, sources=sources))
+
+
+@router.post("/decisions/{decision_id}:undo", summary="Undo a decision", responses={**MISSING, **WRITES})
+async def post_undo(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("decide"))],
+    decision_id: Number,
+    on_behalf_of: OnBehalfOf = None,
+) -> DecisionOut:
+    """Take back a decision of which nothing has come yet: one made at the console, or with `undoable`, until its
+    `undo_until`. It is for whoever decided, or an administrator. The case is open again, with its ways out; too late,
+    the refusal says what has become of it."""
+    person, _ = await decider_of(request, caller, on_behalf_of)
+    database = database_of(request)
+    async with database.read() as conn:
+        case_id = (await decision_row(conn, person, decision_id)).case_id
+    await undo(database, case_id, person, decision_id=decision_id, via="api")
+    async with database.read() as conn:
+        return _shown(*await decision_row(conn, person, decision_id))
