@@ -275,6 +275,15 @@ BODY = {
     },
 }  # fmt: skip
 
+_LINE = {"line_id": "1", "sku": "BREAD", "quantity": 2}
+WITH_LINES: dict[str, dict[str, Any]] = {
+    ":amend": {"lines": [_LINE]},
+    ":exchange": {
+        "lines": ["1"],
+        "order": {"order_id": "W-9", "prices_include_tax": True, "lines": [_LINE | {"unit_price_minor": 129}]},
+    },
+}
+
 
 def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
     """Something plausible: nothing is refused for its form before anybody asks who sends it."""
@@ -285,7 +294,6 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         "/entries": ("session", "counter", "lines", "submit"),
         ":submit": ("session", "counter", "lines", "submit"),
         ":cancel": ("reason",),
-        ":amend": ("lines",),
         ":answer": ("accepted_minor",),
         ":extend": ("expires_in_s",),
         ":exchange": ("order",),
@@ -297,8 +305,8 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
     names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())
     if route.path.endswith("approvals/{approval_id}/decisions"):
         names = ("verdict", "note", "version")
-    wanted_lines = {"lines": [{"line_id": "1", "sku": "BREAD", "quantity": 2}]} if route.path.endswith(":amend") else {}
-    return {"json": {name: BODY[name] for name in names} | wanted_lines} if route.method == "POST" else {}
+    more = next((more for end, more in WITH_LINES.items() if route.path.endswith(end)), {})
+    return {"json": {name: BODY[name] for name in names} | more} if route.method == "POST" else {}
 
 
 NAMED = [route for route in CLOSED if route.names]
