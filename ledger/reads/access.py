@@ -18,12 +18,13 @@ ALL_SOURCES = "*"
 class Reach(NamedTuple):
     """The kind of grants that somebody has, without their words: who has the same kind is asked the same query.
 
-    `by` are those of entity, region and location for which there is a list of words; `exactly` are grants that name
-    several of them at once, as (entity, region, location).
+    `by` are those of entity, region and location for which there are words, and whether there is one alone: an index
+    gives the rows of one word in their order. `exactly` are grants that name several at once, as (entity, region,
+    location).
     """
 
     everywhere: bool
-    by: tuple[str, ...] = ()
+    by: tuple[tuple[str, bool], ...] = ()
     exactly: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -31,7 +32,7 @@ _NAMES = ("entity", "region", "location")
 _WORDS = ARRAY(Text)
 
 
-def reach_of(viewer: Person | None) -> tuple[Reach, dict[str, list[str]]]:
+def reach_of(viewer: Person | None) -> tuple[Reach, dict[str, Any]]:
     """How far a viewer sees, and the words of it as the values of a query that `within` has narrowed."""
     if viewer is None:
         return Reach(everywhere=True), {}
@@ -45,8 +46,11 @@ def reach_of(viewer: Person | None) -> tuple[Reach, dict[str, list[str]]]:
             words.setdefault(named[0][0], set()).add(named[0][1])
         else:
             exactly.append((grant.entity, grant.region, grant.location))
-    by = tuple(name for name in _NAMES if name in words)
-    return Reach(everywhere=False, by=by, exactly=tuple(exactly)), {f"seen_{name}": sorted(words[name]) for name in by}
+    by = tuple((name, len(words[name]) == 1) for name in _NAMES if name in words)
+    values: dict[str, Any] = {
+        f"seen_{name}": words[name].pop() if is_one else sorted(words[name]) for name, is_one in by
+    }
+    return Reach(everywhere=False, by=by, exactly=tuple(exactly)), values
 
 
 def within(columns: Any, reach: Reach) -> ColumnElement[bool]:
@@ -76,7 +80,7 @@ def location_within(reach: Reach) -> ColumnElement[bool]:
 _OF_A_LOCATION = (location_table.c.entity, location_table.c.region, location_table.c.code)
 
 
-def _within(reach: Reach, words: Mapping[str, list[str]] | None, *columns: ColumnElement[str]) -> ColumnElement[bool]:
+def _within(reach: Reach, words: Mapping[str, Any] | None, *columns: ColumnElement[str]) -> ColumnElement[bool]:
     """Grants that name one thing of one kind (six regions, say) are one list: an index is asked for it at once.
 
     Without `words` the lists are values that the query is given when it is sent.
@@ -86,11 +90,12 @@ def _within(reach: Reach, words: Mapping[str, list[str]] | None, *columns: Colum
     clauses: list[ColumnElement[bool]] = [
         and_(*(column == word for column, word in zip(columns, exact, strict=True) if word)) for exact in reach.exactly
     ]
-    for name, column in zip(_NAMES, columns, strict=True):
-        if name in reach.by:
-            key = f"seen_{name}"
-            given = bindparam(key, type_=_WORDS) if words is None else bindparam(None, words[key], type_=_WORDS)
-            clauses.append(column == any_(given))
+    by_name = dict(zip(_NAMES, columns, strict=True))
+    for name, is_one in reach.by:
+        key = f"seen_{name}"
+        kind = Text() if is_one else _WORDS
+        given = bindparam(key, type_=kind) if words is None else bindparam(None, words[key], type_=kind)
+        clauses.append(by_name[name] == (given if is_one else any_(given)))
     return or_(*clauses) if clauses else false()
 
 

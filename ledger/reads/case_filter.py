@@ -107,9 +107,12 @@ async def named(conn: AsyncConnection, filters: CaseFilter) -> Named:
 
 
 class Asked(NamedTuple):
-    """What a filter asks for, without its values. `names` are the fields that have one, and the lists that go along."""
+    """What a filter asks for, without its values. `names` are the fields that have one, and the lists that go along;
+    `single` are lists of one word, for which an index gives the rows in their order.
+    """
 
     names: frozenset[str]
+    single: frozenset[str]
     state: str | None
     nobody: bool  # claimed by nobody, which is no value
     waiting_for_approval: bool
@@ -143,7 +146,9 @@ def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dic
         given |= {name: list(listed) for name, listed in zip(("items", "customers"), found, strict=True) if listed}
     names = frozenset(given)
     every = [listed is None for listed in found]
-    shape = Asked(names, filters.state, nobody, filters.waiting_for_approval, filters.ended, *every)
+    single = frozenset(name for name in (*_ONE_OF, "owners", "items") if name in given and len(given[name]) == 1)
+    given |= {name: given[name][0] for name in single}
+    shape = Asked(names, single, filters.state, nobody, filters.waiting_for_approval, filters.ended, *every)
     return shape, {f"{mark}{name}": value for name, value in given.items()}
 
 
@@ -155,7 +160,8 @@ def where(wanted: Asked, mark: str = "") -> list[ColumnElement[bool]]:
         return bindparam(f"{mark}{name}", type_=Text)
 
     def one_of(name: str) -> Any:
-        return any_(bindparam(f"{mark}{name}", type_=ARRAY(Text)))
+        is_one = name in wanted.single
+        return text(name) if is_one else any_(bindparam(f"{mark}{name}", type_=ARRAY(Text)))
 
     clauses: list[ColumnElement[bool]] = [table[name] == one_of(name) for name in _ONE_OF if name in wanted.names]
     clauses += [table[name] == text(name) for name in _EQUAL if name in wanted.names]
@@ -192,7 +198,10 @@ def _in_state(wanted: str | None) -> list[ColumnElement[bool]]:
             clauses.append(are_these)
         if states == group:
             return clauses
-    return [case_file.c.state == any_(bindparam(None, sorted(states), type_=ARRAY(Text))), *clauses]
+    words = sorted(states)
+    is_one = len(words) == 1
+    state = case_file.c.state
+    return [state == words[0] if is_one else state == any_(bindparam(None, words, type_=ARRAY(Text))), *clauses]
 
 
 def _of_category(category: Any) -> ColumnElement[bool]:
