@@ -37,6 +37,7 @@ class Console:
 
     def __init__(self, port: int, cookie: str, region: str) -> None:
         self.port, self.cookie, self.region = port, cookie, region
+        self._dice = Random(cookie)  # noqa: S311  when it looks again
         self.shown: list[int] = []
         self.untold: dict[int, list[float]] = defaultdict(list)  # by case: when it was changed
         self.told_ms: list[float] = []
@@ -82,7 +83,8 @@ class Console:
         for number in numbers:
             self.told_ms += [(now - at) * 1e3 for at in self.untold.pop(number, [])]
         soon = told.get("many") or set(numbers) & set(self.shown)
-        self._refresh_at(max(self._asked_at + (SOON_S if soon else LATER_S), now), now, client)
+        later_s = LATER_S * (0.7 + 0.3 * self._dice.random())
+        self._refresh_at(max(self._asked_at + (SOON_S if soon else later_s), now), now, client)
 
     def _refresh_at(self, at: float, now: float, client: httpx2.AsyncClient) -> None:
         loop = asyncio.get_running_loop()

@@ -35,11 +35,13 @@ logger = logging.getLogger("endcap.web")
 MOST_STREAMS = 2_000  # of one process
 MOST_OF_A_SESSION = 4  # browsers open six connections to one host, and forms need some
 MOST_NAMED = 50  # rows named in one event; of more it says that there are many
-EVENTS_APART_S = 1.0
+EVENTS_APART_S = 0.5
+REFRESHES_AT_ONCE = 2  # of lists that look again by themselves; who opens a page does not stand behind two hundred
 BEAT_S = 15.0  # proxies close what is silent for longer
 TAKEN_WITHIN_S = 20.0  # a browser that reads nothing for so long is gone
 LOOK_AT_SESSIONS_S = 5.0
 COME_BACK_MS = (2_000, 8_000)  # after a restart not everybody at once
+GONE = "gone"  # why a stream ends to which nobody listens any more
 
 
 class Watcher:
@@ -94,6 +96,7 @@ class Live:
     """All open pages of this process. The connection is opened with the first of them."""
 
     def __init__(self, database: Database) -> None:
+        self.refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
         self._database = database
         self._era = secrets.token_hex(4)
         self._heard = 0
@@ -208,10 +211,10 @@ class EventStream(Response):
         self._watcher = watcher
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        gone = asyncio.create_task(_until_gone(receive))
+        gone = asyncio.create_task(self._until_gone(receive))
         try:
             async with asyncio.timeout(None) as limit:
-                await self._run(gone, send, limit)
+                await self._run(send, limit)
         except (TimeoutError, OSError):
             logger.info("an open page took nothing for %g s; its stream was ended", TAKEN_WITHIN_S)
         finally:
@@ -220,7 +223,12 @@ class EventStream(Response):
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
-    async def _run(self, gone: "asyncio.Task[None]", send: Send, limit: asyncio.Timeout) -> None:
+    async def _until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._watcher.end(GONE)
+
+    async def _run(self, send: Send, limit: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
 
         async def give(message: Message) -> None:
@@ -232,12 +240,12 @@ class EventStream(Response):
         await give({"type": "http.response.start", "status": 200, "headers": headers})
         pause = COME_BACK_MS[0] + secrets.randbelow(COME_BACK_MS[1] - COME_BACK_MS[0])
         await give(_text(f"retry: {pause}\n\n"))
-        while not gone.done():
-            await _first(gone, self._watcher.wake, BEAT_S)
-            if gone.done():
-                return
+        while self._watcher.ended != GONE:
+            await _within(BEAT_S, self._watcher.wake)
             told = self._watcher.take()
             mark = self._live.mark()
+            if self._watcher.ended == GONE:
+                return
             if self._watcher.ended is not None:
                 if self._watcher.ended != "restart":
                     await give(_text(f"event: ended\ndata: {self._watcher.ended}\n\n"))
@@ -246,7 +254,7 @@ class EventStream(Response):
                 await give(_text(": still here\n\n"))
                 continue
             await give(_text(f"id: {mark}\nevent: changed\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"))
-            await _first(gone, self._watcher.over, EVENTS_APART_S)
+            await _within(EVENTS_APART_S, self._watcher.over)
         await give({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -254,18 +262,11 @@ def _text(words: str) -> Message:
     return {"type": "http.response.body", "body": words.encode(), "more_body": True}
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _first(gone: "asyncio.Task[None]", event: asyncio.Event, seconds: float) -> None:
-    """Wait until the page is gone, the event comes, or the time has passed."""
-    coming = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({gone, coming}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        coming.cancel()
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait until the event comes or the time has passed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import PriorityTerm
 from domain.case_kinds import KINDS
 from domain.people import Person
-from ledger.prepared import Prepared
+from ledger.prepared import Prepared, Record
 from ledger.reads.access import ALL_SOURCES, Reach, of_these_sources, reach_of, within
 from ledger.reads.case_filter import Asked, CaseFilter, Named, Order, asked, named, where
 from ledger.reads.paging import DEFAULT_LIMIT, After, Page, check_limit, fingerprint, read_cursor, write_cursor
@@ -127,6 +127,7 @@ class _Way(NamedTuple):
     by: Order
     after: Literal["value", "no value"] | None = None
     rolled_up: bool = False
+    numbers_only: bool = False
 
 
 def _selected(*more: ColumnElement[Any]) -> Select[Any]:
@@ -145,7 +146,8 @@ def _seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
 def _page(way: _Way) -> Prepared:
     table = case_file.c
     wanted = where(way.asked)
-    query = _selected().where(_seen(way.reach, by_source=way.by_source), *wanted)
+    chosen = select(table.id, table[SORTED_BY[way.by]]) if way.numbers_only else _selected()
+    query = chosen.where(_seen(way.reach, by_source=way.by_source), *wanted)
     if way.rolled_up:
         query = query.where(stands_for_its_cause(wanted))
     if way.by == "due":
@@ -184,21 +186,43 @@ async def list_cases(
 
     Raises `Malformed` for a foreign cursor or a limit out of bounds.
     """
-    filters = filters or CaseFilter()
+    rows, following = await _listed(conn, viewer, filters or CaseFilter(), cursor, limit, sources, found)
+    return Page(items=[CaseSummary.model_validate(summary(row)) for row in rows], next=following)
+
+
+async def list_numbers(
+    conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cursor: str | None, limit: int, found: Named
+) -> Page[int]:
+    """The same rows by their numbers alone."""
+    rows, following = await _listed(conn, viewer, filters, cursor, limit, None, found, numbers_only=True)
+    return Page(items=[row["id"] for row in rows], next=following)
+
+
+async def _listed(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: CaseFilter,
+    cursor: str | None,
+    limit: int,
+    sources: Collection[str] | None,
+    found: Named | None,
+    *,
+    numbers_only: bool = False,
+) -> tuple[list[Record], str | None]:
+    """The rows of a page, and the cursor of the next one."""
     mark = fingerprint("cases", filters.model_dump())
     by = filters.sorted_by
     after = read_cursor(mark, cursor, value_type=int if by == "priority" else datetime, id_type=int)
     wanted, values = asked(filters, found if found is not None else await named(conn, filters))
     reach, words = reach_of(viewer)
     by_source = sources is not None and ALL_SOURCES not in sources
-    way = _Way(wanted, reach, by_source, by, _begins(after), filters.rolled_up)
+    way = _Way(wanted, reach, by_source, by, _begins(after), filters.rolled_up, numbers_only)
     values = {**values, **words, "limit": check_limit(limit) + 1, "sources": sorted(sources or ())}
     if after is not None:
         values |= {"after": after.value, "after_id": after.id}
     rows = await _page(way).rows(conn, values)
-    items = [CaseSummary.model_validate(summary(row)) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(items=items, next=write_cursor(mark, rows[limit - 1][SORTED_BY[by]], items[-1].id) if more else None)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return rows[:limit], None if last is None else write_cursor(mark, last[SORTED_BY[by]], last["id"])
 
 
 def _begins(after: After | None) -> Literal["value", "no value"] | None:

@@ -1,13 +1,15 @@
 """What a page of the queue asks of PostgreSQL: few statements, and no more of them for more rows."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 from fastapi import FastAPI
 
 import ledger.engine
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import a_case
+from web.live import REFRESHES_AT_ONCE
 
 __all__ = ["accounts", "browse", "sign_in"]
 
@@ -37,3 +39,19 @@ async def test_a_page_and_its_refresh_are_few_statements(
         assert [f'id="case-{number}"' in answer.text for answer in (page, part)] == [True, True]
     assert 0 < len(of_the_page) <= PAGE, "\n".join(of_the_page)
     assert 0 < len(of_the_refresh) <= REFRESH, "\n".join(of_the_refresh)
+
+
+async def test_who_opens_a_page_does_not_wait_for_lists_that_refresh_themselves(
+    app: FastAPI, sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    number = await a_case(retailer, "S1/APPLE")
+    sam = await sign_in("sam.ortega")
+    address, partial = f"/console/queue?shown={number}", {"HX-Request": "true", "HX-Request-Type": "partial"}
+    async with AsyncExitStack() as others:
+        for _ in range(REFRESHES_AT_ONCE):
+            await others.enter_async_context(app.state.live.refreshing)
+        refresh = asyncio.create_task(sam.get(address, headers=partial))
+        assert f'id="case-{number}"' in (await sam.get("/console/queue")).text
+        assert f'id="case-{number}"' in (await sam.get(address)).text  # a page, whatever its address says
+        assert not refresh.done()
+    assert f'id="case-{number}"' in (await refresh).text

@@ -18,7 +18,7 @@ from domain.errors import DomainError
 from domain.people import ROLES, Person
 from ledger import case as cases
 from ledger.reads.case_filter import CaseFilter, Named, named
-from ledger.reads.case_lists import CaseSummary, cases_again, count_several, list_cases
+from ledger.reads.case_lists import CaseSummary, cases_again, count_several, list_cases, list_numbers
 from ledger.reads.cases import case_detail
 from ledger.reads.endings import ENDINGS
 from ledger.reads.following import place_in_view
@@ -151,11 +151,12 @@ async def listed(
     conn: Any, person: Person, filters: CaseFilter, wanted: Wanted, shown: Sequence[int], meant: Named
 ) -> Listed:
     """One page; with `shown`, the same rows in the same places as they are now, and how many there are besides."""
-    found = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
     if not shown:
-        return Listed(found.items, frozenset(), 0, found.next)
+        opened = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
+        return Listed(opened.items, frozenset(), 0, opened.next)
+    found = await list_numbers(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
     again = await cases_again(conn, person, filters, shown, found=meant)
-    new = [case for case in found.items if case.id not in set(shown)] if wanted.cursor is None else []
+    new = set(found.items) - set(shown) if wanted.cursor is None else ()
     left = frozenset(case.id for case, fits in again if not fits)
     return Listed([case for case, _ in again], left, len(new), found.next)
 
@@ -176,6 +177,13 @@ def clock_now(case: CaseSummary, now: datetime) -> datetime:
 @router.get("/console/queue")
 async def show(request: Request, person: SignedIn) -> Response:
     """One page of the queue, or the list alone when it refreshes itself."""
+    if not rows_shown(request):
+        return await _shown(request, person)
+    async with live_of(request).refreshing:
+        return await _shown(request, person)
+
+
+async def _shown(request: Request, person: Person) -> Response:
     wanted = read_address(request.query_params)
     now, since = datetime.now(UTC), live_of(request).mark()
     async with database_of(request).read() as conn:

@@ -36,7 +36,7 @@
       const touched = cases.some(([id, version]) => isOlder(document.getElementById(`case-${id}`), version));
       if (told.many || touched) within(SHOWN_MS);
       else if (told.new?.includes("case")) within(NEW_MS);
-      else if (cases.length) within(POLL_MS);
+      else if (cases.length) within(POLL_MS * (0.7 + 0.3 * Math.random())); // pages of one morning not all at once
     }
     const notice = document.querySelector("[data-live-notice]");
     if (!notice) return;
