@@ -82,6 +82,11 @@ class Settings(LocalSettings):
     payment_url: str | None = None
     payment_key: SecretStr | None = None
 
+    # Carriers that are asked where parcels are; without an address none is, and their news comes by event alone.
+    tracking_url: str | None = None
+    tracking_key: SecretStr | None = None
+    tracking_every_s: int = Field(default=1800, ge=60, le=86_400)
+
     # Photos of what came back
     photo_store: Literal["folder", "s3"] = "folder"
     photo_folder: Path | None = None  # `photos` in the state folder when left out
@@ -120,7 +125,9 @@ class Settings(LocalSettings):
     temporal_sqlite_synchronous: Literal["full", "normal"] = "full"
     postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
 
-    @field_validator("public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url", "photo_url")
+    @field_validator(
+        "public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url", "photo_url", "tracking_url"
+    )
     @classmethod
     def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None or value == "":
@@ -152,6 +159,12 @@ class Settings(LocalSettings):
             raise ValueError(
                 "ENDCAP_PAYLOAD_KEYS must be set (name:base64 of 32 bytes): the demo's key is known to all"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _carriers_have_an_address_and_a_key(self) -> Self:
+        if (self.tracking_url is None) != (self.tracking_key is None):
+            raise ValueError("ENDCAP_TRACKING_URL and ENDCAP_TRACKING_KEY belong together: give both or neither")
         return self
 
     @model_validator(mode="after")

@@ -40,6 +40,7 @@ from activities.count import CountActivities
 from activities.journey import JourneyActivities
 from activities.payment import PaymentActivities
 from activities.returns import ReturnActivities
+from activities.tracking import asking
 from activities.transfer import TransferActivities
 from ledger import (
     bands,
@@ -56,9 +57,11 @@ from ledger import (
     stops,
 )
 from ledger.engine import Database
+from ledger.transfer import following
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from ports.photos import PhotoStore, store_of
+from ports.tracking import HttpTracking, TrackingPort
 from relay import Relay
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
@@ -95,6 +98,13 @@ def payment_provider(settings: Settings) -> PaymentPort:
         assert settings.payment_url is not None and settings.payment_key is not None  # the settings' own validator  # noqa: PT018
         return HttpPaymentProvider(settings.payment_url, settings.payment_key.get_secret_value())
     return SandboxPaymentProvider(settings.home / SANDBOX_RECORD)
+
+
+def tracking_of(settings: Settings) -> TrackingPort | None:
+    """Whoever is asked about parcels under way; nobody unless the settings name an address."""
+    if settings.tracking_url is None or settings.tracking_key is None:
+        return None
+    return HttpTracking(settings.tracking_url, settings.tracking_key.get_secret_value())
 
 
 def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..., Any]]:
@@ -193,6 +203,12 @@ def sweeps(
     )
 
 
+def follow(database: Database, port: TrackingPort, every_s: int) -> Callable[[], Awaitable[int]]:
+    """A sweep that asks carriers about parcels under way, each of them every so often."""
+    ask, every = asking(port), timedelta(seconds=every_s)
+    return lambda: following.sweep(database, ask, datetime.now(UTC), every=every)
+
+
 async def main(settings: Settings) -> None:
     """Run everything that one worker process runs, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -207,6 +223,7 @@ async def main(settings: Settings) -> None:
         timeout_s=settings.database_timeout_s,
     )
     provider = payment_provider(settings)
+    tracking = tracking_of(settings)
     runtime = wire.quiet_runtime()
     connecting = asyncio.create_task(
         wire.connect(
@@ -241,9 +258,14 @@ async def main(settings: Settings) -> None:
             group.create_task(workflows())
             for sweep, every_s in sweeps(database, store_of(settings), settings.customers_kept_days):
                 group.create_task(keep_sweeping(sweep, every_s, stop))
+            if tracking is not None:
+                look = follow(database, tracking, settings.tracking_every_s)
+                group.create_task(keep_sweeping(look, 10.0, stop))
     finally:
         connecting.cancel()
         await provider.aclose()
+        if tracking is not None:
+            await tracking.aclose()
         await database.dispose()
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from domain import return_requests
 from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Currency, Instant, Minor, Name, Quantity
+from domain.tracking import TransferTracked
 from domain.transfers import TransferAnnounced, TransferCancelled, TransferDeclined, TransferReceived, TransferShipped
 
 PICK_REASONS = (
@@ -293,6 +294,7 @@ REQUESTS: dict[str, type[Body]] = {
     "bopis.hold_released": BopisHoldReleased,
     "transfer.cancelled": TransferCancelled,
     "transfer.declined": TransferDeclined,
+    "transfer.tracked": TransferTracked,
 }
 EVENT_TYPES: dict[str, type[Body]] = FACTS | REQUESTS
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from domain.orders import Body, Code, Instant, Minor, Name, Quantity
+from domain.tracking import TrackingView
 
 NotNegative = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 
@@ -238,3 +239,4 @@ class TransferView(BaseModel):
     extras: list[ExtraView]
     parcels: list[ParcelView]
     claims: list[ClaimView]
+    tracking: list[TrackingView]

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from domain.errors import NotAllowed, NotFound
+from domain.tracking import TransferTracked
 from domain.transfers import TransferReference
 from ledger.people import Caller
 from ledger.transaction import Transaction
-from ledger.transfer import receiving, requests, shipping
+from ledger.transfer import receiving, requests, shipping, tracking
 from ledger.transfer.document import Transfer
 
 Handler = Callable[[Transfer, Any, str, datetime], Awaitable[str]]
@@ -49,3 +50,11 @@ async def take(
         check(it)
     await HANDLERS[kind](it, data, cause, it.clock(at))
     return it.id
+
+
+async def news(tx: Transaction, caller: Caller, data: TransferTracked, cause: str, at: datetime) -> str:
+    """Take what a carrier says of a parcel; returns the journey. Raises as `tracking.find`."""
+    about = await tracking.find(tx, caller, data)
+    it = await Transfer.load(tx, await tx.lock_journey(about))
+    await tracking.tracked(it, data, cause, it.clock(at))
+    return about

@@ -22,6 +22,7 @@ from domain.events import (
 )
 from domain.ids import journey_id
 from domain.return_requests import PosReturn, ReturnReference
+from domain.tracking import TransferTracked
 from domain.transfers import TransferReference
 from ledger import adjustments, closures, goods, holds, reference, stops
 from ledger.bopis import arriving, by_the_source, facts, handing_over, requests, shipped, verifying
@@ -97,6 +98,8 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
     if isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)
         await requests_of_counts.enter(tx, about, caller.source, data, cause)
+    elif isinstance(data, TransferTracked):
+        about = await of_transfers.news(tx, caller, data, cause, at)
     elif isinstance(data, OrderShipped):
         await holds.shipped(tx, caller, data, cause, at)
     elif arrived.event.type in ON_PLACES:

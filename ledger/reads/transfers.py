@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.ids import OWN_SOURCE, journey_id
 from domain.people import Person
+from domain.tracking import TrackingView
 from domain.transfers import ClaimView, ExtraView, ParcelView, TransferLineView, TransferView
 from ledger.reads.access import of_sources, visible, visible_location
 from ledger.tables import (
     carrier_claim,
     journey,
     location,
+    parcel_tracking,
     transfer,
     transfer_extra,
     transfer_line,
@@ -64,6 +66,11 @@ async def transfer_view(
         extras=[ExtraView.model_validate(dict(extra)) for extra in await _of(conn, transfer_extra, key, "id")],
         parcels=[ParcelView.model_validate(dict(parcel)) for parcel in await _of(conn, transfer_parcel, key, "id")],
         claims=[_claim(claim) for claim in await _of(conn, carrier_claim, key, "id")],
+        tracking=[
+            TrackingView.model_validate(dict(told))
+            for told in await _of(conn, parcel_tracking, key, "tracking")
+            if told["status"] is not None
+        ],
         **{
             name: row[name]
             for name in (

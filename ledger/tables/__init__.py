@@ -68,7 +68,15 @@ from ledger.tables.reference import (
 )
 from ledger.tables.returns import return_disposition, return_line
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
-from ledger.tables.transfers import awaited, carrier_claim, transfer, transfer_extra, transfer_line, transfer_parcel
+from ledger.tables.transfers import (
+    awaited,
+    carrier_claim,
+    parcel_tracking,
+    transfer,
+    transfer_extra,
+    transfer_line,
+    transfer_parcel,
+)
 from ledger.tables.vendor_returns import vendor_return, vendor_return_line
 from ledger.tables.webhooks import webhook_delivery, webhook_endpoint
 
@@ -127,6 +135,7 @@ __all__ = [
     "opening_hours",
     "outbox",
     "outbox_counter",
+    "parcel_tracking",
     "payment",
     "payment_operation",
     "person",

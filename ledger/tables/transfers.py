@@ -55,6 +55,7 @@ transfer_line = Table(
     CheckConstraint(" AND ".join(f"{name} >= 0" for name in LINE_QUANTITIES), name="quantities_not_negative"),
     CheckConstraint("shipped = in_transit + received + damaged + settled", name="shipped_is_accounted_for"),
     CheckConstraint("damage_settled <= damaged", name="damage_settled_within_damage"),
+    Index("ix_transfer_line_moving", "journey_id", postgresql_where=text("in_transit > 0")),
 )
 
 transfer_extra = Table(
@@ -97,6 +98,7 @@ transfer_parcel = Table(
     recorded_at(),
     one_of("kind", ("announced", "shipped", "received")),
     Index("ix_transfer_parcel_journey", "journey_id"),
+    Index("ix_transfer_parcel_tracking", "tracking", postgresql_where=text("tracking IS NOT NULL")),
 )
 
 # What orders wait for from the transfers that bring their goods; a line of such a transfer has the id of the order's.
@@ -120,6 +122,22 @@ awaited = Table(
     CheckConstraint("quantity >= 0 AND came >= 0 AND failed >= 0 AND given_up >= 0", name="quantities_not_negative"),
     Index("uq_awaited", "transfer_id", "line_id", unique=True),
     Index("ix_awaited_journey", "journey_id"),
+)
+
+# The latest that a carrier has said of a parcel, and when it was asked last. `error`: why it gave no answer then.
+parcel_tracking = Table(
+    "parcel_tracking",
+    metadata,
+    word("journey_id", primary_key=True),
+    word("tracking", primary_key=True),
+    word("carrier", nullable=True),
+    word("status", nullable=True),
+    instant("expected_at", nullable=True),
+    instant("told_at", nullable=True),
+    instant("asked_at", nullable=True),
+    word("error", nullable=True),
+    recorded_at(),
+    CheckConstraint("(status IS NULL) = (told_at IS NULL)", name="told"),
 )
 
 carrier_claim = Table(
