@@ -24,6 +24,21 @@ Problem Details (RFC 9457) with a stable `code`. Writes take `Idempotency-Key`; 
 id serves."""
 
 
+# What an answer leads to: the operation that gives it, the parameter, where its value stands, the operations to go on
+# with.
+_BODY, _ANSWER = "$request.body#/", "$response.body#/"
+LINKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "post_order": ("journey_id", f"{_ANSWER}journey_id", ("get_journey",)),
+    "post_hold": ("hold_id", f"{_BODY}hold_id", ("extend_hold", "release_hold")),
+    "post_count": ("count_id", f"{_BODY}count_id", ("get_count", "post_entries", "submit_count", "cancel_count")),
+    "post_transfer": ("transfer_id", f"{_BODY}transfer_id", ("get_transfer", "amend_transfer", "cancel_transfer")),
+    "post_return": ("return_id", f"{_BODY}return_id", ("get_return", "cancel_return")),
+    "post_adjustment": ("adjustment_id", f"{_BODY}adjustment_id", ("get_adjustment",)),
+    "post_decision": ("decision_id", f"{_ANSWER}decision_id", ("get_decision",)),
+    "post_webhook": ("webhook_id", f"{_ANSWER}id", ("get_webhook", "ping_webhook", "rotate_webhook", "delete_webhook")),
+}
+
+
 def describe(app: FastAPI) -> None:
     """Have the application describe itself with what FastAPI cannot know: the problems, and the data of each event."""
 
@@ -57,7 +72,18 @@ def _described(app: FastAPI) -> dict[str, Any]:
     schemas["OrderBatch"]["properties"]["orders"] = {
         **orders, "title": "Orders", "items": {"$ref": REFERENCES.format(model="BopisOrder")}
     }  # fmt: skip
+    _link(found["paths"])
     return found
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """Say in each answer that makes something by which operations it is read and changed."""
+    operations = {operation["operationId"]: operation for path in paths.values() for operation in path.values()}
+    for name, (parameter, value, targets) in LINKS.items():
+        links = {target: {"operationId": target, "parameters": {parameter: value}} for target in targets}
+        for status, answer in operations[name]["responses"].items():
+            if status.startswith("2"):
+                answer["links"] = links
 
 
 def _add(schemas: dict[str, Any], name: str, model: Any) -> None:

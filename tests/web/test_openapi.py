@@ -29,6 +29,21 @@ def test_every_reference_leads_somewhere() -> None:
     assert wanted <= DESCRIBED["components"]["schemas"].keys()
 
 
+def test_every_link_leads_to_an_operation_that_takes_what_it_brings() -> None:
+    takes = {
+        operation["operationId"]: {parameter["name"] for parameter in operation.get("parameters", ())}
+        for _, _, operation in OPERATIONS
+    }
+    links = [
+        link
+        for _, _, operation in OPERATIONS
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert len(links) > 20
+    assert [link for link in links if not set(link["parameters"]) <= takes[link["operationId"]]] == []
+
+
 def test_no_page_of_the_console_is_in_it() -> None:
     assert all(
         path.startswith("/api/v1/") or path in {"/healthz", "/readyz", "/metrics"} for path in DESCRIBED["paths"]

@@ -42,7 +42,7 @@ EXAMPLE = {
     status_code=201,
     response_model=ReturnAnswer,
     summary="Ask to bring something back",
-    responses={200: {"model": ReturnAnswer, "description": "Asked for before; the same answer."}, **WRITES},
+    responses={200: {"model": ReturnAnswer, "description": "Asked for before; the same answer."}, **MISSING, **WRITES},
 )
 async def post_return(
     request: Request,
