@@ -37,9 +37,18 @@ from ledger.transaction import Transaction
 
 
 async def start(
-    database: Database, caller: Caller, wanted: NewReturn, *, actor: str, via: str, idempotency_key: str | None = None
+    database: Database,
+    caller: Caller,
+    wanted: NewReturn,
+    *,
+    actor: str,
+    via: str,
+    idempotency_key: str | None = None,
+    is_here: bool = False,
 ) -> tuple[int, ReturnAnswer]:
     """Ask to bring something back: (201, what policy says of each line), or (200, the same) for a repeat.
+
+    `is_here`: the customer stands at the counter with it, and needs no mail that says how to bring it.
 
     A line that policy refuses is no error: it is answered with its reason. Raises `NotFound` for an order that is not
     known, `UnknownLine`, `AlreadyReturned`, `UnknownLocation`, `UnknownSku`, `WrongCurrency`, `IdempotencyMismatch`,
@@ -52,7 +61,7 @@ async def start(
         before = await claim_keys(tx, caller.source, keys, digest)
         if before is not None:
             return 200, ReturnAnswer.model_validate(before.body)
-        answer = await _open(tx, caller, wanted, actor)
+        answer = await _open(tx, caller, wanted, actor, is_here=is_here)
         await keep_answer(tx, caller.source, keys, Answer(201, json.loads(answer.model_dump_json())))
         return 201, answer
 
@@ -62,7 +71,9 @@ async def start(
     return status, answer
 
 
-async def _open(tx: Transaction, caller: Caller, wanted: NewReturn, actor: str) -> ReturnAnswer:
+async def _open(
+    tx: Transaction, caller: Caller, wanted: NewReturn, actor: str, *, is_here: bool = False
+) -> ReturnAnswer:
     now = await tx.now()
     sold = await _sold(tx, caller, wanted)
     code = wanted.returned_to or (sold.order["location"] if sold.order is not None else None)
@@ -117,7 +128,7 @@ async def _open(tx: Transaction, caller: Caller, wanted: NewReturn, actor: str) 
         ),
     )
     await it.lock_cases()
-    told = await _follow_up(it, now)
+    told = await _follow_up(it, now, is_here=is_here)
     await steps.note(tx, it.id, "opened", wanted.return_id, told, now)
     tx.record("return.opened", it.id, now, after={"state": it.row["state"], "lines": len(lines)})
     await it.save(now)
@@ -133,7 +144,7 @@ def _first_state(lines: Sequence[dict[str, Any]]) -> ReturnState:
     return ReturnState.AUTHORIZED
 
 
-async def _follow_up(it: Return, at: datetime) -> str:
+async def _follow_up(it: Return, at: datetime, *, is_here: bool) -> str:
     """What follows from the first state: somebody is asked, the goods are awaited, a refund is paid at once."""
     if it.state is ReturnState.DECLINED:
         await it.mail_customer("return_declined", "1", at)
@@ -144,9 +155,10 @@ async def _follow_up(it: Return, at: datetime) -> str:
         await_goods(it, at)
         return "Nothing proves the purchase; somebody has to decide."
     await_goods(it, at)
-    await it.mail_customer(
-        "return_authorized", "1", at, label=it.row["detail"]["label"], method=it.row["detail"]["method"]
-    )
+    if not is_here:
+        await it.mail_customer(
+            "return_authorized", "1", at, label=it.row["detail"]["label"], method=it.row["detail"]["method"]
+        )
     paid = await settling.settle(it, f"intake:{it.id}", at)
     return f"Authorised; reference {it.row['detail']['label']}." + (f" {paid}" if paid else "")
 

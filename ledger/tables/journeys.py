@@ -44,6 +44,7 @@ journey = Table(
     Index("ix_journey_key", "key"),
     Index("ix_journey_place", "location", "opened_at"),
     Index("ix_journey_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+    Index("ix_journey_return_label", text("(detail ->> 'label')"), postgresql_where=text("kind = 'returns'")),
 )
 
 # Each policy that journeys keep, once. A row never changes: its name is a digest of what it says.

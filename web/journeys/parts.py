@@ -20,6 +20,7 @@ class Urgency(IntEnum):
     PICK = 20
     HAND_OVER = 30
     RECEIVE = 33
+    TAKE_BACK = 34
     SEND = 36
     COUNT = 40
     INSPECT = 45

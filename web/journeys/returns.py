@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.people import Person
 from domain.words import units
+from ledger.reads.counter import awaited
 from ledger.reads.journeys import JourneyDetail, journey_customer
 from ledger.reads.photos import photos_of
 from ledger.reads.returns import return_view, to_inspect
@@ -45,7 +46,12 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
 async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:
     found = await to_inspect(conn, place.code)
     href = f"/store/{path(place.code)}/inspect"
-    return [Tile(Urgency.INSPECT, "Inspect", len(found), href, "returned goods that nobody can buy yet")]
+    coming = await awaited(conn, place)
+    back = f"/store/{path(place.code)}/returns"
+    return [
+        Tile(Urgency.TAKE_BACK, "Returns", len(coming), back, "what customers bring back or send"),
+        Tile(Urgency.INSPECT, "Inspect", len(found), href, "returned goods that nobody can buy yet"),
+    ]
 
 
 async def next_tasks(conn: AsyncConnection, place: StorePlace) -> list[NextTask]:
