@@ -64,7 +64,7 @@ async def return_here(conn: AsyncConnection, place: StorePlace, named: str) -> R
         select(journey).where(
             journey.c.kind == KIND,
             journey.c.entity == place.entity,
-            or_((journey.c.id == named) & (journey.c.location == place.code), named.strip().upper() == _LABEL),
+            or_((journey.c.id == named) & (journey.c.location == place.code), _LABEL.in_([named.strip().upper()])),
         )
     )
     found = rows.mappings().first()
@@ -115,7 +115,7 @@ async def look_up(conn: AsyncConnection, place: StorePlace, number: str, bought_
     here = journey.c.id.in_(own) & (journey.c.location == place.code)
     rows = await conn.execute(
         select(journey.c.id, journey.c.location)
-        .where(journey.c.kind == KIND, journey.c.entity == place.entity, or_(here, given.upper() == _LABEL))
+        .where(journey.c.kind == KIND, journey.c.entity == place.entity, or_(here, _LABEL.in_([given.upper()])))
         .order_by(journey.c.id)
     )
     returns = [FoundReturn(row.id, row.id if row.location == place.code else given.upper()) for row in rows]

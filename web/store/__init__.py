@@ -5,15 +5,18 @@ A person of the store reports what was done; each report is a fact that takes th
 
 from fastapi import APIRouter
 
-<<<<<<< HEAD
-from web.store import handing_over, home, inspecting, picking, putting_away, strays, transferring, verifying
+from web.store import (
+    handing_over,
+    home,
+    inspecting,
+    picking,
+    putting_away,
+    returning,
+    strays,
+    transferring,
+    verifying,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (home, verifying, picking, handing_over, putting_away, inspecting, transferring, strays):
-=======
-from web.store import handing_over, home, inspecting, picking, putting_away, returning, transferring, verifying
-
-router = APIRouter(include_in_schema=False)
-for part in (home, verifying, picking, handing_over, putting_away, inspecting, returning, transferring):
->>>>>>> 764facf (The counter takes returns on a phone: looked up, begun with or without a receipt, taken in wherever they were expected)
+for part in (home, verifying, picking, handing_over, putting_away, inspecting, returning, transferring, strays):
     router.include_router(part.router)
