@@ -39,6 +39,7 @@ from workflows.bopis import BopisWorkflow
 from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
+from workflows.promotion import PromotionWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -47,6 +48,7 @@ logger = logging.getLogger("endcap.relay")
 WORKFLOWS: dict[str, Any] = {
     "bopis": BopisWorkflow.run,
     "count": CountWorkflow.run,
+    "promotion": PromotionWorkflow.run,
     "returns": ReturnWorkflow.run,
     "transfer": TransferWorkflow.run,
     "case": CaseWorkflow.run,

@@ -7,16 +7,53 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEMO_SECRET = "endcap-demo-secret-that-is-no-secret"  # noqa: S105  refused outside the demo
 DEMO_PAYLOAD_KEYS = "demo:" + base64.b64encode(b"endcap-demo-payload-key-is-open!").decode()
 PAYLOAD_KEY_BYTES = 32
 CDN = "https://cdn.jsdelivr.net/npm"
+
+
+class PriceChannel(BaseModel):
+    """How prices reach a channel: `http` needs `url` and `key`, `csv` the folder that both sides share; `sandbox` shows
+    to itself what it is told.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: Literal["sandbox", "http", "csv"]
+    url: str | None = None
+    key: SecretStr | None = None
+    folder: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        needed: dict[str, tuple[str, ...]] = {"http": ("url", "key"), "csv": ("folder",), "sandbox": ()}
+        for name in ("url", "key", "folder"):
+            if (getattr(self, name) is None) == (name in needed[self.kind]):
+                raise ValueError(f"kind {self.kind} {'needs' if name in needed[self.kind] else 'has no'} {name}")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must begin with http:// or https://")
+        return self
+
+
+ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class LocalSettings(BaseSettings):
@@ -97,6 +134,12 @@ class Settings(LocalSettings):
     photo_key: SecretStr | None = None
     photo_max_bytes: int = Field(default=8_000_000, ge=10_000, le=50_000_000)
 
+    # Where prices of promotions are published: channel → how it is reached
+    price_channels: Annotated[dict[ChannelName, PriceChannel], NoDecode] = {
+        "web": PriceChannel(kind="sandbox"),
+        "pos": PriceChannel(kind="sandbox"),
+    }
+
     # Webhooks
     webhook_allow_local: bool = False  # for development: http, and endpoints on this machine
 
@@ -135,6 +178,16 @@ class Settings(LocalSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError(f"{info.field_name} must begin with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("price_channels", mode="before")
+    @classmethod
+    def _channels_can_be_read(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError("must be JSON: channel name to kind, url, key or folder") from error
 
     @field_validator("temporal_address", "smtp_host", "smtp_user")
     @classmethod

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,8 @@ from activities.case import CaseActivities
 from activities.count import CountActivities
 from activities.journey import JourneyActivities
 from activities.payment import PaymentActivities
+from activities.promotion import PromotionActivities
+from activities.publishing import PublishingActivities
 from activities.returns import ReturnActivities
 from activities.tracking import asking
 from activities.transfer import TransferActivities
@@ -61,6 +63,7 @@ from ledger.transfer import following
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from ports.photos import PhotoStore, store_of
+from ports.price import CsvPriceChannel, HttpPriceChannel, PricePort, SandboxPriceChannel
 from ports.tracking import HttpTracking, TrackingPort
 from relay import Relay
 from settings import Settings, read_settings
@@ -70,6 +73,7 @@ from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
+from workflows.promotion import PromotionWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -79,15 +83,23 @@ WORKFLOWS: Sequence[type] = (
     BopisWorkflow,
     CountWorkflow,
     CountScheduleWorkflow,
+    PromotionWorkflow,
     ReturnWorkflow,
     TransferWorkflow,
     CaseWorkflow,
     ApprovalWorkflow,
     BulkWorkflow,
 )
-JOURNEYS: Sequence[type[JourneyActivities]] = (BopisActivities, CountActivities, ReturnActivities, TransferActivities)
+JOURNEYS: Sequence[type[JourneyActivities]] = (
+    BopisActivities,
+    CountActivities,
+    PromotionActivities,
+    ReturnActivities,
+    TransferActivities,
+)
 COUNTS_OF_THE_DAY = "counts-of-the-day"
 SANDBOX_RECORD = "sandbox-payments.sqlite"
+SANDBOX_PRICES = "sandbox-prices.sqlite"
 SCHEDULE_LOOK_S = 600.0
 _PAUSE_AFTER_FAILURE_S = 2.0
 
@@ -107,7 +119,22 @@ def tracking_of(settings: Settings) -> TrackingPort | None:
     return HttpTracking(settings.tracking_url, settings.tracking_key.get_secret_value())
 
 
-def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..., Any]]:
+def price_channels(settings: Settings) -> dict[str, PricePort]:
+    """The channels that the settings name."""
+    found: dict[str, PricePort] = {}
+    for name, how in settings.price_channels.items():
+        if how.url is not None and how.key is not None:
+            found[name] = HttpPriceChannel(name, how.url, how.key.get_secret_value())
+        elif how.folder is not None:
+            found[name] = CsvPriceChannel(how.folder)
+        else:
+            found[name] = SandboxPriceChannel(name, settings.home / SANDBOX_PRICES)
+    return found
+
+
+def activities_on(
+    database: Database, provider: PaymentPort, channels: Mapping[str, PricePort] | None = None
+) -> list[Callable[..., Any]]:
     """Every activity, bound to what it needs."""
     return [
         *(step for journey in JOURNEYS for step in journey(database).all()),
@@ -115,6 +142,7 @@ def activities_on(database: Database, provider: PaymentPort) -> list[Callable[..
         ApprovalActivities(database).on_due,
         BulkActivities(database).on_due,
         PaymentActivities(database, provider).carry_out,
+        PublishingActivities(database, channels or {}).publish,
     ]
 
 
@@ -222,7 +250,7 @@ async def main(settings: Settings) -> None:
         sealing_keys=settings.payload_keyring,
         timeout_s=settings.database_timeout_s,
     )
-    provider = payment_provider(settings)
+    provider, channels = payment_provider(settings), price_channels(settings)
     tracking = tracking_of(settings)
     runtime = wire.quiet_runtime()
     connecting = asyncio.create_task(
@@ -242,7 +270,7 @@ async def main(settings: Settings) -> None:
         client = await wire.unless_stopped(connected(), stop)
         if client is None:
             return
-        activities = activities_on(database, provider)
+        activities = activities_on(database, provider, channels)
         logger.info("ready: Temporal at %s answers, task queue %s", settings.temporal_address, settings.task_queue)
         async with asyncio.TaskGroup() as beside:
             look = keep_sweeping(lambda: keep_schedule(client, settings.task_queue), SCHEDULE_LOOK_S, stop)
@@ -266,6 +294,8 @@ async def main(settings: Settings) -> None:
         await provider.aclose()
         if tracking is not None:
             await tracking.aclose()
+        for channel in channels.values():
+            await channel.aclose()
         await database.dispose()
 
 

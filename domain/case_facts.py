@@ -258,6 +258,34 @@ class TransferLateFacts(Facts):
     reason: str | None = None
 
 
+class WrongPrices(BaseModel, frozen=True):
+    """A place at which prices of a channel are not right; `sku` is one of them."""
+
+    location: str
+    name: str
+    prices: int
+    sku: str
+    error: str
+
+
+class PriceConflictFacts(Facts):
+    """A channel that does not show what it should; `error` is why it could not be spoken to at all."""
+
+    partial = "price_conflict.html"
+    promotion: str
+    name: str
+    channel: str
+    phase: str
+    prices: int
+    wrong: int
+    runs: int
+    error: str | None
+    starts_at: datetime
+    ends_at: datetime
+    places: tuple[WrongPrices, ...]
+    more_places: int
+
+
 class UndeliveredFacts(Facts):
     partial = "undelivered.html"
     target: str
@@ -312,6 +340,7 @@ FACTS: dict[str, type[Facts]] = {
     "receipt_overdue": TransferLateFacts,
     "transfer_cancelled": TransferLateFacts,
     "transfer_unagreed": TransferLateFacts,
+    "promo_price_conflict": PriceConflictFacts,
     "journey_stuck": StuckFacts,
     "delivery_stuck": UndeliveredFacts,
 }

@@ -366,6 +366,17 @@ _KINDS = (
         runbook="The transfer needed somebody's word and the goods left without it. They come all the same; ask why.",
     ),
     CaseKind(
+        kind="promo_price_conflict",
+        title="Channel shows wrong prices",
+        severity="high",
+        owner_role="merchandiser",
+        ladder=("regional_ops", "integration_owner", "admin"),
+        runbook=(
+            "A channel does not show the prices of a promotion, or still shows them after its end. It is tried again "
+            "by itself; find out whether the channel is away, refuses, or says yes and shows something else."
+        ),
+    ),
+    CaseKind(
         kind="journey_stuck",
         title="A journey could not go on",
         severity="critical",

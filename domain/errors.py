@@ -36,6 +36,18 @@ class UnknownLocation(DomainError):
     family = "malformed"
 
 
+class UnknownCategory(DomainError):
+    code = "unknown_category"
+    family = "malformed"
+
+
+class UnknownChannel(DomainError):
+    """No prices can be published to it."""
+
+    code = "unknown_channel"
+    family = "malformed"
+
+
 class UnsupportedItem(DomainError):
     code = "unsupported_item"
     family = "malformed"
@@ -225,6 +237,20 @@ class AlreadyReturned(DomainError):
     """Units of a sale come back once, and are refunded once."""
 
     code = "already_returned"
+    family = "conflict"
+
+
+class PromotionOverlap(DomainError):
+    """An exclusive promotion would share an item, a channel, a place and a time with another one."""
+
+    code = "promotion_overlap"
+    family = "conflict"
+
+
+class AlreadyPublished(DomainError):
+    """Channels have been told of the prices; what was defined stays as it is."""
+
+    code = "already_published"
     family = "conflict"
 
 

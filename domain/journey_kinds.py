@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from domain import bopis, count, returns, transfer
+from domain import bopis, count, promotion, returns, transfer
 from domain.ids import parse_journey_id
 
 
@@ -117,6 +117,24 @@ _KINDS = (
         ),
         introduction="A cycle count. A rejected one is counted again; facts that come late may send an approved one"
         " back.",
+    ),
+    JourneyKind(
+        kind="promotion",
+        noun="Promotion",
+        plural="Promotions",
+        section="promotions",
+        list_page="/console/promotions",
+        open_page="/console/promotions?state=open",
+        transitions=_plain(promotion.TRANSITIONS),
+        begins=("draft", "pending_approval", "approved"),
+        ends=tuple(sorted(promotion.FINAL)),
+        ways=(
+            ("draft", "approved", "publishing", "active", "reverting", "ended"),
+            ("draft", "pending_approval", "approved", "publishing", "active", "reverting", "ended"),
+            ("draft", "approved", "publishing", "active", "reverting", "settled"),
+        ),
+        introduction="A promotion. It has ended when no channel shows a price of it any more, and is settled when its"
+        " last claim is closed.",
     ),
     JourneyKind(
         kind="returns",

@@ -85,6 +85,10 @@ class Message(StrEnum):
     TRANSFER_CANCELLED = "TransferCancelled"
     GOODS_WILL_NOT_COME = "GoodsWillNotCome"
     GOODS_NOT_NEEDED = "GoodsNotNeeded"
+    PROMOTION_DEFINED = "PromotionDefined"
+    PROMOTION_CHANGED = "PromotionChanged"
+    PROMOTION_ENDED = "PromotionEnded"  # called off, ended early, or over
+    PRICES_TRIED = "PricesTried"
     CASE_OPENED = "CaseOpened"
     CASE_CHANGED = "CaseChanged"
     CASE_CLOSED = "CaseClosed"

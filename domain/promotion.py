@@ -40,7 +40,8 @@ TRANSITIONS: dict[PromotionState, frozenset[PromotionState]] = {
     # Called off with prices on their way: they are taken back like those of one that has ended.
     S.PUBLISHING: frozenset({S.ACTIVE, S.REVERTING}),
     S.ACTIVE: frozenset({S.REVERTING}),
-    S.REVERTING: frozenset({S.ENDED, S.CANCELLED}),
+    # Its last claim may be closed before its prices are back.
+    S.REVERTING: frozenset({S.ENDED, S.SETTLED, S.CANCELLED}),
     S.ENDED: frozenset({S.SETTLED}),
     S.SETTLED: frozenset(),
     S.CANCELLED: frozenset(),
@@ -48,7 +49,7 @@ TRANSITIONS: dict[PromotionState, frozenset[PromotionState]] = {
 
 FINAL = frozenset({S.ENDED, S.SETTLED, S.CANCELLED})
 # Nobody has seen a price of it: it can still be changed in any way.
-OPEN_TO_CHANGE = frozenset({S.DRAFT, S.PENDING_APPROVAL})
+OPEN_TO_CHANGE = frozenset({S.DRAFT, S.PENDING_APPROVAL, S.APPROVED})
 # Others must not get in its way.
 TAKES_ITS_PLACE = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PUBLISHING, S.ACTIVE})
 # Its price counts at every instant from its start to its end.
@@ -210,9 +211,10 @@ class Margin(NamedTuple):
             return None
         return (self.revenue_minor - self.cost_minor) * 1000 // self.revenue_minor
 
-    def is_below(self, floor_permille: int) -> bool:
-        """Whether somebody must agree: below the floor, or nothing is taken in for it at all."""
-        return self.permille is None or self.permille < floor_permille
+
+def is_below(share_permille: int | None, floor_permille: int) -> bool:
+    """Whether somebody must agree to this share: below the floor, or nothing is taken in at all."""
+    return share_permille is None or share_permille < floor_permille
 
 
 def margin_of(offer: Offer, expected: Iterable[Expected]) -> Margin:

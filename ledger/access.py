@@ -18,6 +18,7 @@ SCOPES = (
     "orders:write",
     "events:write",
     "stock:adjust",
+    "promotions:write",
     "claims:write",
     "customers:erase",
     "webhooks",

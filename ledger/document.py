@@ -157,12 +157,14 @@ class Document(ABC):
         subject: str | None = None,
         place: reference.Place | None = None,
         sku: str = "",
+        channel: str | None = None,
         value_at_risk_minor: int = 0,
         promised_at: datetime | None = None,
     ) -> case.CaseRef:
         """Open the case of this kind about it, on its own clock, or say anew what is true of it now.
 
-        There is one for each kind and subject (the journey, when left out), at `asked_at` unless a place is given.
+        There is one for each kind and subject (the journey, when left out), at `asked_at` and in its channel unless
+        others are given.
         """
         return await case.open_case(
             self.tx,
@@ -173,7 +175,7 @@ class Document(ABC):
                 policy=self.policy,
                 at=at,
                 journey_id=self.id,
-                channel=self.row["channel"],
+                channel=self.row["channel"] if channel is None else channel,
                 sku=sku,
                 facts={**self.about(kind), **facts},
                 options=options,

@@ -17,8 +17,8 @@ REFERENCES = "#/components/schemas/{model}"
 ABOUT = """Systems start journeys and report facts; people decide cases and approvals.
 
 Every request needs `Authorization: Bearer <key>`. A key belongs to a source and has scopes: `orders:write`,
-`events:write`, `stock:adjust`, `claims:write`, `customers:erase`, `webhooks`, `read`, `decide`, `approve`,
-`act_as`.
+`events:write`, `stock:adjust`, `promotions:write`, `claims:write`, `customers:erase`, `webhooks`, `read`,
+`decide`, `approve`, `act_as`.
 Money is in minor units with a currency, quantities in the item's base unit, times in RFC 3339 with offset. Refusals are
 Problem Details (RFC 9457) with a stable `code`. Writes take `Idempotency-Key`; without one, the order's or event's own
 id serves."""

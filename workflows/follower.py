@@ -137,6 +137,7 @@ class Follower:
         *,
         occurrence: str,
         timeout: timedelta = STEP_TIMEOUT,
+        heartbeat: timedelta | None = None,
         **details: Any,
     ) -> None:
         """Take one step (one activity, one ledger transaction) and hold the situation that it left.
@@ -152,6 +153,7 @@ class Follower:
             activity,
             Step(subject=self.situation.subject, occurrence=occurrence, at=self.now(), **details),
             start_to_close_timeout=timeout,
+            heartbeat_timeout=heartbeat,
             retry_policy=STEP_RETRY,
             summary=occurrence,
         )

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.postings import INVENTORY_ACCOUNTS
-from ledger.audit import flow, funding, goods, money, returns, transfers, vendor_returns
+from ledger.audit import flow, funding, goods, money, promotions, returns, transfers, vendor_returns
 
 
 class Finding(NamedTuple):
@@ -19,7 +19,7 @@ class Finding(NamedTuple):
 
 RULES: dict[str, str] = {
     **goods.RULES, **money.RULES, **flow.RULES, **returns.RULES, **transfers.RULES, **funding.RULES,
-    **vendor_returns.RULES,
+    **vendor_returns.RULES, **promotions.RULES,
 }  # fmt: skip
 
 

@@ -220,10 +220,33 @@ async def _abandon_transfer(tx: Transaction, _case: RowMapping, journey_row: Row
     return await abandon(tx, journey_row, at)
 
 
+async def _abandon_promotion(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    from ledger.promotion.requests import abandon  # promotions need cases
+
+    return await abandon(tx, journey_row, at)
+
+
+async def _tell_channel_again(
+    tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime
+) -> str:
+    from ledger.promotion.cases import retry  # promotions need cases
+
+    assert journey_row is not None
+    return await retry(tx, case_row, journey_row, at)
+
+
+async def _give_prices_up(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.promotion.cases import give_up  # promotions need cases
+
+    assert journey_row is not None
+    return await give_up(tx, case_row, journey_row, at)
+
+
 # How a suspended journey of each kind is ended.
 ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
     "bopis": _abandon_order,
     "count": _abandon_count,
+    "promotion": _abandon_promotion,
     "returns": _abandon_return,
     "transfer": _abandon_transfer,
 }
@@ -248,4 +271,6 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("return_disputed", "refund_declined"): _refund_declined,
     ("return_disputed", "refund_fee"): _refund_fee,
     ("return_disputed", "take_back"): _take_back,
+    ("promo_price_conflict", "retry"): _tell_channel_again,
+    ("promo_price_conflict", "waive"): _give_prices_up,
 }

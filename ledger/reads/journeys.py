@@ -12,6 +12,7 @@ from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.access import of_sources, visible
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.promotions import visible_promotion
 from ledger.reads.records import (
     MovementRow,
     PaymentRow,
@@ -133,6 +134,11 @@ _SUMMARY = (
 )  # fmt: skip
 
 
+def _visible(viewer: Person | None) -> ColumnElement[bool]:
+    """Journeys that concern a place which the viewer may see: their own place, or another."""
+    return or_(visible_transfer(viewer), visible_promotion(viewer))
+
+
 def _where(filters: JourneyFilter) -> list[ColumnElement[bool]]:
     clauses: list[ColumnElement[bool]] = []
     for name in ("kind", "location", "region", "entity", "channel", "key"):
@@ -173,7 +179,7 @@ async def list_journeys(
     filters = filters or JourneyFilter()
     mark = fingerprint("journeys", filters.model_dump())
     after = read_cursor(mark, cursor, value_type=datetime, id_type=str)
-    seen = (visible_transfer(viewer), of_sources(journey.c.source, sources))
+    seen = (_visible(viewer), of_sources(journey.c.source, sources))
     query = select(*_SUMMARY).where(*seen, *_where(filters))
     if after is not None:
         query = query.where(tuple_(journey.c.opened_at, journey.c.id) < tuple_(after.value, after.id))
@@ -190,7 +196,7 @@ async def journey_detail(
     """One journey. Raises `NotFound` for one that does not exist or that the viewer may not see."""
     query = select(
         *_SUMMARY, journey.c.clock_offset_s, journey.c.version, journey.c.suspended_from, journey.c.dues
-    ).where(journey.c.id == journey_id, visible_transfer(viewer), of_sources(journey.c.source, sources))
+    ).where(journey.c.id == journey_id, _visible(viewer), of_sources(journey.c.source, sources))
     row = (await conn.execute(query)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no journey {journey_id} that you may see.")

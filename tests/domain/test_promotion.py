@@ -23,6 +23,7 @@ from domain.promotion import (
     Running,
     ShelfPrice,
     check_transition,
+    is_below,
     margin_of,
     offer_of,
     paid_for,
@@ -110,13 +111,13 @@ class TestMargin:
         found = margin_of(FIFTH, [Expected(200, 1_000_000, 10), Expected(100, 500_000, 4)])
         assert (found.revenue_minor, found.cost_minor, found.discount_minor) == (1_920, 1_200, 480)
         assert found.permille == 375
-        assert found.is_below(400)
-        assert not found.is_below(375)
+        assert is_below(found.permille, 400)
+        assert not is_below(found.permille, 375)
 
     def test_what_takes_nothing_in_is_below_every_floor(self) -> None:
         found = margin_of(AmountOff(kind="amount", off_minor=500), [Expected(200, 1_000_000, 10)])
         assert found.permille is None
-        assert found.is_below(-1000)
+        assert is_below(found.permille, -1000)
 
     def test_a_forecast_is_split_without_a_rest(self) -> None:
         assert split(10, 3) == [4, 3, 3]

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from ledger.audit import RULES, Finding, audit
 from tests.conftest import Database as OneDatabase
 from tests.ledger.funding import agree
+from tests.ledger.promoting import Promoted
 from tests.ledger.returning import Back
 from tests.ledger.transfers import Moved
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
@@ -186,6 +187,15 @@ BREAKS: dict[str, tuple[str, str]] = {
     "what was accrued is claimed or waits for a claim": (
         "UPDATE funding_accrual SET amount_minor = amount_minor + 1", "DE01"
     ),
+    "a promotion is in the state of its journey": (
+        "UPDATE promotion SET state = 'active' WHERE promotion_id = 'P-1'", "promotion:pim:P-1"
+    ),
+    "no price is left behind by a promotion that is over": (
+        "UPDATE price_publication SET state = 'pending'", "promotion:pim:P-1"
+    ),
+    "a price that counts as right was seen": (
+        "UPDATE price_publication SET seen_minor = seen_minor + 1", "promotion:pim:P-1"
+    ),
     "agreements count what was accrued by them": (
         "UPDATE funding_agreement SET units = units + 1 WHERE id = 'erp:A-17'", "erp:A-17"
     ),
@@ -237,6 +247,7 @@ async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
     back = await Back.open(shop, COLLECTED, return_id="RT-1")
     await back.receive()
     await transfers_under_way(shop)
+    await (await Promoted.open(shop, promotion_id="P-1")).publish()
     yield shop
     await shop.database.dispose()
 

@@ -290,6 +290,50 @@ async def transfer_closed(scene: Recorder) -> Handle:
     return handle
 
 
+def promoted(state: str, seq: int = 1, **more: Any) -> Situation:
+    return Situation.model_validate({"subject": "promotion:pim:P-1", "state": state, "seq": seq, **more})
+
+
+async def promotion_ended(scene: Recorder) -> Handle:
+    """Both agree, two channels are told, one of them twice; it begins, ends early, and its prices are taken back."""
+    pos, web = due_in("prices:pos", seconds=-1), due_in("prices:web", seconds=-1)
+    start, again = due_in("start", hours=24), due_in("prices:pos", hours=1)
+    scene.steps.answer(
+        "promotion.settle_agreement",
+        promoted("pending_approval", 2, approval_id=4),
+        promoted("approved", 3, dues=(due_in("publish", hours=1),)),
+    )
+    scene.steps.answer(
+        "promotion.on_due",
+        promoted("publishing", 3, dues=(pos, web, start)),
+        promoted("active", 5, dues=(due_in("end", hours=90),)),
+    )
+    scene.steps.answer(
+        "promotion.publish",
+        promoted("publishing", 3, dues=(again, start)),
+        promoted("publishing", 3, dues=(again, start)),
+        promoted("publishing", 3, dues=(start,)),
+        promoted("reverting", 6),
+    )
+    handle = await scene.start("promotion", promoted("pending_approval", approval_id=3))
+    held = promoted("pending_approval", 2, approval_id=3, verdict="approved")
+    await scene.tell(handle, Message.VERDICT_RECORDED, held)
+    await scene.took(1)
+    held = promoted("pending_approval", 3, approval_id=4, verdict="approved")
+    await scene.tell(handle, Message.VERDICT_RECORDED, held)
+    await scene.took(2)
+    await scene.skip(handle, 1.1)
+    await scene.took(5)
+    await scene.skip(handle, 1.1)
+    await scene.took(6)
+    await scene.skip(handle, 24)
+    await scene.took(7)
+    await scene.tell(handle, Message.PROMOTION_ENDED, promoted("reverting", 6, dues=(pos,)))
+    await scene.took(8)
+    await scene.tell(handle, Message.PRICES_TRIED, promoted("ended", 7, ended=True))
+    return handle
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -346,6 +390,7 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "count-posted": count_posted,
     "count-rejected": count_rejected,
     "count-schedule": counts_of_the_day,
+    "promotion-ended": promotion_ended,
     "returns-by-mail": returned_by_mail,
     "returns-reviewed": returned_and_reviewed,
     "transfer-closed": transfer_closed,

@@ -18,6 +18,7 @@ import ledger.engine
 from ledger import tables
 from tests.web.conftest import As, settings_for
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
+from tests.web.promotions import definition, promotion
 from tests.web.retail import a_case, an_approval, order, rows
 from tests.web.store import staff
 from web.app import create_app
@@ -75,6 +76,7 @@ ANY = {
 }  # fmt: skip
 ANY["return_id"] = "returns:web:RT-1"
 ANY["vendor_return_id"] = "vendor_return:web:VR-1"
+ANY["promotion_id"] = "promotion:web:P-1"
 ANY["receipt_id"] = "transfer:web:T-2"  # on its way to Store S1, where T-1 leaves
 
 
@@ -196,9 +198,10 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
                 "lines": [{"line_id": "1", "sku": "APPLE", "quantity": 1}],
             },
         ),
+        await web.post("/api/v1/promotions", json=promotion(locations=[LOCATION])),
         await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
     ]
-    assert [one.status_code for one in made] == [201] * 8, [one.text for one in made]
+    assert [one.status_code for one in made] == [201] * 9, [one.text for one in made]
     webhook = made[-1].json()["id"]
     async with retailer.engine.begin() as conn:
         claim = await conn.execute(
@@ -285,6 +288,11 @@ WITH_LINES: dict[str, dict[str, Any]] = {
 }
 
 
+PROMOTIONS: dict[str, dict[str, Any]] = {
+    "amend": definition(), "extend": {"ends_at": "2099-01-01T00:00:00Z"}, "submit": {}, "cancel": {}, "end": {},
+}  # fmt: skip
+
+
 def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
     """Something plausible: nothing is refused for its form before anybody asks who sends it."""
     if not route.is_api:
@@ -302,6 +310,8 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         ":write-off": ("reason",),
         "/comments": ("text",),
     }
+    if (part := route.path.partition("/promotions/{promotion_id}:")[2]) in PROMOTIONS:
+        return {"json": PROMOTIONS[part]}
     names = next((names for end, names in wanted.items() if route.path.endswith(end)), ())
     if route.path.endswith("approvals/{approval_id}/decisions"):
         names = ("verdict", "note", "version")

@@ -22,6 +22,7 @@ from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
+from workflows.promotion import PromotionWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -83,6 +84,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
             BopisWorkflow,
             CountWorkflow,
             CountScheduleWorkflow,
+            PromotionWorkflow,
             ReturnWorkflow,
             TransferWorkflow,
             CaseWorkflow,

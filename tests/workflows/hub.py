@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import wire
 from domain.case import CaseOption
 from ledger import case
 from ports.payment import SandboxPaymentProvider
+from ports.price import PricePort
 from relay import Relay
 from tests.shop import ANA, Shop
 from worker import WORKFLOWS, activities_on
@@ -29,6 +30,7 @@ class Hub:
     task_queue: str
     record: Path
     eventually: Callable[..., Any]
+    channels: dict[str, PricePort] = field(default_factory=dict)  # that show prices of promotions
 
     def worker(self) -> Worker:
         """A worker with the real activities."""
@@ -36,7 +38,7 @@ class Hub:
             self.client,
             task_queue=self.task_queue,
             workflows=WORKFLOWS,
-            activities=activities_on(self.shop.database, SandboxPaymentProvider(self.record)),
+            activities=activities_on(self.shop.database, SandboxPaymentProvider(self.record), self.channels),
             workflow_runner=wire.workflow_runner(),
             workflow_failure_exception_types=[Exception],
             # What a worker that has gone still held waits this long for it; the server's 10 s are as long as we look.

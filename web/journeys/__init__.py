@@ -11,11 +11,11 @@ from domain.ids import parse_journey_id
 from domain.people import Person
 from domain.words import words
 from ledger.reads.store import StorePlace
-from web.journeys import bopis, count, returns, transfer
+from web.journeys import bopis, count, promotion, returns, transfer
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 
 PARTS: dict[str, JourneyParts] = {
-    parts.kind: parts for parts in (bopis.PARTS, count.PARTS, returns.PARTS, transfer.PARTS)
+    parts.kind: parts for parts in (bopis.PARTS, count.PARTS, promotion.PARTS, returns.PARTS, transfer.PARTS)
 }
 
 
@@ -26,6 +26,7 @@ def parts_of(journey_id: str) -> JourneyParts:
 
 def due_of(journey_id: str, name: str) -> Due:
     """A due instant of a journey in words; `pick_nag_2` is one of the dues `pick_nag`."""
+    name = name.partition(":")[0]  # `prices:web` is one of the dues `prices`
     stem = name.removesuffix("_last").rstrip("_0123456789")
     return parts_of(journey_id).dues.get(stem, Due(words(stem), "it goes on"))
 

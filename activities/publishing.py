@@ -1,0 +1,102 @@
+"""Talking to channels about the prices of a promotion, outside of any transaction; what they show is then recorded."""
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from temporalio import activity
+
+from activities.taking import patient
+from domain.errors import Malformed, NotFound
+from domain.messages import Situation, Step
+from ledger import situations
+from ledger.engine import Database
+from ledger.promotion import publishing, steps
+from ledger.promotion.prices import PriceKey
+from ledger.promotion.publishing import Task, ToShow, Tried
+from ports.price import ChannelAway, PriceAt, PricePort, PriceToShow
+
+# A channel is talked to for so long; then the journey looks at what else is due, and goes on.
+SLICE_S = 40.0
+# Conversations in a row that end without an answer; then the channel is away, and the run is over.
+AWAY_AFTER = 2
+
+
+class Slice(NamedTuple):
+    """What came of talking to a channel: whether all its rows are there, and why it was away."""
+
+    is_made: bool
+    away: str
+
+
+class PublishingActivities:
+    """`channels` are the adapters by channel."""
+
+    def __init__(self, database: Database, channels: Mapping[str, PricePort], *, slice_s: float = SLICE_S) -> None:
+        self._database = database
+        self._channels = channels
+        self._slice_s = slice_s
+
+    @activity.defn(name="promotion.publish")
+    @patient
+    async def publish(self, step: Step) -> Situation:
+        """Talk to one channel (`step.due` is `prices:<channel>`) for a while: tell it of prices, read them back, write
+        down what it shows. Taken up where the last one ended, whoever took it.
+        """
+        channel = (step.due or "").removeprefix(publishing.DUE)
+        if not channel:
+            raise Malformed("A publishing step names its channel.")
+        task = await publishing.task_of(self._database, step.subject, channel)
+        if task is None:
+            return await self._as_recorded(step.subject)
+        done = await self._talk(task)
+        return await steps.end_slice(self._database, step, task, is_made=done.is_made, away=done.away)
+
+    async def _talk(self, task: Task) -> Slice:
+        until = time.monotonic() + self._slice_s
+        while await publishing.make_rows(self._database, task):
+            activity.heartbeat("made")
+            if time.monotonic() >= until:
+                return Slice(is_made=False, away="")
+        port = self._channels.get(task.channel)
+        if port is None:
+            return Slice(is_made=True, away="no adapter is set for it (ENDCAP_PRICE_CHANNELS)")
+        silent, told = 0, 0
+        while time.monotonic() < until:
+            prices = await publishing.take(self._database, task)
+            if not prices:
+                break
+            try:
+                tried = await _converse(port, task, prices)
+                silent = 0
+            except ChannelAway as away:
+                silent += 1
+                if silent >= AWAY_AFTER:
+                    return Slice(is_made=True, away=str(away))
+            else:
+                told += await publishing.record(self._database, task, tried)
+            activity.heartbeat(told)
+        return Slice(is_made=True, away="")
+
+    async def _as_recorded(self, subject: str) -> Situation:
+        """The channel's prices are over already: what is true now, with nothing done."""
+        async with self._database.read() as conn:
+            found = await situations.situation_of_target(conn, subject)
+        if found is None:
+            raise NotFound(f"There is no journey {subject}.")
+        return found[1]
+
+
+async def _converse(port: PricePort, task: Task, prices: list[ToShow]) -> list[Tried]:
+    """Look first at what was sent before, send what is not right, look again. Raises `ChannelAway`."""
+    seen = dict(await port.shown([_at(one.key) for one in prices if one.sent]))
+    unseen = [one for one in prices if seen.get(_at(one.key)) != one.wanted]
+    refused: Mapping[PriceAt, str] = {}
+    if unseen:
+        refused = await port.publish([PriceToShow(_at(one.key), one.wanted, task.currency) for one in unseen])
+        seen |= await port.shown([_at(one.key) for one in unseen if _at(one.key) not in refused])
+    return [Tried(one.key, one.wanted, seen.get(_at(one.key)), refused.get(_at(one.key), "")) for one in prices]
+
+
+def _at(key: PriceKey) -> PriceAt:
+    return PriceAt(*key)

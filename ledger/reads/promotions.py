@@ -1,0 +1,263 @@
+"""Reads of promotions: the list, one with how far each channel is, and the prices that are not right."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.ids import OWN_SOURCE, journey_id
+from domain.people import Person
+from domain.promotion import Offer, in_words, offer_of
+from domain.promotions import PlaceView, PromotedLineView, PromotionView, PublicationView
+from ledger.reads.access import of_sources, visible, visible_location
+from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.tables import (
+    case_file,
+    item,
+    journey,
+    location,
+    price_publication,
+    promotion,
+    promotion_item,
+    promotion_line,
+    promotion_place,
+    publication,
+)
+
+
+def visible_promotion(viewer: Person | None) -> ColumnElement[bool]:
+    """Promotions that run at a place which the viewer may see."""
+    there = (
+        select(promotion_place.c.journey_id)
+        .join(location, location.c.code == promotion_place.c.location)
+        .where(promotion_place.c.journey_id == journey.c.id, visible_location(viewer))
+    )
+    return or_(visible(journey.c, viewer), and_(journey.c.kind == "promotion", there.exists()))
+
+
+class PromotionFilter(BaseModel):
+    """Every field narrows the list; `state` is a state, several with commas, or `open` / `closed`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: str | None = None
+    channel: str | None = None
+    location: str | None = None
+    sku: str | None = None
+    text: str | None = None  # part of the name or the id
+    running_at: datetime | None = None
+
+
+class PromotionSummary(BaseModel):
+    """A promotion in a list. `wrong`: prices that its channels do not show as they should; `items` and `places` count
+    what it covers.
+    """
+
+    journey_id: str
+    promotion_id: str
+    source: str
+    name: str
+    state: str
+    offer: Offer
+    stacking: str
+    starts_at: datetime
+    ends_at: datetime
+    items: int
+    places: int
+    channels: list[str]
+    cases: int
+    suspended: bool
+
+    @property
+    def offer_words(self) -> str:
+        return in_words(self.offer)
+
+
+def _where(filters: PromotionFilter) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if filters.state is not None:
+        states = [word for word in filters.state.split(",") if word]
+        ways: list[ColumnElement[bool]] = [promotion.c.state.in_(states)]
+        if "open" in states:
+            ways.append(journey.c.closed_at.is_(None))
+        if "closed" in states:
+            ways.append(journey.c.closed_at.is_not(None))
+        clauses.append(or_(*ways))
+    for table, column, wanted in (
+        (promotion_place, "channel", filters.channel),
+        (promotion_place, "location", filters.location),
+        (promotion_item, "sku", filters.sku),
+    ):
+        if wanted is not None:
+            clauses.append(exists().where(table.c.journey_id == promotion.c.journey_id, table.c[column] == wanted))
+    if filters.text:
+        like = contains(filters.text)
+        clauses.append(or_(promotion.c.name.ilike(like, escape="\\"), journey.c.id.ilike(like, escape="\\")))
+    if filters.running_at is not None:
+        clauses += [promotion.c.starts_at <= filters.running_at, promotion.c.ends_at > filters.running_at]
+    return clauses
+
+
+async def list_promotions(
+    conn: AsyncConnection,
+    viewer: Person | None,
+    filters: PromotionFilter | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    sources: Collection[str] | None = None,
+) -> Page[PromotionSummary]:
+    """Those that begin last come first. Raises `Malformed` for a cursor of another list or a limit out of bounds."""
+    filters = filters or PromotionFilter()
+    mark = fingerprint("promotions", filters.model_dump())
+    after = read_cursor(mark, cursor, value_type=datetime, id_type=str)
+    place, thing = promotion_place.c, promotion_item.c
+    own = promotion.c
+    query = (
+        select(
+            *(own[name] for name in ("journey_id", "promotion_id", "source", "name", "state", "offer", "stacking")),
+            own.starts_at,
+            own.ends_at,
+            journey.c.suspended_from.is_not(None).label("suspended"),
+            select(func.count()).where(thing.journey_id == own.journey_id).scalar_subquery().label("items"),
+            select(func.count()).where(place.journey_id == own.journey_id).scalar_subquery().label("places"),
+            select(func.array_agg(place.channel.distinct()))
+            .where(place.journey_id == own.journey_id)
+            .scalar_subquery()
+            .label("channels"),
+            select(func.count())
+            .where(case_file.c.journey_id == own.journey_id, case_file.c.closed_at.is_(None))
+            .scalar_subquery()
+            .label("cases"),
+        )
+        .join(journey, journey.c.id == own.journey_id)
+        .where(visible_promotion(viewer), of_sources(journey.c.source, sources), *_where(filters))
+    )
+    if after is not None:
+        query = query.where(tuple_(own.starts_at, own.journey_id) < tuple_(after.value, after.id))
+    query = query.order_by(own.starts_at.desc(), own.journey_id.desc()).limit(check_limit(limit) + 1)
+    rows = (await conn.execute(query)).mappings().all()
+    items = [PromotionSummary.model_validate(dict(row)) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items=items, next=write_cursor(mark, items[-1].starts_at, items[-1].journey_id) if more else None)
+
+
+async def promotion_view(
+    conn: AsyncConnection, viewer: Person | None, promotion_id: str, *, sources: Collection[str] | None = None
+) -> PromotionView:
+    """A promotion by its own id or the one that a source gave it. Raises `NotFound` for one that the viewer may not
+    see.
+    """
+    ids = {journey_id("promotion", one, promotion_id) for one in {*(sources or ()), OWN_SOURCE}}
+    named = [promotion_id, *sorted(ids)]
+    query = (
+        select(
+            promotion,
+            *(journey.c[name] for name in ("currency", "opened_at", "closed_at", "asks", "dues")),
+            select(func.count())
+            .where(promotion_item.c.journey_id == promotion.c.journey_id)
+            .scalar_subquery()
+            .label("items"),
+        )
+        .join(journey, journey.c.id == promotion.c.journey_id)
+        .where(promotion.c.journey_id.in_(named), visible_promotion(viewer), of_sources(journey.c.source, sources))
+    )
+    found = sorted(
+        (dict(row) for row in (await conn.execute(query)).mappings()), key=lambda row: named.index(row["journey_id"])
+    )
+    if not found:
+        raise NotFound(f"There is no promotion {promotion_id} that you may see.")
+    row = found[0]
+    key = row["journey_id"]
+    lines = await conn.execute(
+        select(promotion_line).where(promotion_line.c.journey_id == key).order_by(promotion_line.c.number)
+    )
+    places = await conn.execute(
+        select(promotion_place)
+        .where(promotion_place.c.journey_id == key)
+        .order_by(promotion_place.c.channel, promotion_place.c.location)
+    )
+    dues = {name: datetime.fromisoformat(at) for name, at in row.pop("dues").items() if at}
+    return PromotionView(
+        **{name: value for name, value in row.items() if name not in ("asks", "offer", "recorded_at")},
+        offer=offer_of(row["offer"]),
+        approval_id=row["asks"].get("approval_id"),
+        lines=[
+            PromotedLineView(**{name: line[name] for name in PromotedLineView.model_fields})
+            for line in lines.mappings()
+        ],
+        places=[PlaceView(channel=one.channel, location=one.location) for one in places],
+        publications=await _publications(conn, key, dues),
+        dues=dues,
+    )
+
+
+async def _publications(conn: AsyncConnection, key: str, dues: dict[str, datetime]) -> list[PublicationView]:
+    counted = (
+        select(
+            price_publication.c.publication_id,
+            *(
+                func.count().filter(price_publication.c.state == state).label(state)
+                for state in ("right", "waived", "pending")
+            ),
+        )
+        .where(price_publication.c.publication_id.in_(select(publication.c.id).where(publication.c.journey_id == key)))
+        .group_by(price_publication.c.publication_id)
+        .subquery()
+    )
+    about = func.concat(
+        "promo_price_conflict|", publication.c.journey_id, "|", publication.c.phase, ":", publication.c.channel
+    )
+    rows = await conn.execute(
+        select(publication, counted, case_file.c.id.label("case_id"))
+        .outerjoin(counted, counted.c.publication_id == publication.c.id)
+        .outerjoin(case_file, and_(case_file.c.dedupe_key == about, case_file.c.closed_at.is_(None)))
+        .where(publication.c.journey_id == key)
+        .order_by(publication.c.phase, publication.c.channel)
+    )
+    return [
+        PublicationView.model_validate(
+            {
+                **row,
+                **{state: row[state] or 0 for state in ("right", "waived", "pending")},
+                "next_run_at": dues.get(f"prices:{row['channel']}") if row["done_at"] is None else None,
+            }
+        )
+        for row in rows.mappings()
+    ]
+
+
+class WrongPrice(NamedTuple):
+    """A price that a channel does not show as it should; None: it shows none."""
+
+    channel: str
+    phase: str
+    location: str
+    sku: str
+    name: str
+    valid_from: datetime
+    wanted_minor: int | None
+    seen_minor: int | None
+    attempts: int
+    error: str
+
+
+async def wrong_prices(conn: AsyncConnection, key: str, *, limit: int = 50) -> list[WrongPrice]:
+    """Prices of a promotion that were tried and are not right yet, or were given up, by channel, place and item."""
+    own = price_publication.c
+    rows = await conn.execute(
+        select(
+            publication.c.channel, publication.c.phase, own.location, own.sku, item.c.name, own.valid_from,
+            own.wanted_minor, own.seen_minor, own.attempts, own.error,
+        )
+        .join(publication, publication.c.id == own.publication_id)
+        .join(item, item.c.sku == own.sku)
+        .where(publication.c.journey_id == key, own.state.in_(("pending", "waived")), own.attempts > 0)
+        .order_by(publication.c.id, own.location, own.sku)
+        .limit(limit)
+    )  # fmt: skip
+    return [WrongPrice._make(row) for row in rows]

@@ -1,0 +1,56 @@
+"""A promotion on the pages that all journeys share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.people import Person
+from domain.promotion import in_words
+from ledger.reads.journeys import JourneyDetail
+from ledger.reads.promotions import promotion_view, wrong_prices
+from ledger.reads.store import StorePlace
+from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
+
+DUES = {
+    "lapse": Due("Lapses", "a draft that nobody has submitted by its end is cancelled"),
+    "publish": Due("Prices go out", "every channel is told of its prices, and they are read back"),
+    "start": Due("Begins", "it runs; without everybody's word by then it is a draft again"),
+    "end": Due("Ends", "every channel is told of the prices that are right by then"),
+    "prices": Due("Channel tried again", "prices that are not right yet are looked at, and sent again"),
+}
+
+
+async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Beside | None:
+    try:
+        found = await promotion_view(conn, person, journey_id)
+    except NotFound:
+        return None
+    return Beside({"promotion": found, "offer": in_words(found.offer)})
+
+
+async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
+    found = await promotion_view(conn, person, journey.id)
+    channels: dict[str, list[str]] = {}
+    for one in found.places:
+        channels.setdefault(one.channel, []).append(one.location)
+    return {
+        "promotion": found,
+        "offer": in_words(found.offer),
+        "channels": channels,
+        "wrong": await wrong_prices(conn, journey.id),
+    }
+
+
+async def tiles(conn: AsyncConnection, place: StorePlace) -> Sequence[Tile]:  # noqa: ARG001  prices are no store's work
+    return ()
+
+
+async def next_tasks(conn: AsyncConnection, place: StorePlace) -> Sequence[NextTask]:  # noqa: ARG001
+    return ()
+
+
+PARTS = JourneyParts(
+    kind="promotion", beside=beside, tiles=tiles, next_tasks=next_tasks, dues=DUES, details=details
+)  # fmt: skip
