@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from domain.approval import APPROVAL_STATES
 from domain.bulk import BULK_STATES, ITEM_STATES
 from domain.case import CASE_STATES, DECISION_STATES, SEVERITIES
-from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
+from ledger.tables.base import BY_PAGES, document, instant, metadata, minor, number, one_of, recorded_at, word
 
 IS_OPEN = text("closed_at IS NULL")
 CASE_PARTS = ("subject", "journey_id", "sku", "location")  # found by a part of them
@@ -79,6 +79,7 @@ case_file = Table(
     Index("ix_case_file_place", "location", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_kind", "kind", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_sku", "sku", "next_due_at", "id"),
+    Index("ix_case_file_unresolved", "unresolved_due_at", **BY_PAGES),
     Index(
         "ix_case_file_cause",
         *("location", "sku", "kind", "next_due_at", "id"),

@@ -17,6 +17,13 @@ metadata = MetaData(
     }
 )
 
+# An index that keeps the least and the most of each few pages: for what stands about in the order in which it is asked
+# for, in a table whose rows must cost next to nothing to write.
+BY_PAGES: dict[str, Any] = {
+    "postgresql_using": "brin",
+    "postgresql_with": {"pages_per_range": 32, "autosummarize": "on"},
+}
+
 
 def instant(name: str, *, nullable: bool = False) -> Column[datetime]:
     """A point in time, always with its zone."""

@@ -4,7 +4,7 @@ once.
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, text
 
-from ledger.tables.base import document, instant, metadata, minor, recorded_at, word
+from ledger.tables.base import BY_PAGES, document, instant, metadata, minor, recorded_at, word
 
 journey = Table(
     "journey",
@@ -45,6 +45,8 @@ journey = Table(
     Index("ix_journey_place", "location", "opened_at"),
     Index("ix_journey_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
     Index("ix_journey_return_label", text("(detail ->> 'label')"), postgresql_where=text("kind = 'returns'")),
+    # Rows stand about in the order of their promises: a summary of each few pages is enough, and costs orders nothing.
+    Index("ix_journey_promised", "promised_at", **BY_PAGES),
 )
 
 # Each policy that journeys keep, once. A row never changes: its name is a digest of what it says.

@@ -18,6 +18,7 @@ from tests.ledger.counting import Count
 from tests.ledger.returning import Back, collected
 from tests.ledger.test_adjustments import ask
 from tests.ledger.test_payments import refund, said
+from tests.ledger.test_queue import failed_order
 from tests.ledger.test_substitute import replaced
 from tests.ledger.till import NOW, send
 from tests.shop import ADA, ANA, MAX, TEA, Shop
@@ -238,3 +239,47 @@ class TestRefundCycle:
         await said(shop, order, operation, 1, "succeeded")
         await shop.change("UPDATE payment_operation SET finished_at = at + interval '60 seconds'")
         assert groups(await figure(shop, "refund_cycle")) == {"S1": (1, 60.0)}
+
+
+DAY = timedelta(days=1)
+
+
+class TestVeryMany:
+    """What makes a figure quick must not change it: rows are looked for once, and by a bound that an index knows."""
+
+    @pytest.mark.parametrize("by", [Dimension.REGION, Dimension.LOCATION, Dimension.CHANNEL, Dimension.CATEGORY])
+    async def test_groups_and_course_add_up_to_the_whole(self, shop: Shop, by: Dimension) -> None:
+        for place, number in (("S1", 2), ("S2", 1)):
+            for _ in range(number):
+                await shop.order(1, at=place)
+        found = await figure(shop, "order_fallout", by)
+        assert (found.whole.n, found.whole.group) == (3, "")
+        assert sum(one.n for one in found.groups) == sum(one.n for one in found.course) == 3
+        if by is Dimension.LOCATION:
+            assert [(one.group, one.n) for one in found.groups] == [("S1", 2), ("S2", 1)]
+
+    async def test_an_order_whose_clock_was_moved_on_counts_at_its_true_instant(self, shop: Shop) -> None:
+        still, moved = await shop.order(), await shop.order()
+        now = datetime.now(UTC)
+        await shop.change("UPDATE journey SET promised_at = :at WHERE id = :id", at=now - 5 * DAY, id=still)
+        moved_on = "UPDATE journey SET promised_at = :at, clock_offset_s = 864000 WHERE id = :id"
+        await shop.change(moved_on, at=now + 5 * DAY, id=moved)
+        for start, end, counted in ((6, 4, 2), (5.5, 4, 2), (4, 0, 0), (7, 6, 0)):
+            period = Period(now - start * DAY, now - end * DAY)
+            assert (await figure(shop, "pickup_readiness", period=period)).whole.n == counted, (start, end)
+        assert (await figure(shop, "pickup_readiness", period=Period(now + 4 * DAY, now + 6 * DAY))).whole.n == 0
+
+    async def test_a_case_that_was_due_long_ago_is_left_out_and_one_closed_early_is_dated_by_then(
+        self, shop: Shop
+    ) -> None:
+        cases = [await failed_order(shop) for _ in range(3)]
+        now = datetime.now(UTC)
+        for number, due, closed in zip(cases, (-9, -2, 3), (None, None, -1), strict=True):
+            values = {"due": now + due * DAY, "closed": closed and now + closed * DAY, "id": number}
+            state = "'open', closed_at = NULL" if closed is None else "'resolved', closed_at = :closed"
+            await shop.change(
+                f"UPDATE case_file SET unresolved_due_at = :due, state = {state} WHERE id = :id",  # noqa: S608  two texts
+                **{name: one for name, one in values.items() if one is not None},
+            )
+        found = await figure(shop, "resolution_sla", period=Period(now - 3 * DAY, now))
+        assert (found.whole.n, found.whole.value) == (2, 0.5)

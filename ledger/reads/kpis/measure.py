@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
-from sqlalchemy import CTE, ColumnElement, Date, Integer, case, cast, func, literal, null, select
+from sqlalchemy import CTE, ColumnElement, Date, Integer, case, cast, func, literal, null, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Malformed
@@ -19,6 +19,8 @@ from ledger.tables import item, journey, journey_line
 
 LONGEST = timedelta(days=366)
 PERCENTILES = (0.5, 0.9, 0.95)
+# What a row of the statement is of, by which of day and group it leaves out.
+_DAY, _GROUP, _WHOLE = 1, 2, 3
 
 
 class Figure(BaseModel):
@@ -64,6 +66,12 @@ class Period(NamedTuple):
 
     def holds(self, at: ColumnElement[Any]) -> ColumnElement[bool]:
         return (at >= self.start) & (at < self.end)
+
+    def may_hold(self, at: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Of an instant of a journey's own clock, or one that is later still: a demo only moves clocks on, so the true
+        instant is never later. It leaves out no row of the period, and an index can be asked for it.
+        """
+        return at >= self.start
 
     def steps(self, zone: str, per: Step) -> list[date]:
         """The first day of each day or week (from Monday) that has a part in the period, in the reader's zone."""
@@ -116,23 +124,21 @@ async def figures(
     keyed = [currency] if "currency" in rows.c else []
     day = cast(func.date_trunc(literal(per), func.timezone(literal(zone), rows.c.at)), Date)
     columns = [func.count(), *counted.value, *([null()] * (3 - len(counted.value)))]
-    # One statement for whole and course: the row without a day is the whole.
-    found = [
-        _figure(row)
-        for row in await conn.execute(
-            select(day, currency, *columns)
-            .select_from(rows)
-            .group_by(func.rollup(day), *keyed)
-            .having(func.count() > 0)
-        )
-    ]
-    whole = [one for one in found if one.group == ""]
-    dated = {one.group: one for one in found} if len(whole) == 1 else {}
-    groups = []
-    if by in kpi.dimensions:
-        group, source = grouped(rows, by)
+    # The rows are looked for once, for the whole, the course and the groups; a group for which more has to stand beside
+    # each row is asked for by itself.
+    group, source = grouped(rows, by) if by in kpi.dimensions else (null(), rows)
+    is_beside = by in kpi.dimensions and source is rows
+    ways = [tuple_(), tuple_(day), *([tuple_(group)] if is_beside else [])]
+    which = func.grouping(day, group) if is_beside else func.grouping(day) * 2 + 1
+    query = select(which, day, group if is_beside else null(), currency, *columns).select_from(rows)
+    query = query.group_by(func.grouping_sets(*ways), *keyed).having(func.count() > 0)
+    found = (await conn.execute(query)).all()
+    whole = [_figure("", row[3:]) for row in found if row[0] == _WHOLE]
+    dated = {row[1].isoformat(): _figure(row[1].isoformat(), row[3:]) for row in found if row[0] == _DAY}
+    groups = [_figure(row[2] or "", row[3:]) for row in found if row[0] == _GROUP]
+    if by in kpi.dimensions and not is_beside:
         query = select(group, currency, *columns).select_from(source).group_by(group, *keyed)
-        groups = [_figure(row) for row in await conn.execute(query)]
+        groups = [_figure(row[0] or "", row[1:]) for row in await conn.execute(query)]
     return KpiFigures(
         kpi=kpi,
         whole=whole[0] if len(whole) == 1 else Figure(group="", n=sum(one.n for one in whole), value=None),
@@ -144,10 +150,10 @@ async def figures(
     )
 
 
-def _figure(row: Any) -> Figure:
-    numbers = [None if one is None else float(one) for one in row[3:]]
-    group = row[0].isoformat() if isinstance(row[0], date) else row[0] or ""
-    return Figure(group=group, currency=row[1], n=row[2], value=numbers[0], p90=numbers[1], p95=numbers[2])
+def _figure(group: str, counted: Sequence[Any]) -> Figure:
+    """Out of currency, number, value and percentiles."""
+    numbers = [None if one is None else float(one) for one in counted[2:]]
+    return Figure(group=group, currency=counted[0], n=counted[1], value=numbers[0], p90=numbers[1], p95=numbers[2])
 
 
 def grouped(rows: CTE, by: Dimension) -> tuple[ColumnElement[Any], Any]:

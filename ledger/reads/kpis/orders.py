@@ -69,6 +69,7 @@ def readiness(viewer: Person | None, period: Period) -> Rows:
         .join(item, item.c.sku == journey_line.c.sku)
         .where(
             journey.c.kind == "bopis",
+            period.may_hold(journey.c.promised_at),
             period.holds(promised),
             journey.c.state != BopisState.EXPIRED,
             ~_cancelled_by_customer(journey.c.id, journey.c.state),

@@ -39,7 +39,11 @@ def in_time(viewer: Person | None, period: Period) -> Rows:
             known.label("at"),
             func.coalesce(case_file.c.closed_at <= case_file.c.unresolved_due_at, literal(value=False)).label("met"),
         )
-        .where(case_file.c.unresolved_due_at.is_not(None), period.holds(known), visible(case_file.c, viewer))
+        .where(
+            period.may_hold(case_file.c.unresolved_due_at),  # and so it has one; `known` is no later
+            period.holds(known),
+            visible(case_file.c, viewer),
+        )
         .cte("cases_due")
     )
     return share(rows, rows.c.met)
