@@ -139,7 +139,7 @@ def rule_on(policy: ReturnPolicy, line: Claimed, at: datetime) -> Ruling:
     """Decide about one line at the instant at which it is asked for, in the zone of `at`."""
     faulty = line.reason in OUR_FAULT
     if line.bought_at is None:
-        return _without_receipt(policy, line)
+        return without_receipt(policy, line.value_minor)
     until, because = _until(policy, line, at)
     fee = 0 if faulty else _fee(policy, line)
     if not faulty and (line.sku in policy.final_sale_skus or line.category in policy.final_sale_categories):
@@ -158,11 +158,12 @@ def rule_on(policy: ReturnPolicy, line: Claimed, at: datetime) -> Ruling:
     return Ruling(said, until=until, fee_permille=fee, method=method, keeps=keeps)
 
 
-def _without_receipt(policy: ReturnPolicy, line: Claimed) -> Ruling:
+def without_receipt(policy: ReturnPolicy, value_minor: int) -> Ruling:
+    """What becomes of goods that nothing proves to be bought here."""
     if policy.no_receipt == "refuse":
         return Ruling("Nothing proves that it was bought here.", "no_receipt")
     words = policy.no_receipt.replace("_", " ")
-    if line.value_minor >= policy.no_receipt_minor:
+    if value_minor >= policy.no_receipt_minor:
         return Ruling(
             f"Nothing proves that it was bought here, and it is worth more than is taken back as {words} unasked.",
             asks=True,

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from domain.errors import AlreadyReturned, UnknownLine
-from domain.return_requests import PosReturn
+from domain.policy import Policy
+from domain.return_requests import PosReturn, PosReturnLine
+from domain.return_rules import Ruling, without_receipt
 from domain.returns import ReturnState
 from domain.words import money, units
 from ledger import reference, steps
 from ledger.people import Caller
 from ledger.returns import finding, refunding, settling
+from ledger.returns.asking import ask_without_receipt
 from ledger.returns.book import Return, new_line
 from ledger.returns.facts import follow, has_come, stranger
 from ledger.returns.goods import take_in
-from ledger.returns.opening import Opening, Sold, begin, match, open_return, sold_by_order, sold_by_receipt
+from ledger.returns.opening import Opening, Sold, begin, match, open_return, ruled, sold_by_order, sold_by_receipt
 from ledger.returns.opening import Wanted as WantedLine
 from ledger.transaction import Transaction
 
@@ -62,22 +67,23 @@ async def begun(tx: Transaction, caller: Caller, data: PosReturn, cause: str, at
         if f"{data.location}:{data.receipt}" in it.row["detail"].get("till_receipts", ()):
             return before, DUPLICATE
     place = await reference.place(tx.conn, data.location, pointer="/data/location")
-    await reference.known_items(tx.conn, [line.sku for line in data.lines], pointer="/data/lines")
+    items = await reference.known_items(tx.conn, [line.sku for line in data.lines], pointer="/data/lines")
     sold = await _sold(tx, caller, data)
     if sold.lines and sold.lines[0]["entity"] != place.entity:
         sold = Sold(tender=sold.tender)  # another company sold it: what came back is booked as goods without a sale
+    policy = await reference.policy_at(tx.conn, place, at)
     it = await open_return(
         tx,
         Opening(
             source=caller.source,
             key=key,
             place=place,
-            policy=await reference.policy_at(tx.conn, place, at),
+            policy=policy,
             at=at,
             method="store",
             bought_at="store",
             sold=sold,
-            lines=await _lines(tx, data, sold),
+            lines=await _lines(tx, data, sold, policy, items),
             state=ReturnState.AUTHORIZED,
             requested_by=tx.actor,
             detail={
@@ -96,6 +102,8 @@ async def begun(tx: Transaction, caller: Caller, data: PosReturn, cause: str, at
     await _take(it, data, came, cause, at)
     if not sold.lines:
         await _tell_without_receipt(it, data, at)
+    if any(line["ruling"]["asks"] for line in it.lines.values()):
+        await ask_without_receipt(it, at)
     told = _sentence(it, data, came)
     paid = await settling.settle(it, cause, at)
     await steps.note(tx, it.id, "received", cause, f"{told} {paid}".strip(), at)
@@ -125,9 +133,11 @@ async def _sold(tx: Transaction, caller: Caller, data: PosReturn) -> Sold:
     return await sold_by_receipt(tx, caller.source, where, data.original_receipt, None)
 
 
-async def _lines(tx: Transaction, data: PosReturn, sold: Sold) -> list[dict[str, Any]]:
-    """The till has decided to take them back: policy has no say any more. Units that the sale does not have left are
-    taken as goods without one.
+async def _lines(
+    tx: Transaction, data: PosReturn, sold: Sold, policy: Policy, items: Mapping[str, RowMapping]
+) -> list[dict[str, Any]]:
+    """The till has decided to take them back: of units that the sale has left, policy has no say any more. Those that
+    it has not left are taken as goods without a sale, and nothing is paid for them but by the till itself.
     """
     lines = []
     for line in data.lines:
@@ -145,23 +155,31 @@ async def _lines(tx: Transaction, data: PosReturn, sold: Sold) -> list[dict[str,
                 line.sku,
                 claimed=line.quantity,
                 reason=line.reason,
-                unit_price_minor=paid // line.quantity if matched is None else None,
+                unit_price_minor=None if matched is not None else _price(data, line, paid, items[line.sku]),
                 document=sold.document if matched is not None else None,
                 sale_line_id=matched,
-                ruling={
-                    "refused": "",
-                    "asks": False,
-                    "because": "A till has taken it back.",
-                    "until": None,
-                    "fee_permille": 0,
-                    "method": "original_tender",
-                    "keeps": False,
-                    "value_minor": paid,
-                    "fee_minor": 0,
-                },
+                ruling=ruled(_ruling(data, line, sold, matched, policy, items[line.sku]), paid),
             )
         )
     return lines
+
+
+def _price(data: PosReturn, line: PosReturnLine, paid_minor: int, item: RowMapping) -> int:
+    """What a unit without a sale is worth: what the till says where it has paid, else no more than it costs today."""
+    price = paid_minor // line.quantity
+    return price if data.refunds else min(price, int(item["price_minor"]))
+
+
+def _ruling(
+    data: PosReturn, line: PosReturnLine, sold: Sold, matched: str | None, policy: Policy, item: RowMapping
+) -> Ruling:
+    """What is paid for a line that a till took back, if the till itself has paid nothing."""
+    if matched is not None or data.refunds:
+        return Ruling("A till has taken it back.")
+    if sold.lines:
+        return Ruling("The sale has no such unit left: the others came back, or were announced.", "unmatched")
+    worth = min(line.unit_price_minor, item["price_minor"]) * line.quantity
+    return without_receipt(policy.returns, worth)
 
 
 async def _tell_without_receipt(it: Return, data: PosReturn, at: datetime) -> None:

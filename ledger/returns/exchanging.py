@@ -16,7 +16,7 @@ from domain.errors import DomainError, IdempotencyMismatch, Malformed, NotFound,
 from domain.exchanges import Credit, ExchangeAnswer, NewExchange, Replacement, divide
 from domain.ids import journey_id
 from domain.messages import Message
-from domain.returns import ReturnState
+from domain.returns import FINAL
 from domain.words import money
 from ledger import intake, reference, steps
 from ledger.engine import Database
@@ -27,7 +27,7 @@ from ledger.returns.finding import find
 from ledger.transaction import Transaction
 
 PLACING_S = 300  # after which the return looks itself whether its replacement was placed
-_NO_MORE = frozenset({ReturnState.DECLINED, ReturnState.CANCELLED, ReturnState.NOT_RECEIVED})
+_NO_MORE = FINAL  # what is closed has paid back, or declined, whatever came
 
 
 class _Begun(NamedTuple):

@@ -179,13 +179,14 @@ async def judged(
                 unit_price_minor=None if sale is not None else price,
                 document=sold.document if sale is not None else None,
                 sale_line_id=sale["line_id"] if sale is not None else None,
-                ruling=_ruling(ruling, value),
+                ruling=ruled(ruling, value),
             )
         )
     return lines
 
 
-def _ruling(ruling: Ruling, value_minor: int) -> dict[str, Any]:
+def ruled(ruling: Ruling, value_minor: int) -> dict[str, Any]:
+    """A ruling as a line keeps it, with what is refunded by it."""
     fee = fee_of(value_minor, ruling.fee_permille)
     return {
         **ruling._asdict(),

@@ -268,16 +268,18 @@ async def _request(
 async def paid_by_till(
     it: Return, units: Mapping[str, int], refunds: Sequence[Mapping[str, Any]], cause: str, at: datetime
 ) -> int:
-    """What a till has paid out already: owed and paid in one, up to what the units were worth. Returns what it paid
-    beyond that, in minor units.
+    """What a till has paid out already: owed and paid in one, up to what the units were worth; what it kept of that is
+    a fee. Returns what it paid beyond that, in minor units.
     """
     due = refund_due(it, all_units=units)
     left = sum(int(one["amount_minor"]) for one in refunds)
     for line_id, one in due.lines.items():
         part = min(one.share.paid_minor, left)
         left -= part
-        tax = min(one.share.tax_minor, part)
-        due.lines[line_id] = LineRefund(one.units, Share(part, tax), 0)
+        if it.sale_of(it.lines[line_id]) is None:  # nobody knows what was paid for it but the till
+            due.lines[line_id] = LineRefund(one.units, Share(part, 0), 0)
+        else:  # what it has kept of the share was a fee: nobody pays that back with the units that come later
+            due.lines[line_id] = LineRefund(one.units, one.share, one.share.paid_minor - part)
     due.clawed_minor, due.targets = 0, {}
     _accept(it, due, cause, at, event="pos.refund")
     beyond = return_postings.accepted(left, 0, location=it.location, sku=None)

@@ -7,17 +7,16 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import Malformed, NotFound, StateConflict
 from domain.messages import Message
 from domain.return_requests import NewReturn, ReturnAnswer, ReturnLineAnswer
 from domain.returns import AWAITING_GOODS, ReturnState
-from domain.words import money
 from ledger import facts, reference, steps
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
 from ledger.returns import exchange, settling
+from ledger.returns.asking import ask_without_receipt
 from ledger.returns.book import Return
 from ledger.returns.finding import find, find_order
 from ledger.returns.opening import (
@@ -151,7 +150,7 @@ async def _follow_up(it: Return, at: datetime, *, is_here: bool) -> str:
         return "Declined: " + " ".join(dict.fromkeys(line["ruling"]["because"] for line in it.lines.values()))
     await it.lock_goods()
     if it.state is ReturnState.REQUESTED:
-        await _ask_without_receipt(it, at)
+        await ask_without_receipt(it, at)
         await_goods(it, at)
         return "Nothing proves the purchase; somebody has to decide."
     await_goods(it, at)
@@ -161,39 +160,6 @@ async def _follow_up(it: Return, at: datetime, *, is_here: bool) -> str:
         )
     paid = await settling.settle(it, f"intake:{it.id}", at)
     return f"Authorised; reference {it.row['detail']['label']}." + (f" {paid}" if paid else "")
-
-
-async def _ask_without_receipt(it: Return, at: datetime) -> None:
-    asks = [line for line in it.lines.values() if line["ruling"]["asks"]]
-    amount = sum(line["ruling"]["value_minor"] for line in asks)
-    currency = it.row["currency"]
-    ref = await it.open_case(
-        "return_no_receipt",
-        at,
-        facts={"lines": [{"sku": line["sku"], "units": line["claimed"]} for line in asks], "value_minor": amount},
-        options=(
-            CaseOption(
-                id="accept",
-                label=f"Take it back as {asks[0]['ruling']['method'].replace('_', ' ')}",
-                rank=1,
-                because="what comes back is looked at before anything is paid",
-                needs_approval=amount >= it.policy.bands.refund_approval_minor,
-                consequence=Consequence(
-                    money=(MoneyEffect(label="Credit", amount_minor=amount, currency=currency),),
-                    customer="Gets a credit at the lowest price when the goods were looked at.",
-                ),
-            ),
-            CaseOption(
-                id="decline",
-                label="Decline",
-                rank=2,
-                consequence=Consequence(customer="Keeps the goods, gets nothing."),
-            ),
-        ),
-        value_at_risk_minor=amount,
-        text=f"{money(amount, currency)} are to come back without a receipt.",
-    )
-    it.row["asks"] = {"case_id": ref.id}
 
 
 def _receipt(wanted: NewReturn, sold: Sold) -> dict[str, object] | None:

@@ -281,6 +281,12 @@ class TestRefusals:
         with pytest.raises(StateConflict, match="was paid back already"):
             await exchange(shop, back)
 
+    async def test_goods_that_were_declined_pay_for_nothing(self, shop: Shop) -> None:
+        back = await Back.open(shop, await collected(shop), method="mail")
+        await back.inspect(disposition="send_back")
+        with pytest.raises(StateConflict, match="The return is closed"):
+            await exchange(shop, back)
+
     async def test_a_second_one(self, shop: Shop) -> None:
         swap = await Swap.open(shop)
         with pytest.raises(StateConflict, match=r"exchanged for order X-.* already"):

@@ -225,6 +225,19 @@ class TestTheTill:
         assert await back.cases() == ["return_mismatch"]
         assert await back.refunds() == [("cash", 100, "succeeded")]
 
+    async def test_without_a_receipt_and_unpaid_it_is_a_credit_at_no_more_than_it_costs_today(self, shop: Shop) -> None:
+        line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 9_900}
+        await shop.report("pos.return", **self.rung(lines=[line]))
+        assert await (await Back.newest(shop)).refunds() == [("store_credit", PRICE_MINOR, "requested")]
+
+    async def test_without_a_receipt_and_unpaid_much_is_decided_by_a_person(self, shop: Shop) -> None:
+        line = {"line": "1", "sku": TEA, "quantity": 4, "unit_price_minor": PRICE_MINOR}
+        await shop.report("pos.return", **self.rung(lines=[line]))
+        back = await Back.newest(shop)
+        assert (await back.cases(), await back.refunds()) == (["return_mismatch", "return_no_receipt"], [])
+        await back.decide("accept")
+        assert await back.refunds() == [("store_credit", 4 * PRICE_MINOR, "requested")]
+
     async def test_a_till_that_paid_more_than_was_paid_to_it(self, shop: Shop) -> None:
         await receipt(shop)
         paid = [{"tender": "cash", "amount_minor": 9_999}]

@@ -76,6 +76,32 @@ async def test_the_till_and_the_warehouse_report_the_same_parcel_at_once(shop: S
     assert await back.cases() == ["return_mismatch"]
 
 
+async def test_a_till_takes_back_a_unit_that_the_order_has_not_left(shop: Shop) -> None:
+    """It has paid nothing for it, and nobody else does: all five were paid back."""
+    order = await five(shop)
+    back = await Back.open(shop, order, 5)
+    await back.receive(5)
+    line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 1_000}
+    outcome = await shop.report(
+        "pos.return", location="S1", receipt="T-1", lines=[line], order_id=order.removeprefix("bopis:web:")
+    )
+    assert outcome.outcome == "accepted"
+    assert await gone_back(shop) == PAID
+    late = await Back.newest(shop)
+    assert (await late.cases(), await late.refunds()) == (["return_mismatch"], [])
+
+
+async def test_what_a_till_keeps_of_a_unit_is_not_paid_back_with_the_last_one(shop: Shop) -> None:
+    order = await five(shop)
+    back = await Back.open(shop, order, 5)
+    line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 1_000}
+    paid = [{"tender": "card", "amount_minor": 100}]
+    await back.report("pos.return", location="S1", receipt="T-1", lines=[line], refunds=paid)
+    await back.receive(4)
+    assert await gone_back(shop) == 4 * PAID // 5 + 100
+    assert (await back.line())["fee_minor"] == PAID // 5 - 100
+
+
 async def step_of(shop: Shop, order: str, backs: list[Back], dice: random.Random) -> None:
     """Something that may happen: reports for a state that does not expect them, repeats, refusals."""
     what = dice.choice(("ask", "ask", "receive", "receive", "inspect", "inspect", "till", "scan", "cancel", "paid"))
