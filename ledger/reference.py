@@ -2,9 +2,9 @@
 force.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -69,9 +69,9 @@ def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
 
 
 # One statement for all that is said of a place: most of what locks an order asks for it. Rows come as parallel arrays.
-_PLACE = text(
-    """
-    SELECT l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude, e.currency,
+_SAID = """
+    SELECT l.code, l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude,
+        e.currency,
         h.weekdays, h.opens, h.closes, p.states, p.starts, p.ends, p.reasons,
         ARRAY(SELECT c.day FROM closed_day c WHERE c.location = l.code) AS closed
     FROM location l
@@ -89,9 +89,9 @@ _PLACE = text(
         FROM location_status
         WHERE location = l.code AND (ends_at IS NULL OR ends_at > now() - CAST(:look_back AS interval))
     ) p
-    WHERE l.code = :code
-    """
-)
+"""
+_PLACE = text(_SAID + " WHERE l.code = :code")
+_PLACES = text(_SAID + " WHERE l.code = ANY(CAST(:codes AS text[]))")
 
 
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
@@ -99,10 +99,20 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
     row = (await conn.execute(_PLACE, {"code": code, "look_back": CLOCKS_LOOK_BACK})).first()
     if row is None:
         raise unknown_location(code, pointer)
+    return _placed(row)
+
+
+async def places(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, Place]:
+    """The same of many at once, by code; one that is not in the master data is missing from the answer."""
+    rows = await conn.execute(_PLACES, {"codes": sorted(set(codes)), "look_back": CLOCKS_LOOK_BACK})
+    return {row.code: _placed(row) for row in rows}
+
+
+def _placed(row: Any) -> Place:
     weekdays = dict(zip(row.weekdays or (), zip(row.opens or (), row.closes or (), strict=True), strict=True))
     periods = zip(row.states or (), row.starts or (), row.ends or (), row.reasons or (), strict=True)
     return Place(
-        code=code,
+        code=row.code,
         name=row.name,
         kind=row.kind,
         region=row.region,
@@ -171,12 +181,17 @@ async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: st
 
 async def policy_at(conn: AsyncConnection, where: Place, at: datetime) -> Policy:
     """The policy in force at a place, least specific documents first."""
+    return (await policies_at(conn, [where], at))[where.code]
+
+
+async def policies_at(conn: AsyncConnection, wheres: Collection[Place], at: datetime) -> dict[str, Policy]:
+    """The policies in force at places, by code. Places of which the same documents speak share one."""
     rows = await conn.execute(
         select(policy_document)
         .where(
-            policy_document.c.entity.in_(("", where.entity)),
-            policy_document.c.region.in_(("", where.region)),
-            policy_document.c.location.in_(("", where.code)),
+            policy_document.c.entity.in_(("", *{one.entity for one in wheres})),
+            policy_document.c.region.in_(("", *{one.region for one in wheres})),
+            policy_document.c.location.in_(("", *{one.code for one in wheres})),
             policy_document.c.effective_from <= at,
             or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > at),
         )
@@ -188,7 +203,22 @@ async def policy_at(conn: AsyncConnection, where: Place, at: datetime) -> Policy
             policy_document.c.id,
         )
     )
-    return merge([(row["version"], row["body"]) for row in rows.mappings()])
+    documents = rows.mappings().all()
+    merged: dict[tuple[int, ...], Policy] = {}
+    found = {}
+    for one in wheres:
+        fits = [
+            row
+            for row in documents
+            if row["entity"] in ("", one.entity)
+            and row["region"] in ("", one.region)
+            and row["location"] in ("", one.code)
+        ]
+        key = tuple(row["id"] for row in fits)
+        if key not in merged:
+            merged[key] = merge([(row["version"], row["body"]) for row in fits])
+        found[one.code] = merged[key]
+    return found
 
 
 _COSTS = text(

@@ -28,21 +28,26 @@ _LOCK_KEYS = text(LOCK_KEYS.replace("$1::text[]", "CAST(:names AS text[])"))
 
 @dataclass
 class _Known:
-    """Master data of one call: each place and its policy are read once."""
+    """Master data of one call: places and their policies are read together, each once."""
 
     at: datetime
     places: dict[str, reference.Place] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
 
-    async def place(self, tx: Transaction, code: str, pointer: str) -> reference.Place:
-        if code not in self.places:
-            self.places[code] = await reference.place(tx.conn, code, pointer=pointer)
-        return self.places[code]
+    async def learn(self, tx: Transaction, wanted: Sequence[NewTransfer]) -> None:
+        """Read what is not known yet of the places that these name; their sources' policies too."""
+        codes = {code for one in wanted for code in (one.from_, one.to)} - self.places.keys()
+        if codes:
+            self.places |= await reference.places(tx.conn, codes)
+        sources = {one.from_ for one in wanted} & self.places.keys() - self.policies.keys()
+        if sources:
+            self.policies |= await reference.policies_at(tx.conn, [self.places[code] for code in sources], self.at)
 
-    async def policy(self, tx: Transaction, place: reference.Place) -> Policy:
-        if place.code not in self.policies:
-            self.policies[place.code] = await reference.policy_at(tx.conn, place, self.at)
-        return self.policies[place.code]
+    def place(self, code: str, pointer: str) -> reference.Place:
+        """Raises `UnknownLocation`."""
+        if code not in self.places:
+            raise reference.unknown_location(code, pointer)
+        return self.places[code]
 
 
 async def request(
@@ -91,6 +96,7 @@ async def _take(
     openings: dict[int, Opening] = {}
     seen: dict[str, int] = {}
     items = await reference.items(tx.conn, {line.sku for one in wanted for line in one.lines})
+    await known.learn(tx, wanted)
     for number, one in enumerate(wanted):
         stored = before.get(keys[number]) or (before.get(extra[0]) if extra else None)
         try:
@@ -166,8 +172,7 @@ async def _opening(
     tx: Transaction, caller: Caller, one: NewTransfer, known: _Known, items: set[str], requested_by: str | None
 ) -> Opening:
     """Raises `UnknownLocation`, `UnknownSku`, `WrongCurrency`, `Malformed`."""
-    place = await known.place(tx, one.from_, "/from")
-    target = await known.place(tx, one.to, "/to")
+    place, target = known.place(one.from_, "/from"), known.place(one.to, "/to")
     unknown = [number for number, line in enumerate(one.lines) if line.sku not in items]
     if unknown:
         raise UnknownSku(
@@ -193,7 +198,7 @@ async def _opening(
     return Opening(
         place=place,
         target=target,
-        policy=await known.policy(tx, place),
+        policy=known.policies[place.code],
         source=caller.source,
         key=one.transfer_id,
         reason=one.reason,

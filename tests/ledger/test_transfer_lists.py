@@ -3,13 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from domain.errors import DomainError, Malformed
 from domain.people import Grant, Person
 from domain.transfers import NewTransfer
+from ledger import reference
 from ledger.reads.claims import ClaimFilter, claim_row, list_claims, owed
 from ledger.reads.transfer_list import TransferFilter, heaps, list_transfers, on_the_way
-from ledger.transfer import claims
+from ledger.transfer import claims, intake
 from ledger.transfer.preview import preview
 from tests.ledger.books import accounts
 from tests.ledger.till import COFFEE
@@ -204,3 +206,49 @@ class TestPreview:
         async with shop.database.read() as conn:
             with pytest.raises(DomainError, match="S99"):
                 await preview(conn, self.wanted((TEA, 1), **more), actor=ANA.id, at=datetime.now(UTC))
+
+
+class TestManyAtOnce:
+    async def test_a_night_takes_as_many_statements_as_one_transfer(self, shop: Shop) -> None:
+        def wanted(key: str, source: str, target: str) -> NewTransfer:
+            line = {"line_id": "1", "sku": TEA, "quantity": 1}
+            return NewTransfer.model_validate(
+                {"transfer_id": key, "from": source, "to": target, "reason": "rebalance", "lines": [line]}
+            )
+
+        async def sent(*some: NewTransfer) -> list[str]:
+            said: list[str] = []
+
+            def hear(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+                said.append(statement)
+
+            engine = shop.database.engine.sync_engine
+            event.listen(engine, "before_cursor_execute", hear)
+            try:
+                results = await intake.request(shop.database, WMS, some, via="api")
+            finally:
+                event.remove(engine, "before_cursor_execute", hear)
+            assert [result[0] for result in results if not isinstance(result, DomainError)] == [201] * len(some)
+            return said
+
+        await sent(wanted("W", "DC", "S1"))  # its shelf is made by it
+        ways = [("S1", "S2"), ("S2", "DC"), ("DC", "S1"), ("S1", "DC"), ("S2", "S1"), ("DC", "S2")]
+        alone = await sent(wanted("A", "S1", "S2"))
+        night = await sent(*(wanted(f"N-{number}", *way) for number, way in enumerate(ways)))
+        assert len(night) == len(alone), night
+
+    async def test_each_place_keeps_its_own_policy(self, shop: Shop) -> None:
+        await shop.change(
+            "INSERT INTO policy_document (version, location, effective_from, body) VALUES ('of-S2', 'S2',"
+            " '2020-01-01T00:00Z', '{\"transfer\": {\"transit_s\": 60}}'), ('of-all', '', '2020-01-01T00:00Z', '{}')"
+        )
+        async with shop.database.read() as conn:
+            known = await reference.places(conn, ["S1", "S2", "DC", "S99"])
+            found = await reference.policies_at(conn, list(known.values()), datetime.now(UTC))
+            alone = {code: await reference.policy_at(conn, place, datetime.now(UTC)) for code, place in known.items()}
+            assert known == {code: await reference.place(conn, code) for code in ("S1", "S2", "DC")}
+        assert found == alone
+        assert {code: (one.version, one.transfer.transit_s) for code, one in found.items()} == {
+            "S1": ("of-all", 172_800), "S2": ("of-all+of-S2", 60), "DC": ("of-all", 172_800),
+        }  # fmt: skip
+        assert found["S1"] is found["DC"]
