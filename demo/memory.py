@@ -91,6 +91,7 @@ class Memory(BaseModel):
     to_decide: list[ToDecide] = []
     orders: list[OpenOrder] = []
     transfers_asked: bool = False
+    returns_brought: bool = False
     parcels: list[Parcel] = []
 
 

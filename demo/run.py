@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from demo import bodies, folder, memory, pins, transfers
+from demo import bodies, folder, memory, pins, returns, transfers
 from demo.baskets import Assortment, Basket, of_day
 from demo.client import Client, RefusedError
 from demo.counters import Counters
@@ -103,6 +103,7 @@ class Replay:
             self._remember()
             await pins.pin(self.options.database_url, pinned)
         await self._between_places()
+        await self._brought_back(stories)
         backlog = self._backlog()
         for number, basket in enumerate(backlog):
             if number >= self.memory.backlog_sent:
@@ -127,6 +128,13 @@ class Replay:
             self._remember()
         await self.dock.work(self.now())
         self._remember()
+
+    async def _brought_back(self, stories: Stories) -> None:
+        """What customers of Ana's store have brought back, or sent."""
+        if not self.memory.returns_brought:
+            plans = returns.plan(stories.shelf, self.options.seed, self.options.day)
+            await returns.Counter(self.client, self.memory).bring(plans, self.costs)
+            self._remember()
 
     def _backlog(self) -> list[Basket]:
         """Web orders of the days before, the latest day first, as if they had all come in this morning."""

@@ -11,7 +11,10 @@ from pydantic import ValidationError
 
 from domain.events import EVENT_TYPES, Event, Figures
 from domain.orders import BopisOrder
+from domain.return_requests import NewReturn
 from domain.transfers import NewTransfer
+
+OPTIONS = ("part", "cancel_refund", "pay")
 
 
 class PulledPlugError(Exception):
@@ -56,12 +59,14 @@ class Till:
         self, method: str, path: str, source: str, body: dict[str, Any], parameters: dict[str, str]
     ) -> httpx2.Response:
         path = path.removeprefix("/api/v1")
-        if (method, path) == ("POST", "/bopis-orders"):
-            assert source == "web"
-            return self.order(body)
-        if (method, path) == ("POST", "/transfers:batch"):
-            assert source == "oms"
-            return httpx2.Response(200, json={"results": [self.transfer(one) for one in body["transfers"]]})
+        asked = {
+            "/bopis-orders": ("web", self.order),
+            "/transfers:batch": ("oms", self.transfers),
+            "/returns": ("oms", self.asked_back),
+        }
+        if method == "POST" and path in asked:
+            assert source == asked[path][0]
+            return asked[path][1](body)
         if (method, path) == ("POST", "/events"):
             return httpx2.Response(200, json={"results": [self.event(source, event) for event in body["events"]]})
         if path == "/journeys":
@@ -81,7 +86,7 @@ class Till:
             number = list(self.journeys).index(parameters["journey_id"])
             return httpx2.Response(200, json={"items": [{"id": number}], "next": None})
         if method == "GET" and path.startswith("/cases/"):
-            case = {"id": int(path.split("/")[2]), "version": 3, "options": [{"id": "part"}, {"id": "cancel_refund"}]}
+            case = {"id": int(path.split("/")[2]), "version": 3, "options": [{"id": one} for one in OPTIONS]}
             return httpx2.Response(200, json=case)
         if path.endswith("/decisions"):
             self.decided.append({"by": source, "case": path.split("/")[2], **body})
@@ -103,6 +108,9 @@ class Till:
             self.journeys[journey] = {"state": "reserved", "location": order.pickup_location, "lines": lines}
         return httpx2.Response(201, json={"journey_id": journey, "state": "reserved", "lines": []})
 
+    def transfers(self, body: dict[str, Any]) -> httpx2.Response:
+        return httpx2.Response(200, json={"results": [self.transfer(one) for one in body["transfers"]]})
+
     def transfer(self, body: dict[str, Any]) -> dict[str, Any]:
         wanted = NewTransfer.model_validate(body)
         before = self.bodies.setdefault(f"transfer {wanted.transfer_id}", body)
@@ -111,6 +119,16 @@ class Till:
             self.sent.append(("transfer", body))
         journey = f"transfer:oms:{wanted.transfer_id}"
         return {"transfer_id": wanted.transfer_id, "status": 201, "body": {"journey_id": journey}, "problem": None}
+
+    def asked_back(self, body: dict[str, Any]) -> httpx2.Response:
+        wanted = NewReturn.model_validate(body)
+        before = self.bodies.setdefault(f"return {wanted.return_id}", body)
+        assert before == body, "the same id with something else in it"
+        if before is body:
+            self.sent.append(("return", body))
+        journey = f"returns:oms:{wanted.return_id}"
+        self.journeys[journey] = {"state": "authorized"}
+        return httpx2.Response(201, json={"journey_id": journey, "state": "authorized"})
 
     def count(self, method: str, number: str, body: dict[str, Any]) -> httpx2.Response:
         if method == "POST":

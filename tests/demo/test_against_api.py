@@ -81,6 +81,17 @@ async def test_the_first_seconds_leave_a_living_queue_and_books_that_agree(repla
 
     transfers = dict(await rows(engine, "SELECT state, count(*)::int FROM journey WHERE kind = 'transfer' GROUP BY 1"))
     assert transfers == {"in_transit": 5, "ready_to_ship": 5, "received": 1, "pending_approval": 1}
+    brought = await rows(
+        engine,
+        "SELECT j.state, (SELECT string_agg(c.kind, ' ') FROM case_file c WHERE c.journey_id = j.id)"
+        " FROM journey j WHERE j.kind = 'returns' ORDER BY j.key",
+    )
+    assert brought == [
+        ("received", None),
+        ("refund_pending", None),
+        ("received", "return_review"),
+        ("authorized", None),
+    ]
     # Each was promised wholly, and the one that waits for Ana is above her band.
     lacking = await rows(engine, "SELECT journey_id, line_id FROM transfer_line WHERE cancelled > 0")
     assert lacking == []
@@ -90,7 +101,9 @@ async def test_the_first_seconds_leave_a_living_queue_and_books_that_agree(repla
     )
     assert unbalanced == []
     deposits = await rows(engine, "SELECT sum(credit_minor)::int FROM journal_line WHERE account = 'customer_deposits'")
-    assert deposits == await rows(engine, "SELECT sum(captured_minor)::int FROM payment")
+    assert deposits == await rows(
+        engine, "SELECT sum(captured_minor)::int FROM payment WHERE journey_id LIKE 'bopis:%'"
+    )
     moved = await rows(
         engine,
         "SELECT count(*) FROM stock s JOIN (SELECT location, sku, sum(change) AS available FROM ("

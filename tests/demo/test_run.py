@@ -111,7 +111,7 @@ class TestWholeDay:
 
     async def test_the_day_after_begins_with_deliveries_of_what_was_sold(self, till: Till, start: Start) -> None:
         await start(till, Clock(), days=2).run()
-        delivered = [body for kind, body in till.sent if kind == "stock.received"]
+        delivered = [body for kind, body in till.sent if kind == "stock.received" and "returns" not in body["id"]]
         assert len(delivered) > 5
         assert len({body["data"]["location"] for body in delivered}) == len(delivered)
 
@@ -127,7 +127,8 @@ class TestFirstSeconds:
     async def test_sam_decides_the_refund_that_waits_for_ana(self, till: Till, start: Start) -> None:
         run = start(till, Clock())
         await run._open()
-        (decision,) = till.decided
+        decision, looked = till.decided
+        assert (looked["by"], looked["option"]) == (people.SAM.id, "pay")
         assert (decision["by"], decision["option"], decision["version"]) == (people.SAM.id, "cancel_refund", 3)
         refund = run.memory.pinned[2]
         order = till.bodies[refund.order_id]
@@ -151,6 +152,24 @@ class TestFirstSeconds:
         left = [body for body in ana if body["from"] == people.ANAS_STORE]
         assert (len(ana), [body["requested_by"] for body in left]) == (3, [None, people.SAM.id])
         assert not {f"transfer:oms:{body['transfer_id']}" for body in left} & set(sent)
+
+    async def test_one_return_waits_to_be_looked_at_one_was_refunded_one_is_announced_and_one_has_a_score(
+        self, till: Till, start: Start
+    ) -> None:
+        run = start(till, Clock())
+        await run._open()
+        asked = [body for kind, body in till.sent if kind == "return"]
+        assert [body["method"] for body in asked] == ["mail", "store", "store", "mail"]
+        assert {body["returned_to"] for body in asked} == {people.ANAS_STORE}
+        came, seen = (
+            [body["data"]["return_id"].rsplit(":", 1)[1] for kind, body in till.sent if kind == f"return.{name}"]
+            for name in ("received", "inspected")
+        )
+        numbers = [body["return_id"] for body in asked]
+        assert (came, seen) == (numbers[:3], numbers[1:2])
+        (strange,) = [body for body in asked if body["receipt"] is None]
+        assert strange["return_id"] == numbers[2]
+        assert strange["customer_history"]["returned"] > strange["customer_history"]["bought"] * 0.4
 
     async def test_the_day_brings_some_of_them_and_leaves_the_rest(self, till: Till, start: Start) -> None:
         run = start(till, Clock())
