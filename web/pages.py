@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from domain.errors import DomainError, Malformed
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
+from domain.statements import before, statement
 from domain.words import kind_title, local, moment, money, more, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.kept import kept_of
@@ -130,6 +131,8 @@ def environment() -> Environment:
         "local": local,
         "when": when,
         "words": words,
+        "statement": statement,
+        "before": before,
         "kind_title": kind_title,
         "about": subject_words,
         "journey_page": journey_page,

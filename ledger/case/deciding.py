@@ -21,6 +21,7 @@ from domain.errors import (
 )
 from domain.messages import Message
 from domain.people import Person
+from domain.statements import statement
 from ledger.case import direct, offers, undoing
 from ledger.case.acts import check_version, claimed_by, keep_note, open_for
 from ledger.case.life import add_event, change, tell_case
@@ -168,7 +169,8 @@ def chosen(
     for name in option.confirms:
         if parameters.get(name) is not True:
             raise Malformed(
-                f"Confirm “{name.replace('_', ' ')}” before choosing this option.", pointer=f"/parameters/{name}"
+                f"Confirm “{statement(name)}” before choosing this option: send {name} as true.",
+                pointer=f"/parameters/{name}",
             )
     for name, words in option.choices.items():
         if parameters.get(name) not in words:

@@ -33,6 +33,15 @@ class Owned(NamedTuple):
     reached: str | None
 
 
+class Proof(NamedTuple):
+    """One region: kinds whose owning role nobody holds there, and of these the ones of which nobody is told at all."""
+
+    region: Region
+    kinds: int
+    unowned: list[CaseKind]
+    unheard: list[CaseKind]
+
+
 async def regions_of(conn: AsyncConnection, viewer: Person) -> list[Region]:
     """Regions in which the viewer sees at least one place."""
     seen = select(location.c.region).where(visible_location(viewer))
@@ -66,4 +75,14 @@ async def owners(conn: AsyncConnection, here: Region) -> list[Owned]:
     for kind in KINDS.values():
         steps = [(name, holders[name]) for name in (kind.owner_role, *kind.ladder)]
         found.append(Owned(kind, steps, next((name for name, people in steps if people), None)))
+    return found
+
+
+async def proof(conn: AsyncConnection, regions: list[Region]) -> list[Proof]:
+    """For each region whether every kind of case has somebody who owns it, and somebody who is asked at all."""
+    found = []
+    for here in regions:
+        owned = await owners(conn, here)
+        unowned = [one.kind for one in owned if not one.steps[0][1]]
+        found.append(Proof(here, len(owned), unowned, [one.kind for one in owned if one.reached is None]))
     return found

@@ -44,3 +44,37 @@ async def test_a_region_that_one_does_not_see_is_not_there(sign_in: SignIn) -> N
     sam = await sign_in("sam.ortega")
     for region in ("SOUTH", "NOWHERE"):
         assert (await sam.get(f"/console/owners?region={region}")).status_code == 404
+
+
+def proof_of(page: str, region: str) -> list[str]:
+    """The figures of a region's row: kinds, with an owner, without one, of which nobody is told."""
+    row = re.search(rf'<tr><th scope="row"><a href="/console/owners\?region={region}".*?</tr>', page, re.DOTALL)
+    assert row is not None
+    return [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", row[0])]
+
+
+async def test_each_region_proves_that_no_kind_is_without_an_owner(
+    sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    ida = await sign_in("ida.noor")
+    page = (await ida.get("/console/owners")).text
+    missing = sum(kind.owner_role in ("integration_owner", "admin") for kind in KINDS.values())
+    total = len(KINDS)
+    # Nobody integrates here, and nobody is an admin: of these kinds nobody is told at all.
+    assert proof_of(page, "NORTH") == [str(number) for number in (total, total - missing, missing, missing)]
+    assert "Proven" not in page
+    async with retailer.engine.begin() as conn:
+        for role in {kind.owner_role for kind in KINDS.values()}:
+            await conn.execute(tables.person_role.insert().values(person_id="ida.noor", role=role, region="NORTH"))
+    page = (await ida.get("/console/owners")).text
+    assert proof_of(page, "NORTH") == [str(number) for number in (total, total, 0, 0)]
+    assert "Proven" not in page  # the South is not
+    assert proof_of(page, "SOUTH")[2] != "0"
+    page = (await (await sign_in("sam.ortega")).get("/console/owners")).text
+    assert f"each of the {total} kinds of cases has somebody who owns it, in this region" in page
+
+
+async def test_kinds_of_every_journey_are_among_them(sign_in: SignIn) -> None:
+    page = (await (await sign_in("sam.ortega")).get("/console/owners")).text
+    for kind in ("reservation_failure", "count_variance", "transfer_short", "return_review", "return_mismatch"):
+        assert KINDS[kind].title in page

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from domain.errors import NotFound
-from ledger.reads.owners import owners, regions_of
+from ledger.reads.owners import owners, proof, regions_of
 from ledger.reads.places import all_places
 from web.pages import ConsoleRoute, page
 from web.sessions import SignedIn, database_of
@@ -22,6 +22,7 @@ async def show(request: Request, person: SignedIn, region: str = "") -> Response
             raise NotFound(f"There is no region {region} that you see.")
         here = here or (regions[0] if regions else None)
         found = await owners(conn, here) if here else []
+        proven = await proof(conn, regions)
         places = await all_places(conn)
     context = {
         "person": person,
@@ -30,6 +31,8 @@ async def show(request: Request, person: SignedIn, region: str = "") -> Response
         "region": here,
         "owned": found,
         "gaps": [one for one in found if not one.steps[0][1]],
+        "proof": proven,
+        "proven": all(not one.unowned for one in proven),
         "places": places,
     }
     return page(request, "owners.html", context)
