@@ -42,6 +42,7 @@ journey = Table(
     Index("ix_journey_list", "kind", "opened_at", "id"),
     Index("ix_journey_open", "kind", "state", postgresql_where=text("closed_at IS NULL")),
     Index("ix_journey_key", "key"),
+    Index("ix_journey_key_parts", "key", postgresql_using="gin", postgresql_ops={"key": "gin_trgm_ops"}),
     Index("ix_journey_place", "location", "opened_at"),
     Index("ix_journey_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
     Index("ix_journey_return_label", text("(detail ->> 'label')"), postgresql_where=text("kind = 'returns'")),
