@@ -38,6 +38,7 @@ from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
+from workflows.claim import ClaimWorkflow
 from workflows.count import CountWorkflow
 from workflows.promotion import PromotionWorkflow
 from workflows.returns import ReturnWorkflow
@@ -47,6 +48,7 @@ logger = logging.getLogger("endcap.relay")
 
 WORKFLOWS: dict[str, Any] = {
     "bopis": BopisWorkflow.run,
+    "claim": ClaimWorkflow.run,
     "count": CountWorkflow.run,
     "promotion": PromotionWorkflow.run,
     "returns": ReturnWorkflow.run,

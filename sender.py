@@ -7,6 +7,7 @@ import asyncio
 import io
 import logging
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
+from domain.claims import Proof
 from domain.errors import DomainError
 from domain.offer import OfferState
 from domain.words import kind_title, local, money, more, span, subject_words, until, words
@@ -24,10 +26,12 @@ from ledger import digest, links, mails, outages, reference
 from ledger.approval import create_link
 from ledger.engine import Database
 from ledger.mails import MailRow
+from ledger.reads import vendor_claims
 from ledger.reads.approvals import ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
 from ledger.reads.letters import Addressee, Matter, addressee, matter
 from ledger.reads.places import zone_of
 from ledger.transaction import Transaction
+from ports import claim_paper
 from ports.mail import (
     Attachment,
     Letter,
@@ -202,6 +206,7 @@ class Sender:
             "zone": about.zone,
             "comment": about.comment,
             "returned": about.returned,
+            "claim": about.claim,
             "link": link,
             "code": code,
             "base_url": self._base_url,
@@ -220,7 +225,25 @@ class Sender:
             html=html,
             message_id=row.message_id or message_id(f"mail-{row.id}-{row.not_before:%Y%m%d%H%M%S}", self._domain),
             thread=_thread(row),
-            attachments=_code(about) if row.template in WITH_CODE else (),
+            attachments=await self._attachments(row, about),
+        )
+
+    async def _attachments(self, row: MailRow, about: Matter) -> tuple[Attachment, ...]:
+        """The pickup code for a customer; for a vendor the claim, its lines, and what a dispute proves."""
+        if about.claim is None:
+            return _code(about) if row.template in WITH_CODE else ()
+        claim = about.claim
+        async with self._database.read() as conn:
+            papers = await vendor_claims.papers(conn, claim)
+            proofs = [one async for one in vendor_claims.frozen_from(conn, claim.journey_id)]
+        name = f"claim-{claim.claim_id}"
+        document = claim_paper.document_pdf(claim, papers.names, sender=papers.sender)
+        sheets = [(f"{name}.csv", claim_paper.lines_csv(claim, papers.names))]
+        if row.template == "claim_disputed":
+            sheets.append((f"{name}-proof.csv", claim_paper.proof_csv(claim, _disputed(about, proofs))))
+        return (
+            Attachment(document, "application", "pdf", f"{name}.pdf"),
+            *(Attachment(content, "text", "csv", filename) for filename, content in sheets),
         )
 
     async def _link_of(self, row: MailRow, to: Addressee, about: Matter) -> tuple[str | None, str | None]:
@@ -290,6 +313,13 @@ def _thread(row: MailRow) -> str | None:
     if row.customer_id is None and row.case_id is not None:
         return f"case-{row.case_id}"
     return f"order-{row.journey_id}" if row.journey_id else None
+
+
+def _disputed(about: Matter, proofs: Iterable[Proof]) -> list[Proof]:
+    """The sales of the lines that the vendor does not accept."""
+    assert about.claim is not None
+    short = {line.line_id for line in about.claim.lines if line.short_minor}
+    return [one for one in proofs if one.line_id in short]
 
 
 def _code(about: Matter) -> tuple[Attachment, ...]:

@@ -36,6 +36,7 @@ from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.bulk import BulkActivities
 from activities.case import CaseActivities
+from activities.claim import ClaimActivities
 from activities.count import CountActivities
 from activities.journey import JourneyActivities
 from activities.payment import PaymentActivities
@@ -58,6 +59,7 @@ from ledger import (
     renewals,
     stops,
 )
+from ledger.claim import preparing
 from ledger.engine import Database
 from ledger.transfer import following
 from ledger.webhooks import clean as clean_webhooks
@@ -71,6 +73,7 @@ from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.bulk import BulkWorkflow
 from workflows.case import CaseWorkflow
+from workflows.claim import ClaimWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.promotion import PromotionWorkflow
@@ -81,6 +84,7 @@ logger = logging.getLogger("endcap.worker")
 
 WORKFLOWS: Sequence[type] = (
     BopisWorkflow,
+    ClaimWorkflow,
     CountWorkflow,
     CountScheduleWorkflow,
     PromotionWorkflow,
@@ -92,6 +96,7 @@ WORKFLOWS: Sequence[type] = (
 )
 JOURNEYS: Sequence[type[JourneyActivities]] = (
     BopisActivities,
+    ClaimActivities,
     CountActivities,
     PromotionActivities,
     ReturnActivities,
@@ -224,6 +229,7 @@ def sweeps(
         (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),
         (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
+        (lambda: preparing.prepare_due(database, datetime.now(UTC)), 300.0),
         (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
         (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),

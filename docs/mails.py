@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from domain.case import CaseOption, Consequence, MoneyEffect
+from domain.claims import ClaimLineView, ClaimView
 from domain.people import Person
 from ledger.delegations import DelegationView
 from ledger.reads.approvals import ApprovalDetail, VerdictRow
@@ -38,6 +39,7 @@ WIDE, NARROW = 640, 390
 GROUPS = {
     "Approvers": ("approval_", "delegation_"),
     "People who work here": ("case_", "count_", "customer_arrived", "webhook_"),
+    "Vendors": ("claim_",),
     "Customers": ("",),
 }
 # Shown twice, with something more: for the picture only, by a name of its own.
@@ -79,6 +81,30 @@ def _said(verdict: str, name: str, note: str | None = None) -> VerdictRow:
         id=1, person_id="x", person_name=name, on_behalf_of=None, on_behalf_of_name=None, verdict=verdict, via="link",
         note=note, at=NOW + timedelta(minutes=20),
     )  # fmt: skip
+
+
+def claim(**more: Any) -> ClaimView:
+    line = {"promotion_id": "TEA-MARCH", "released_minor": 0, "written_off_minor": 0, "reclaimed_minor": 0}
+    given: dict[str, Any] = {
+        "journey_id": "claim:erp:A-17-2", "claim_id": "A-17-2", "source": "erp", "state": "sent", "kind": "periodic",
+        "agreement_id": "erp:A-17", "agreement_number": "A-17", "agreement_document": "A-17.pdf", "entity": "DE01",
+        "vendor": "TEACO", "vendor_name": "Tea & Co.", "claims_email": "claims@teaco.example", "currency": "EUR",
+        "amount_minor": 31_200, "accepted_minor": 25_000, "settled_minor": 0, "released_minor": 0,
+        "written_off_minor": 0, "reclaimed_minor": 0, "open_minor": 31_200, "settlement": None, "reference": "V-7731",
+        "disputes": 1, "frozen_at": NOW, "sent_at": NOW, "answered_at": None, "settled_at": None, "closed_at": None,
+        "dues": {}, "case_id": None, "approval_id": None,
+        "lines": [
+            ClaimLineView(
+                line_id="1", sku="TEA-1", units=500, amount_minor=25_000, accepted_minor=25_000, short_minor=0,
+                reason="", **line,
+            ),
+            ClaimLineView(
+                line_id="2", sku="TEA-2", units=124, amount_minor=6_200, accepted_minor=0, short_minor=6_200,
+                reason="over_cap", **line,
+            ),
+        ],
+    }  # fmt: skip
+    return ClaimView(**(given | more))
 
 
 def everything() -> dict[str, Any]:
@@ -127,6 +153,7 @@ def everything() -> dict[str, Any]:
             ],
             [], [], [],
         ),
+        "claim": claim(),
         "zone": ZONE,
         "link": f"{BASE}/c/…",
         "code": None,
@@ -137,6 +164,8 @@ def everything() -> dict[str, Any]:
 def context_of(template: str, variant: str = "") -> dict[str, Any]:
     """The sample of a template, or of a variant of it."""
     given = everything()
+    if template.startswith(GROUPS["Vendors"]):
+        return given | {"to": Addressee("Tea & Co.", "claims@teaco.example", None)}
     if not template.startswith(GROUPS["Approvers"] + GROUPS["People who work here"]):
         return given
     given |= {"to": Addressee(ANA.name, ANA.email, ANA), "link": f"{BASE}/a/…"}

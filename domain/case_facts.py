@@ -286,6 +286,49 @@ class PriceConflictFacts(Facts):
     more_places: int
 
 
+class ShortLine(BaseModel, frozen=True):
+    """A line of a claim of which the vendor has not accepted all; `reason` is its own."""
+
+    line_id: str
+    promotion_id: str
+    sku: str | None
+    units: int
+    claimed_minor: int
+    short_minor: int
+    reason: str
+
+
+class ClaimShortFacts(Facts):
+    """A claim that the vendor does not accept as it is. Of many lines the first stand here."""
+
+    partial = "claim_short.html"
+    claim: str
+    vendor: str
+    agreement: str
+    document: str
+    claimed_minor: int
+    accepted_minor: int
+    short_minor: int
+    disputes: int
+    lines: tuple[ShortLine, ...]
+    more_lines: int
+
+
+class ClaimLateFacts(Facts):
+    """A claim that was not handed over, answered or paid in time; `waits_for` is sent, answer or payment."""
+
+    partial = "claim_late.html"
+    claim: str
+    vendor: str
+    agreement: str
+    waits_for: str
+    open_minor: int
+    claimed_minor: int
+    sent_at: datetime | None
+    answered_at: datetime | None
+    claims_email: str
+
+
 class UndeliveredFacts(Facts):
     partial = "undelivered.html"
     target: str
@@ -341,6 +384,9 @@ FACTS: dict[str, type[Facts]] = {
     "transfer_cancelled": TransferLateFacts,
     "transfer_unagreed": TransferLateFacts,
     "promo_price_conflict": PriceConflictFacts,
+    "claim_short_paid": ClaimShortFacts,
+    "claim_rejected": ClaimShortFacts,
+    "claim_overdue": ClaimLateFacts,
     "journey_stuck": StuckFacts,
     "delivery_stuck": UndeliveredFacts,
 }

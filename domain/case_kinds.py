@@ -377,6 +377,39 @@ _KINDS = (
         ),
     ),
     CaseKind(
+        kind="claim_short_paid",
+        title="Vendor accepts less than was claimed",
+        severity="medium",
+        owner_role="finance",
+        ladder=("finance", "admin"),
+        runbook=(
+            "Read the vendor's reason line by line. Dispute what the receipts prove; claim again what it has put into "
+            "the wrong period; release what was accrued too much."
+        ),
+    ),
+    CaseKind(
+        kind="claim_rejected",
+        title="Vendor rejects a claim",
+        severity="high",
+        owner_role="finance",
+        ladder=("finance", "admin"),
+        runbook=(
+            "Nothing of the claim is accepted. Look at the signed agreement first: its number, its dates, its cap. "
+            "Where it stands, send the proof before anything is written off."
+        ),
+    ),
+    CaseKind(
+        kind="claim_overdue",
+        title="Vendor is silent about a claim",
+        severity="medium",
+        owner_role="finance",
+        ladder=("finance", "admin"),
+        runbook=(
+            "The claim was not handed over, answered or paid in time. Ask the vendor once; what it owes can be taken "
+            "off what it is owed where the agreement allows it."
+        ),
+    ),
+    CaseKind(
         kind="journey_stuck",
         title="A journey could not go on",
         severity="critical",

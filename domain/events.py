@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from domain import return_requests
+from domain import claims, return_requests
 from domain.count import NAMED_BUCKETS
 from domain.orders import Body, Code, Currency, Instant, Minor, Name, Quantity
 from domain.tracking import TransferTracked
@@ -285,6 +285,7 @@ FACTS: dict[str, type[Body]] = {
     "transfer.announced": TransferAnnounced,
     "transfer.shipped": TransferShipped,
     "transfer.received": TransferReceived,
+    **claims.FACTS,
 }
 REQUESTS: dict[str, type[Body]] = {
     # Never refused for the state of its count: only for another device's session, or for who counts.
@@ -295,6 +296,7 @@ REQUESTS: dict[str, type[Body]] = {
     "transfer.cancelled": TransferCancelled,
     "transfer.declined": TransferDeclined,
     "transfer.tracked": TransferTracked,
+    **claims.REQUESTS,
 }
 EVENT_TYPES: dict[str, type[Body]] = FACTS | REQUESTS
 

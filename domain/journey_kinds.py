@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from domain import bopis, count, promotion, returns, transfer
+from domain import bopis, claim, count, promotion, returns, transfer
 from domain.ids import parse_journey_id
 
 
@@ -100,6 +100,23 @@ _KINDS = (
         ),
         introduction="A BOPIS order. `suspended` is no state: an unexpected failure stops the order where it stands,"
         " and it goes on from there.",
+    ),
+    JourneyKind(
+        kind="claim",
+        noun="Vendor claim",
+        plural="Vendor claims",
+        section="vendor_claims",
+        list_page="/console/journeys?kind=claim",
+        open_page="/console/journeys?kind=claim&state=open",
+        transitions=_plain(claim.TRANSITIONS),
+        begins=("prepared", "sent", "written_off"),
+        ways=(
+            ("prepared", "approved", "sent", "matched", "settled"),
+            ("prepared", "approved", "sent", "matched", "partially_settled", "settled"),
+            ("prepared", "approved", "sent", "matched", "disputed", "settled"),
+        ),
+        introduction="A claim against a vendor for its share of promotions. The vendor's answer and its money take it"
+        " where its figures lead.",
     ),
     JourneyKind(
         kind="count",

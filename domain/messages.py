@@ -89,6 +89,9 @@ class Message(StrEnum):
     PROMOTION_CHANGED = "PromotionChanged"
     PROMOTION_ENDED = "PromotionEnded"  # called off, ended early, or over
     PRICES_TRIED = "PricesTried"
+    CLAIM_SENT = "ClaimSent"
+    CLAIM_ANSWERED = "ClaimAnswered"
+    CLAIM_SETTLED = "ClaimSettled"
     CASE_OPENED = "CaseOpened"
     CASE_CHANGED = "CaseChanged"
     CASE_CLOSED = "CaseClosed"

@@ -44,6 +44,7 @@ async def queue(
     journey_id: str | None = None,
     case_id: int | None = None,
     approval_id: int | None = None,
+    agreement_id: str | None = None,
     context: Mapping[str, Any] = {},
     offset_s: int | None = None,
 ) -> None:
@@ -52,11 +53,12 @@ async def queue(
     `not_before` is reckoned by the clock of the approval, case or journey that the mail belongs to; the demo may have
     moved it on, and the mail goes out by the real one. `offset_s` is by how much, where the caller has that row locked.
     `context` holds ids and figures only. A mail goes to one
-    person or one customer; an order without a customer has nobody to write to, and nothing is queued.
+    person, one customer, or the vendor of a funding agreement; an order without a customer has nobody to write to, and
+    nothing is queued.
     """
     if person_id is not None and customer_id is not None:
         raise ValueError("a mail goes to one person or to one customer")
-    if person_id is None and customer_id is None:
+    if person_id is None and customer_id is None and agreement_id is None:
         return
     if offset_s is None:
         offset_s = await _clock_offset_s(tx, journey_id, case_id, approval_id)
@@ -69,7 +71,7 @@ async def queue(
         "journey_id": journey_id,
         "case_id": case_id,
         "approval_id": approval_id,
-        "context": dict(context),
+        "context": {**context, **({"agreement_id": agreement_id} if agreement_id else {})},
     }
     await tx.conn.execute(upsert(mail).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
 

@@ -18,12 +18,13 @@ from domain.messages import Due, Situation, Step
 
 type Answer = Situation | Exception | Callable[[Step], Situation | Awaitable[Situation]]
 
-JOURNEYS = ("bopis", "count", "promotion", "returns", "transfer")
+JOURNEYS = ("bopis", "claim", "count", "promotion", "returns", "transfer")
 NAMES = (
     *(f"{noun}.{step}" for noun in JOURNEYS for step in SHARED),
     "bopis.open_case", "bopis.settle_offer", "count.compare", "count.count_again", "count.post",
     "count.open_days_counts", "transfer.settle_agreement", "transfer.compare",
     "promotion.settle_agreement", "promotion.publish",
+    "claim.settle_approval",
     "case.on_due", "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip
 

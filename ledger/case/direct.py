@@ -226,6 +226,12 @@ async def _abandon_promotion(tx: Transaction, _case: RowMapping, journey_row: Ro
     return await abandon(tx, journey_row, at)
 
 
+async def _abandon_claim(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    from ledger.claim.steps import abandon  # a claim needs cases, so cases cannot need it while they are loaded
+
+    return await abandon(tx, journey_row, at)
+
+
 async def _tell_channel_again(
     tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime
 ) -> str:
@@ -245,6 +251,7 @@ async def _give_prices_up(tx: Transaction, case_row: RowMapping, journey_row: Ro
 # How a suspended journey of each kind is ended.
 ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
     "bopis": _abandon_order,
+    "claim": _abandon_claim,
     "count": _abandon_count,
     "promotion": _abandon_promotion,
     "returns": _abandon_return,

@@ -25,6 +25,7 @@ ABOUT_TRANSFERS = frozenset(
         "transfer_cancelled",
     }
 )
+ABOUT_CLAIMS = frozenset({"claim_short_paid", "claim_rejected", "claim_overdue"})
 ROOT_CAUSE = "root_cause"
 STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
 
@@ -96,11 +97,18 @@ async def _of_transfer(conn: AsyncConnection, row: RowMapping) -> Offered:
     return Offered(await read_options(conn, row), [])
 
 
+async def _of_claim(conn: AsyncConnection, row: RowMapping) -> Offered:
+    from ledger.claim.asking import read_options  # a claim needs cases
+
+    return Offered(await read_options(conn, row), [])
+
+
 # Kinds of cases whose ways out are worked out anew whenever they are shown; all others keep those they opened with.
 WORKED_OUT: dict[str, Callable[[AsyncConnection, RowMapping], Awaitable[Offered]]] = {
     **dict.fromkeys(ABOUT_WAYS_OUT, _of_order),
     "count_variance": _of_count,
     **dict.fromkeys(ABOUT_TRANSFERS, _of_transfer),
+    **dict.fromkeys(ABOUT_CLAIMS, _of_claim),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, select, update
 
+from domain.claims import ClaimReference
 from domain.errors import AmbiguousReference, DomainError, Malformed, NotAllowed, NotFound
 from domain.events import (
     FACTS,
@@ -29,7 +30,7 @@ from ledger.bopis import arriving, by_the_source, facts, handing_over, requests,
 from ledger.bopis.order import Order
 from ledger.count import requests as requests_of_counts
 from ledger.engine import Database
-from ledger.facts import delivered, of_transfers, refusals, returned
+from ledger.facts import delivered, of_claims, of_transfers, refusals, returned
 from ledger.facts.inbox import REPLAY, Arrived, claim, problem
 from ledger.people import Caller
 from ledger.returns.book import Return
@@ -94,6 +95,17 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         return await _of_return(tx, caller, arrived, data, cause, at, check)
     if isinstance(data, TransferReference):
         return await _of_transfer(tx, caller, arrived, data, cause, at, check)
+    if isinstance(data, ClaimReference):
+        meant = await of_claims.take(tx, caller, arrived.event.type, data, cause, at)
+        return await _accepted(tx, caller, arrived, meant, None, "accepted")
+    about, case_id, outcome = await _of_the_rest(tx, caller, arrived, data, cause, at)
+    return await _accepted(tx, caller, arrived, about, case_id, outcome)
+
+
+async def _of_the_rest(
+    tx: Transaction, caller: Caller, arrived: Arrived, data: Any, cause: str, at: datetime
+) -> tuple[str | None, int | None, str]:
+    """What is said of counts, carriers, holds, places and goods: its journey and its case, if any, and the outcome."""
     about, case_id, outcome = None, None, "accepted"
     if isinstance(data, CountEntered):
         about = await requests_of_counts.find(tx, caller, data.count_id)
@@ -110,7 +122,7 @@ async def take(tx: Transaction, caller: Caller, arrived: Arrived, *, check: Chec
         about = await _received(tx, caller, data, cause, at)
     else:
         case_id = await _goods(tx, caller, data, cause, at)
-    return await _accepted(tx, caller, arrived, about, case_id, outcome)
+    return about, case_id, outcome
 
 
 async def _of_order(

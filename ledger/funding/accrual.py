@@ -69,8 +69,8 @@ _AGREEMENTS = text(
     " JOIN funded_promotion f USING (entity, promotion_id) JOIN funding_agreement a ON a.id = f.agreement_id"
 )
 _COUNTERS = text(
-    "SELECT id, units, earned_minor, accrued_minor FROM funding_agreement WHERE id = ANY(CAST(:ids AS text[]))"
-    " ORDER BY id FOR UPDATE"
+    "SELECT id, final_claim_at IS NOT NULL AS is_over, units, earned_minor, accrued_minor FROM funding_agreement"
+    " WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR UPDATE"
 )
 _LINES = text(
     "SELECT a.document, a.line_id, min(a.agreement_id) AS agreement_id, sum(a.quantity)::int AS units,"
@@ -150,8 +150,8 @@ async def _lock_counters(tx: Transaction, agreements: Iterable[_Agreement]) -> N
     if not counted:
         return
     tx.enter(Rank.FUNDING)
-    for key, *figures in await tx.conn.execute(_COUNTERS, {"ids": sorted(counted)}):
-        counted[key].counter = Counter(*figures)
+    for key, is_over, *figures in await tx.conn.execute(_COUNTERS, {"ids": sorted(counted)}):
+        counted[key].is_over, counted[key].counter = is_over, Counter(*figures)
 
 
 class _Book:

@@ -10,16 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_kinds import KINDS
+from domain.claims import ClaimView
 from domain.people import Person
 from ledger import delegations, reference
 from ledger.delegations import DelegationView
 from ledger.mails import MailRow
 from ledger.people import person_by_id
+from ledger.reads import vendor_claims
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.comments import Comment, comment_of
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.reads.returns_by_link import ReturnByLink, return_by_link
-from ledger.tables import case_file, customer, item, journey, journey_line, location, payment
+from ledger.tables import case_file, customer, funding_agreement, item, journey, journey_line, location, payment
 
 
 class Addressee(NamedTuple):
@@ -83,6 +85,7 @@ class Matter(NamedTuple):
     asked_by: Person | None = None  # who would like to stand in for the addressee
     comment: Comment | None = None
     returned: ReturnByLink | None = None
+    claim: ClaimView | None = None  # against a vendor
 
     @property
     def zone(self) -> str:
@@ -96,6 +99,8 @@ async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
     if row.person_id is not None:
         found = await person_by_id(conn, row.person_id)
         return Addressee(found.name, found.email, found) if found and found.email else None
+    if "agreement_id" in row.context:
+        return await _vendor(conn, row.context["agreement_id"])
     query = select(customer.c.name, customer.c.email).where(
         customer.c.id == row.customer_id, customer.c.erased_at.is_(None)
     )
@@ -103,10 +108,21 @@ async def addressee(conn: AsyncConnection, row: MailRow) -> Addressee | None:
     return Addressee(buyer.name or "", buyer.email, None) if buyer and buyer.email else None
 
 
+async def _vendor(conn: AsyncConnection, agreement_id: str) -> Addressee | None:
+    """Where an agreement says that its claims go."""
+    wanted = select(funding_agreement).where(funding_agreement.c.id == agreement_id)
+    found = (await conn.execute(wanted)).mappings().one_or_none()
+    if found is None or not found["claims_email"]:
+        return None
+    return Addressee(found["vendor_name"] or found["vendor"], found["claims_email"], None)
+
+
 async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
     """What the mail is about, as it stands now. Raises `NotFound` for a request that the approver may not see."""
     approval = await approval_detail(conn, to.person, row.approval_id) if row.approval_id and to.person else None
     about = row.context
+    if "agreement_id" in about and row.journey_id:
+        return Matter(None, None, None, claim=await vendor_claims.claim_view(conn, None, row.journey_id))
     return Matter(
         order=await _order(conn, row.journey_id) if row.journey_id else None,
         case=await _case(conn, row.case_id) if row.case_id else None,

@@ -95,6 +95,7 @@ class TestEach:
             "offer": plain["offer"]._replace(order_key=HOSTILE, because=HOSTILE, place_name=HOSTILE),
             "approval": MAILS["approval"](subject=HOSTILE, requester_name=HOSTILE, reason=HOSTILE),
             "delegation": plain["delegation"]._replace(giver_name=HOSTILE, taker_name=HOSTILE),
+            "claim": MAILS["claim"](claim_id=HOSTILE, reference=HOSTILE, agreement_document=HOSTILE),
             "asked_by": plain["asked_by"]._replace(name=HOSTILE),
             "context": {name: HOSTILE if isinstance(one, str) else one for name, one in plain["context"].items()},
         }

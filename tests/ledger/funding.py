@@ -14,19 +14,19 @@ from ledger.people import Caller
 from tests.ledger.till import POS, event, send
 from tests.shop import TEA, Shop
 
-ERP = Caller(
-    "key-erp", "erp", frozenset({"orders:write", "events:write"}), frozenset({"web", "pos"}), None, frozenset()
-)
-STARTS = datetime(2026, 3, 1, tzinfo=UTC)
-ENDS = datetime(2026, 4, 1, tzinfo=UTC)
+SCOPES = frozenset({"orders:write", "events:write"})
+ERP = Caller("key-erp", "erp", SCOPES, frozenset({"web", "pos"}), None, frozenset())
+# A month that ended a month ago: the window in which it can be claimed ended yesterday.
+STARTS = datetime.now(UTC).replace(microsecond=0) - timedelta(days=62)
+ENDS = STARTS + timedelta(days=31)
 
 
 def agreement(**more: Any) -> dict[str, Any]:
-    """Half a euro for each pack of tea in March, paid for the promotion TEA-MARCH."""
+    """Half a euro for each pack of tea in a month, paid for the promotion TEA-MARCH."""
     return {
         "number": "A-17", "entity": "DE01", "office": "DC", "vendor": "TEACO", "vendor_name": "Tea & Co.",
-        "claims_email": "claims@teaco.example", "signed_on": "2026-02-10", "document": "A-17.pdf",
-        "starts_at": STARTS.isoformat(), "ends_at": ENDS.isoformat(), "currency": "EUR",
+        "claims_email": "claims@teaco.example", "signed_on": f"{STARTS - timedelta(days=20):%Y-%m-%d}",
+        "document": "A-17.pdf", "starts_at": STARTS.isoformat(), "ends_at": ENDS.isoformat(), "currency": "EUR",
         "terms": {"kind": "scan_back", "rate_minor": 50}, "promotions": ["TEA-MARCH"], **more,
     }  # fmt: skip
 
@@ -50,7 +50,7 @@ def promoted(
     }  # fmt: skip
     data = {"location": "S1", "receipt": f"R-{name}", "lines": [line]}
     made = event(f"E-{name}", "pos.sale", data)
-    made["occurred_at"] = (STARTS + timedelta(days=day - 1, hours=12)).isoformat()
+    made["occurred_at"] = (STARTS + timedelta(days=day)).isoformat()
     return made
 
 

@@ -334,6 +334,40 @@ async def promotion_ended(scene: Recorder) -> Handle:
     return handle
 
 
+def owed(state: str, seq: int = 1, **more: object) -> Situation:
+    return Situation.model_validate({"subject": "claim:erp:A-17-1", "state": state, "seq": seq, **more})
+
+
+async def claim_disputed(scene: Recorder) -> Handle:
+    """Agreed, sent, silence, short-paid, disputed, written off with somebody's word."""
+    asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}
+    scene.steps.answer("claim.settle_approval", owed("sent", 2, dues=(due_in("answer", hours=720),)))
+    scene.steps.answer("claim.on_due", owed("sent", 2, case_id=5))
+    scene.steps.answer("claim.apply_decision", owed("disputed", 5), owed("written_off", 8, ended=True))
+    scene.steps.answer("claim.open_approval", owed("matched", 7, **asked, approval_id=4))
+    handle = await scene.start("claim", owed("prepared", approval_id=3))
+    await scene.tell(handle, Message.VERDICT_RECORDED, owed("prepared", 2, approval_id=3, verdict="approved"))
+    await scene.took(1)
+    await scene.skip(handle, 721)
+    await scene.took(2)
+    await scene.tell(handle, Message.CLAIM_ANSWERED, owed("matched", 3, case_id=6))
+    await scene.tell(handle, Message.DECISION_RECORDED, owed("matched", 5, case_id=6, decision_id=8))
+    await scene.took(3)
+    await scene.tell(handle, Message.CLAIM_ANSWERED, owed("matched", 6, case_id=7))
+    await scene.tell(handle, Message.DECISION_RECORDED, owed("matched", 7, **asked))
+    await scene.took(4)
+    await scene.tell(handle, Message.VERDICT_RECORDED, owed("matched", 8, **asked, approval_id=4, verdict="approved"))
+    return handle
+
+
+async def claim_settled(scene: Recorder) -> Handle:
+    """Sent, answered, paid: no step at all."""
+    handle = await scene.start("claim", owed("sent", dues=(due_in("answer", hours=720),)))
+    await scene.tell(handle, Message.CLAIM_ANSWERED, owed("matched", 2, dues=(due_in("payment", hours=720),)))
+    await scene.tell(handle, Message.CLAIM_SETTLED, owed("settled", 3, ended=True))
+    return handle
+
+
 async def case_ladder(scene: Recorder) -> Handle:
     """Two levels, a claim, the end."""
     first, second = due_in("level", hours=1), due_in("level", hours=2)
@@ -387,6 +421,8 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-asked-customer": asked_customer,
     "bopis-no-show": no_show,
     "bopis-suspended": suspended,
+    "claim-disputed": claim_disputed,
+    "claim-settled": claim_settled,
     "count-posted": count_posted,
     "count-rejected": count_rejected,
     "count-schedule": counts_of_the_day,

@@ -17,6 +17,7 @@ from starlette.routing import Mount
 import ledger.engine
 from ledger import tables
 from tests.web.conftest import As, settings_for
+from tests.web.funding import agreement_at, promoted_at
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.promotions import definition, promotion
 from tests.web.retail import a_case, an_approval, order, rows
@@ -77,6 +78,7 @@ ANY = {
 ANY["return_id"] = "returns:web:RT-1"
 ANY["vendor_return_id"] = "vendor_return:web:VR-1"
 ANY["promotion_id"] = "promotion:web:P-1"
+ANY |= {"agreement_id": "web:A-17", "vendor_claim_id": "claim:web:A-17-1"}
 ANY["receipt_id"] = "transfer:web:T-2"  # on its way to Store S1, where T-1 leaves
 
 
@@ -199,9 +201,12 @@ async def ids(web: httpx2.AsyncClient, retailer: ledger.engine.Database, as_key:
             },
         ),
         await web.post("/api/v1/promotions", json=promotion(locations=[LOCATION])),
+        await web.post("/api/v1/funding-agreements", json=agreement_at(LOCATION)),
+        await web.post("/api/v1/events", json={"events": [promoted_at(LOCATION)]}),
+        await web.post("/api/v1/funding-agreements/web:A-17:claim"),
         await web.post("/api/v1/webhooks", json={"url": "https://shop.example/hook", "types": ["*"]}),
     ]
-    assert [one.status_code for one in made] == [201] * 9, [one.text for one in made]
+    assert [one.status_code for one in made] == [201] * 10 + [200, 201, 201], [one.text for one in made]
     webhook = made[-1].json()["id"]
     async with retailer.engine.begin() as conn:
         claim = await conn.execute(
@@ -270,9 +275,9 @@ FORM = {
 BODY = {
     "option": "dismiss", "parameters": {}, "note": "words", "version": 1, "verdict": "approve", "reason": "words",
     "session": "tablet", "counter": "crew-7", "lines": [], "submit": True, "expires_in_s": 600,
-    "accepted_minor": 0,
+    "accepted_minor": 0, "settlement": "cash", "amount_minor": 1, "csv": "line_id,accepted_minor\n1,0",
     "text": "words",
-    "number": "RMA-1", "reference": "CN-1", "amount_minor": 1,
+    "number": "RMA-1", "reference": "CN-1",
     "order": {
         "order_id": "X-1", "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1, "unit_price_minor": 1}],
     },
@@ -302,7 +307,10 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         "/entries": ("session", "counter", "lines", "submit"),
         ":submit": ("session", "counter", "lines", "submit"),
         ":cancel": ("reason",),
-        ":answer": ("accepted_minor",),
+        "{claim_id}:answer": ("accepted_minor",),
+        "{vendor_claim_id}:answer": ("settlement",),
+        ":answer-csv": ("csv", "settlement"),
+        ":settle": ("amount_minor", "settlement"),
         ":extend": ("expires_in_s",),
         ":exchange": ("order",),
         ":authorize": ("number",),

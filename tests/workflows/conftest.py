@@ -20,6 +20,7 @@ from tests.workflows.hub import Hub
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
 from workflows.case import CaseWorkflow
+from workflows.claim import ClaimWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.promotion import PromotionWorkflow
@@ -82,6 +83,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
         task_queue=task_queue,
         workflows=[
             BopisWorkflow,
+            ClaimWorkflow,
             CountWorkflow,
             CountScheduleWorkflow,
             PromotionWorkflow,

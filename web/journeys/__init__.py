@@ -11,11 +11,12 @@ from domain.ids import parse_journey_id
 from domain.people import Person
 from domain.words import words
 from ledger.reads.store import StorePlace
-from web.journeys import bopis, count, promotion, returns, transfer
+from web.journeys import bopis, claim, count, promotion, returns, transfer
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 
 PARTS: dict[str, JourneyParts] = {
-    parts.kind: parts for parts in (bopis.PARTS, count.PARTS, promotion.PARTS, returns.PARTS, transfer.PARTS)
+    parts.kind: parts
+    for parts in (bopis.PARTS, claim.PARTS, count.PARTS, promotion.PARTS, returns.PARTS, transfer.PARTS)
 }
 
 

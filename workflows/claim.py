@@ -1,0 +1,67 @@
+"""The claim against a vendor: what it waits for in each state, and what follows. It touches nothing itself."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.claim import ClaimActivities
+    from domain.claim import ClaimState
+    from domain.errors import DomainError
+    from domain.messages import Situation
+    from workflows.journey import Journey
+
+
+@workflow.defn(name="claim", failure_exception_types=[DomainError])
+class ClaimWorkflow(Journey):
+    """One claim, from its frozen figures until nothing of it is open."""
+
+    activities = ClaimActivities
+
+    @workflow.run
+    async def run(self, situation: Situation) -> None:  # noqa: ARG002  held since __init__
+        """Follow the claim to its end, beginning wherever it stands."""
+        await self.live(self.plan)
+
+    async def plan(self) -> None:
+        """What the claim waits for now. The vendor's answers and money, and people, change the state."""
+        match ClaimState(self.situation.state):
+            case ClaimState.PREPARED:
+                await self.await_approval()
+            case ClaimState.APPROVED:
+                await self.await_hand_over()
+            case ClaimState.SENT | ClaimState.DISPUTED:
+                await self.await_vendor()
+            case ClaimState.MATCHED | ClaimState.PARTIALLY_SETTLED:
+                await self.await_money()
+            case ClaimState.SETTLED | ClaimState.WRITTEN_OFF | ClaimState.CANCELLED:
+                await self.next()
+
+    async def await_approval(self) -> None:
+        """Somebody has to agree. Silence withdraws it; what it claims belongs to the next claim."""
+        held = self.situation
+        if held.verdict is None:
+            await self.next()
+            return
+        await self.step(
+            ClaimActivities.settle_approval, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id
+        )
+
+    async def await_hand_over(self) -> None:
+        """The vendor has no address: somebody hands it over. Due: somebody is asked whether it was."""
+        await self.answer()
+
+    async def await_vendor(self) -> None:
+        """The vendor answers, or pays. Due: somebody asks what to do about its silence."""
+        await self.answer()
+
+    async def await_money(self) -> None:
+        """What was accepted is paid, what was not somebody decides about. Due: it has not been paid."""
+        await self.answer()
+
+    async def answer(self) -> None:
+        """Wait for the vendor or for what falls due or, where somebody is asked, for the answer."""
+        if self.situation.case_id is None:
+            await self.next()
+            return
+        decision = await self.ask()
+        if decision is not None:
+            await self.act_on(decision)
