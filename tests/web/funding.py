@@ -6,7 +6,7 @@ from typing import Any
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def agreement_at(office: str, **more: Any) -> dict[str, Any]:
+def agreement_at(office: str, /, **more: Any) -> dict[str, Any]:
     """A dollar for each loaf that is sold in these weeks under BREAD-WEEKS."""
     return {
         "number": "A-17", "entity": "US01", "office": office, "vendor": "BAKER", "vendor_name": "Baker & Sons",
