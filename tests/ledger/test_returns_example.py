@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from domain.vendor_returns import NewVendorReturn, VendorCredit, VendorShipment
+from ledger import vendor_return
 from tests.ledger.returning import Back, shelf
 from tests.ledger.test_count_example import posted_after
-from tests.shop import TEA, Shop
+from tests.shop import TEA, WEB, Shop
 
 PAGE = Path(__file__).parents[2] / "docs" / "returns.md"
 POLICY = '{"returns": {"fees": [{"permille": 100, "method": "mail"}], "promotions": {"THREE": {"least_units": 3}}}}'
@@ -52,5 +54,16 @@ async def test_the_worked_example_comes_out(shop: Shop) -> None:
     await rest.inspect(condition="used", disposition="return_to_vendor")
     await note()
     await rest.provider_says()
+    await note()
+    line_of = {"line_id": "1", "sku": TEA, "quantity": 1}
+    body = {"vendor_return_id": "VR-1", "vendor": "ACME", "location": "S1", "lines": [line_of]}
+    wanted = NewVendorReturn.model_validate(body)
+    _, document = await vendor_return.open_document(shop.database, WEB, wanted, via="test")
+    await vendor_return.ship(shop.database, WEB, document, VendorShipment(), via="test")
+    await note()
+    credited = VendorCredit(reference="CN-1", amount_minor=400)
+    await vendor_return.credit(shop.database, WEB, document, credited, via="test")
+    await note()
+    await vendor_return.write_off(shop.database, WEB, document, reason="opened", via="test")
     await note()
     assert came == [(row[1], row[2]) for row in says]

@@ -317,6 +317,18 @@ class TestWhereTheSourceRefunds:
         await back.fall_due("refund_confirm")
         assert await back.cases() == ["refund_failed"]
 
+    async def test_it_is_asked_once_more(self, shop: Shop) -> None:
+        back = await Back.open(shop, await collected(shop))
+        await back.receive()
+        await back.inspect()
+        await back.fall_due("refund_confirm")
+        await case.decide(
+            shop.database, await back.case_id("refund_failed"), FIN, option_id="ask_source_again", parameters={},
+            via="test",
+        )  # fmt: skip
+        row = await back.row()
+        assert (row["state"], "refund_confirm" in row["dues"], await back.cases()) == ("refund_pending", True, [])
+
     async def test_a_fact_about_orders_is_not_for_a_return(self, shop: Shop) -> None:
         back = await Back.open(shop, await collected(shop))
         outcome = await shop.report("bopis.handed_over", journey_id=back.id, lines=None, actor="p")

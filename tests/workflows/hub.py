@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 import wire
 from domain.case import CaseOption
 from ledger import case
-from ports.payment import SandboxPaymentProvider
+from ports.payment import PaymentPort, SandboxPaymentProvider
 from ports.price import PricePort
 from relay import Relay
 from tests.shop import ANA, Shop
@@ -31,6 +31,7 @@ class Hub:
     record: Path
     eventually: Callable[..., Any]
     channels: dict[str, PricePort] = field(default_factory=dict)  # that show prices of promotions
+    provider: PaymentPort | None = None  # the sandbox, unless a test brings its own
 
     def worker(self) -> Worker:
         """A worker with the real activities."""
@@ -38,7 +39,9 @@ class Hub:
             self.client,
             task_queue=self.task_queue,
             workflows=WORKFLOWS,
-            activities=activities_on(self.shop.database, SandboxPaymentProvider(self.record), self.channels),
+            activities=activities_on(
+                self.shop.database, self.provider or SandboxPaymentProvider(self.record), self.channels
+            ),
             workflow_runner=wire.workflow_runner(),
             workflow_failure_exception_types=[Exception],
             # What a worker that has gone still held waits this long for it; the server's 10 s are as long as we look.
