@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,6 +23,13 @@ from cli_webhooks import webhook_commands
 
 if TYPE_CHECKING:
     from ledger.engine import Database
+
+
+class Scene(StrEnum):
+    """What the demo can play beside its day."""
+
+    RETURNS = "returns"
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -305,12 +313,32 @@ def load(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, he
 
 
 @app.command("slice")
-def slice_(folder: Annotated[Path, typer.Argument(file_okay=False, help="folder to write CSV files into")]) -> None:
+def slice_(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="folder to write CSV files into")],
+    scene: Annotated[Scene | None, typer.Option(help="for this scene instead of the demo's day")] = None,
+    stores: Annotated[int, typer.Option(min=6, max=900, help="how many stores a scene has")] = 600,
+) -> None:
     """Write a slice of real retail data (stores, items, prices, opening stock) as files that `endcap load` imports."""
+    from demo import chain
     from demo.slice import write_folder
 
-    for name, rows in write_folder(folder).items():
+    written = write_folder(folder) if scene is None else chain.write(chain.cut(stores), folder)
+    for name, rows in written.items():
         typer.echo(f"{rows:7d}  {name}")
+
+
+def _play_returns(base_url: str, keys: dict[str, str], api_key: str | None, data: Path | None, home: Path) -> None:
+    from demo.unified import play
+
+    if data is None:
+        _refuse("a scene needs the folder that was loaded: --data FOLDER")
+    begun = home / "scene-returns.json"
+    try:
+        said = asyncio.run(play(base_url, {} if api_key else keys, api_key, data, begun))
+    except FileNotFoundError:
+        _refuse(f"{data} holds no scene: `endcap slice {data} --scene returns` writes it")
+    for line in said:
+        typer.echo(line)
 
 
 @app.command()
@@ -322,8 +350,16 @@ def demo(
     base_url: Annotated[str | None, typer.Option(help="where Endcap runs; the demo stack when left out")] = None,
     api_key: Annotated[str | None, typer.Option(help="a key for everything; the demo's own when left out")] = None,
     data: Annotated[Path | None, typer.Option(file_okay=False, help="folder that was loaded")] = None,
+    scene: Annotated[
+        Scene | None, typer.Option(help="play this scene once: returns of 600 stores and the web, by one taxonomy")
+    ] = None,
 ) -> None:
-    """Replay days of real sales and orders against a running Endcap by its public API; resumes where it stopped."""
+    """Replay days of real sales and orders against a running Endcap by its public API; resumes where it stopped.
+
+    `--scene returns` plays a scene instead: `endcap slice FOLDER --scene returns` writes its stores, `endcap load
+    FOLDER` imports them, `endcap demo --scene returns --data FOLDER` brings back what they sold and prints the refund
+    cycle time by channel.
+    """
     import logging
 
     from demo.run import Options, replay
@@ -335,6 +371,9 @@ def demo(
         known = read_access(home) if base_url is None or api_key is None else {}
     except FileNotFoundError:
         _refuse(f"no stack was ever started on {home}: `make up` starts one, or give --base-url and --api-key")
+    if scene is not None:
+        _play_returns(base_url or known["base_url"], known.get("api_keys", {}), api_key, data, home)
+        return
     options = Options(
         base_url=base_url or known["base_url"],
         data=data or home / "demo-data",

@@ -39,12 +39,13 @@ def write(cut: "Slice", target: Path) -> dict[str, int]:
         masterdata.PersonRow: people.rows(cut),
         masterdata.StockRow: _stock(cut),
     }
-    written = {model.file: _write(target / model.file, model, rows[model]) for model in masterdata.FILES}
+    written = {model.file: write_rows(target / model.file, model, rows[model]) for model in masterdata.FILES}
     (target / "policies.json").write_text(json.dumps(POLICIES, indent=2) + "\n", encoding="utf-8")
     return written | {"policies.json": len(POLICIES)}
 
 
-def _write(path: Path, model: type[masterdata.MasterRow], rows: Iterable[dict[str, object]]) -> int:
+def write_rows(path: Path, model: type[masterdata.MasterRow], rows: Iterable[dict[str, object]]) -> int:
+    """Write one file with the columns that the loader knows; returns how many rows it has."""
     written = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, masterdata.columns(model), restval="", lineterminator="\n")
