@@ -139,6 +139,21 @@ class TestSending:
         assert await facts(retailer) == []
 
 
+class TestScanning:
+    @pytest.mark.parametrize("path", [SEND, RECEIVE])
+    async def test_the_line_of_a_scanned_item_comes_first(self, sign_in: SignIn, asked: None, path: str) -> None:
+        person = await sign_in("pia.lund" if path == SEND else "lea.marx")
+        page, scanned = (await person.get(path)).text, (await person.get(f"{path}?sku=%20BREAD")).text
+        assert page.index('name="quantity:1"') < page.index('name="quantity:2"')
+        assert scanned.index('name="quantity:2"') < scanned.index('name="quantity:1"')
+        assert "No line here is" not in scanned
+        assert form_of(scanned).keys() == form_of(page).keys()
+
+    async def test_an_item_that_is_not_on_the_list_is_said(self, sign_in: SignIn, sent: None) -> None:
+        page = (await (await sign_in("lea.marx")).get(f"{RECEIVE}?sku=RARE")).text
+        assert "No line here is RARE." in page
+
+
 class TestReceiving:
     async def test_in_parts_and_then_nothing_more(self, sign_in: SignIn, retailer: Ledger, sent: None) -> None:
         lea = await sign_in("lea.marx")

@@ -1,6 +1,6 @@
 """Sending goods to another place, and receiving them: each form is one fact, of all the lines that it names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -52,10 +52,12 @@ async def _show_send(floor: Floor, transfer_id: str, sent: Sent) -> Response:
     lines = [
         line for line in found.lines if was_called_off or left_to_send(line) or f"seen:{line.line_id}" in sent.fields
     ]
+    scanned = scanned_item(floor)
     context = {
         "transfer": found,
         "sent": sent,
-        "lines": lines,
+        "lines": scanned_first(lines, scanned),
+        "scanned": scanned,
         "left_to_send": left_to_send,
         "names": names,
         "places": places,
@@ -63,6 +65,16 @@ async def _show_send(floor: Floor, transfer_id: str, sent: Sent) -> Response:
         "next": next((one for one in others if one.journey_id != found.journey_id), None),
     }
     return floor.show("store/send.html", context, status=sent.status)
+
+
+def scanned_item(floor: Floor) -> str:
+    """The SKU that was scanned or typed above the form; empty where none was."""
+    return floor.request.query_params.get("sku", "").strip()[:MAX_NAME]
+
+
+def scanned_first(lines: Sequence[TransferLineView], scanned: str) -> list[TransferLineView]:
+    """The lines, those of the scanned item before the others."""
+    return sorted(lines, key=lambda line: line.sku != scanned) if scanned else list(lines)
 
 
 def left_to_send(line: TransferLineView) -> int:
@@ -130,11 +142,14 @@ async def _show_receipt(floor: Floor, transfer_id: str, sent: Sent) -> Response:
         others = await to_receive(conn, floor.place.code)
         counted = await counted_lines(conn, found.journey_id)
         places = await all_places(conn)
+    scanned = scanned_item(floor)
     context = {
         "transfer": found,
         "sent": sent,
         "names": names,
         "places": places,
+        "lines": scanned_first(found.lines, scanned),
+        "scanned": scanned,
         "marks": {line.line_id: mark_of_view(found, line) for line in found.lines},
         "counted": {line.line_id for line in found.lines if line.line_id in counted and line.in_transit},
         "left_to_send": left_to_send,
