@@ -25,6 +25,20 @@ DUES = {
 }
 
 
+# Quantities of a line; what is zero on every line is left out, but for what every transfer goes through.
+COLUMNS = (
+    ("ordered", "Wanted"),
+    ("reserved", "Reserved"),
+    ("shipped", "Shipped"),
+    ("in_transit", "On its way"),
+    ("received", "Received"),
+    ("damaged", "Damaged"),
+    ("settled", "Settled"),
+    ("cancelled", "Not sent"),
+)
+USUAL = ("ordered", "shipped", "in_transit", "received")
+
+
 async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Beside | None:
     try:
         transfer = await transfer_view(conn, person, journey_id)
@@ -44,6 +58,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
     return {
         "transfer": transfer,
         "names": await item_names(conn, skus),
+        "columns": [one for one in COLUMNS if one[0] in USUAL or any(getattr(line, one[0]) for line in transfer.lines)],
         "has_left": has_left,
         "may_cancel": open_to_it and may and not journey.suspended,
     }
