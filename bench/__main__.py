@@ -23,6 +23,7 @@ from bench import (
     place,
     relaying,
     starting,
+    transfers,
 )
 from bench.rows import Row, machine, show, write
 
@@ -35,6 +36,7 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S5": over_http.in_batches,
     "S5.events": events.over_http,
     "S6": intake.latency,
+    "T1": transfers.rebalanced,
     "AV": availability.of_a_basket,
     "S7": journeys.collected,
     "R1": relaying.relays,

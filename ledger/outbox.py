@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import Message, Situation
-from ledger import situations
+from ledger import rows, situations
 from ledger.tables import outbox, outbox_counter
 from ledger.tables import temporal_home as home
 
@@ -56,8 +56,9 @@ async def write(conn: AsyncConnection, starts: Sequence[Start], tells: Sequence[
     if starts:
         ordered = sorted(starts, key=lambda start: start.target)
         await conn.execute(_COUNT_STARTS, {"targets": [start.target for start in ordered]})
-        await conn.execute(
-            insert(outbox),
+        await rows.write(
+            conn,
+            outbox,
             [
                 {
                     "target": start.target,

@@ -4,10 +4,13 @@ Against an INSERT from arrays it saves the client the encoding of each array and
 of rows the INSERT is as good.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncpg import InterfaceError, PostgresError
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,3 +29,20 @@ async def copy(conn: AsyncConnection, table: str, columns: Sequence[str], record
         await raw.copy_records_to_table(table, columns=list(columns), records=records)
     except (PostgresError, InterfaceError) as error:
         raise DBAPIError(f"COPY {table}", None, error) from error
+
+
+async def write(conn: AsyncConnection, table: Table, records: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that have the same columns; many of them by COPY."""
+    if not records:
+        return
+    if len(records) < FROM_ROWS:
+        await conn.execute(insert(table), records)
+        return
+    columns = list(records[0])
+    documents = {name for name in columns if isinstance(table.c[name].type, JSONB)}
+    await copy(
+        conn,
+        table.name,
+        columns,
+        ([json.dumps(one[name]) if name in documents else one[name] for name in columns] for one in records),
+    )

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.messages import Message, Situation
-from ledger import journal, outbox
+from ledger import journal, outbox, rows
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
@@ -230,7 +230,7 @@ class Transaction:
             await journal.write(self.conn, self.entries)
         await self._keep_parents()
         if self._audit:
-            await self.conn.execute(insert(audit), self._audit)
+            await rows.write(self.conn, audit, self._audit)
         if self._starts or self._tells:
             self.enter(Rank.OUTBOX)
             self.has_messages = True

@@ -96,6 +96,8 @@ async def attend(database: Database, step: Step) -> Situation:
     async def take_up(order: Order) -> str:
         await order.lock_goods()
         told = [f"Turned up and reserved: {units(order.taken_up)}."] if order.taken_up else []
+        if order.fell_short:
+            told.append(f"Of what was to come, {units(order.fell_short)} will not.")
         told += await _doubt(order, step.at)
         return " ".join(told)
 

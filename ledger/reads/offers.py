@@ -45,6 +45,7 @@ class OfferView(NamedTuple):
     zone: str
     currency: str
     saving_minor: int
+    days: int  # until it comes, where it is sent to the store; 0 otherwise
     rest: int
     cancels_all: bool  # what silence does
     clock_offset_s: int
@@ -101,10 +102,17 @@ async def offer_view(conn: AsyncConnection, offer_id: int) -> OfferView | None:
         zone=row["time_zone"],
         currency=row["currency"],
         saving_minor=back(way),
+        days=await _days(conn, row["journey_id"]) if way.id.startswith("ship_to_store") else 0,
         rest=sum(quantity for _, quantity, _ in lines.values()) - sum(missing.values()),
         cancels_all=any(lines[line_id][2] == "cancel_order" for line_id in missing),
         clock_offset_s=row["clock_offset_s"],
     )
+
+
+async def _days(conn: AsyncConnection, journey_id: str) -> int:
+    """How long a warehouse takes to a store, in whole days."""
+    row = (await conn.execute(select(journey).where(journey.c.id == journey_id))).mappings().one()
+    return -(-(await policies.of_journey(conn, row)).sourcing.to_store_s // 86_400)
 
 
 async def _lines(conn: AsyncConnection, journey_id: str) -> dict[str, tuple[str, int, str]]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select, text
-from sqlalchemy.dialects.postgresql import insert
 
 from domain.errors import DomainError, IdempotencyMismatch, Malformed, UnknownSku, WrongCurrency
 from domain.policy import Policy
 from domain.transfers import NewTransfer, TransferAnswer
-from ledger import bands, reference
+from ledger import bands, reference, rows
 from ledger.engine import Database
 from ledger.idempotency import LOCK_KEYS, body_hash, lock_name
 from ledger.people import Caller
@@ -136,12 +135,12 @@ async def _write(
         skus = {sku for one in openings.values() if one.place.entity == entity for _, sku, _ in one.lines}
         costs |= {(entity, sku): cost for sku, cost in (await reference.unit_costs(tx.conn, entity, skus)).items()}
     answers = await open_all(tx, list(openings.values()), costs)
-    rows = []
+    answered = []
     for number, answer in zip(openings, answers, strict=True):
         results[number] = (201, answer)
         told = {"body_hash": digests[number], "status": 201, "answer": json.loads(answer.model_dump_json())}
-        rows += [{"source": source, "key": key, **told} for key in (keys[number], *extra)]
-    await tx.conn.execute(insert(idempotency), rows)
+        answered += [{"source": source, "key": key, **told} for key in (keys[number], *extra)]
+    await rows.write(tx.conn, idempotency, answered)
 
 
 async def _answers_before(tx: Transaction, source: str, keys: Sequence[str]) -> dict[str, tuple[bytes, object]]:

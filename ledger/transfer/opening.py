@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
-
 from domain.bands import Level, Rolling, level_of
 from domain.calendars import add_open_time
 from domain.ids import hold_id, journey_id
@@ -118,8 +116,8 @@ async def open_all(tx: Transaction, openings: Sequence[Opening], costs: Costs) -
             kept[one.policy.version] = await policies.keep(tx.conn, one.policy)
         answers.append(await _open(tx, one, costs, kept[one.policy.version], written))
     conn = tx.conn
-    await conn.execute(insert(tables.journey), written.journeys)
-    await conn.execute(insert(tables.transfer), written.heads)
+    await rows.write(conn, tables.journey, written.journeys)
+    await rows.write(conn, tables.transfer, written.heads)
     await rows.copy(conn, "transfer_line", _LINE, written.lines)
     if written.holds:
         await rows.copy(conn, "hold", _HOLD, written.holds)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from bench import availability, events, load, over_http, place, served
+from bench import availability, events, load, over_http, place, served, transfers
 from ledger.engine import Database
 from ledger.reads import availability as reading
 
@@ -38,6 +38,13 @@ async def test_orders_in_batches_count_their_lines(postgres_url: str) -> None:
 async def test_events_count_their_lines_and_the_limit_writes_the_same_rows(postgres_url: str) -> None:
     (row,) = await events.over_http(postgres_url, seconds=0.3, request_events=20)
     assert (row.id, row.unit) == ("S5.events", "lines/s")
+    assert row.limit is not None
+    assert row.value > 0
+
+
+async def test_transfers_in_batches_count_their_lines_and_the_limit_writes_the_same_rows(postgres_url: str) -> None:
+    (row,) = await transfers.rebalanced(postgres_url, seconds=0.3, stores=12, items=8, request=20)
+    assert (row.id, row.unit) == ("T1", "lines/s")
     assert row.limit is not None
     assert row.value > 0
 

@@ -190,6 +190,8 @@ class TestWhatWillNotCome:
             await moved.decide("cancel_rest")
         assert await it.still() == (0, 0, 3, 0)
         await self._new_ways(it, 3)
+        told = "SELECT count(*) FROM journey_step WHERE detail = 'Of what was to come, 3 units will not.'"
+        assert await shop.value(told) == 1
         assert await it.still() == (0, 0, 0, 0)
 
     async def test_what_is_at_the_store_by_then_serves_it_instead(self, shop: Shop) -> None:

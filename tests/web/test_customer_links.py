@@ -14,7 +14,8 @@ from ledger.approval import create_link
 from ledger.bopis import steps
 from ledger.transaction import Transaction
 from tests.ledger.offers import Asked, asked
-from tests.ledger.test_bopis import pick, step
+from tests.ledger.test_bopis import decide, pick, step
+from tests.ledger.test_shipping import warehouse
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import open_app, settings_for
 from tests.web.robot import Robot
@@ -324,3 +325,21 @@ async def test_the_offer_may_be_looked_at_while_its_order_is_attended(shop: Shop
     path = await mailed(order)
     await steps.attend(shop.database, step(order.journey, "1"))
     assert (await browse().get(path)).status_code == 200
+
+
+async def test_what_is_missing_may_be_sent_to_the_store(shop: Shop, browse: Browse) -> None:
+    """The page says where and when; a yes begins the transfer that brings it."""
+    await warehouse(shop)
+    journey = await shop.order(8)
+    number = (await steps.open_case(shop.database, step(journey, "1"))).case_id
+    assert number is not None
+    answer = await decide(shop, number, "offer:ship_to_store:DC")
+    await steps.apply_decision(shop.database, step(journey, "2", decision_id=answer.decision_id))
+    order = Asked(shop, journey)
+    client, path = browse(), await mailed(order)
+    assert "have what is missing sent to Mainz" in (await client.get(path)).text
+    assert "in about 2 days" in (await client.get(path)).text
+    assert (await answered(client, path, "accept")).status_code == 303
+    assert "it is yours" in (await client.get(path)).text
+    assert (await order.situation()).state == "ship_to_store"
+    assert await shop.value("SELECT reason FROM transfer") == "ship_to_store"

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
+from ledger.reads.coming import coming_to
 from ledger.reads.journeys import JourneyDetail, journey_customer, journey_detail
 from ledger.reads.store import FloorOrder, StorePlace, counts, orders_for
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
@@ -45,7 +46,10 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
-    return {"customer": await journey_customer(conn, person, journey.id)}
+    return {
+        "customer": await journey_customer(conn, person, journey.id),
+        "coming": await coming_to(conn, journey.id),
+    }
 
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:

@@ -9,6 +9,7 @@ from domain.errors import NotFound
 from domain.people import Person
 from domain.transfer import BEFORE_APPROVAL, ON_THE_WAY, TO_BE_SHIPPED
 from domain.words import units
+from ledger.reads.coming import brought_for
 from ledger.reads.dock import to_receive, to_send
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.places import Place, all_places, item_names
@@ -59,6 +60,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "transfer": transfer,
         "names": await item_names(conn, skus),
         "columns": [one for one in COLUMNS if one[0] in USUAL or any(getattr(line, one[0]) for line in transfer.lines)],
+        "brought_for": await brought_for(conn, person, journey.id),
         "has_left": has_left,
         "may_cancel": open_to_it and may and not journey.suspended,
     }
