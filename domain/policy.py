@@ -5,8 +5,10 @@ a running journey keeps it. Durations are in seconds, money in minor units of th
 roles, never people.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -331,10 +333,16 @@ def merge(overrides: Iterable[tuple[str, Mapping[str, Any]]]) -> Policy:
 
     Raises pydantic's `ValidationError` for a name or a value that no policy has.
     """
+    return _merged(tuple((version, json.dumps(document)) for version, document in overrides))
+
+
+@lru_cache(maxsize=256)
+def _merged(overrides: tuple[tuple[str, str], ...]) -> Policy:
+    """Kept by what the documents say: a policy never changes, and every page and step asks for the same few."""
     body: dict[str, Any] = Policy().model_dump(mode="json", exclude={"version"})
     versions = []
-    for version, document in overrides:
-        body = _over(body, document)
+    for version, text in overrides:
+        body = _over(body, json.loads(text))
         versions.append(version)
     return Policy.model_validate({**body, "version": "+".join(versions) or "shipped"})
 

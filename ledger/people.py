@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
+from ledger.prepared import Prepared
 from ledger.tables import api_key, person, person_alias, person_role
 
 
@@ -90,11 +91,13 @@ async def caller_of_key(conn: AsyncConnection, key: str) -> Caller | None:
     )
 
 
+_NAMES = Prepared(select(person.c.id, person.c.name).where(person.c.id == any_(bindparam("ids", type_=ARRAY(Text)))))
+
+
 async def names(conn: AsyncConnection, ids: Iterable[str | None]) -> dict[str, str]:
     """Names of people by id; `endcap` and keys keep their own word."""
     wanted = sorted({one for one in ids if one})
-    rows = await conn.execute(select(person.c.id, person.c.name).where(person.c.id.in_(wanted)))
-    return {row.id: row.name for row in rows}
+    return {row[0]: row[1] for row in await _NAMES.rows(conn, ids=wanted)} if wanted else {}
 
 
 async def holders_of_role(

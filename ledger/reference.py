@@ -4,9 +4,9 @@ force.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import RowMapping, or_, select, text
+from sqlalchemy import ARRAY, DateTime, RowMapping, Text, any_, bindparam, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import closures
@@ -14,6 +14,7 @@ from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.closures import Period
 from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
+from ledger.prepared import Prepared, Record
 from ledger.tables import (
     closed_day,
     item,
@@ -90,13 +91,13 @@ _SAID = """
         WHERE location = l.code AND (ends_at IS NULL OR ends_at > now() - CAST(:look_back AS interval))
     ) p
 """
-_PLACE = text(_SAID + " WHERE l.code = :code")
-_PLACES = text(_SAID + " WHERE l.code = ANY(CAST(:codes AS text[]))")
+_PLACE = Prepared(text(_SAID + " WHERE l.code = :code"))
+_PLACES = Prepared(text(_SAID + " WHERE l.code = ANY(CAST(:codes AS text[]))"))
 
 
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
     """A location by its code, with its hours and what was said of it. Raises `UnknownLocation`."""
-    row = (await conn.execute(_PLACE, {"code": code, "look_back": CLOCKS_LOOK_BACK})).first()
+    row = await _PLACE.row(conn, code=code, look_back=CLOCKS_LOOK_BACK)
     if row is None:
         raise unknown_location(code, pointer)
     return _placed(row)
@@ -104,27 +105,20 @@ async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None)
 
 async def places(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, Place]:
     """The same of many at once, by code; one that is not in the master data is missing from the answer."""
-    rows = await conn.execute(_PLACES, {"codes": sorted(set(codes)), "look_back": CLOCKS_LOOK_BACK})
-    return {row.code: _placed(row) for row in rows}
+    rows = await _PLACES.rows(conn, codes=sorted(set(codes)), look_back=CLOCKS_LOOK_BACK)
+    return {row["code"]: _placed(row) for row in rows}
 
 
-def _placed(row: Any) -> Place:
-    weekdays = dict(zip(row.weekdays or (), zip(row.opens or (), row.closes or (), strict=True), strict=True))
-    periods = zip(row.states or (), row.starts or (), row.ends or (), row.reasons or (), strict=True)
-    return Place(
-        code=row.code,
-        name=row.name,
-        kind=row.kind,
-        region=row.region,
-        entity=row.entity,
-        currency=row.currency,
-        pickup=row.pickup,
-        status=row.status,
-        latitude=row.latitude,
-        longitude=row.longitude,
-        hours=OpeningHours(row.time_zone, weekdays or ALWAYS_OPEN.weekdays, frozenset(row.closed)),
-        periods=tuple(Period(*period) for period in periods),
-    )
+_PLAIN = ("code", "name", "kind", "region", "entity", "currency", "pickup", "status", "latitude", "longitude")
+
+
+def _placed(row: Record) -> Place:
+    hours = zip(row["opens"] or (), row["closes"] or (), strict=True)
+    weekdays = dict(zip(row["weekdays"] or (), hours, strict=True))
+    periods = zip(*(row[name] or () for name in ("states", "starts", "ends", "reasons")), strict=True)
+    calendar = OpeningHours(row["time_zone"], weekdays or ALWAYS_OPEN.weekdays, frozenset(row["closed"]))
+    plain = {name: row[name] for name in _PLAIN}
+    return Place(**plain, hours=calendar, periods=tuple(Period(*period) for period in periods))
 
 
 async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str, OpeningHours]:
@@ -184,26 +178,34 @@ async def policy_at(conn: AsyncConnection, where: Place, at: datetime) -> Policy
     return (await policies_at(conn, [where], at))[where.code]
 
 
+_SCOPE = ("entity", "region", "location")
+_AT = bindparam("at", type_=DateTime(timezone=True))
+_POLICIES = Prepared(
+    select(policy_document)
+    .where(
+        *(policy_document.c[name] == any_(bindparam(name, type_=ARRAY(Text))) for name in _SCOPE),
+        policy_document.c.effective_from <= _AT,
+        or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > _AT),
+    )
+    .order_by(
+        policy_document.c.location != "",
+        policy_document.c.region != "",
+        policy_document.c.entity != "",
+        policy_document.c.effective_from,
+        policy_document.c.id,
+    )
+)
+
+
 async def policies_at(conn: AsyncConnection, wheres: Collection[Place], at: datetime) -> dict[str, Policy]:
     """The policies in force at places, by code. Places of which the same documents speak share one."""
-    rows = await conn.execute(
-        select(policy_document)
-        .where(
-            policy_document.c.entity.in_(("", *{one.entity for one in wheres})),
-            policy_document.c.region.in_(("", *{one.region for one in wheres})),
-            policy_document.c.location.in_(("", *{one.code for one in wheres})),
-            policy_document.c.effective_from <= at,
-            or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > at),
-        )
-        .order_by(
-            policy_document.c.location != "",
-            policy_document.c.region != "",
-            policy_document.c.entity != "",
-            policy_document.c.effective_from,
-            policy_document.c.id,
-        )
+    documents = await _POLICIES.rows(
+        conn,
+        entity=["", *{one.entity for one in wheres}],
+        region=["", *{one.region for one in wheres}],
+        location=["", *{one.code for one in wheres}],
+        at=at,
     )
-    documents = rows.mappings().all()
     merged: dict[tuple[int, ...], Policy] = {}
     found = {}
     for one in wheres:

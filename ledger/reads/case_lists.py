@@ -4,7 +4,6 @@ Every query here is prepared once for each way of asking: the filters that have 
 grants, the order, and whether it goes on behind a row.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -104,12 +103,11 @@ def summary(row: Any) -> dict[str, Any]:
     """The fields of a `CaseSummary` out of a row of `case_file` with `claimed_by_name`."""
     paused = row["state"] == "waiting"
     kind = KINDS.get(row["kind"])
-    terms = row["priority_terms"]
     made: dict[str, Any] = {name: row[name] for name in _PLAIN}
     made["claimed_by_name"] = row["claimed_by_name"]
     made["title"] = kind.title if kind else row["kind"].replace("_", " ").capitalize()
     made["owner"] = row["owner_role"]
-    made["priority"] = {"score": row["priority_score"], "terms": json.loads(terms) if isinstance(terms, str) else terms}
+    made["priority"] = {"score": row["priority_score"], "terms": row["priority_terms"]}
     made["clocks"] = [
         {"name": name, "due_at": due_at, "paused": paused}
         for name in _CLOCKS
