@@ -312,6 +312,36 @@ def load(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, he
         _refuse(f"{len(result.rejects)} rows were rejected: see {folder / 'rejects.csv'}")
 
 
+@app.command()
+def promotions(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV file of promotions")],
+    source: Annotated[str, typer.Option(help="the system that they come from")],
+) -> None:
+    """Define the promotions of a CSV file (docs/promotions.md); what is refused is named, and makes the exit code 1."""
+    from domain.promotion_file import FileBroken
+    from ledger.engine import Database
+    from ledger.promotion.from_file import Loaded
+    from ledger.promotion.from_file import load as load_promotions
+
+    async def taken() -> Loaded:
+        database = Database(_database_url(), pool_size=1, application="endcap promotions")
+        try:
+            text = await asyncio.to_thread(file.read_text, encoding="utf-8-sig")
+            return await load_promotions(database, text, source, channels=_local_settings().price_channels)
+        finally:
+            await database.dispose()
+
+    try:
+        loaded = asyncio.run(taken())
+    except (FileBroken, UnicodeDecodeError) as error:
+        _refuse(f"{file}: {error}")
+    for answer in loaded.made:
+        typer.echo(f"{answer.promotion_id}: {answer.state.replace('_', ' ')}")
+    typer.echo(f"{len(loaded.made)} new, {loaded.repeated} there already, {len(loaded.refused)} refused")
+    if loaded.refused:
+        _refuse("\n".join(f"line {one.line}, {one.promotion_id}: {one.reason}" for one in loaded.refused))
+
+
 @app.command("slice")
 def slice_(
     folder: Annotated[Path, typer.Argument(file_okay=False, help="folder to write CSV files into")],

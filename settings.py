@@ -74,6 +74,21 @@ class LocalSettings(BaseSettings):
     database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "ENDCAP_DATABASE_URL"))
     demo_speed: float = Field(default=60.0, gt=0, le=100_000)
     demo_seed: int = Field(default=7, ge=0)
+    # Where prices of promotions are published: channel → how it is reached
+    price_channels: Annotated[dict[ChannelName, PriceChannel], NoDecode] = {
+        "web": PriceChannel(kind="sandbox"),
+        "pos": PriceChannel(kind="sandbox"),
+    }
+
+    @field_validator("price_channels", mode="before")
+    @classmethod
+    def _channels_can_be_read(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError("must be JSON: channel name to kind, url, key or folder") from error
 
     @field_validator("database_url")
     @classmethod
@@ -134,12 +149,6 @@ class Settings(LocalSettings):
     photo_key: SecretStr | None = None
     photo_max_bytes: int = Field(default=8_000_000, ge=10_000, le=50_000_000)
 
-    # Where prices of promotions are published: channel → how it is reached
-    price_channels: Annotated[dict[ChannelName, PriceChannel], NoDecode] = {
-        "web": PriceChannel(kind="sandbox"),
-        "pos": PriceChannel(kind="sandbox"),
-    }
-
     # Webhooks
     webhook_allow_local: bool = False  # for development: http, and endpoints on this machine
 
@@ -178,16 +187,6 @@ class Settings(LocalSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError(f"{info.field_name} must begin with http:// or https://")
         return value.rstrip("/")
-
-    @field_validator("price_channels", mode="before")
-    @classmethod
-    def _channels_can_be_read(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError("must be JSON: channel name to kind, url, key or folder") from error
 
     @field_validator("temporal_address", "smtp_host", "smtp_user")
     @classmethod

@@ -21,6 +21,7 @@ from bench import (
     opened,
     over_http,
     place,
+    prices,
     relaying,
     starting,
     transfers,
@@ -45,6 +46,7 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S10": browsing.one_case,
     "S11": opened.consoles,
     "S13": starting.twice,
+    "P1": prices.published,
 }
 TOGETHER = ("S1", "S2", "S3")  # their orders are taken once
 

@@ -36,6 +36,7 @@ def write(cut: "Slice", target: Path) -> dict[str, int]:
         masterdata.CalendarRow: _calendars(cut),
         masterdata.ItemRow: _items(cut),
         masterdata.SubstituteRow: _substitutes(cut),
+        masterdata.PriceRow: (),  # every store sells at the prices of its items
         masterdata.PersonRow: people.rows(cut),
         masterdata.StockRow: _stock(cut),
     }

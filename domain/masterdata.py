@@ -232,6 +232,21 @@ class SubstituteRow(MasterRow):
         return self
 
 
+ALWAYS = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+class PriceRow(MasterRow):
+    """The regular price of an item at a place from an instant on, for one channel or, with an empty one, for all."""
+
+    file = "prices.csv"
+    key_fields = ("sku", "location", "channel", "effective_from")
+    sku: Code
+    location: Code
+    channel: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]{0,39})?$")] = ""
+    effective_from: AwareDatetime = ALWAYS
+    price_minor: Annotated[int, Field(ge=0, le=LARGEST_MINOR)]
+
+
 class PersonRow(MasterRow):
     """Somebody who works with exceptions. `regions` and `locations` narrow the roles; empty means the whole entity."""
 
@@ -288,6 +303,7 @@ FILES: tuple[type[MasterRow], ...] = (
     CalendarRow,
     ItemRow,
     SubstituteRow,
+    PriceRow,
     PersonRow,
     StockRow,
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from domain.orders import Body, Code, Instant, Name
+from domain.orders import Body, Code, Instant, Minor, Name
 from domain.promotion import Offer
 
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -100,6 +100,48 @@ class EndPromotion(Body):
 class ExtendPromotion(Body):
     ends_at: Instant
     reason: Name = ""
+
+
+class RegularPrice(Body):
+    """Of an item at a place from an instant on, for one channel or, without one, for all."""
+
+    sku: Code
+    location: Code
+    channel: Channel | None = None
+    effective_from: Instant
+    price_minor: Minor
+
+
+class RegularPrices(Body):
+    prices: Annotated[tuple[RegularPrice, ...], Field(min_length=1, max_length=5000)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        keys = [(one.sku, one.location, one.channel, one.effective_from) for one in self.prices]
+        if len(set(keys)) != len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"SKU {twice[0]} at {twice[1]} has two prices from the same instant on; send one")
+        return self
+
+
+class KeptPrices(BaseModel):
+    """How many were new or different; the rest was there already."""
+
+    written: int
+    unchanged: int
+
+
+class WantedPrice(BaseModel):
+    """What a channel is to show. `deal` is "2+1" for buy two, get one free; "" for none."""
+
+    channel: str
+    location: str
+    sku: str
+    at: datetime
+    regular_minor: int
+    price_minor: int
+    deal: str
+    currency: str
 
 
 class PromotionAnswer(BaseModel):

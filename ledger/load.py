@@ -222,6 +222,7 @@ _REFERENCES: dict[type[masterdata.MasterRow], dict[str, str]] = {
     masterdata.LocationRow: {"region": "regions", "entity": "entities"},
     masterdata.CalendarRow: {"location": "locations"},
     masterdata.SubstituteRow: {"sku": "items", "substitute": "items"},
+    masterdata.PriceRow: {"sku": "items", "location": "locations"},
     masterdata.PersonRow: {
         "entity": "entities",
         "regions": "regions",

@@ -103,6 +103,13 @@ async def _substitutes(connection: Connection, rows: Sequence[Any]) -> int:
     return len(await _upsert(connection, "substitute", ["sku", "substitute_sku"], columns))
 
 
+async def _prices(connection: Connection, rows: Sequence[Any]) -> int:
+    columns = _texts(rows, "sku", "location", "channel")
+    columns["effective_from"] = ("timestamptz", [row.effective_from for row in rows])
+    columns["price_minor"] = ("bigint", [row.price_minor for row in rows])
+    return len(await _upsert(connection, "item_price", masterdata.PriceRow.key_fields, columns))
+
+
 def _grants(row: masterdata.PersonRow) -> list[tuple[str, str, str, str]]:
     """Role, entity, region, location: one grant per role and named place; an empty word means everywhere."""
     entity = row.entity or ""
@@ -162,5 +169,6 @@ WRITERS: dict[type[masterdata.MasterRow], Writer] = {
     masterdata.CalendarRow: _calendars,
     masterdata.ItemRow: _items,
     masterdata.SubstituteRow: _substitutes,
+    masterdata.PriceRow: _prices,
     masterdata.PersonRow: _people,
 }

@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 from temporalio.testing import ActivityEnvironment
 
 from activities.publishing import PublishingActivities
+from bench.channel import Channel
 from domain.messages import Situation, Step
 from domain.people import Grant, Person
 from domain.promotions import NewPromotion, PromotionAnswer
@@ -20,7 +21,6 @@ from ledger.engine import Database
 from ledger.people import Caller
 from ledger.promotion import dues, intake, steps
 from ledger.tables import person, person_role
-from tests.channels import Channel
 from tests.shop import TEA, Shop
 
 PIM = Caller("key-pim", "pim", frozenset({"promotions:write"}), frozenset(), None, frozenset())

@@ -41,6 +41,7 @@ FOLDER: dict[str, Rows] = {
         for sku in ("100", "200")
     ],
     "substitutes.csv": [{"sku": "100", "substitute": "200", "rank": 1}],
+    "prices.csv": [{"sku": "100", "location": "S1", "price_minor": 189}],
     "people.csv": [
         {
             "id": "ana.ruiz",
@@ -244,6 +245,7 @@ class TestRejects:
                 "no such location: S9",
             ),
             ("substitutes.csv", {"sku": "100", "substitute": "999", "rank": 2}, "3", "substitute", "no such item: 999"),
+            ("prices.csv", {"sku": "100", "location": "S7", "price_minor": 1}, "3", "location", "no such location: S7"),
             (
                 "stock.csv",
                 {"location": "S1", "sku": "777", "quantity": 1, "unit_cost_minor": 1},

@@ -178,3 +178,51 @@ async def _told(retailer: ledger.engine.Database) -> None:
                     seen_minor=seen, attempts=1, error=error,
                 )
             )  # fmt: skip
+
+
+class TestPrices:
+    async def test_the_narrowest_that_holds_counts_and_promotions_are_taken_off(self, web: httpx2.AsyncClient) -> None:
+        past, later = "2020-01-01T00:00:00Z", "2098-01-01T00:00:00Z"
+        rows_sent = [
+            {"sku": "APPLE", "location": "S1", "effective_from": past, "price_minor": 200},
+            {"sku": "APPLE", "location": "S1", "channel": "web", "effective_from": past, "price_minor": 100},
+            {"sku": "APPLE", "location": "S1", "channel": "web", "effective_from": later, "price_minor": 90},
+        ]
+        for kept in ({"written": 3, "unchanged": 0}, {"written": 0, "unchanged": 3}):
+            assert (await web.put("/api/v1/prices", json={"prices": rows_sent})).json() == kept
+        for query, minor in (("channel=web", 100), ("channel=pos", 200), ("channel=web&at=2098-02-01T00:00:00Z", 90)):
+            found = (await web.get(f"/api/v1/prices?location=S1&sku=APPLE&{query}")).json()
+            assert (found["regular_minor"], found["price_minor"], found["currency"]) == (minor, minor, "USD"), query
+        assert (await web.get("/api/v1/prices?location=S2&sku=APPLE&channel=web")).json()["price_minor"] == 129
+        made = await web.post("/api/v1/promotions", json=promotion())
+        assert made.status_code == 201, made.text
+        at = (await web.get("/api/v1/promotions/P-1")).json()["starts_at"]
+        found = (
+            await web.get("/api/v1/prices", params={"location": "S1", "sku": "APPLE", "channel": "web", "at": at})
+        ).json()
+        assert (found["regular_minor"], found["price_minor"]) == (100, 80)
+
+    @pytest.mark.parametrize(
+        ("change", "code", "pointer"),
+        [
+            ({"sku": "PEAR"}, "unknown_sku", "/prices/1/sku"),
+            ({"location": "S7"}, "unknown_location", "/prices/1/location"),
+            ({"price_minor": -1}, "malformed", "/prices/1/price_minor"),
+            ({"effective_from": "2020-01-01"}, "malformed", "/prices/1/effective_from"),
+            ({}, "malformed", ""),
+        ],
+    )
+    async def test_one_that_is_wrong_keeps_all_of_them_out(
+        self, web: httpx2.AsyncClient, retailer: ledger.engine.Database, change: dict[str, Any], code: str, pointer: str
+    ) -> None:
+        good = {"sku": "APPLE", "location": "S1", "effective_from": "2020-01-01T00:00:00Z", "price_minor": 200}
+        refused = await web.put("/api/v1/prices", json={"prices": [good, good | change]})
+        assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text
+        assert refused.json()["errors"][0]["pointer"] == pointer
+        assert await rows(retailer, tables.item_price) == []
+
+    async def test_of_a_place_that_is_not_seen_nothing_is_said(self, as_key: As) -> None:
+        query = "channel=web&sku=APPLE"
+        assert (await as_key("sol").get(f"/api/v1/prices?{query}&location=S1")).status_code == 404
+        assert (await as_key("sol").get(f"/api/v1/prices?{query}&location=S9")).status_code == 200
+        assert (await as_key("web").get("/api/v1/prices?channel=web&sku=PEAR&location=S1")).status_code == 404

@@ -24,6 +24,8 @@ class Channel:
         self.regular = regular
         self.told: dict[Cell, dict[datetime, ShelfPrice]] = {}
         self.is_away = False
+        self.goes_away: Callable[[], bool] = lambda: False
+        self.now: datetime | None = None  # the instant at which it is spoken to, where somebody says it
         self.refuses: Callable[[Cell], bool] = lambda _cell: False
         self.lies: Callable[[Cell], bool] = lambda _cell: False  # it says yes, and keeps what it showed
         self.meanwhile: Callable[[], Awaitable[object]] | None = None  # happens once, after it has said yes
@@ -45,7 +47,7 @@ class Channel:
 
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests += 1
-        if self.is_away:
+        if self.is_away or self.goes_away():
             return httpx2.Response(503)
         body = json.loads(request.content)
         assert body["channel"] == self.name
