@@ -6,7 +6,7 @@ STATEMENTS: dict[str, str] = {
     "nothing_is_missing": "I know that no sale before the count is missing",
     "paid": "I know that the customer has paid",
     "paid_out": "I have paid the money out",
-    "put_right_by_hand": "I have put it right by hand, where it is",
+    "put_right_by_hand": "I have put these prices right by hand",
 }
 
 # What is to be done before somebody can state it.

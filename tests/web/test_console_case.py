@@ -229,7 +229,7 @@ class TestDecide:
         form = decision_form(page, "other_store")
         refused = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "confirmed": []})
         assert refused.status_code == 422
-        assert "needs your word" in refused.text
+        assert "needs your word first. Tick “I have asked the customer, and they agree”" in refused.text
         assert await rows(retailer, tables.case_decision) == []
         taken = await sam.post(f"/console/cases/{case_id}/decide", data=form)
         assert taken.status_code == 303, taken.text

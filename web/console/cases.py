@@ -16,6 +16,7 @@ from domain.case_facts import facts_of
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
 from domain.ids import case_target, parse_journey_id
 from domain.people import Person
+from domain.statements import statement
 from domain.words import words
 from ledger import case as cases
 from ledger.case.undoing import at_once, window_shown
@@ -273,9 +274,9 @@ def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:
 
 def check_confirmed(option: CaseOption, confirmed: list[str]) -> None:
     """Raises `Malformed` unless every statement that the option asks for was ticked."""
-    missing = [words(name) for name in option.confirms if f"{option.id}#{name}" not in confirmed]
+    missing = [f"“{statement(name)}”" for name in option.confirms if f"{option.id}#{name}" not in confirmed]
     if missing:
-        raise Malformed(f"“{option.label}” needs your word for this first: {'; '.join(missing)}.")
+        raise Malformed(f"“{option.label}” needs your word first. Tick {' and '.join(missing)}, which stands with it.")
 
 
 def chosen_words(option: CaseOption, choice: list[str]) -> dict[str, str]:
