@@ -73,9 +73,11 @@ class AdjustmentRow(NamedTuple):
 
 
 async def list_adjustments(
-    conn: AsyncConnection, viewer: Person, *, closed: bool | None = None, limit: int = 200
+    conn: AsyncConnection, viewer: Person, *, closed: bool | None = None, reason: str = "", limit: int = 200
 ) -> list[AdjustmentRow]:
-    """Adjustments that the viewer may see, newest first: all, those that wait for somebody, or those that ended."""
+    """Adjustments that the viewer may see, newest first: all, those that wait for somebody, or those that ended;
+    with `reason`, those that have a line with it.
+    """
     line = adjustment_line.c
     table = adjustment.c
     query = (
@@ -104,6 +106,9 @@ async def list_adjustments(
     )
     if closed is not None:
         query = query.where(table.closed_at.is_not(None) if closed else table.closed_at.is_(None))
+    if reason:
+        with_it = select(line.adjustment_id).where(line.reason == reason)
+        query = query.where(table.id.in_(with_it))
     return [AdjustmentRow(*row) for row in await conn.execute(query)]
 
 

@@ -85,7 +85,6 @@ class CaseSummary(BaseModel):
     clocks: list[Clock]
     next_due_at: datetime | None
     repeat_count: int
-    parent_id: int | None
     version: int
     opened_at: datetime
     closed_at: datetime | None

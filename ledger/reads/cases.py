@@ -36,6 +36,7 @@ class RelatedCase(BaseModel):
 class CaseDetail(CaseSummary):
     """One case with all that is known; `options[].allowed` already speaks for the viewer."""
 
+    parent_id: int | None  # of the open cases of one cause
     facts: dict[str, Any]
     options: list[CaseOption]
     passed_over: list[PassedOver]
@@ -73,7 +74,8 @@ async def case_detail(
     kind = KINDS.get(row["kind"])
     offered = await offered_now(conn, row)
     return CaseDetail(
-        **summary(row) | {"parent_id": await parent_of(conn, row)},
+        **summary(row),
+        parent_id=await parent_of(conn, row),
         facts=row["facts"],
         options=[_for_viewer(option, may_decide=may_decide) for option in offered.options],
         passed_over=offered.passed_over,

@@ -65,7 +65,6 @@ case_file = Table(
     word("resolution", nullable=True),
     word("resolved_by", nullable=True),
     word("root_cause", nullable=True),
-    Column("parent_id", BigInteger),
     Column("clock_offset_s", Integer, nullable=False, server_default=text("0")),
     Column("version", Integer, nullable=False, server_default=text("1")),
     recorded_at(),
@@ -109,6 +108,7 @@ case_file = Table(
     ),
     Index("ix_case_file_journey", "journey_id"),
     Index("ix_case_file_negative", "id", postgresql_where=text("kind = 'negative_inventory' AND closed_at IS NULL")),
+    Index("ix_case_file_root_cause", "root_cause", "closed_at", postgresql_where=text("root_cause IS NOT NULL")),
     Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
 )
 

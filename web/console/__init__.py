@@ -13,6 +13,7 @@ from web.console import (
     bulk,
     cases,
     claims,
+    codes,
     comments,
     counts,
     delegations,
@@ -67,6 +68,7 @@ PARTS = (
     more,
     owners,
     approvers,
+    codes,
     webhooks,
     photos,
 )

@@ -42,17 +42,18 @@ VIEWS: dict[str, tuple[str, bool | None]] = {"open": ("Wait", False), "closed": 
 
 
 @router.get("/console/adjustments")
-async def show(request: Request, person: SignedIn, view: str = "all") -> Response:
-    """Who corrected the book, where, by how much and why; newest first."""
+async def show(request: Request, person: SignedIn, view: str = "all", reason: str = "") -> Response:
+    """Who corrected the book, where, by how much and why, newest first; with `reason`, what has a line with it."""
     view = view if view in VIEWS else "all"
     async with database_of(request).read() as conn:
-        found = await list_adjustments(conn, person, closed=VIEWS[view][1], limit=LIST_ROWS)
+        found = await list_adjustments(conn, person, closed=VIEWS[view][1], reason=reason, limit=LIST_ROWS)
         context = {
             "person": person,
             "section": "more",
             "adjustments": found,
             "views": VIEWS,
             "view": view,
+            "reason": reason,
             "zone": await zone_of(conn, person),
             "places": await all_places(conn),
             "names": await item_names(conn, {one.sku for one in found}),

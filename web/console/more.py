@@ -32,6 +32,7 @@ WAYS = (
     Way("Approvers", "/console/approvers", "Who approves what at a place, from which amount, and who stands in today."),
     Way("Standing in", "/console/delegations", "Who gives your verdicts while you are away, and whose you give."),
     Way("Owners", "/console/owners", "Whose each kind of case is, who is asked next, and where nobody is."),
+    Way("Codes", "/console/codes", "Root causes and reasons: where each is asked for, how often it was given."),
     Way("Canned replies", "/console/replies", "Comments that are needed often, by kind of case."),
     Way(
         "Events set aside",

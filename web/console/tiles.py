@@ -15,7 +15,7 @@ from domain.case import CASE_STATES
 from domain.case_kinds import KINDS
 from domain.journey_kinds import JOURNEY_KINDS
 from domain.people import Person
-from ledger.reads import first_page, overview
+from ledger.reads import codes, first_page, overview
 from ledger.reads.approvals import ApprovalFilter, list_approvals
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import count_cases
@@ -189,9 +189,12 @@ async def again(conn: AsyncConnection, person: Person, moment: Moment) -> dict[s
     first = last - timedelta(days=RECURS_DAYS - 1)
     since = datetime.combine(first, datetime.min.time(), ZoneInfo(moment.zone))
     found = await overview.recurring(conn, person, since)
+    troubled = await overview.troubled(conn, person, since)
     return {
         "recurring": found,
-        "troubled": await overview.troubled(conn, person, since),
+        "troubled": troubled,
+        "why_items": await codes.why_of_items(conn, person, since, {(one.sku, one.location) for one in found}),
+        "why_places": await codes.why_of_places(conn, person, since, {one.location for one in troubled}),
         "names": await item_names(conn, {one.sku for one in found}),
         "recurs": {"opened": days(first, last), "state": EVERY_STATE},
         "recurs_days": RECURS_DAYS,
