@@ -8,8 +8,8 @@ process of an unreleased version from before this one names it when it reads a c
 
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0041"
+down_revision = "0040"
 
 INDEX = "ix_case_file_root_cause"
 COLUMNS = "case_file (root_cause, closed_at) WHERE root_cause IS NOT NULL"
