@@ -139,6 +139,11 @@ class TestAsking:
         assert journey["requested_by"] == "sam.ortega"
         assert key in (await sam.get(answers[0].headers["location"])).text
 
+    async def test_the_page_of_an_item_leads_to_it(self, sign_in: SignIn, web: httpx2.AsyncClient) -> None:
+        page = (await (await sign_in("sam.ortega")).get("/console/stock?location=S1&sku=APPLE")).text
+        assert f'href="{NEW}?from=S1&amp;lines=APPLE+1"' in page
+        assert f'href="{NEW}?to=S1&amp;lines=APPLE+1"' in page
+
     async def test_an_address_fills_the_form(self, sign_in: SignIn) -> None:
         page = (await (await sign_in("sam.ortega")).get(f"{NEW}?from=S2&to=S1&lines=APPLE+1")).text
         assert '<option value="S2" selected>' in page
@@ -243,6 +248,48 @@ class TestCallingOff:
         refused = await ida.post(CANCEL, data={"reason": "words"})
         assert (refused.status_code, "not call it off" in refused.text) == (403, True)
         assert (await rows(retailer, tables.journey))[0]["state"] == "ready_to_ship"
+
+
+class TestChangingItsLines:
+    LINES = "/console/transfers/transfer:web:T-1/lines"
+
+    @pytest.fixture
+    async def large(self, web: httpx2.AsyncClient) -> None:
+        """One that a manager is asked about."""
+        await ask(web, lines=[{"line_id": "1", "sku": "APPLE", "quantity": 800}])
+
+    async def test_another_value_asks_whom_it_needs(self, sign_in: SignIn, retailer: Ledger, large: None) -> None:
+        sam = await sign_in("sam.ortega")
+        assert f'href="{self.LINES}"' in (await sam.get(PAGE)).text
+        assert "APPLE 800</textarea>" in (await sam.get(self.LINES)).text
+        answer = await sam.post(self.LINES, data={"lines": "APPLE 3\nBREAD 1"})
+        assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
+        (approval,) = await rows(retailer, tables.approval)
+        assert approval["state"] == "superseded"
+        lines = await rows(retailer, tables.transfer_line)
+        assert {(row["sku"], row["ordered"], row["reserved"]) for row in lines} == {("APPLE", 3, 3), ("BREAD", 1, 1)}
+        # Nobody had to agree any more: from now on it is as it is.
+        assert f'href="{self.LINES}"' not in (await sam.get(PAGE)).text
+        late = await sam.post(self.LINES, data={"lines": "APPLE 1"})
+        assert (late.status_code, "call it off and ask for another one" in late.text) == (409, True)
+        await assert_books_agree(retailer)
+
+    @pytest.mark.parametrize(
+        ("typed", "says"), [("APPLE", "Line 1 is no SKU"), ("", "Enter what is to go"), ("NONE 3", "NONE")]
+    )
+    async def test_what_is_wrong_is_said_and_stays(
+        self, sign_in: SignIn, retailer: Ledger, large: None, typed: str, says: str
+    ) -> None:
+        answer = await (await sign_in("sam.ortega")).post(self.LINES, data={"lines": typed})
+        assert (answer.status_code, says in answer.text) == (422, True)
+        assert f"{typed}</textarea>" in answer.text
+        assert (await rows(retailer, tables.approval))[0]["state"] == "pending"
+
+    async def test_an_auditor_only_looks(self, sign_in: SignIn, retailer: Ledger, large: None) -> None:
+        ida = await sign_in("ida.noor")
+        assert "</textarea>" not in (await ida.get(self.LINES)).text
+        assert (await ida.post(self.LINES, data={"lines": "APPLE 1"})).status_code == 403
+        assert (await rows(retailer, tables.approval))[0]["state"] == "pending"
 
 
 @pytest.fixture

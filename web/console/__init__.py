@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from web.console import (
     adjustments,
+    amending_transfers,
     approvals,
     approvers,
     asking_for_transfers,
@@ -58,6 +59,7 @@ PARTS = (
     adjustments,
     counts,
     asking_for_transfers,
+    amending_transfers,
     transfers,
     claims,
     promotions,

@@ -62,6 +62,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "columns": [one for one in COLUMNS if one[0] in USUAL or any(getattr(line, one[0]) for line in transfer.lines)],
         "brought_for": await brought_for(conn, person, journey.id),
         "has_left": has_left,
+        "may_change": may and transfer.state in BEFORE_APPROVAL and not journey.suspended,
         "may_cancel": open_to_it and may and not journey.suspended,
     }
 
