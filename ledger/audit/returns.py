@@ -52,7 +52,7 @@ RULES: dict[str, str] = {
         SELECT coalesce(o.order_id, r.order_id),
                'order ' || coalesce(o.minor, 0) || ', returns ' || coalesce(r.minor, 0)
         FROM (SELECT journey_id AS order_id, sum(returned_minor)::bigint AS minor FROM payment
-              GROUP BY 1 HAVING sum(returned_minor) <> 0) o
+              WHERE tender <> 'exchange' GROUP BY 1 HAVING sum(returned_minor) <> 0) o
         FULL JOIN (
             SELECT j.detail ->> 'order' AS order_id, sum(p.captured_minor)::bigint AS minor
             FROM payment p JOIN journey j ON j.id = p.journey_id

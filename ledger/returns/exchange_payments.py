@@ -6,6 +6,7 @@ locks of the return, the order that it returns and the replacement, and is carri
 | refund | the return | pays for the replacement with what is owed, and lets it go on; as money where it has ended |
 | void | the replacement | called off by its customer: less, or nothing, is kept of the refund |
 | void, of the return's | the replacement | its return has no money for it: it is called off |
+| refund, to a return | a return of the replacement | that return pays it out, where the first order was paid from |
 | refund | the replacement | given up after it was paid: the return owes it again, as money |
 | capture | the replacement | taken by somebody before the goods have come: declined until they have |
 """
@@ -49,6 +50,8 @@ async def carry_out(database: Database, step: Step) -> Situation:
         found = await operation(tx.conn, step.operation_id or "")
         if found.state not in OPEN:
             return ""
+        if row["kind"] == "returns" and found.reference.startswith(exchanges.credit_of("returns:")):
+            return await _hand_on(tx, row, found, step.at)
         if row["kind"] == "returns":
             return await _pay(tx, row, found, step.at)
         if found.kind == "capture":  # the return has paid meanwhile
@@ -111,12 +114,40 @@ async def _pay(tx: Transaction, row: RowMapping, found: OperationRow, at: dateti
     return told.strip()
 
 
+async def _hand_on(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> str:
+    """A replacement has come back that another return had paid for: that one pays the money out, where its own order
+    was paid from. What is owed is the same, by another journey.
+    """
+    it = await Return.read_alone(tx, row)
+    await it.lock_order()
+    first = await Return.load(tx, await tx.lock_journey(found.reference.removeprefix(exchanges.credit_of(""))))
+    await first.lock_sales()
+    cause = f"operation:{found.id}"
+    await tx.conn.execute(
+        update(payment)
+        .where(payment.c.journey_id == it.id, payment.c.reference == found.reference)
+        .values(refunded_minor=payment.c.refunded_minor + found.amount_minor)
+    )
+    await _end(tx, found, at)
+    told = await refunding.pay_money(
+        first, found.amount_minor, cause, at, method=_method(first), why="its replacement came back"
+    )
+    await steps.note(tx, first.id, "exchange_undone", cause, f"The replacement came back. {told}", at)
+    await first.save(at)
+    tx.tell(first.id, Message.RETURN_RECORDED)
+    await it.save(at)
+    return f"{money(found.amount_minor, found.currency)} are paid out by return {first.row['key']}."
+
+
+def _method(it: Return) -> str:
+    """How what was refunded goes back: to the tenders that were used, or as the credit that policy gives."""
+    found = (line["ruling"].get("method") for line in it.lines.values() if line["refunded"])
+    return next((method for method in found if method), "original_tender")
+
+
 async def _as_money(it: Return, amount_minor: int, cause: str, at: datetime) -> str:
     """What was to pay for a replacement goes back where it came from."""
-    method = next((line["ruling"].get("method") for line in it.lines.values() if line["refunded"]), None)
-    told = await refunding.pay_money(
-        it, amount_minor, cause, at, method=method or "original_tender", why="not exchanged after all"
-    )
+    told = await refunding.pay_money(it, amount_minor, cause, at, method=_method(it), why="not exchanged after all")
     await it.mail_customer(
         "return_refunded", cause, at, amount_minor=amount_minor, fee_minor=0, clawed_minor=0, credit=False
     )

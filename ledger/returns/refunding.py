@@ -203,7 +203,6 @@ async def _tenders(it: Return) -> dict[str | None, Tender]:
             row["id"], row["tender"], row["captured_minor"] - row["refund_requested_minor"] - row["returned_minor"]
         )
         for row in rows.mappings()
-        if row["tender"] != exchanges.TENDER  # nobody can pay money out to a return: it becomes a credit
     }
 
 

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from domain.errors import IdempotencyMismatch, Malformed, NotFound, StateConflict, UnknownLine, UnknownSku
-from ledger.returns import requests
+from domain.messages import Step
+from ledger.returns import exchange_payments, requests
 from tests.ledger.books import accounts
-from tests.ledger.exchanging import Swap, exchange, wanted
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.exchanging import Swap, carry_out, exchange, wanted
+from tests.ledger.returning import Back, collected, now, shelf
 from tests.shop import PRICE_MINOR, WEB, Shop
 
 
@@ -357,12 +358,70 @@ class TestCutOff:
 
 
 class TestReturned:
-    async def test_a_replacement_that_comes_back_is_a_credit(self, shop: Shop) -> None:
-        """It was paid by no tender that money could go back to."""
-        swap = await Swap.open(shop)
+    async def again(self, swap: Swap) -> Back:
+        """The replacement was paid for and collected, and comes back."""
         await swap.back.receive()
+        await swap.back.inspect()
         await swap.carry_on()
         await hand_over(swap)
-        again = await Back.open(shop, swap.order)
-        await again.receive()
-        assert await again.refunds() == [("store_credit", PRICE_MINOR, "requested")]
+        back = await Back.open(swap.shop, swap.order)
+        await back.receive()
+        await back.inspect()
+        return back
+
+    async def test_a_replacement_that_comes_back_is_paid_out_where_the_first_order_was_paid_from(
+        self, shop: Shop
+    ) -> None:
+        swap = await Swap.open(shop)
+        again = await self.again(swap)
+        assert await again.refunds() == [("exchange", PRICE_MINOR, "requested")]
+        await carry_out(shop, again.id)
+        assert ("card", PRICE_MINOR, "requested") in await swap.back.refunds()
+        assert (await again.state(), await swap.back.state()) == ("closed", "refund_pending")
+        await swap.carry_on()
+        assert (await swap.back.state(), await swap.money_back()) == ("closed", PRICE_MINOR)
+        assert "refund_liability" not in await accounts(shop.database)
+
+    async def test_what_its_customer_paid_of_it_goes_back_by_itself(self, shop: Shop) -> None:
+        swap = await Swap.open(shop, body=wanted(1, 2_000, paid=500))
+        again = await self.again(swap)
+        assert sorted(await again.refunds()) == [
+            ("card", 500, "requested"), ("exchange", PRICE_MINOR, "requested"),
+        ]  # fmt: skip
+
+    async def test_exchanged_again_and_back_again_the_money_finds_its_way(self, shop: Shop) -> None:
+        first = await Swap.open(shop)
+        second = await self.again_exchanged(first)
+        again = await self.again(second)
+        for one in (again, second.back, first.back):
+            await carry_out(shop, one.id)
+        await first.carry_on()
+        assert (await first.money_back(), await second.money_back()) == (PRICE_MINOR, 0)
+        assert "refund_liability" not in await accounts(shop.database)
+
+    async def again_exchanged(self, swap: Swap) -> Swap:
+        await swap.back.receive()
+        await swap.back.inspect()
+        await swap.carry_on()
+        await hand_over(swap)
+        back = await Back.open(swap.shop, swap.order)
+        _, answer = await exchange(swap.shop, back)
+        return Swap(swap.shop, back, answer.order_journey_id)
+
+
+class TestOnce:
+    async def test_two_workers_carry_the_same_operation_out_once(self, shop: Shop) -> None:
+        swap = await Swap.open(shop)
+        await swap.back.receive()
+        await asyncio.gather(*(carry_out(shop, swap.back.id) for _ in range(3)))
+        assert await swap.paid() == (PRICE_MINOR, 0, 0)
+        assert await shop.value("SELECT count(*) FROM journal WHERE event = 'returns.exchanged'") == 1
+
+    async def test_a_step_that_is_taken_again_answers_from_its_record(self, shop: Shop) -> None:
+        swap = await Swap.open(shop)
+        await swap.back.receive()
+        (operation,) = await swap.back.operations()
+        step = Step(subject=swap.back.id, occurrence="1", at=now(), operation_id=operation)
+        first = await exchange_payments.carry_out(shop.database, step)
+        assert await exchange_payments.carry_out(shop.database, step) == first
+        assert await swap.paid() == (PRICE_MINOR, 0, 0)

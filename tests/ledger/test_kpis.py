@@ -15,6 +15,7 @@ from ledger.reads.kpis import SOURCES, Figure, KpiFigures, Period, kpis
 from ledger.reads.kpis.measure import figures, total
 from ledger.transaction import Transaction
 from tests.ledger.counting import Count
+from tests.ledger.exchanging import Swap, wanted
 from tests.ledger.returning import Back, collected
 from tests.ledger.test_adjustments import ask
 from tests.ledger.test_payments import refund, said
@@ -233,6 +234,13 @@ class TestRefundCycle:
         )
         found = await figure(shop, "refund_cycle", Dimension.CHANNEL)
         assert groups(found) == {"web": (1, 7_200.0)}
+
+    async def test_what_pays_for_a_replacement_is_no_money_that_somebody_waits_for(self, shop: Shop) -> None:
+        swap = await Swap.open(shop, body=wanted(1, 1_000))
+        await swap.back.receive()
+        await swap.carry_on()
+        assert [state for _, _, state in await swap.back.refunds()] == ["succeeded", "succeeded"]
+        assert (await figure(shop, "refund_cycle")).whole.n == 1
 
     async def test_a_cancelled_order_counts_from_when_its_money_was_owed(self, shop: Shop) -> None:
         order, operation = await refund(shop)
