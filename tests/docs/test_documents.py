@@ -88,3 +88,16 @@ def test_every_test_that_the_gate_names_is_there() -> None:
     for case in cases:
         for file, name in case.tests:
             assert re.search(rf"def {name}\(", (ROOT / file).read_text()), f"{case.number}: {file} has no {name}"
+
+
+def test_every_test_that_the_page_of_returns_names_is_there() -> None:
+    shown = (ROOT / "docs" / "returns.md").read_text().split("## What shows it")[1]
+    rows = [row for row in shown.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) > 15
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)((?:::\w+)*)`", row)
+        assert named, row
+        for file, parts in named:
+            text = (ROOT / file).read_text()
+            for name in filter(None, parts.split("::")):
+                assert re.search(rf"(def|class) {name}\b", text), f"{file} has no {name}"

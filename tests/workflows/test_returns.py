@@ -116,6 +116,18 @@ class TestWholePaths:
         assert "The customer was reminded to send the goods." in [row["detail"] for row in told]
         await assert_books_agree(hub.shop.database)
 
+    async def test_nobody_inspects_it_and_somebody_asks_why(self, hub: Hub) -> None:
+        async with hub.worker():
+            back = await Back.open(hub.shop, await collected(hub.shop), method="mail")
+            await back.receive()
+            await hub.until(back.id, "received")
+            await skip_time(hub.shop.database, back.id, ADA, seconds=DAY_S + 60, via="test")
+            await hub.open_case(back.id, "return_uninspected")
+            await back.inspect()
+            await hub.ended(back.id)
+        assert (await back.state(), await back.cases()) == ("closed", [])
+        await assert_books_agree(hub.shop.database)
+
     async def test_a_large_refund_is_looked_at_approved_and_paid(self, hub: Hub) -> None:
         async with hub.worker():
             await hub.shop.put("S1", 20)
