@@ -1,8 +1,9 @@
 """Cuts a chain of many stores out of the year of baskets, for the scene of returns: its stores and return centres, what
 each sold at its till and on the web, and what came back of that.
 
-The data has 457 stores. A larger chain splits the busiest by households, so every basket is a real one. What came back,
-why and in which condition is not in the data; it follows from a seed.
+The data has 457 stores and most of them few baskets. A larger chain takes those with enough, and splits the busiest by
+households, so every basket is a real one. What came back, why and in which condition is not in the data; it follows
+from a seed.
 """
 
 import json
@@ -24,6 +25,8 @@ STORES = 600
 REGIONS = ("North", "East", "South", "West", "Lakes", "Hills")
 SCRIPT = "returns.json"
 MOST_LINES = 3
+LEAST_BASKETS = 30  # of a store of the chain, in the year
+SUFFIXES = ("", *"BCDEFGHJ")
 OFFERED = 40  # baskets of a store among which two are chosen
 REASONS = ("changed_mind", "wrong_size", "defective", "not_as_described", "damaged_in_shipping", "gift")
 CONDITIONS = ("new", "new", "new", "new", "opened", "used", "damaged")
@@ -80,22 +83,19 @@ def centre(region: str) -> str:
 def cut(count: int = STORES, seed: int = 7) -> Chain:
     """A chain of `count` stores; the same for a count and a seed. Raises ValueError where the data has too few."""
     known = read_products()
-    busiest = _busiest(*read_store_baskets())
-    chosen = [(store, 0) for store in busiest[:count]]
-    chosen += [(store, 1) for store in busiest[: count - len(chosen)]]
-    if len(chosen) < count:
-        raise ValueError(f"the data makes {len(chosen)} stores at most, not {count}")
-    sales = read_sales(tuple({store for store, _ in chosen}))
+    parts = _parts(*read_store_baskets(), count)
+    if sum(parts.values()) < count:
+        raise ValueError(f"the data makes {sum(parts.values())} stores at most, not {count}")
+    sales = read_sales(tuple(parts))
     sales = sales.where(np.isin(sales.product, np.fromiter(known, dtype=np.int64)))
     by_store = np.argsort(sales.store, kind="stable")
-    split = {store for store, half in chosen if half}
     regions, visits = dict[str, str](), list[Visit]()
-    for number, (store, half) in enumerate(chosen):
+    chosen = [(store, part) for store, number in parts.items() for part in range(number)]
+    for number, (store, part) in enumerate(chosen):
         low, high = np.searchsorted(sales.store[by_store], [store, store + 1])
         rows = by_store[low:high]
-        if store in split:
-            rows = rows[sales.household[rows] % 2 == half]
-        code = f"R{store:04d}{'B' if half else ''}"
+        rows = rows[sales.household[rows] % parts[store] == part]
+        code = f"R{store:04d}{SUFFIXES[part]}"
         regions[code] = f"R{number % len(REGIONS) + 1}"
         visits += _visits(sales, rows, code, regions[code], known, seed)
     sold = {line.sku: line for visit in visits for line in visit.lines}
@@ -103,11 +103,18 @@ def cut(count: int = STORES, seed: int = 7) -> Chain:
     return Chain(regions, products, {sku: sold[sku].unit_price_minor for sku in products}, tuple(visits))
 
 
-def _busiest(store: Ints, basket: Ints) -> list[int]:
-    """Stores by how many baskets they have in the year, the busiest first."""
+def _parts(store: Ints, basket: Ints, count: int) -> dict[int, int]:
+    """Into how many stores each store of the data is made, the busiest first: each has enough baskets of its own."""
     _, first = np.unique(basket, return_index=True)
     stores, baskets = np.unique(store[first], return_counts=True)
-    return [int(one) for one in stores[np.lexsort((stores, -baskets))]]
+    order = np.lexsort((stores, -baskets))
+    many = {int(one): int(number) for one, number in zip(stores[order], baskets[order], strict=True)}
+    parts: dict[int, int] = {}
+    for part in range(len(SUFFIXES)):
+        for one, number in many.items():
+            if number >= LEAST_BASKETS * (part + 1) and sum(parts.values()) < count:
+                parts[one] = part + 1
+    return parts
 
 
 def _visits(sales: Sales, rows: Ints, code: str, region: str, known: dict[int, Product], seed: int) -> Iterator[Visit]:

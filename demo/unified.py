@@ -30,7 +30,7 @@ SOLD_BEFORE = dt.timedelta(days=8)
 PARCEL_H = (9.0, 21.0)  # hours that a parcel lay in its return centre
 AT_ONCE = 8
 BATCH = 100
-PATIENCE_S = 600.0
+PATIENCE_S = 40.0  # without any that was confirmed
 LOOK_S = 2.0
 
 
@@ -156,17 +156,21 @@ class Scene:
 
     # ------------------------------------------------------------------ what came of it
     async def settled(self) -> int:
-        """Wait until no refund is on its way any more; returns how many still are when patience ends."""
-        waited = 0.0
+        """Wait as long as refunds become fewer that are on their way; returns how many still are. One that the provider
+        declined waits for a person.
+        """
+        fewest, waited_s = None, 0.0
         while True:
             found = await self.client.get(
                 "/api/v1/journeys", as_="oms", kind="returns", state="refund_pending", limit=200
             )
             left = len(found["items"])
-            if not left or waited >= self.patience_s:
+            if fewest is None or left < fewest or found["next"]:
+                fewest, waited_s = left, 0.0
+            if not left or waited_s >= self.patience_s:
                 return left
             await self.sleep(LOOK_S)
-            waited += LOOK_S
+            waited_s += LOOK_S
 
     async def by_channel(self) -> list[dict[str, Any]]:
         """The refund cycle time by channel, as the console shows it: `group`, `n`, median and 95th percentile (s)."""
@@ -195,5 +199,5 @@ async def play(base_url: str, keys: Mapping[str, str], default: str | None, data
         said = [f"{len(visits)} baskets of {len({one.store for one in visits})} stores; refund cycle time by channel:"]
         said += told(await scene.by_channel())
         said += [f"{count} were {word}" for word, count in sorted(scene.refused.items())]
-        said += [f"{left} refunds are still on their way"] if left else []
+        said += [f"{left} refunds were declined, or are still on their way: see the queue"] if left else []
         return [*said, f"see {base_url}/console/figures?by=channel"]
