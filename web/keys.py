@@ -29,10 +29,10 @@ WRONG_KEYS_PER_MINUTE = 60
 class Limits:
     """Counters of this process: requests per key, and wrong keys per address of the network."""
 
-    def __init__(self, per_key_per_minute: int) -> None:
+    def __init__(self, per_key_per_minute: int, wrong_keys_per_minute: int = WRONG_KEYS_PER_MINUTE) -> None:
         self._strategy = FixedWindowRateLimiter(MemoryStorage())
         self._per_key = RateLimitItemPerMinute(per_key_per_minute)
-        self._wrong = RateLimitItemPerMinute(WRONG_KEYS_PER_MINUTE)
+        self._wrong = RateLimitItemPerMinute(wrong_keys_per_minute)
 
     async def check_key(self, key_id: str) -> None:
         """Count a request of a key; raises 429 with `Retry-After` above the limit."""

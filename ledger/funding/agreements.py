@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 
 from domain.errors import DomainError, Malformed, NotFound, StateConflict, WrongCurrency
 from domain.funding import NewAgreement
@@ -12,7 +12,7 @@ from ledger import reference
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
-from ledger.tables import entity, funded_promotion, funding_agreement
+from ledger.tables import entity, funded_promotion, funding_accrual, funding_agreement
 from ledger.transaction import Transaction
 
 type Result = tuple[int, str] | DomainError  # 201 or 200, and the agreement's id
@@ -131,6 +131,33 @@ async def cover(tx: Transaction, entity_code: str, promotion_id: str, agreement:
         )
 
 
+async def pay_for(tx: Transaction, source: str, entity_code: str, promotion_id: str, number: str | None) -> None:
+    """Have the agreement that a promotion names pay for it, or none; called whenever the promotion is defined anew.
+
+    Raises `NotFound`, `Malformed` for a number that does not say which, `StateConflict` once sales have accrued by
+    another agreement.
+    """
+    wanted = None if number is None else await meant(tx, source, number, entity_code)
+    row = (funded_promotion.c.entity == entity_code) & (funded_promotion.c.promotion_id == promotion_id)
+    before = (await tx.conn.execute(select(funded_promotion.c.agreement_id).where(row))).scalar()
+    if before == wanted or (number is None and before is None):
+        return
+    if before is not None:
+        accrued = select(funding_accrual.c.id).where(
+            funding_accrual.c.agreement_id == before, funding_accrual.c.promotion_id == promotion_id
+        )
+        if (await tx.conn.execute(accrued.limit(1))).first() is not None:
+            raise StateConflict(
+                f"Sales of promotion {promotion_id} have accrued by agreement {before}; it stays with it.",
+                pointer="/agreement_id",
+            )
+        if wanted is None:
+            return  # an agreement that names the promotion by itself goes on paying for it
+        await tx.conn.execute(delete(funded_promotion).where(row))
+    if wanted is not None:
+        await cover(tx, entity_code, promotion_id, wanted, pointer="/agreement_id")
+
+
 async def meant(tx: Transaction, source: str, number: str, entity_code: str) -> str:
     """The agreement that a source means by a number: its own, else the only one of that number in the entity.
 
@@ -145,7 +172,12 @@ async def meant(tx: Transaction, source: str, number: str, entity_code: str) -> 
     if source in found:
         return found[source]
     if len(found) > 1:
-        raise Malformed(f"Several sources have an agreement {number}: {', '.join(sorted(found))}.")
+        raise Malformed(
+            f"Several sources have an agreement {number}: {', '.join(sorted(found))}; use a number of your own.",
+            pointer="/agreement_id",
+        )
     if not found:
-        raise NotFound(f"There is no funding agreement {number} of {entity_code}; record it first.")
+        raise NotFound(
+            f"There is no funding agreement {number} of {entity_code}; record it first.", pointer="/agreement_id"
+        )
     return next(iter(found.values()))

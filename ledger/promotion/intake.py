@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from domain.errors import AlreadyPublished, Malformed, NotFound, StateConflict
-from domain.ids import journey_id
+from domain.ids import journey_id, parse_journey_id
 from domain.messages import Message, Situation
 from domain.policy import Policy
 from domain.promotion import FINAL, OPEN_TO_CHANGE, Margin, PromotionState, in_words, is_below
@@ -16,6 +16,7 @@ from domain.promotions import ChangedPromotion, Definition, NewPromotion, Promot
 from domain.words import money
 from ledger import bands, policies, reference, rows, situations, steps
 from ledger.engine import Database
+from ledger.funding import agreements
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.outbox import search_attributes
 from ledger.people import Caller
@@ -121,6 +122,8 @@ def _head(wanted: Definition, meant: Meant, policy: Policy) -> dict[str, Any]:
 
 async def _write_parts(tx: Transaction, key: str, wanted: Definition, meant: Meant) -> None:
     conn = tx.conn
+    _, source, named = parse_journey_id(key)
+    await agreements.pay_for(tx, source, meant.entity, named, wanted.agreement_id)
     await rows.copy(
         conn,
         "promotion_line",

@@ -16,6 +16,7 @@ from domain.errors import (
     WrongCurrency,
 )
 from tests.ledger.funding import accruals, agree, agreement, balance, promoted, sell
+from tests.ledger.promoting import Promoted
 from tests.ledger.returning import Back
 from tests.ledger.till import event, send
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
@@ -198,3 +199,19 @@ async def test_an_agreement_that_nobody_knows_pays_for_nothing(shop: Shop) -> No
         await shop.database.write(
             lambda tx: cover(tx, "DE01", "P", "erp:A-99", pointer="/agreement"), actor="test", via="test"
         )
+
+
+class TestPromotion:
+    async def test_the_agreement_that_a_promotion_names_pays_for_it(self, shop: Shop, assortment: None) -> None:
+        key = await agree(shop, number="A-20", promotions=[])
+        it = await Promoted.open(shop, agreement_id="A-20")
+        paid = await shop.value(
+            "SELECT agreement_id FROM funded_promotion WHERE promotion_id = :id", id=it.id.split(":")[2]
+        )
+        assert paid == key
+
+    async def test_one_that_names_an_agreement_nobody_knows_is_refused(self, shop: Shop, assortment: None) -> None:
+        with pytest.raises(NotFound) as refused:
+            await Promoted.open(shop, agreement_id="A-99")
+        assert refused.value.pointer == "/agreement_id"
+        assert await shop.value("SELECT count(*) FROM promotion") == 0

@@ -17,6 +17,7 @@ from embedded.postgres import create_database, drop_database
 from ledger import opening
 from settings import Settings
 from tests.web.retail import key_text, master_data
+from web.keys import Limits
 
 MAX_BODY_BYTES = 50_000
 As = Callable[[str], httpx2.AsyncClient]
@@ -148,8 +149,12 @@ async def standing_retailer(postgres_url: str, template_database: str) -> AsyncI
 
 @pytest.fixture(scope="session")
 async def standing_key(standing_retailer: ledger.engine.Database) -> AsyncIterator[As]:
-    """As `as_key`, for the retailer that no test changes."""
+    """As `as_key`, for the retailer that no test changes.
+
+    There are more routes than wrong keys that an address may send in a minute; here each of them is tried.
+    """
     async with open_app(settings_for(standing_retailer.url)) as app, open_clients(app) as made:
+        app.state.limits = Limits(100_000, wrong_keys_per_minute=100_000)
         yield made
 
 

@@ -62,7 +62,7 @@ class TestEveryState:
 
     async def test_a_failure_suspends_it_and_a_person_resumes(self, stage: Stage) -> None:
         broken = ApplicationError("no", type="KeyError", non_retryable=True)
-        stage.steps.answer("claim.settle_approval", broken, claimed("cancelled", 3, ended=True))
+        stage.steps.answer("claim.settle_approval", broken, claimed("cancelled", 2, ended=True))
         stage.steps.answer("claim.suspend", claimed("prepared", approval_id=3, verdict="rejected", suspended=True))
         handle = await stage.start("claim", claimed("prepared", approval_id=3, verdict="rejected"))
         await stage.took("claim.settle_approval", "claim.suspend")
