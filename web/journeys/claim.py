@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.claim import DISPUTE_GROUNDS, WITH_THE_VENDOR
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.journeys import JourneyDetail
@@ -12,6 +13,7 @@ from ledger.reads.store import StorePlace
 from ledger.reads.vendor_claims import claim_view
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
 
+MOST_LINES = 60  # of a form; a longer claim is answered by its file
 DUES = {
     "unsent": Due("Handed over", "a case if nobody has handed it to the vendor by then"),
     "answer": Due("Answered", "a case if the vendor has not answered by then"),
@@ -28,7 +30,14 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
-    return {"claim": await claim_view(conn, person, journey.id)}
+    claim = await claim_view(conn, person, journey.id)
+    return {
+        "claim": claim,
+        "may_say": person.may_decide(journey.entity, journey.region, journey.location),
+        "with_vendor": claim.state in WITH_THE_VENDOR,
+        "grounds": DISPUTE_GROUNDS,
+        "most_lines": MOST_LINES,
+    }
 
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> Sequence[Tile]:  # noqa: ARG001  the shape of all kinds
