@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 from embedded.access import read_access
 from embedded.ports import free_port
@@ -38,6 +39,8 @@ FILES: dict[str, list[dict[str, Any]]] = {
     "people.csv": [
         {"id": "nora", "email": "nora@mug.example", "name": "Nora Lind", "roles": "regional_ops", "regions": "R1"},
         {"id": "ana", "email": "ana@mug.example", "name": "Ana Ruiz", "roles": "store_manager", "regions": "R1"},
+        {"id": "fin", "email": "fin@mug.example", "name": "Fin Olsen", "roles": "finance", "regions": "R1"},
+        {"id": "ada", "email": "ada@mug.example", "name": "Ada Lang", "roles": "admin", "regions": "R1"},
     ],
     "stock.csv": [
         {"location": code, "sku": SKU, "bucket": "available", "quantity": 200, "unit_cost_minor": 500}
@@ -61,7 +64,11 @@ class Company:
         }
         self.process: subprocess.Popen[str] | None = None
         self.key = ""
-        self.nora_key = ""
+        self.keys: dict[str, str] = {}  # of people
+
+    @property
+    def nora_key(self) -> str:
+        return self.keys["nora"]
 
     # ------------------------------------------------------------------ the stack
     def up(self) -> None:
@@ -107,17 +114,28 @@ class Company:
         self.run("load", str(folder))
         scopes = [word for scope in ("orders:write", "events:write", "read") for word in ("--scope", scope)]
         self.key = self.run("key", "shop", "--source", "web", *scopes)
-        own = ["--scope", "decide", "--scope", "read", "--person", "nora"]
-        self.nora_key = self.run("key", "nora", "--source", "nora", *own)
+        own = [word for scope in ("decide", "approve", "read") for word in ("--scope", scope)]
+        self.keys = {
+            who["id"]: self.run("key", who["id"], "--source", who["id"], *own, "--person", who["id"])
+            for who in FILES["people.csv"]
+        }
 
     def access(self) -> dict[str, Any]:
         return read_access(self.home / "state")
 
     def kill(self, *names: str) -> None:
         """kill -9 of processes of the stack by name; the stack starts them again by itself."""
-        pids = self.access()["pids"]
         for name in names:
-            os.kill(pids[name], signal.SIGKILL)
+            os.kill(self.pid(name), signal.SIGKILL)
+
+    def pid(self, name: str) -> int:
+        """Of a process of the stack, once it runs."""
+
+        def running() -> int | None:
+            pid = int(self.access()["pids"][name])
+            return pid if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE else None
+
+        return until(running)
 
     def stop(self) -> int:
         """Ctrl-C."""
@@ -169,9 +187,9 @@ class Company:
         assert answer.status_code in (200, 201), answer.text
         return dict(answer.json())
 
-    def report(self, event_id: str, kind: str, **data: Any) -> str:
+    def report(self, event_id: str, kind: str, *, at: str | None = None, **data: Any) -> str:
         """Report a fact; the outcome."""
-        event = {"id": event_id, "type": kind, "occurred_at": datetime.now(UTC).isoformat(), "data": data}
+        event = {"id": event_id, "type": kind, "occurred_at": at or datetime.now(UTC).isoformat(), "data": data}
         answer = self.call("POST", "/events", json={"events": [event]})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["results"][0]["outcome"])
@@ -182,6 +200,24 @@ class Company:
 
     def hand_over(self, order_id: str) -> str:
         return self.report(f"hand-{order_id}", "bopis.handed_over", order_id=order_id, lines=None, actor="p1")
+
+    def count(self, count_id: str, quantity: int, counter: str) -> None:
+        """Enter a figure from a device of its own and hand the count in; a count that takes none says so and stays."""
+        line = {"sku": SKU, "quantity": quantity, "counted_at": datetime.now(UTC).isoformat()}
+        body = {"session": counter, "counter": counter, "lines": [line], "submit": True, "take_over": True}
+        self.call("POST", f"/counts/{count_id}/entries", json=body)
+
+    def pages(self, path: str, *, key: str | None = None, **filters: Any) -> list[dict[str, Any]]:
+        """Every row of a list."""
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            params = filters | ({"cursor": cursor} if cursor else {})
+            page = self.call("GET", path, key=key, params=params).json()
+            rows += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return rows
 
     def journey(self, order_id: str) -> dict[str, Any]:
         return dict(self.call("GET", f"/journeys/bopis:web:{order_id}").json())
