@@ -189,5 +189,31 @@ KPIS = (
         undivided="A transfer is of two places and often of several items.",
         behind=("transfer_shipment_overdue", "receipt_overdue", "transfer_short"),
     ),
+    Kpi(
+        name="claim_cycle",
+        title="Claim cycle",
+        unit="seconds",
+        better="lower",
+        definition=(
+            "From when a claim went to its vendor until nothing of it was open, of the claims that were over in the "
+            "period: median, 90th and 95th percentile. Credit notes are left out."
+        ),
+        dimensions=PLACES,
+        undivided="A claim is of one vendor and of many items.",
+        behind=("claim_overdue", "claim_short_paid", "claim_rejected"),
+    ),
+    Kpi(
+        name="claim_recovery",
+        title="Recovered of claims",
+        unit="share",
+        better="higher",
+        definition=(
+            "What vendors paid of what was claimed, of the claims that were over in the period; n counts claims. "
+            "Credit notes are left out, and what is claimed again counts with the claim that it is in next."
+        ),
+        dimensions=PLACES,
+        undivided="A claim is of one vendor and of many items.",
+        behind=("claim_short_paid", "claim_rejected"),
+    ),
 )
 BY_NAME = {kpi.name: kpi for kpi in KPIS}

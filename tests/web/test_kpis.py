@@ -15,6 +15,7 @@ from ledger import tables
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, an_approval, order
 from tests.web.test_api_events import event, send
+from tests.web.test_api_funding import a_claim
 
 __all__ = ["accounts", "browse", "sign_in"]
 As = Callable[[str], httpx2.AsyncClient]
@@ -118,6 +119,25 @@ class TestTransfers:
         )
         whole = (await figures(as_key("sam")))["transfer_lead_time"]["whole"]
         assert (whole["n"], round(whole["value"])) == (1, 18_000)
+
+
+class TestClaims:
+    async def test_a_claim_is_timed_from_being_sent_and_its_money_held_against_what_was_claimed(
+        self, web: httpx2.AsyncClient, as_key: As, retailer: ledger.engine.Database
+    ) -> None:
+        await a_claim(web, 3)
+        await web.post("/api/v1/claims/A-17-1:answer", json={"settlement": "cash"})
+        nothing = await figures(as_key("sam"))
+        assert [nothing[name]["whole"]["n"] for name in ("claim_cycle", "claim_recovery")] == [0, 0]
+        await web.post("/api/v1/claims/A-17-1:settle", json={"amount_minor": 300, "settlement": "cash"})
+        await change(
+            retailer,
+            "UPDATE claim SET sent_at = settled_at - interval '5 hours', settled_minor = 225, written_off_minor = 75",
+        )
+        found = await figures(as_key("sam"))
+        assert (found["claim_cycle"]["whole"]["n"], round(found["claim_cycle"]["whole"]["value"])) == (1, 18_000)
+        assert found["claim_recovery"]["whole"]["value"] == 0.75
+        assert (await figures(as_key("sol")))["claim_recovery"]["whole"]["n"] == 0
 
 
 class TestPeople:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kpi import KPIS, Dimension, Step
 from domain.people import Person
-from ledger.reads.kpis import orders, people, refunds, stock, transfers
+from ledger.reads.kpis import claims, orders, people, refunds, stock, transfers
 from ledger.reads.kpis.measure import Figure, KpiFigures, Period, Source, figures
 
 __all__ = ["Figure", "KpiFigures", "Period", "kpis"]
@@ -25,6 +25,8 @@ SOURCES: dict[str, Source] = {
     "override_rate": people.overrides,
     "appeasement_cost": orders.appeasements,
     "transfer_lead_time": transfers.lead_time,
+    "claim_cycle": claims.cycle,
+    "claim_recovery": claims.recovery,
 }
 LONGEST_BY_DAY = 31
 
