@@ -14,7 +14,7 @@ import secrets
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -36,7 +36,9 @@ MOST_STREAMS = 2_000  # of one process
 MOST_OF_A_SESSION = 4  # browsers open six connections to one host, and forms need some
 MOST_NAMED = 50  # rows named in one event; of more it says that there are many
 EVENTS_APART_S = 0.5
-REFRESH_WAITS_S = 1.0  # at most, for pages that people open
+# Lists that look again by themselves: who opens a page does not stand behind two hundred of them. One at a time is too
+# few: then they wait for seconds.
+REFRESHES_AT_ONCE = 2
 BEAT_S = 15.0  # proxies close what is silent for longer
 TAKEN_WITHIN_S = 20.0  # a browser that reads nothing for so long is gone
 LOOK_AT_SESSIONS_S = 5.0
@@ -96,9 +98,7 @@ class Live:
     """All open pages of this process. The connection is opened with the first of them."""
 
     def __init__(self, database: Database) -> None:
-        self._refreshing = asyncio.Lock()
-        self._opening = 0
-        self._nobody_opens = asyncio.Event()
+        self.refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
         self._database = database
         self._era = secrets.token_hex(4)
         self._heard = 0
@@ -111,26 +111,6 @@ class Live:
     @property
     def streams(self) -> int:
         return sum(len(some) for some in self._by_session.values())
-
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
-        """Somebody opens a page and waits for it."""
-        self._opening += 1
-        self._nobody_opens.clear()
-        try:
-            yield
-        finally:
-            self._opening -= 1
-            if not self._opening:
-                self._nobody_opens.set()
-
-    @contextlib.asynccontextmanager
-    async def refreshing(self) -> AsyncIterator[None]:
-        """A list looks again by itself: one after the other, and behind who waits for a page, though not for long."""
-        async with self._refreshing:
-            if self._opening:
-                await _within(REFRESH_WAITS_S, self._nobody_opens)
-            yield
 
     def mark(self) -> str:
         """How much was heard until now. A page takes it before it reads, and gives it to its stream, which tells what

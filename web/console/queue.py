@@ -177,11 +177,9 @@ def clock_now(case: CaseSummary, now: datetime) -> datetime:
 @router.get("/console/queue")
 async def show(request: Request, person: SignedIn) -> Response:
     """One page of the queue, or the list alone when it refreshes itself."""
-    live = live_of(request)
     if not rows_shown(request):
-        with live.opening():
-            return await _shown(request, person)
-    async with live.refreshing():
+        return await _shown(request, person)
+    async with live_of(request).refreshing:
         return await _shown(request, person)
 
 
