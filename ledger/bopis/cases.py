@@ -121,7 +121,10 @@ async def shipment_overdue(order: Order, at: datetime) -> case.CaseRef:
         at,
         text=f"Order {order.row['key']} has not left, or has not come to {order.place.name}.",
         options=(CaseOption(id="acknowledge", label="The warehouse was called", rank=1),),
-        facts={"units": sum(line["reserved"] + line["staged"] for line in order.lines.values())},
+        facts={
+            "units": sum(map(order.coming, order.lines.values()))
+            or sum(line["reserved"] + line["staged"] for line in order.lines.values())
+        },
         value_at_risk_minor=value_of(order),
     )
 

@@ -110,7 +110,7 @@ class Order(Goods, Document):
             await waiting.cut(self)
         for line in self.lines.values():
             line["short"] = max(self.missing(line), 0)
-            line["state"] = _line_state(line, self.open_quantity(line))
+            line["state"] = "coming" if _is_coming(self, line) else _line_state(line, self.open_quantity(line))
         await clocks.run(self, before, at)
 
     async def end_asks(self, because: str, at: datetime) -> None:
@@ -169,6 +169,11 @@ class Order(Goods, Document):
             .limit(1)
         )
         return found.first() is not None
+
+
+def _is_coming(order: Order, line: Mapping[str, Any]) -> bool:
+    """Whether nothing of a line is missing, and a transfer brings some of it."""
+    return order.coming(line) > 0 and order.missing(line) <= 0
 
 
 def _line_state(line: Mapping[str, Any], open_quantity: int) -> str:

@@ -32,6 +32,7 @@ class TestWhatComes:
         assert (await shop.value("SELECT reason || ' ' || to_location FROM transfer")) == "ship_to_store S1"
         assert row["promised_at"] == await shop.value("SELECT promised_at FROM journey WHERE id = :id", id=it.journey)
         assert await it.still() == (3, 0, 0, 0)
+        assert await shop.value("SELECT state FROM journey_line WHERE journey_id = :id", id=it.journey) == "coming"
         assert await shop.value("SELECT count(*) FROM mail WHERE template = 'order_delayed'") == 1
         assert [seq for seq, _ in await shop.outbox(it.moved.id)] == [1]
 
@@ -101,6 +102,7 @@ class TestWhatComes:
         late = Step(subject=it.journey, occurrence="g", at=due.at + timedelta(seconds=1), due="goods")
         assert (await dues.on_due(shop.database, late)).state == "ship_to_store"
         assert await shop.value("SELECT count(*) FROM case_file WHERE kind = 'shipment_overdue'") == 1
+        assert await shop.value("SELECT facts->'units' FROM case_file WHERE kind = 'shipment_overdue'") == 3
         await it.moved.receive(3)
         await it.attend()
         assert await shop.value("SELECT resolution FROM case_file WHERE kind = 'shipment_overdue'") == "self_healed"
