@@ -129,7 +129,28 @@ async def look_up(conn: AsyncConnection, place: StorePlace, number: str, bought_
         .order_by(journey.c.id)
     )
     sales = [Sale(row.id, row.source, row.key, row.name, is_order=True) for row in orders]
-    return Found(returns, [*sales, *await _receipts(conn, place, sources, given, bought_at)])
+    sales += await _receipts(conn, place, sources, given, bought_at)
+    known = {one.journey_id for one in returns}
+    announced = [one for one in await _announced(conn, place, sales) if one.journey_id not in known]
+    return Found([*returns, *announced], sales)
+
+
+_ANNOUNCED = text(
+    "SELECT DISTINCT j.id, j.location, j.detail ->> 'label' AS label FROM return_line l"
+    " JOIN journey j ON j.id = l.journey_id WHERE l.document = ANY(:documents) AND j.closed_at IS NULL"
+    " AND j.entity = :entity AND j.state = ANY(:states) AND j.detail ->> 'label' IS NOT NULL ORDER BY j.id"
+)
+
+
+async def _announced(conn: AsyncConnection, place: StorePlace, sales: Sequence[Sale]) -> list[FoundReturn]:
+    """Returns that are awaited of these sales: whoever brings their goods shows the receipt."""
+    values = {
+        "documents": [one.reference for one in sales],
+        "entity": place.entity,
+        "states": sorted(state.value for state in AWAITING_GOODS),
+    }
+    rows = await conn.execute(_ANNOUNCED, values)
+    return [FoundReturn(row.id, row.id if row.location == place.code else row.label) for row in rows]
 
 
 _RECEIPTS = text(

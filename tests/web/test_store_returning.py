@@ -180,6 +180,15 @@ class TestTakenIn:
         assert (await returned_units(retailer, "S2"), await returned_units(retailer)) == ({"APPLE": 2}, {})
         await assert_books_agree(retailer)
 
+    async def test_what_was_announced_is_found_by_the_number_of_its_order_too(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, collected: str
+    ) -> None:
+        label = (await announced(web))["label"]
+        here = await (await sign_in("pia.lund")).get("/store/S1/returns", params={"find": "W-1"})
+        assert 'href="/store/S1/returns/returns:web:RT-1"' in here.text.split("To come here")[0]
+        there = await (await sign_in("lea.marx")).get("/store/S2/returns", params={"find": "W-1"})
+        assert f'href="/store/S2/returns/{label}"' in there.text
+
     async def test_in_parts_with_something_else_in_the_parcel(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: Ledger, collected: str
     ) -> None:
