@@ -20,6 +20,8 @@ from ports.price import ChannelAway, PriceAt, PricePort, PriceToShow
 SLICE_S = 40.0
 # Conversations in a row that end without an answer; then the channel is away, and the run is over.
 AWAY_AFTER = 2
+# Prices in a row at which it chokes alone; then it is no price that is to blame.
+CHOKES = 3
 
 
 class Slice(NamedTuple):
@@ -67,7 +69,7 @@ class PublishingActivities:
             if not prices:
                 break
             try:
-                tried = await _converse(port, task, prices)
+                tried = await _apart(port, task, prices, Patience())
                 silent = 0
             except ChannelAway as away:
                 silent += 1
@@ -85,6 +87,41 @@ class PublishingActivities:
         if found is None:
             raise NotFound(f"There is no journey {subject}.")
         return found[1]
+
+
+class Patience:
+    """How many prices in a row may choke a channel alone, before it counts as away."""
+
+    def __init__(self) -> None:
+        self.left = CHOKES
+
+    def spend(self) -> bool:
+        """Whether there is any left."""
+        self.left -= 1
+        return self.left > 0
+
+
+async def _apart(port: PricePort, task: Task, prices: list[ToShow], patience: Patience) -> list[Tried]:
+    """Converse about all of them; where the channel chokes, about halves, until the price to blame stands alone. Raises
+    `ChannelAway`.
+    """
+    try:
+        tried = await _converse(port, task, prices)
+    except ChannelAway as away:
+        if not away.chokes:
+            raise
+        if len(prices) == 1:
+            if not patience.spend():
+                raise
+            return [Tried(prices[0].key, prices[0].wanted, None, str(away))]
+    else:
+        patience.left = CHOKES
+        return tried
+    half = len(prices) // 2
+    return [
+        *await _apart(port, task, prices[:half], patience),
+        *await _apart(port, task, prices[half:], patience),
+    ]
 
 
 async def _converse(port: PricePort, task: Task, prices: list[ToShow]) -> list[Tried]:

@@ -29,6 +29,7 @@ class Channel:
         self.refuses: Callable[[Cell], bool] = lambda _cell: False
         self.lies: Callable[[Cell], bool] = lambda _cell: False  # it says yes, and keeps what it showed
         self.meanwhile: Callable[[], Awaitable[object]] | None = None  # happens once, after it has said yes
+        self.chokes: Callable[[Cell], bool] = lambda _cell: False  # one of these fails the whole request
         self.requests = 0
         self.sent = 0  # prices
 
@@ -51,6 +52,8 @@ class Channel:
             return httpx2.Response(503)
         body = json.loads(request.content)
         assert body["channel"] == self.name
+        if any(self.chokes((row["location"], row["sku"])) for row in body["prices"]):
+            return httpx2.Response(500)
         assert request.headers["Authorization"] == "Bearer key-1"
         take = {"/v1/prices": self._take, "/v1/prices/read": self._read}[request.url.path]
         answer = take(body["prices"])

@@ -34,6 +34,9 @@ DECIDING_ROLES = frozenset(
     }
 )
 
+# Who calls promotions off and ends them.
+PROMOTING_ROLES = frozenset({"merchandiser", "admin"})
+
 # Who handles goods in a store, and reports what was picked, handed over and put away there.
 HANDLING_ROLES = frozenset({"store_associate", "store_manager"})
 

@@ -52,8 +52,19 @@ class PriceToShow(NamedTuple):
     currency: str
 
 
+# It answers that it is not there, that it has too much to do, or that nobody of ours may speak to it: all of which says
+# nothing about a price.
+_SAYS_NOTHING = frozenset({401, 403, 429, 502, 503, 504})
+
+
 class ChannelAway(Exception):
-    """The channel does not answer, or not in a way that says anything; the text says how."""
+    """The channel does not answer, or not in a way that says anything; the text says how. `chokes`: it refused just
+    what it was asked, so a single price may be to blame.
+    """
+
+    def __init__(self, how: str, *, chokes: bool = False) -> None:
+        super().__init__(how)
+        self.chokes = chokes
 
 
 class PricePort(Protocol):
@@ -144,7 +155,8 @@ class HttpPriceChannel:
         except httpx2.HTTPError as error:
             raise ChannelAway(f"no answer: {type(error).__name__}") from error
         if not answer.is_success:
-            raise ChannelAway(f"answered {answer.status_code}")
+            chokes = answer.status_code >= 400 and answer.status_code not in _SAYS_NOTHING
+            raise ChannelAway(f"answered {answer.status_code}", chokes=chokes)
         if not answer.content:
             return {}
         try:

@@ -197,6 +197,7 @@ class Tried(NamedTuple):
     error: str = ""
 
 
+# Each row is looked up by itself: a plan that was made while the table was small would read all of it for each chunk.
 _RECORD = text(
     """
     UPDATE price_publication p SET state = CASE WHEN t.good THEN 'right' ELSE 'pending' END, wanted_minor = t.wanted,
@@ -206,8 +207,13 @@ _RECORD = text(
         CAST(:good AS boolean[]), CAST(:wanted AS bigint[]), CAST(:deals AS text[]), CAST(:seen AS bigint[]),
         CAST(:seen_deals AS text[]), CAST(:errors AS text[]))
         AS t (location, sku, valid_from, good, wanted, deal, seen, seen_deal, error)
-    WHERE p.publication_id = :number AND p.location = t.location AND p.sku = t.sku AND p.valid_from = t.valid_from
-      AND p.state = 'pending'
+    CROSS JOIN LATERAL (
+        SELECT x.ctid AS place FROM price_publication x
+        WHERE x.publication_id = :number AND x.location = t.location AND x.sku = t.sku
+          AND x.valid_from = t.valid_from
+        OFFSET 0
+    ) found
+    WHERE p.ctid = found.place AND p.state = 'pending'
     """
 )
 _ERROR_LENGTH = 200

@@ -154,3 +154,32 @@ class TestRefusing:
 
     def test_the_demo_secret_is_long_enough_to_be_mistaken_for_a_real_one(self) -> None:
         assert len(DEMO_SECRET) >= 32, "so only its value can be what is refused"
+
+
+class TestPriceChannels:
+    def test_each_kind_is_read_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(
+            "ENDCAP_PRICE_CHANNELS",
+            '{"web": {"kind": "http", "url": "https://shop.example/v1", "key": "k"},'
+            ' "pos": {"kind": "csv", "folder": "/srv/prices"}, "app": {"kind": "sandbox"}}',
+        )
+        found = made().price_channels
+        assert {name: how.kind for name, how in found.items()} == {"web": "http", "pos": "csv", "app": "sandbox"}
+        assert found["web"].key is not None
+        assert "'k'" not in repr(found)
+
+    @pytest.mark.parametrize(
+        ("value", "because"),
+        [
+            ("web", "must be JSON"),
+            ('{"web": {"kind": "http", "url": "https://shop.example"}}', "kind http needs key"),
+            ('{"web": {"kind": "csv", "url": "https://shop.example"}}', "kind csv has no url"),
+            ('{"web": {"kind": "http", "url": "ftp://shop.example", "key": "k"}}', "http:// or https://"),
+            ('{"Web shop": {"kind": "sandbox"}}', "pattern"),
+            ('{"web": {"kind": "telegraph"}}', "sandbox"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_by_name(self, monkeypatch: pytest.MonkeyPatch, value: str, because: str) -> None:
+        monkeypatch.setenv("ENDCAP_PRICE_CHANNELS", value)
+        with pytest.raises(ValidationError, match=because):
+            made()

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import StateConflict
 from ledger.promotion import dues, requests, steps
 from tests.ledger.promoting import DAY, MIA, Promoted, hire
-from tests.ledger.till import COFFEE
+from tests.ledger.till import COFFEE, MILK
 from tests.shop import ADA, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")
@@ -118,6 +118,26 @@ class TestAChannelThatFails:
         it.channels["web"].refuses = lambda _cell: False
         await it.talk("web")
         assert await it.prices() == {"publish right": 4}
+
+    async def test_one_price_that_it_chokes_on_holds_up_no_other(self, shop: Shop) -> None:
+        it = await Promoted.open(shop, TEA, COFFEE, MILK)
+        it.channels["web"].chokes = lambda cell: cell == ("S1", MILK)
+        await it.publish()
+        assert await it.prices() == {"publish right": 11, "publish pending": 1}
+        assert await shop.value("SELECT error FROM price_publication WHERE state = 'pending'") == "answered 500"
+        it.channels["web"].chokes = lambda _cell: False
+        await it.talk("web")
+        assert await it.prices() == {"publish right": 12}
+
+    async def test_one_that_chokes_on_everything_is_away_after_a_few_questions(self, shop: Shop) -> None:
+        it = await Promoted.open(shop, TEA, COFFEE, MILK)
+        channel = it.channels["web"]
+        channel.chokes = lambda _cell: True
+        await it.publish()
+        assert await it.prices() == {"publish right": 6, "publish pending": 6}
+        assert channel.requests < 30
+        error = await shop.value("SELECT error FROM publication WHERE channel = 'web'")
+        assert error == "answered 500"
 
     async def test_what_came_right_by_itself_is_not_sent_again(self, shop: Shop) -> None:
         it = await Promoted.open(shop)

@@ -146,6 +146,29 @@ class TestPages:
         assert "<option selected>web</option>" in page
         assert ">P-1</a>" in page
 
+    async def test_whoever_may_calls_it_off_with_a_reason_and_others_look(
+        self, web: httpx2.AsyncClient, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        await web.post("/api/v1/promotions", json=promotion(submit=False))
+        async with retailer.engine.begin() as conn:
+            await conn.execute(insert(tables.person_role).values(person_id="ida.noor", role="merchandiser"))
+        sam, ida = await sign_in("sam.ortega"), await sign_in("ida.noor")
+        where = "/console/promotions/promotion:web:P-1"
+        assert "Call it off" not in (await sam.get("/console/journeys/promotion:web:P-1")).text
+        refused = await sam.post(f"{where}/cancel", data={"reason": "supplier"})
+        assert refused.status_code == 403
+        assert "that is the merchandiser&#39;s" in refused.text
+        assert "Submit it" in (await ida.get("/console/journeys/promotion:web:P-1")).text
+        assert (await ida.post(f"{where}/submit")).status_code == 303
+        assert "Say why." in (await ida.post(f"{where}/cancel", data={"reason": " "})).text
+        early = await ida.post(f"{where}/end", data={"reason": "x"})
+        assert early.status_code == 409
+        assert "only one that has begun is ended" in early.text
+        assert (await ida.post(f"{where}/cancel", data={"reason": "supplier"})).status_code == 303
+        found = (await web.get("/api/v1/promotions/P-1")).json()
+        assert found["state"] == "cancelled"
+        assert (await ida.post("/console/promotions/P-9/cancel", data={"reason": "x"})).status_code == 404
+
     async def test_a_channel_that_is_not_right_stands_on_the_page(
         self, web: httpx2.AsyncClient, retailer: ledger.engine.Database, sign_in: SignIn
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
-from domain.people import Person
+from domain.people import PROMOTING_ROLES, Person
 from domain.promotion import in_words
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.promotions import promotion_view, wrong_prices
@@ -40,6 +40,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "offer": in_words(found.offer),
         "channels": channels,
         "wrong": await wrong_prices(conn, journey.id),
+        "may_change": bool(person.roles_at(journey.entity, journey.region, journey.location) & PROMOTING_ROLES),
     }
 
 
