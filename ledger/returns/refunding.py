@@ -270,7 +270,9 @@ async def paid_by_till(
     """What a till has paid out already: owed and paid in one, up to what the units were worth; what it kept of that is
     a fee. Returns what it paid beyond that, in minor units.
     """
-    due = refund_due(it, all_units=units)
+    # A unit that was paid back before it came is paid once more: that is beyond what was paid for the goods.
+    most = {line_id: max(line["claimed"], line["received"]) - line["refunded"] for line_id, line in it.lines.items()}
+    due = refund_due(it, all_units={line_id: min(count, most[line_id]) for line_id, count in units.items()})
     left = sum(int(one["amount_minor"]) for one in refunds)
     for line_id, one in due.lines.items():
         part = min(one.share.paid_minor, left)

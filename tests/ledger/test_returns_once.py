@@ -102,6 +102,22 @@ async def test_what_a_till_keeps_of_a_unit_is_not_paid_back_with_the_last_one(sh
     assert (await back.line())["fee_minor"] == PAID // 5 - 100
 
 
+async def test_a_till_pays_for_what_was_paid_back_before_it_came(shop: Shop) -> None:
+    """The till's report is a fact, and what it paid is beyond what was paid for the goods: somebody is told."""
+    await shop.change(
+        "INSERT INTO policy_document (version, effective_from, body) VALUES ('early', '2020-01-01',"
+        " CAST(:body AS jsonb))",
+        body='{"returns": {"refund_at": [{"at": "request"}]}}',
+    )
+    back = await Back.open(shop, await five(shop), 2)
+    assert (await back.line())["refunded"] == 2
+    line = {"line": "1", "sku": TEA, "quantity": 1, "unit_price_minor": 1_000}
+    paid = [{"tender": "cash", "amount_minor": 995}]
+    await back.report("pos.return", location="S1", receipt="T-1", lines=[line], refunds=paid)
+    assert ((await back.line())["refunded"], await back.cases()) == (2, ["return_mismatch"])
+    assert await shop.value("SELECT return_refunded FROM sale_line") == 2
+
+
 async def step_of(shop: Shop, order: str, backs: list[Back], dice: random.Random) -> None:
     """Something that may happen: reports for a state that does not expect them, repeats, refusals."""
     what = dice.choice(("ask", "ask", "receive", "receive", "inspect", "inspect", "till", "scan", "cancel", "paid"))
