@@ -133,7 +133,7 @@ def everything() -> dict[str, Any]:
         "offer": OfferView(
             5, "c", "Kim Lee", "W-2041", "substitute", "open", None, "your item was found", None,
             NOW + timedelta(hours=2), missing, instead, "Mainz", "Markt 1", "", "", ZONE, "EUR", 300, 1,
-            cancels_all=False, clock_offset_s=0,
+            rest=1, cancels_all=False, clock_offset_s=0,
         ),
         "pickup": PickupView(
             "bopis:web:W-2041", "c", "Kim Lee", "W-2041", "ready_for_pickup", "Mainz", "Markt 1", ZONE,
