@@ -2,7 +2,7 @@
 
 Each run has a database of its own. After every command stock, lines and differences are what the model says; after
 commands that were sent at once they are what the model says for one of their orders, and the audit of goods and
-transfers finds nothing. `ENDCAP_TRANSFER_RUNS` (default 6) is the number of runs; more than the default are drawn anew.
+transfers finds nothing. `ENDCAP_TRANSFER_RUNS` (default 4) is the number of runs; more than the default are drawn anew.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from tests.ledger.test_machine import _differences
 from tests.ledger.till import COFFEE
 from tests.shop import TEA, open_shop
 
-DEFAULT = 6
+DEFAULT = 4
 RUNS = int(os.environ.get("ENDCAP_TRANSFER_RUNS", str(DEFAULT)))
 SKUS = (TEA, COFFEE)
 NOTHING = {"units": None, "permille": None, "value_minor": None}
