@@ -408,7 +408,7 @@ class TestTheTillsFeed:
         await count.compare()
         await count.post(till_told=False)
         await count.due("feed", after=timedelta(hours=5))
-        with pytest.raises(Malformed, match="nothing is missing"):
+        with pytest.raises(Malformed, match="nothing_is_missing"):
             await count.decide("post_anyway", FIN)
         assert (await count.decide("post_anyway", FIN, nothing_is_missing=True)).state == "approved"
         assert await count.post() == "posted"
