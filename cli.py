@@ -19,6 +19,7 @@ import typer
 from pydantic import ValidationError
 
 import settings as configuration
+from cli_events import event_commands
 from cli_webhooks import webhook_commands
 
 if TYPE_CHECKING:
@@ -242,58 +243,7 @@ def forget(
         typer.echo(f"{one} is under way; forgotten when it ends")
 
 
-events_app = typer.Typer(no_args_is_help=True, help="Events that were set aside: look at them, take them again.")
-app.add_typer(events_app, name="events")
-
-
-@events_app.command("list")
-def list_events(
-    source: Annotated[str | None, typer.Option(help="only those of one system")] = None,
-    case: Annotated[int | None, typer.Option(help="only those of one case")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="at most so many")] = 100,
-) -> None:
-    """List quarantined events, the oldest first: source, id, type, when it happened, case, and what is wrong."""
-    from ledger.reads.events import SetAside, list_set_aside
-
-    async def read(database: Database) -> list[SetAside]:
-        async with database.read() as conn:
-            return await list_set_aside(conn, None, source=source, case_id=case, limit=limit)
-
-    for row in _change(read):
-        case_of_it = f"case {row.case_id}" if row.case_id else "no case"
-        typer.echo(
-            f"{row.source}  {row.event_id}  {row.type}  {row.occurred_at:%Y-%m-%d %H:%M %Z}  {case_of_it}  {row.detail}"
-        )
-
-
-@events_app.command("replay")
-def replay_events(
-    event_id: Annotated[str | None, typer.Argument(help="one event, with --source")] = None,
-    source: Annotated[str | None, typer.Option(help="the events of one system")] = None,
-    case: Annotated[int | None, typer.Option(help="the events of one case")] = None,
-    every: Annotated[bool, typer.Option("--all", help="every quarantined event")] = False,  # noqa: FBT002
-) -> None:
-    """Take quarantined events again after the master data was mended; exit code 1 when one is still not taken."""
-    from domain.events import EventOutcome
-    from ledger.facts import replay
-
-    if event_id is not None and source is None:
-        _refuse("an event's id is unique within its source: name it with --source")
-    if not every and event_id is None and source is None and case is None:
-        _refuse("say what to replay: an event with --source, --source, --case, or --all")
-
-    async def take(database: Database) -> list[EventOutcome]:
-        return await replay(database, actor="cli", case_id=case, source=source, event_id=event_id)
-
-    outcomes = _change(take, sealed=True)
-    for one in outcomes:
-        typer.echo(f"{one.id}  {one.outcome}" + (f"  {one.problem['detail']}" if one.problem else ""))
-    wrong = sum(one.outcome not in ("accepted", "duplicate") for one in outcomes)
-    if wrong:
-        _refuse(f"{wrong} of {len(outcomes)} events were not taken")
-    typer.echo(f"{len(outcomes)} events were taken")
-
-
+app.add_typer(event_commands(_change, _refuse), name="events")
 app.add_typer(webhook_commands(_change, _refuse), name="webhook")
 
 

@@ -1,7 +1,5 @@
 """Carries what was committed to PostgreSQL into Temporal: starts and signals, at least once, in each target's order.
-
-It decides nothing about the business and writes only the outbox. Run it inside the worker, or alone: `python relay.py`;
-several at once share the work by leases.
+It decides nothing about the business and writes only the outbox. Run it inside the worker, or alone; several share.
 """
 
 from __future__ import annotations
@@ -372,11 +370,9 @@ async def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     database = Database(
-        settings.require_database_url(),
-        pool_size=settings.database_pool_size,
-        application="endcap-relay",
+        settings.require_database_url(), pool_size=settings.database_pool_size, application="endcap-relay",
         timeout_s=settings.database_timeout_s,
-    )
+    )  # fmt: skip
     identity = f"relay@{socket.gethostname()}:{os.getpid()}"
     runtime = wire.quiet_runtime()
 
