@@ -52,6 +52,7 @@ OFFICE = (
     ANA,
     Worker("ben.arden", "Ben Arden", ("customer_service",)),
     Worker("ivo.lang", "Ivo Lang", ("integration_owner",)),
+    Worker("mia.holm", "Mia Holm", ("merchandiser",)),
     Worker("priya.nair", "Priya Nair", ("finance",)),
     Worker("otto.weiss", "Otto Weiss", ("auditor",)),
     Worker("alex.kim", "Alex Kim", ("admin",)),

@@ -49,16 +49,19 @@ def at(address: str) -> Callable[[Page, dict[str, Any]], bool]:
     return go
 
 
-def first(address: str, link: str) -> Callable[[Page, dict[str, Any]], bool]:
-    """The first thing of a list: the page behind the first `link` (CSS) of the page at `address`."""
+def first(address: str, link: str, *others: str) -> Callable[[Page, dict[str, Any]], bool]:
+    """The first thing of a list: the page behind the first `link` (CSS) of the page at `address`, or, where that list is
+    empty, of the first of the `others` that is not.
+    """
 
     def go(page: Page, access: dict[str, Any]) -> bool:
-        page.goto(access["base_url"] + address)
-        found = page.locator(link)
-        if not found.count():
-            return False
-        page.goto(access["base_url"] + (found.first.get_attribute("href") or ""))
-        return True
+        for one in (address, *others):
+            page.goto(access["base_url"] + one)
+            found = page.locator(link)
+            if found.count():
+                page.goto(access["base_url"] + (found.first.get_attribute("href") or ""))
+                return True
+        return False
 
     return go
 
@@ -109,6 +112,24 @@ PICTURES = (
         "order",
         "regional_ops",
         first("/console/journeys?state=collected", 'tbody a[href^="/console/journeys/"]'),
+    ),
+    Picture(
+        "transfer",
+        "regional_ops",
+        first(
+            "/console/journeys?kind=transfer&state=discrepancy_review",
+            'tbody a[href^="/console/journeys/transfer"]',
+            "/console/journeys?kind=transfer&state=in_transit",
+        ),
+    ),
+    Picture(
+        "return",
+        "regional_ops",
+        first(
+            "/console/journeys?kind=returns&state=closed",
+            'tbody a[href^="/console/journeys/returns"]',
+            "/console/journeys?kind=returns",
+        ),
     ),
     Picture("stock", "regional_ops", first("/console/stock", 'tbody a[href^="/console/stock?"]')),
     Picture("figures", "regional_ops", at("/console/figures")),
