@@ -50,8 +50,8 @@ def at(address: str) -> Callable[[Page, dict[str, Any]], bool]:
 
 
 def first(address: str, link: str, *others: str) -> Callable[[Page, dict[str, Any]], bool]:
-    """The first thing of a list: the page behind the first `link` (CSS) of the page at `address`, or, where that list is
-    empty, of the first of the `others` that is not.
+    """The first thing of a list: the page behind the first `link` (CSS) of the page at `address`, or, where that list
+    is empty, of the first of the `others` that is not.
     """
 
     def go(page: Page, access: dict[str, Any]) -> bool:

@@ -24,7 +24,8 @@ class JourneyKind(BaseModel, frozen=True):
 
     `ways` are the states that one goes through, in their order, the usual way first, then those that end or go on
     elsewhere; `begins` are the states in which one may begin. `page` is where one is shown, its id appended;
-    `list_page` and `open_page` (those under way) are addresses, `section` the word by which the menu marks them.
+    `list_page` and `open_page` (those under way) are addresses, `section` the word by which the menu marks them
+    (`more` for what is not worked at every day, and stands on the page of that name).
     `ends` are the states in which it is over, where something may open it again all the same.
     `introduction` stands above the figure of its states.
     """
@@ -105,7 +106,7 @@ _KINDS = (
         kind="claim",
         noun="Vendor claim",
         plural="Vendor claims",
-        section="vendor_claims",
+        section="more",
         list_page="/console/journeys?kind=claim",
         open_page="/console/journeys?kind=claim&state=open",
         transitions=_plain(claim.TRANSITIONS),

@@ -85,7 +85,16 @@ class TestOnThePages:
     async def test_the_menu_marks_its_list_and_nothing_else(self, sign_in: SignIn, kind: str) -> None:
         page = (await (await sign_in("sam.ortega")).get(JOURNEY_KINDS[kind].list_page)).text
         menu = page[page.index('<nav aria-label="Main">') : page.index("</nav>")]
-        assert re.findall('aria-current="page">([^<]+)<', menu) == [JOURNEY_KINDS[kind].plural]
+        in_more = JOURNEY_KINDS[kind].section == "more"
+        assert re.findall('aria-current="page">([^<]+)<', menu) == ["More" if in_more else JOURNEY_KINDS[kind].plural]
+
+    @KINDS
+    async def test_its_list_is_in_the_menu_or_on_the_page_of_the_rest(self, sign_in: SignIn, kind: str) -> None:
+        sam, way = await sign_in("sam.ortega"), JOURNEY_KINDS[kind].list_page.replace("&", "&amp;")
+        menu, more = [(await sam.get(path)).text for path in ("/", "/console/more")]
+        menu = menu[menu.index('<nav aria-label="Main">') : menu.index("</nav>")]
+        more = more[more.index("</nav>") :]
+        assert [f'href="{way}"' in page for page in (menu, more)] in ([True, False], [False, True])
 
     async def test_an_order_is_drawn_with_where_it_is(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from domain.journey_kinds import JOURNEY_KINDS
 from domain.people import Person
 from web.pages import ConsoleRoute, page
 from web.sessions import SignedIn
@@ -53,5 +54,7 @@ WAYS = (
 @router.get("/console/more")
 async def show(request: Request, person: SignedIn) -> Response:
     """What of it the reader may open."""
-    ways = [way for way in WAYS if way.is_for(person)]
+    kinds = [kind for kind in JOURNEY_KINDS.values() if kind.section == "more"]
+    journeys = [Way(kind.plural, kind.list_page, f"{kind.introduction.split('. ')[0].rstrip('.')}.") for kind in kinds]
+    ways = [*journeys, *(way for way in WAYS if way.is_for(person))]
     return page(request, "more.html", {"person": person, "section": "more", "ways": ways})
