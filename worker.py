@@ -61,6 +61,7 @@ from ledger import (
 )
 from ledger.claim import preparing
 from ledger.engine import Database
+from ledger.promotion.settling import settle_ended
 from ledger.transfer import following
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
@@ -230,6 +231,7 @@ def sweeps(
         (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
         (lambda: preparing.prepare_due(database, datetime.now(UTC)), 300.0),
+        (lambda: settle_ended(database, datetime.now(UTC)), 300.0),
         (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
         (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),

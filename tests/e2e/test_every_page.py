@@ -23,7 +23,7 @@ from tests.web.test_routes import ROUTES, ids
 __all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]
 pytestmark = [pytest.mark.browser]
 # Not pages: a file, what answers with another page, what never ends, what programs ask for.
-NOT_PAGES = re.compile(r"\.csv$|/next$|/decision$|/live|/stream|^/(healthz|readyz|metrics)$")
+NOT_PAGES = re.compile(r"\.(csv|pdf)$|/next$|/decision$|/live|/stream|^/(healthz|readyz|metrics)$")
 PAGES = [route for route in ROUTES if route.method == "GET" and not route.is_api and not NOT_PAGES.search(route.path)]
 IN_THE_DARK = {"runOnly": ["color-contrast"]}
 ON_A_PHONE = {"runOnly": ["target-size", "scrollable-region-focusable"]}
