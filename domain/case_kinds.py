@@ -1,22 +1,8 @@
 """The kinds of cases: what can break, who owns it, whom the ladder asks next, and what to do about it."""
 
-from pydantic import BaseModel
-
-
-class CaseKind(BaseModel, frozen=True):
-    """What a kind of case means for people.
-
-    `owner_role` and `ladder` name roles, resolved to people of the case's region when they are asked. `runbook` is the
-    gist of `web/runbooks/<kind>.md`.
-    """
-
-    kind: str
-    title: str
-    severity: str
-    owner_role: str
-    ladder: tuple[str, ...] = ("store_manager", "regional_ops", "admin")
-    runbook: str
-
+from domain.case_kind import CaseKind
+from domain.return_case_kinds import RETURN_KINDS
+from domain.transfer_case_kinds import TRANSFER_KINDS
 
 _KINDS = (
     CaseKind(
@@ -245,126 +231,8 @@ _KINDS = (
         owner_role="store_manager",
         runbook="Nobody has handed in this count in time. Units that wait for it cannot be sold until it is done.",
     ),
-    CaseKind(
-        kind="return_review",
-        title="Refund to look at before it is paid",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook=(
-            "The goods are here and the refund waits. Read the terms of the score: none of them proves anything. Pay, "
-            "pay as a credit, or decline and send the goods back; above the limit somebody else must agree."
-        ),
-    ),
-    CaseKind(
-        kind="return_no_receipt",
-        title="Return without a receipt",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook=(
-            "Nothing proves where it was bought. Look for the sale by card or customer; take it back as a credit at "
-            "the lowest price, or decline."
-        ),
-    ),
-    CaseKind(
-        kind="return_mismatch",
-        title="Another return than was announced",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook=(
-            "What came is booked as it came, and waits for its inspection. Compare with the announcement, ask the "
-            "customer about what is missing, and look again at the refund where it was paid before."
-        ),
-    ),
-    CaseKind(
-        kind="return_disputed",
-        title="A customer has written about a return",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="Read what they wrote, look at the photos of both sides. Say why it stays, or put right what was not.",
-    ),
-    CaseKind(
-        kind="return_uninspected",
-        title="Returned goods not inspected",
-        severity="low",
-        owner_role="store_manager",
-        runbook="The goods stand in returns and cannot be sold; a refund may wait for them. Have them looked at.",
-    ),
-    CaseKind(
-        kind="return_not_received",
-        title="Refunded, and the goods did not come",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="The refund was paid before the goods were here. Ask the carrier and the customer, or accept the loss.",
-    ),
-    CaseKind(
-        kind="disposition_override",
-        title="Another disposition than the rule proposes",
-        severity="low",
-        owner_role="regional_ops",
-        runbook="The goods wait until it is decided: they go as they were inspected, or as the rule proposes.",
-    ),
-    CaseKind(
-        kind="transfer_short",
-        title="Transfer came short",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook=(
-            "Less came than was sent. A second parcel or goods put away without a scan explain most; have the shelf "
-            "counted before you write anything off. What a carrier signed for is claimed from it."
-        ),
-    ),
-    CaseKind(
-        kind="transfer_over",
-        title="Transfer brought too much",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="More came than was sent. The source's book is too high by as much: have it counted, then book it.",
-    ),
-    CaseKind(
-        kind="transfer_misship",
-        title="Transfer brought something else",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook=(
-            "Another item came, or another store received it. Settle what came first; what is missing of the right "
-            "item is asked about next."
-        ),
-    ),
-    CaseKind(
-        kind="transfer_damage",
-        title="Transfer came damaged",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="The goods are written down already. Claim them from the carrier within its time, with photos.",
-    ),
-    CaseKind(
-        kind="transfer_shipment_overdue",
-        title="Transfer not sent",
-        severity="medium",
-        owner_role="store_manager",
-        runbook="The goods are reserved and have not left. Call the source; what it cannot send, release.",
-    ),
-    CaseKind(
-        kind="receipt_overdue",
-        title="Transfer not received",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="The goods have left and have not come. Chase the carrier by the tracking number before anything else.",
-    ),
-    CaseKind(
-        kind="transfer_cancelled",
-        title="Transfer called off on its way",
-        severity="medium",
-        owner_role="regional_ops",
-        runbook="The goods are with the carrier. Bring them back, let them come, or write them off; nothing else.",
-    ),
-    CaseKind(
-        kind="transfer_unagreed",
-        title="Goods left before anybody agreed",
-        severity="high",
-        owner_role="regional_ops",
-        runbook="The transfer needed somebody's word and the goods left without it. They come all the same; ask why.",
-    ),
+    *RETURN_KINDS,
+    *TRANSFER_KINDS,
     CaseKind(
         kind="promo_price_conflict",
         title="Channel shows wrong prices",

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case_kinds import KINDS, CaseKind
+from domain.case_kind import CaseKind
+from domain.case_kinds import KINDS
 from domain.people import Person
 from ledger.reads.access import visible_location
 from ledger.tables import location, person, person_role, region
