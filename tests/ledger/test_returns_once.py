@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 
 from domain.errors import AlreadyReturned, DomainError
+from domain.messages import Step
+from ledger import case
+from ledger.bopis import steps
+from ledger.reads.journeys import journey_detail
 from ledger.returns import requests
-from tests.ledger.returning import Back, collected, receipt
-from tests.shop import TEA, WEB, Shop
+from tests.ledger.returning import Back, collected, now, receipt
+from tests.ledger.test_substitute import with_substitute
+from tests.shop import ADA, ANA, TEA, WEB, Shop
 
 PAID = 4_975  # five units of 10.00 less 5.00, with 4.75 of tax
 
@@ -42,6 +47,36 @@ async def test_all_units_by_as_many_returns_at_once(shop: Shop) -> None:
     await asyncio.gather(*(back.receive() for back in backs))
     assert await gone_back(shop) == PAID
     assert await shop.value("SELECT sum(returned_minor) FROM payment WHERE journey_id = :id", id=order) == PAID
+
+
+async def test_what_was_given_away_with_a_substitute_does_not_come_back_as_money(shop: Shop) -> None:
+    """Five packs of 15.00, and three dearer ones in the place of the missing: eight times 15.00 comes back, no more.
+
+    All of them at once, each by a return of its own.
+    """
+    await with_substitute(shop, 1_600)
+    order = await shop.order(8)
+    told = await steps.open_case(shop.database, Step(subject=order, occurrence="1", at=now()))
+    answer = await case.decide(
+        shop.database, told.case_id or 0, ANA, option_id="substitute", parameters={"agreed_by_phone": True}, via="test"
+    )
+    await steps.apply_decision(
+        shop.database, Step(subject=order, occurrence="2", at=now(), decision_id=answer.decision_id)
+    )
+    sold = {TEA: 5, "OOLONG": 3}
+    async with shop.database.read() as conn:
+        named = {line.sku: line.line_id for line in (await journey_detail(conn, ADA, order)).lines}
+    lines = [{"line_id": named[sku], "quantity": units} for sku, units in sold.items()]
+    assert (await shop.report("bopis.picked", journey_id=order, picker="p", lines=lines)).outcome == "accepted"
+    assert (await shop.report("bopis.handed_over", journey_id=order, lines=None, actor="p")).outcome == "accepted"
+    backs = [
+        await Back.open(shop, order, line={"sku": sku, "order_line_id": named[sku]})
+        for sku, units in sold.items()
+        for _ in range(units)
+    ]
+    await asyncio.gather(*(back.receive() for back in backs))
+    assert await gone_back(shop) == 8 * 1_500
+    assert await shop.value("SELECT sum(returned_minor) FROM payment WHERE journey_id = :id", id=order) == 8 * 1_500
 
 
 async def test_returns_that_are_asked_for_at_once_share_what_there_is(shop: Shop) -> None:

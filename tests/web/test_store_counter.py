@@ -334,6 +334,7 @@ class TestHome:
             "/store/S1/inspect": "0",
             "/store/S1/send": "0",
             "/store/S1/receive": "0",
+            "/store/S1/returns": "0",
         }
 
     async def test_a_customer_outside_comes_before_everything(
