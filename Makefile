@@ -59,8 +59,10 @@ browser: $(READY)
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; fi
 	@$(PY) -m tests.assets || true
 
+# Two processes, each with servers of its own, share the files of tests; in their order, so that the long ones start
+# early. ARGS="-n 0 ..." runs them in one process, which a debugger needs.
 test: $(READY) browser ## Run all tests, on real servers started for the purpose (ARGS="-k queue" for some)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## Style, types, walls between the rooms, templates, spelling, security, API description
 	$(VENV)/bin/ruff check .

@@ -48,7 +48,7 @@ async def script(database: Database, *, request_events: int, seed: str) -> str:
         wanted = sales(request_events, key=KEY, seed=seed)
         recording = await Recording().of_database(database, lambda: _receive(database, wanted))
         by_product = await counts(conn, WRITTEN)
-        made = await recording.script(conn, "\\set n random(1, 4000000000)")
+        made = await recording.script(conn, pgbench.NEXT_NUMBER)
         await pgbench.once(database.url, made, planner="")
         by_pgbench = await counts(conn, WRITTEN)
     finally:

@@ -27,7 +27,7 @@ WRITTEN = (
     "outbox", "outbox_counter", "payment", "sale_line",
 )  # fmt: skip
 _NO_LIMIT = "the intake sends statements that need each other's answers: no limit by pgbench"
-_VARIABLES = f"\\set n random(1, 4000000000)\n\\set sku random(0, {place.SKUS - 1})"
+_VARIABLES = f"{pgbench.NEXT_NUMBER}\n\\set sku random(0, {place.SKUS - 1})"
 _ANY_SKU = "'K' || lpad(:sku::text, 5, '0')"
 Place = Callable[[BopisOrder], Awaitable[object]]
 

@@ -88,7 +88,7 @@ async def script(database: Database, *, seed: str, stores: int, items: int) -> s
         wanted = proposals(intake.AT_ONCE, key=KEY, seed=seed, stores=stores, items=items)
         recording = await Recording().of_database(database, lambda: _take(database, wanted))
         by_product = await counts(conn, WRITTEN)
-        made = await recording.script(conn, "\\set n random(1, 4000000000)")
+        made = await recording.script(conn, pgbench.NEXT_NUMBER)
         await pgbench.once(database.url, made, planner="")
         by_pgbench = await counts(conn, WRITTEN)
     finally:

@@ -71,7 +71,7 @@ async def test_a_recorded_statement_is_sent_with_other_keys(postgres_url: str) -
             assert raw is not None
             statement = "INSERT INTO idempotency (source, key, body_hash, status) VALUES ($1::text, $2, '\\x00', $3)"
             recording = await Recording().of(raw, lambda: raw.execute(statement, "it's", f"a:{KEY}:{SKU}", 201))
-            script = await recording.script(raw, "\\set n random(1, 1000000)", sku="'K1'")
+            script = await recording.script(raw, pgbench.NEXT_NUMBER, sku="'K1'")
         await pgbench.once(database.url, script)
         async with database.read() as conn:
             rows = (await conn.exec_driver_sql("SELECT source, key FROM idempotency ORDER BY key DESC")).all()
@@ -80,6 +80,18 @@ async def test_a_recorded_statement_is_sent_with_other_keys(postgres_url: str) -
     assert key.startswith("a:")
     assert key.endswith(":K1")
     assert KEY not in key
+
+
+async def test_no_two_transactions_are_sent_with_the_same_number(postgres_url: str) -> None:
+    async with place.database(postgres_url, "numbers") as database:
+        await pgbench.once(database.url, "CREATE TABLE sent (n bigint);\n")
+        script = f"{pgbench.NEXT_NUMBER}\nINSERT INTO sent VALUES (:n);\n"
+        for clients in (3, pgbench.MOST_CLIENTS):
+            await pgbench.run(database.url, [script, script], clients=clients, seconds=1)
+        async with database.read() as conn:
+            sent = (await conn.exec_driver_sql("SELECT count(*), count(DISTINCT n), max(n) FROM sent")).one()
+    assert sent[0] == sent[1] > 1
+    assert sent[2] < 2**32
 
 
 async def test_a_script_that_fails_is_an_error_with_its_words(postgres_url: str) -> None:
