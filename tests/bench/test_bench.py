@@ -89,9 +89,10 @@ async def test_no_two_transactions_are_sent_with_the_same_number(postgres_url: s
         for clients in (3, pgbench.MOST_CLIENTS):
             await pgbench.run(database.url, [script, script], clients=clients, seconds=1)
         async with database.read() as conn:
-            sent = (await conn.exec_driver_sql("SELECT count(*), count(DISTINCT n), max(n) FROM sent")).one()
-    assert sent[0] == sent[1] > 1
-    assert sent[2] < 2**32
+            query = "SELECT count(*) AS sent, count(DISTINCT n) AS different, max(n) AS most FROM sent"
+            sent = (await conn.exec_driver_sql(query)).one()
+    assert sent.sent == sent.different > 1
+    assert sent.most < 2**32
 
 
 async def test_a_script_that_fails_is_an_error_with_its_words(postgres_url: str) -> None:
