@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +12,7 @@ import pytest
 
 from ports.photos import FolderPhotos, PhotoMissingError, PhotosAwayError, S3Photos, signed_headers
 
-KEY = uuid.uuid4().hex
+KEY = "e229f72dc5e24c4a92bb3f43ea67391c"
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 
