@@ -6,6 +6,7 @@ without anything beneath it, and a claim is a heading and a table.
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import pydyf
@@ -16,6 +17,7 @@ from domain.words import money, words
 PAGE = (595, 842)  # A4, in points
 MARGIN, LEADING = 50, 14
 ROWS_ON_FIRST, ROWS_ON_NEXT = 36, 50
+LOST = "A question mark stands for a letter that cannot be printed here; the lines that came along as CSV have it."
 # A spreadsheet takes what begins so for a formula; a quotation mark before it keeps it a text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -76,6 +78,7 @@ def document_pdf(claim: ClaimView, names: Mapping[str, str], *, sender: str) -> 
     pdf = pydyf.PDF()
     pdf.info["Title"] = pydyf.String(f"Claim {claim.claim_id}")
     fonts = pydyf.Dictionary({name: _font(pdf, face) for name, face in _FACES.items()})
+    lost = False
     for number, part in enumerate(parts, start=1):
         page = _Page()
         if number == 1:
@@ -84,6 +87,9 @@ def document_pdf(claim: ClaimView, names: Mapping[str, str], *, sender: str) -> 
         if number == len(parts):
             page.line("", 0)
             page.line(f"{'Total':>66}{money(claim.amount_minor, claim.currency):>18}", 9, "mono-bold")
+        lost = lost or page.lost
+        if number == len(parts) and lost:
+            page.line(LOST, 8)
         page.foot(f"Claim {claim.claim_id}, page {number} of {len(parts)}")
         _add(pdf, page, fonts)
     out = io.BytesIO()
@@ -107,6 +113,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.stream = pydyf.Stream()
+        self.lost = False  # whether a letter of it could not be written
         self._y = PAGE[1] - MARGIN
 
     def line(self, text: str, size: int = 10, face: str = "text") -> None:
@@ -121,9 +128,29 @@ class _Page:
         self.stream.begin_text()
         self.stream.set_font_size(face, size)
         self.stream.set_text_matrix(1, 0, 0, 1, x, y)
-        # The fonts that every reader brings along know western letters; what they do not know becomes a question mark.
-        self.stream.stream.append(_literal(text.encode("cp1252", "replace")) + b" Tj")
+        written, lost = _western(text)
+        self.lost = self.lost or lost
+        self.stream.stream.append(_literal(written) + b" Tj")
         self.stream.end_text()
+
+
+def _western(text: str) -> tuple[bytes, bool]:
+    """The text in the letters that the fonts of every reader know, and whether one was lost. A letter with a mark that
+    they do not know loses its mark (č is c); what is no western letter at all becomes a question mark.
+    """
+    parts = []
+    for letter in unicodedata.normalize("NFC", text):
+        try:
+            parts.append(letter.encode("cp1252"))
+        except UnicodeEncodeError:
+            plain = _PLAIN.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+            parts.append(plain.encode() or b"?")
+    written = b"".join(parts)
+    return written, written.count(b"?") > text.count("?")
+
+
+# Letters that are no letter with a mark, as their languages write them without.
+_PLAIN = dict(zip("łŁđĐħĦŋŊŧŦ\N{LATIN SMALL LETTER DOTLESS I}", "lLdDhHnNtTi", strict=True))
 
 
 def _literal(text: bytes) -> bytes:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Message
 
 from domain.errors import Malformed
@@ -112,6 +113,17 @@ def fill(html: str, kept: Kept) -> str | None:
     writer.feed(html)
     writer.close()
     return "".join(writer.out)
+
+
+async def typed_again(request: Request, response: Response) -> Response:
+    """A page that says why a form of it was refused, with the form filled in as it was sent."""
+    kept = await kept_of(request)
+    filled = fill(bytes(response.body).decode(), kept) if kept else None
+    if filled is None:
+        return response
+    return HTMLResponse(
+        filled, response.status_code, {name: response.headers[name] for name in ("Vary", "Cache-Control")}
+    )
 
 
 def tell(html: str, said: str, texts: Sequence[str] = ()) -> str:

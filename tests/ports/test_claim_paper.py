@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.claims import ClaimView, Proof
-from ports.claim_paper import ROWS_ON_FIRST, ROWS_ON_NEXT, document_pdf, lines_csv, proof_csv
+from ports.claim_paper import LOST, ROWS_ON_FIRST, ROWS_ON_NEXT, document_pdf, lines_csv, proof_csv
 
 SAMPLE: Any = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "mails.py"), run_name="looking")["claim"]
 NAMES = {"TEA-1": "Green tea", "TEA-2": "Thé (noir) \\ Ω"}
@@ -36,6 +36,21 @@ def test_signs_that_mean_something_in_a_pdf_stand_as_they_are_and_unknown_letter
     paper = document_pdf(SAMPLE(), NAMES, sender="A) Tj (B")
     assert b"From: A\\) Tj \\(B" in paper
     assert "Thé \\(noir\\) \\\\ ?".encode("cp1252") in paper
+    assert LOST.encode() in paper
+
+
+def test_letters_of_neighbours_lose_their_mark_and_nothing_is_lost_of_western_ones() -> None:
+    paper = document_pdf(SAMPLE(), {"TEA-1": "Čaj žlutý ł", "TEA-2": "Œuf à 5 € ?"}, sender="Łódź Dağ")
+    assert b"From: L\xf3dz Dag" in paper  # ó is a western letter, ź is not
+    assert "Caj žlutý l".encode("cp1252") in paper
+    assert "Œuf à 5 € ?".encode("cp1252") in paper  # a question mark of its own is none of ours
+    assert LOST.encode() not in paper
+
+
+def test_what_was_lost_on_an_early_page_is_said_on_the_last() -> None:
+    paper = document_pdf(many(ROWS_ON_FIRST + 1), NAMES, sender="茶行")
+    assert b"From: ??" in paper
+    assert paper.count(LOST.encode()) == 1
 
 
 def test_a_claim_that_gives_money_back_is_a_credit_note() -> None:

@@ -159,6 +159,32 @@ class TestClaims:
         late = await web.post(f"{CLAIM}:answer", json={"settlement": "cash"})
         assert (late.status_code, late.json()["code"]) == (409, "state_conflict")
 
+    async def test_money_sent_again_under_its_key_counts_once(self, web: httpx2.AsyncClient) -> None:
+        await a_claim(web, 3)
+        part = {"amount_minor": 100, "settlement": "cash", "reference": "B-1"}
+        keyed = {"Idempotency-Key": "bank-line-1"}
+        first, again = [await web.post(f"{CLAIM}:settle", json=part, headers=keyed) for _ in range(2)]
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert first.json() == again.json()
+        assert again.json()["settled_minor"] == 100
+        another = await web.post(f"{CLAIM}:settle", json=part, headers={"Idempotency-Key": "bank-line-2"})
+        assert another.json()["settled_minor"] == 200  # two payments may be alike
+        refused = await web.post(f"{CLAIM}:settle", json=part | {"amount_minor": 99}, headers=keyed)
+        assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_mismatch")
+        elsewhere = await web.post(f"{CLAIM}:answer", json={"settlement": "cash"}, headers=keyed)
+        assert (elsewhere.status_code, elsewhere.json()["code"]) == (422, "idempotency_mismatch")
+        assert (await web.get(CLAIM)).json()["settled_minor"] == 200
+
+    async def test_what_was_refused_under_a_key_may_be_sent_right_under_it(self, web: httpx2.AsyncClient) -> None:
+        await a_claim(web, 3)
+        keyed = {"Idempotency-Key": "bank-line-1"}
+        much = await web.post(f"{CLAIM}:settle", json={"amount_minor": 301, "settlement": "cash"}, headers=keyed)
+        assert much.status_code == 422
+        right = await web.post(f"{CLAIM}:settle", json={"amount_minor": 300, "settlement": "cash"}, headers=keyed)
+        assert (right.status_code, right.json()["state"]) == (200, "settled")
+        late = await web.post(f"{CLAIM}:settle", json={"amount_minor": 300, "settlement": "cash"}, headers=keyed)
+        assert late.json()["settled_minor"] == 300  # also when the claim is over by then
+
     @pytest.mark.parametrize(
         ("path", "body", "status", "says"),
         [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 import pytest
 from sqlalchemy import text
@@ -80,6 +82,29 @@ class TestClaim:
         sam = await sign_in("sam.ortega")
         assert (await sam.post(f"{SAY}/answer", data={"all": "on", "settlement": "deduction"})).status_code == 303
         assert (await web.get("/api/v1/claims/A-17-1")).json()["state"] == "settled"
+
+    async def test_one_form_of_money_sent_twice_counts_once(self, web: httpx2.AsyncClient, sign_in: SignIn) -> None:
+        await a_claim(web, 3)
+        sam = await sign_in("sam.ortega")
+        (form_id,) = re.findall(r'name="form_id" value="([0-9a-f]{32})"', (await sam.get(PAGE)).text)
+        given = {"amount": "1.00", "settlement": "cash", "form_id": form_id}
+        assert [(await sam.post(f"{SAY}/settle", data=given)).status_code for _ in range(2)] == [303, 303]
+        assert (await web.get("/api/v1/claims/A-17-1")).json()["settled_minor"] == 100
+        (anew,) = re.findall(r'name="form_id" value="([0-9a-f]{32})"', (await sam.get(PAGE)).text)
+        await sam.post(f"{SAY}/settle", data=given | {"form_id": anew})
+        assert (await web.get("/api/v1/claims/A-17-1")).json()["settled_minor"] == 200
+
+    async def test_a_refusal_keeps_what_was_typed(self, web: httpx2.AsyncClient, sign_in: SignIn) -> None:
+        await a_claim(web, 3, 2)
+        sam = await sign_in("sam.ortega")
+        given = {"accepted-1": "9.99", "accepted-2": "0,50", "reason-2": "over_cap", "settlement": "deduction",
+                 "reference": "V-<9>"}  # fmt: skip
+        answer = await sam.post(f"{SAY}/answer", data=given)
+        assert answer.status_code == 422
+        for kept in ('value="9.99"', 'value="0,50"', 'value="V-&lt;9&gt;"'):
+            assert kept in answer.text
+        assert re.search(r'<option[^>]*value="over_cap"[^>]*selected', answer.text)
+        assert re.search(r'<option[^>]*value="deduction"[^>]*selected', answer.text)
 
     @pytest.mark.parametrize(
         ("form", "data", "says"),

@@ -20,7 +20,7 @@ from ledger.reads import vendor_claims
 from ledger.reads.funding import agreement_view, list_agreements
 from ledger.reads.paging import Page
 from ports import claim_paper
-from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit
+from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit
 from web.errors import Problem, problem_of
 from web.keys import Reader, database_of, require, view_of
 
@@ -202,10 +202,16 @@ def _file(content: bytes, kind: str, name: str) -> Response:
 
 
 @router.post("/claims/{vendor_claim_id}:answer", summary="The vendor's answer", responses={**MISSING, **WRITES})
-async def answer(request: Request, caller: Writer, vendor_claim_id: ClaimKey, said: ClaimAnswer) -> ClaimView:
+async def answer(
+    request: Request,
+    caller: Writer,
+    vendor_claim_id: ClaimKey,
+    said: ClaimAnswer,
+    idempotency_key: IdempotencyKey = None,
+) -> ClaimView:
     """Line by line, or all of it with `lines: null`. What is too little to ask about is written off; a case asks about
     the rest. With `deduction` what is accepted is settled at once."""
-    return await _record(request, caller, vendor_claim_id, said, answering.answered)
+    return await _record(request, caller, vendor_claim_id, said, answering.answered, idempotency_key)
 
 
 @router.post(
@@ -219,10 +225,17 @@ async def answer_csv(request: Request, caller: Writer, vendor_claim_id: ClaimKey
 
 
 @router.post("/claims/{vendor_claim_id}:settle", summary="Money for a claim is there", responses={**MISSING, **WRITES})
-async def settle(request: Request, caller: Writer, vendor_claim_id: ClaimKey, paid: ClaimPayment) -> ClaimView:
-    """Whole or in part, before or after the answer. More than is open is refused. Sent twice, it is counted twice:
-    systems report `claim.settled` as an event, under an id of its own."""
-    return await _record(request, caller, vendor_claim_id, paid, answering.settled)
+async def settle(
+    request: Request,
+    caller: Writer,
+    vendor_claim_id: ClaimKey,
+    paid: ClaimPayment,
+    idempotency_key: IdempotencyKey = None,
+) -> ClaimView:
+    """Whole or in part, before or after the answer. More than is open is refused. Two payments may be alike, so each is
+    counted: send an `Idempotency-Key`, and the same payment again is not. The event `claim.settled` has an id of its
+    own."""
+    return await _record(request, caller, vendor_claim_id, paid, answering.settled, idempotency_key)
 
 
 @router.post("/claims/{vendor_claim_id}:sent", summary="A claim was handed over", responses={**MISSING, **WRITES})
@@ -232,10 +245,13 @@ async def sent(request: Request, caller: Writer, vendor_claim_id: ClaimKey, said
     return await _record(request, caller, vendor_claim_id, told, answering.handed_over)
 
 
-async def _record(request: Request, caller: Caller, claim_id: str, said: object, take: answering.Take) -> ClaimView:
+async def _record(
+    request: Request, caller: Caller, claim_id: str, said: BaseModel, take: answering.Take, key: str | None = None
+) -> ClaimView:
     await _claim(request, caller, claim_id)  # what the caller may not see is not there
-    about = await record(database_of(request), caller, ClaimReference(claim_id=claim_id), said, take, via="api")
-    return await _claim(request, caller, about)
+    about = ClaimReference(claim_id=claim_id)
+    made = await record(database_of(request), caller, about, said, take, via="api", idempotency_key=key)
+    return await _claim(request, caller, made)
 
 
 async def _claim(request: Request, caller: Caller, claim_id: str) -> ClaimView:

@@ -18,6 +18,7 @@ from ledger.reads.funding import agreement_view, list_agreements
 from ledger.reads.places import all_places, zone_of
 from ports import claim_paper
 from web.console.journeys import show_one
+from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
 
@@ -88,17 +89,24 @@ def _caller(person: Person) -> Caller:
     return Caller(person.id, "console", frozenset(), frozenset(), person, frozenset())
 
 
+async def _refused(request: Request, person: Person, claim: ClaimView, refused: DomainError) -> Response:
+    """Its page with the reason, and what was typed in the form again."""
+    return await typed_again(request, await show_one(request, person, claim.journey_id, refused=refused))
+
+
 async def _seen(request: Request, person: Person, claim_id: str) -> ClaimView:
     async with database_of(request).read() as conn:
         return await vendor_claims.claim_view(conn, person, claim_id)
 
 
-async def _say(request: Request, person: Person, claim: ClaimView, said: Any, take: answering.Take) -> Response:
+async def _say(
+    request: Request, person: Person, claim: ClaimView, said: Any, take: answering.Take, form_id: str = ""
+) -> Response:
     try:
-        about = ClaimReference(claim_id=claim.journey_id)
-        await record(database_of(request), _caller(person), about, said, take, via="console")
+        about, key = ClaimReference(claim_id=claim.journey_id), form_id or None
+        await record(database_of(request), _caller(person), about, said, take, via="console", idempotency_key=key)
     except DomainError as refused:
-        return await show_one(request, person, claim.journey_id, refused=refused)
+        return await _refused(request, person, claim, refused)
     return see(request, f"/console/journeys/{path(claim.journey_id)}")
 
 
@@ -118,7 +126,7 @@ async def answer(request: Request, person: SignedIn, vendor_claim_id: str) -> Re
             reference=str(form.get("reference") or "")[:200],
         )
     except Malformed as refused:
-        return await show_one(request, person, claim.journey_id, refused=refused)
+        return await _refused(request, person, claim, refused)
     return await _say(request, person, claim, said, answering.answered)
 
 
@@ -139,17 +147,18 @@ async def settle(
     amount: Word = "",
     settlement: Settlement = "cash",
     reference: Word = "",
+    form_id: Annotated[str, Form(max_length=64, pattern=r"^[0-9a-f]*$")] = "",
 ) -> Response:
-    """Money is there: by whoever may decide about the claim."""
+    """Money is there: by whoever may decide about the claim. One form, sent twice, counts once."""
     claim = await _seen(request, person, vendor_claim_id)
     try:
         minor = read_money(amount, claim.currency)
         if not minor:
             raise Malformed("Write the amount that has come.")
     except Malformed as refused:
-        return await show_one(request, person, claim.journey_id, refused=refused)
+        return await _refused(request, person, claim, refused)
     said = ClaimPayment(amount_minor=minor, settlement=settlement, reference=reference.strip())
-    return await _say(request, person, claim, said, answering.settled)
+    return await _say(request, person, claim, said, answering.settled, form_id)
 
 
 @router.post("/console/vendor-claims/{vendor_claim_id}/sent")

@@ -1,5 +1,6 @@
 """A claim against a vendor on the pages that all journeys share. Stores have nothing to do with it."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "with_vendor": claim.state in WITH_THE_VENDOR,
         "grounds": DISPUTE_GROUNDS,
         "most_lines": MOST_LINES,
+        "form_id": uuid.uuid4().hex,
     }
 
 
