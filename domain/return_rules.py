@@ -88,6 +88,8 @@ class ReturnPolicy(_Part):
         RefundAt(at="inspection", method="mail"),
     )
     exchange_at: Moment = "receipt"  # when a replacement is let go on; at the request it waits for nothing
+    # A refund that is asked about for its amount alone: at once by whoever approves refunds, or after a case.
+    large_refund: Literal["approval", "case"] = "approval"
     keep_below_minor: int = Field(0, ge=0)  # what is our fault and worth less is refunded without coming back
     goods_s: int = Field(14 * DAY_S, gt=0)
     goods_reminder_s: int = Field(7 * DAY_S, gt=0)

@@ -2,6 +2,9 @@
 approval was not given.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import RowMapping, select
 
 from ledger import people
@@ -18,7 +21,7 @@ async def pending(tx: Transaction, row: RowMapping, decision_id: int | None) -> 
     return decision if decision["state"] in ("applying", "awaiting_approval") else None
 
 
-async def not_approved(tx: Transaction, row: RowMapping) -> str:
+async def not_approved(tx: Transaction, row: Mapping[str, Any] | RowMapping) -> str:
     """Why the approval that the journey of this row asked for was not given."""
     found = await tx.conn.execute(select(approval).where(approval.c.id == row["asks"].get("approval_id")))
     asked = found.mappings().first()

@@ -26,7 +26,8 @@ _JOURNEY = text(
         EXISTS (SELECT 1 FROM hold h WHERE h.journey_id = j.id AND h.doubted_at IS NOT NULL AND h.reserved > 0) AS
         doubted,
         CASE WHEN j.dues ? 'recount' THEN NOT EXISTS (SELECT 1 FROM journey c WHERE c.closed_at IS NULL
-            AND c.id IN (SELECT jsonb_array_elements_text(j.detail -> 'recounts'))) ELSE false END AS counted
+            AND c.id IN (SELECT jsonb_array_elements_text(j.detail -> 'recounts'))) ELSE false END AS counted,
+        j.kind = 'returns' AND j.asks ? 'verdict' AND NOT j.asks ? 'case_id' AS answered
     FROM journey j WHERE j.id = :id
     """
 )
@@ -46,7 +47,7 @@ async def of_journey(conn: AsyncConnection, journey_id: str, seq: int) -> Situat
     asks = row["asks"]
     # A decision that can still be undone is none yet for the workflow.
     decided = {} if asks.get("applies_at") else asks
-    attention = [name for name in ("found", "doubted", "counted", "unneeded") if row[name]]
+    attention = [name for name in ("found", "doubted", "counted", "unneeded", "answered") if row[name]]
     # A doubted unit is attended to once: from then on its verification has a due instant.
     if "verify" in row["dues"] and "doubted" in attention:
         attention.remove("doubted")

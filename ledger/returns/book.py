@@ -154,7 +154,7 @@ class Return(Document):
             looked_at=looked_at,
             touched=looked_at + sum(line["asked"] for line in self.lines.values()) + worked,
             is_owed=bool(found.scalar_one()) or bool(self.row["detail"].get("under_review")),
-            is_asking=bool(self.row["asks"].get("case_id")),
+            is_asking=bool(self.row["asks"]),
         )
 
     def rows(self) -> Iterable[tuple[Table, Iterable[Row]]]:

@@ -225,6 +225,7 @@ async def cancel(database: Database, caller: Caller, named: str, *, reason: str,
         if any(line["refunded"] for line in it.lines.values()):
             raise StateConflict("Its refund was paid before the goods came; it cannot be called off any more.")
         await it.answer_asks("the return was called off", at)
+        it.row["detail"].pop("under_review", None)
         await exchange.take_off(it, "the return was called off", at)
         it.go(ReturnState.CANCELLED)
         await steps.note(tx, it.id, "cancelled", str(it.row["version"]), f"Called off: {reason.replace('_', ' ')}.", at)

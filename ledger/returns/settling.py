@@ -14,7 +14,8 @@ from domain.fraud import Evidence
 from domain.returns import EFFECTS, NOT_REFUNDED
 from domain.words import money, units
 from ledger import case
-from ledger.returns import exchange, refunding
+from ledger.case.offers import refused_stay_refused
+from ledger.returns import agreeing, exchange, refunding
 from ledger.returns.book import Return
 from ledger.returns.refunding import Refund
 from ledger.tables import return_disposition
@@ -23,23 +24,23 @@ from ledger.tables import return_disposition
 async def settle(it: Return, cause: str, at: datetime) -> str:
     """Returns a sentence about the refund, "" where none is due. Goods and sale lines are locked."""
     detail = it.row["detail"]
-    if it.row["asks"].get("case_id"):
+    if it.row["asks"].get("case_id") or agreeing.has_answered(it):
         return ""
     detail.pop("under_review", None)
     open_ones = await asked_about(it)
     if open_ones:
+        await agreeing.withdraw(it, at)
         ref = await _ask_about_dispositions(it, open_ones, at)
         it.row["asks"] = {"case_id": ref.id}
         return ""
     refund = await exchange.share(it, refunding.refund_due(it), at)
     if not refund.lines:
+        await agreeing.withdraw(it, at)
         return ""
     granted = detail.get("granted_minor", 0)
     if must_be_looked_at(it, refund) and refund.total_minor > granted:
-        ref = await _ask_about_refund(it, refund, at)
-        it.row["asks"] = {"case_id": ref.id}
-        detail["under_review"] = True
-        return f"{money(refund.total_minor, it.row['currency'])} wait until somebody has looked at the return."
+        return await _have_looked_at(it, refund, at)
+    await agreeing.withdraw(it, at)
     if detail.get("credit_only"):
         refund.method = detail["credit_only"]
     detail.pop("granted_minor", None)
@@ -57,6 +58,37 @@ async def settle(it: Return, cause: str, at: datetime) -> str:
             credit=refund.method != "original_tender",
         )
     return paid
+
+
+async def _have_looked_at(it: Return, refund: Refund, at: datetime) -> str:
+    """Somebody agrees to the refund, or looks at the return, before it is paid."""
+    it.row["detail"]["under_review"] = True
+    if agreeing.may_be_direct(it, refund):
+        return await agreeing.ask(it, refund, at)
+    await agreeing.withdraw(it, at)
+    ref = await _ask_about_refund(it, refund, at)
+    it.row["asks"] = {"case_id": ref.id}
+    return f"{money(refund.total_minor, it.row['currency'])} wait until somebody has looked at the return."
+
+
+async def heed(it: Return, cause: str, at: datetime) -> str:
+    """Act on the verdict about a refund that was asked for without a case: it is paid, or becomes a case."""
+    answer = await agreeing.take_answer(it)
+    if answer.verdict == "approved":
+        it.row["detail"]["granted_minor"] = answer.looked_at_minor
+        return await settle(it, cause, at)
+    it.row["detail"].pop("under_review", None)
+    refund = await exchange.share(it, refunding.refund_due(it), at)
+    if refund.total_minor != answer.looked_at_minor:
+        return f"{answer.because} {await settle(it, cause, at)}".strip()
+    options = review_options(it, refund)
+    if answer.verdict == "rejected":
+        refused = options[0].model_copy(update={"allowed": False, "why_not": answer.because})
+        options = refused_stay_refused([refused], options)
+    ref = await _ask_about_refund(it, refund, at, because=answer.because, options=options)
+    it.row["asks"] = {"case_id": ref.id}
+    it.row["detail"]["under_review"] = True
+    return f"{answer.because} Somebody decides what becomes of it."
 
 
 def declined_for_good(line: Mapping[str, Any]) -> int:
@@ -88,9 +120,7 @@ def score(it: Return) -> None:
 
 def must_be_looked_at(it: Return, refund: Refund) -> bool:
     """Whether the score or the amount asks for somebody's look, with what this return was paid before."""
-    before = sum(line["refunded_minor"] - line["fee_minor"] for line in it.lines.values())
-    large = refund.total_minor + before >= it.policy.bands.refund_approval_minor
-    return large or bool(it.row["detail"]["fraud"]["band"] != "low")
+    return agreeing.is_large(it, refund) or bool(it.row["detail"]["fraud"]["band"] != "low")
 
 
 async def asked_about(it: Return) -> list[RowMapping]:
@@ -155,7 +185,7 @@ async def _ask_about_dispositions(it: Return, rows: list[RowMapping], at: dateti
 def review_options(it: Return, refund: Refund) -> list[CaseOption]:
     """What may be done with a refund that waits, with what it does to money and customer."""
     amount = refund.total_minor
-    needs = amount >= it.policy.bands.refund_approval_minor or it.row["detail"]["fraud"]["band"] == "high"
+    needs = agreeing.is_large(it, refund) or it.row["detail"]["fraud"]["band"] == "high"
     effect = (MoneyEffect(label="Refund", amount_minor=amount, currency=it.row["currency"]),)
     on_shelf = any(line["accepted"] for line in it.lines.values())
     paid = CaseOption(
@@ -185,11 +215,14 @@ def review_options(it: Return, refund: Refund) -> list[CaseOption]:
     return [paid, credit, decline]
 
 
-async def _ask_about_refund(it: Return, refund: Refund, at: datetime) -> case.CaseRef:
+async def _ask_about_refund(
+    it: Return, refund: Refund, at: datetime, *, because: str = "", options: Sequence[CaseOption] = ()
+) -> case.CaseRef:
     told = it.row["detail"]["fraud"]
     why = [f"{term['why']} ({term['points']})" for term in told["terms"]]
-    if refund.total_minor >= it.policy.bands.refund_approval_minor:
+    if agreeing.is_large(it, refund):
         why.append("the refund reaches the limit")
+    said = f"A refund of {money(refund.total_minor, it.row['currency'])} waits: {'; '.join(why)}."
     return await it.open_case(
         "return_review",
         at,
@@ -202,9 +235,9 @@ async def _ask_about_refund(it: Return, refund: Refund, at: datetime) -> case.Ca
             "fee_minor": sum(one.fee_minor for one in refund.lines.values()),
             "clawed_minor": refund.clawed_minor,
         },
-        options=review_options(it, refund),
+        options=options or review_options(it, refund),
         value_at_risk_minor=max(refund.total_minor, 0),
-        text=f"A refund of {money(refund.total_minor, it.row['currency'])} waits: {'; '.join(why)}.",
+        text=f"{because} {said}".strip(),
     )
 
 

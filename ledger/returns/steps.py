@@ -7,11 +7,13 @@ from sqlalchemy import RowMapping, update
 
 from domain.case import CaseOption
 from domain.errors import NothingOffered
+from domain.messages import Situation, Step
 from domain.returns import NOT_REFUNDED, ReturnState
 from domain.words import money
 from ledger import case
 from ledger.case.offers import refused_stay_refused
-from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend
+from ledger.engine import Database
+from ledger.journey_steps import Asked, JourneySteps, take_step
 from ledger.returns import dues, exchange, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.goods import Decided
@@ -163,4 +165,17 @@ open_approval = _STEPS.open_approval
 apply_decision = _STEPS.apply_decision
 give_back = _STEPS.give_back
 suspend = _STEPS.suspend
-attend = nothing_to_attend  # a return is never given stock
+
+
+async def attend(database: Database, step: Step) -> Situation:
+    """Somebody has answered what was asked of them without a case."""
+
+    async def take_up(it: Return) -> str:
+        await it.lock_goods()
+        return await settling.heed(it, f"step:{it.id}:attend:{step.occurrence}", step.at)
+
+    def is_unanswered(row: RowMapping) -> bool:
+        asks = row["asks"]
+        return not asks.get("verdict") or bool(asks.get("case_id"))
+
+    return await take_step(database, "attend", step, Return, take_up, unless=is_unanswered)

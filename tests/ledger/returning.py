@@ -168,12 +168,26 @@ class Back:
         await self.take(steps.apply_decision, decision_id=answer.decision_id)
         return await self.state()
 
+    async def silence(self) -> str:
+        """Nobody answers the approval, whoever is asked; returns the state."""
+        number = (await self.row())["asks"]["approval_id"]
+        while True:
+            at = await self.shop.value("SELECT next_at FROM approval WHERE id = :id", id=number)
+            if at is None:
+                await self.take(steps.attend)
+                return await self.state()
+            due = Step(subject=str(number), occurrence=f"next@{at.isoformat()}", at=at, due="next")
+            await approval.on_due(self.shop.database, due)
+
     async def verdict(self, verdict: str = "approve", *, by: Person = MAX) -> str:
         """Somebody answers the approval, and the steps that follow are taken; returns the state."""
         asks = (await self.row())["asks"]
         await approval.record_verdict(
             self.shop.database, asks["approval_id"], by, verdict=verdict, note="looked at it", via="test"
         )
+        if "decision_id" not in asks:  # asked without a case
+            await self.take(steps.attend)
+            return await self.state()
         after = steps.apply_decision if verdict == "approve" else steps.give_back
         await self.take(after, decision_id=asks["decision_id"], approval_id=asks["approval_id"])
         return await self.state()

@@ -86,9 +86,16 @@ class TestRefund:
         await back.provider_says()
         assert await shop.value("SELECT count(*) FROM journal WHERE event = 'returns.refund'") == 1
 
-    async def test_a_large_refund_waits_for_a_look_and_for_somebody_elses_word(self, shop: Shop) -> None:
+    async def test_where_policy_says_so_a_large_refund_is_a_case_before_anybody_is_asked_to_approve(
+        self, shop: Shop
+    ) -> None:
         await shop.put("S1", 20)
-        back = await Back.open(shop, await collected(shop, 14), 14)  # 210.00
+        order = await collected(shop, 14)
+        await shop.change(
+            "INSERT INTO policy_document (version, effective_from, body) VALUES ('case', '2020-01-02',"
+            ' \'{"returns": {"large_refund": "case"}}\')'
+        )
+        back = await Back.open(shop, order, 14)  # 210.00
         await back.receive(14)
         assert (await back.cases(), await back.refunds()) == (["return_review"], [])
         await back.inspect(14)
@@ -97,20 +104,6 @@ class TestRefund:
         assert await back.refunds() == []
         assert await back.verdict() == "refund_pending"
         assert await back.refunds() == [("card", 14 * PRICE_MINOR, "requested")]
-
-    async def test_a_rejected_refund_is_with_its_owner_again(self, shop: Shop) -> None:
-        await shop.put("S1", 20)
-        back = await Back.open(shop, await collected(shop, 14), 14)
-        await back.receive(14)
-        await back.decide("pay")
-        await back.verdict("reject")
-        assert (await back.cases(), await back.refunds()) == (["return_review"], [])
-        with pytest.raises(Exception, match="Rejected"):
-            await back.decide("pay")
-        await back.decide("decline")
-        await back.inspect(14)
-        assert (await back.state(), await back.refunds()) == ("closed", [])
-        assert await shelf(shop) == {"available": 6}
 
     async def test_a_score_asks_for_a_look_and_refuses_nothing(self, shop: Shop) -> None:
         back = await Back.open(
@@ -278,6 +271,7 @@ class TestOnce:
         await shop.put("S1", 20)
         back = await Back.open(shop, await collected(shop, 14), 14)
         await back.receive(14)
+        await back.silence()
         await back.decide("pay", by=FIN)
         with pytest.raises(Exception, match="asked for"):
             await back.verdict(by=FIN)

@@ -128,24 +128,41 @@ class TestWholePaths:
         assert (await back.state(), await back.cases()) == ("closed", [])
         await assert_books_agree(hub.shop.database)
 
-    async def test_a_large_refund_is_looked_at_approved_and_paid(self, hub: Hub) -> None:
+    async def test_a_large_refund_is_approved_without_a_case_and_paid(self, hub: Hub) -> None:
         async with hub.worker():
             await hub.shop.put("S1", 20)
             back = await Back.open(hub.shop, await collected(hub.shop, 14), 14)
             await back.receive(14)
-            number = await hub.open_case(back.id, "return_review")
             await back.inspect(14)
-            await hub.decide(number, "pay")
-
-            async def asked() -> int:
-                await hub.carry()
-                found = await hub.shop.value("SELECT id FROM approval WHERE journey_id = :id", id=back.id)
-                assert found is not None
-                return int(found)
-
-            number = await hub.eventually(asked)
+            assert await back.cases() == []
+            number = int((await back.row())["asks"]["approval_id"])
             await approval.record_verdict(hub.shop.database, number, MAX, verdict="approve", note="", via="test")
             await hub.ended(back.id)
         assert await back.state() == "closed"
         assert await back.refunds() == [("card", 21_000, "succeeded")]
         await assert_books_agree(hub.shop.database)
+
+    async def test_a_large_refund_that_is_refused_is_a_case_with_the_other_ways_out(self, hub: Hub) -> None:
+        async with hub.worker():
+            await hub.shop.put("S1", 20)
+            back = await Back.open(hub.shop, await collected(hub.shop, 14), 14)
+            await back.receive(14)
+            number = int((await back.row())["asks"]["approval_id"])
+            await approval.record_verdict(hub.shop.database, number, MAX, verdict="reject", note="no", via="test")
+            number = await hub.open_case(back.id, "return_review")
+            await hub.decide(number, "decline")
+            await back.inspect(14, condition="used")
+            await hub.ended(back.id)
+        assert (await back.state(), await back.refunds()) == ("closed", [])
+        await assert_books_agree(hub.shop.database)
+
+    async def test_nobody_answers_a_large_refund_and_it_is_a_case(self, hub: Hub) -> None:
+        async with hub.worker():
+            await hub.shop.put("S1", 20)
+            back = await Back.open(hub.shop, await collected(hub.shop, 14), 14)
+            await back.receive(14)
+            await back.inspect(14)
+            await skip_time(hub.shop.database, back.id, ADA, seconds=2 * DAY_S, via="test")
+            await hub.open_case(back.id, "return_review")
+        assert await hub.shop.value("SELECT state FROM approval WHERE journey_id = :id", id=back.id) == "expired"
+        assert await back.refunds() == []
