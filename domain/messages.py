@@ -42,7 +42,7 @@ class Situation(BaseModel):
     offer_id: int | None = None  # what the customer is asked
     # What others left for this journey under a stock lock: "found" (units turned up or came and are held for it, or
     # will not come), "doubted" (a unit it was promised may be gone), "counted" (a count that it waits for is over),
-    # "unneeded" (an order gives up what a transfer brings), "answered" (what a return has asked without a case). The step
+    # "unneeded" (an order gives up what a transfer brings), "answered" (what a return asked without a case). The step
     # `attend` takes them up.
     attention: tuple[str, ...] = ()
     suspended: bool = False
