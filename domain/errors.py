@@ -266,6 +266,13 @@ class Busy(DomainError):
     family = "busy"
 
 
+class StorageFull(DomainError):
+    """There is no room to write; the same request may be sent again when somebody has made some."""
+
+    code = "storage_full"
+    family = "busy"
+
+
 def leaves() -> dict[str, type[DomainError]]:
     """Every refusal by class name; what activities list as non-retryable and tests prove complete."""
     found: dict[str, type[DomainError]] = {}

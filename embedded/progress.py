@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,11 +39,16 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A line of its own."""
-        self.console.print(f"         {text}", markup=False)
+        self._say(f"         {text}", markup=False)
 
     def warn(self, text: str) -> None:
         """A line that asks for attention."""
-        self.console.print(f"[yellow]notice[/yellow]   {text}")
+        self._say(f"[yellow]notice[/yellow]   {text}")
+
+    def _say(self, line: str, *, markup: bool = True) -> None:
+        # The output may be a file on a disk that is full: what serves must not end for want of a line
+        with contextlib.suppress(OSError):
+            self.console.print(line, markup=markup)
 
     @property
     def elapsed_s(self) -> float:

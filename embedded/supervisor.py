@@ -26,6 +26,7 @@ from settings import EmbeddedSettings, read_embedded_settings
 
 BACK_OFF_S = (0.2, 1.0, 3.0, 10.0, 30.0)
 STABLE_AFTER_S = 60.0
+WRITE_AGAIN_S = 2.0
 DEMO_SECRET_FILE = "postgres_password"  # noqa: S105  the name of a file
 
 
@@ -42,6 +43,7 @@ class Supervisor:
         home.make_secrets(self.home.secrets)
         self.settings: EmbeddedSettings = read_embedded_settings(self.home.secrets).model_copy(update={"home": path})
         self.ports: dict[str, int] = {}
+        self.is_untold = asyncio.Event()  # access.json names a process that is not there any more
         self.temporal: EmbeddedTemporal | None = None
 
     async def run(self) -> None:
@@ -278,6 +280,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             for child in self.children:
                 group.create_task(self._keep_alive(child))
+            group.create_task(self._write_again())
 
     async def _keep_alive(self, child: Child) -> None:
         failures = 0
@@ -296,8 +299,22 @@ class Supervisor:
                 # one that lives and is only slow (a recovery, a server it waits for) is left to its work
                 self.progress.warn(f"{child.name}: {error}")
                 continue
-            self._write_access()
+            try:
+                self._write_access()
+            except OSError:
+                self.is_untold.set()  # a full disk is no reason to end what still serves
             self.progress.note(f"{child.name} runs again (process {child.process.pid})")
+
+    async def _write_again(self) -> None:
+        """Write what could not be written, as soon as there is room."""
+        while True:
+            await self.is_untold.wait()
+            try:
+                self._write_access()
+                self.is_untold.clear()
+            except OSError as error:
+                self.progress.warn(f"access.json cannot be written ({error.strerror}); it is tried again")
+                await asyncio.sleep(WRITE_AGAIN_S)
 
     # -------------------------------------------------------------- stop
     async def stop(self) -> None:

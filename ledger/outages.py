@@ -4,17 +4,38 @@ A database error's own text may quote a statement or a row, so a log has its nam
 failure is a mistake of ours.
 """
 
+import errno
 import logging
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 LONGEST = 300
+DISK_FULL = "53100"
+FULL = (
+    "The disk that Endcap writes to is full; nothing was recorded. Whoever runs it has to make room; then send the same"
+    " request again."
+)
+# Classes of SQLSTATE: no connection, nothing left of what it needs, being shut down.
+AWAY = frozenset({"08", "53", "57"})
+# A server that is read-only for a while, and one whose disk answers with errors.
+AWAY_STATES = frozenset({"25006", "58030"})
 
 
-def sqlstate(error: DBAPIError) -> str:
-    """The five characters by which PostgreSQL names what went wrong."""
-    return getattr(error.orig, "sqlstate", None) or ""
+def sqlstate(error: BaseException) -> str:
+    """The five characters by which PostgreSQL names what went wrong, from SQLAlchemy's error or the driver's own."""
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None) or ""
+
+
+def is_away(error: BaseException) -> bool:
+    """True when PostgreSQL says that it cannot serve now, whatever it was asked."""
+    state = sqlstate(error)
+    return state[:2] in AWAY or state in AWAY_STATES
+
+
+def is_full(error: BaseException) -> bool:
+    """True when something could not be written because its disk, or its quota, is full."""
+    return sqlstate(error) == DISK_FULL or getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
 
 
 def is_outage(error: BaseException) -> bool:
@@ -22,7 +43,7 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(one) for one in error.exceptions)
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError) or is_away(error)
     return isinstance(error, PoolTimeout | OSError | TimeoutError)
 
 

@@ -139,8 +139,11 @@ class SandboxPaymentProvider:
             )
 
     async def carry_out(self, request: PaymentRequest) -> PaymentOutcome:
-        """The recorded answer of this key, or a new one by the rules above."""
-        return await asyncio.to_thread(self._carry_out, request)
+        """The recorded answer of this key, or a new one by the rules above; `unknown` while it cannot write."""
+        try:
+            return await asyncio.to_thread(self._carry_out, request)
+        except sqlite3.OperationalError as error:  # its disk is full, say: asked again under the same key later
+            return PaymentOutcome("unknown", error=f"the sandbox cannot write its record: {error}")
 
     async def aclose(self) -> None:
         """Nothing is kept open between two operations."""

@@ -299,8 +299,11 @@ class SandboxPriceChannel:
         """Nothing is kept open."""
 
     def _keep(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        with closing(sqlite3.connect(self._path, timeout=10)) as conn, conn:
-            conn.executemany("INSERT OR REPLACE INTO price VALUES (?, ?, ?, ?, ?, ?)", rows)
+        try:
+            with closing(sqlite3.connect(self._path, timeout=10)) as conn, conn:
+                conn.executemany("INSERT OR REPLACE INTO price VALUES (?, ?, ?, ?, ?, ?)", rows)
+        except sqlite3.OperationalError as error:
+            raise ChannelAway(f"the sandbox cannot write its record: {error}") from error
 
     def _look(self, prices: Sequence[PriceAt]) -> dict[PriceAt, ShelfPrice]:
         found: dict[PriceAt, ShelfPrice] = {}

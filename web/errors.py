@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.errors import DomainError
+from domain.errors import DomainError, StorageFull
+from ledger.outages import FULL, is_away, is_full, sqlstate
 
 log = logging.getLogger("endcap.web")
 
@@ -27,7 +28,6 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_OF_FAMILY = {"malformed": 422, "forbidden": 403, "missing": 404, "conflict": 409, "busy": 503}
 RETRY_AFTER_S = 1
 DATA_EXCEPTION = "22"  # class of PostgreSQL's errors about values that a column cannot hold
-UNAVAILABLE = frozenset({"08", "53", "57"})  # no connection, no resources, being shut down
 
 
 class FieldError(BaseModel):
@@ -184,15 +184,18 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _database(request: Request, error: Exception) -> Response:
     """What PostgreSQL said, where no refusal of the ledger caught it first."""
     assert isinstance(error, DBAPIError)
-    state = getattr(error.orig, "sqlstate", None) or ""
+    state = sqlstate(error)
     if state[:2] == DATA_EXCEPTION:
         return respond(request, _beyond(request.url.path, state))
-    if isinstance(error, OperationalError | InterfaceError) or state[:2] in UNAVAILABLE or error.connection_invalidated:
+    if isinstance(error, OperationalError | InterfaceError) or is_away(error) or error.connection_invalidated:
         return await _unavailable(request, error)
     return await _unexpected(request, error)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
+    if is_full(error):
+        log.error("the disk is full: %s: %s", request.url.path, type(error).__name__)
+        return await _domain(request, StorageFull(FULL))
     log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
     detail = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
     return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
@@ -207,10 +210,10 @@ def _stopped(request: Request) -> Response:
 async def _postgres(request: Request, error: Exception) -> Response:
     """As `_database`, for statements that go to PostgreSQL without SQLAlchemy."""
     assert isinstance(error, asyncpg.PostgresError)
-    state = error.sqlstate or ""
+    state = sqlstate(error)
     if state[:2] == DATA_EXCEPTION:
         return respond(request, _beyond(request.url.path, state))
-    if state[:2] in UNAVAILABLE:
+    if is_away(error):
         return await _unavailable(request, error)
     return await _unexpected(request, error)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import asyncpg
 
-from domain.errors import Busy
+from domain.errors import Busy, StorageFull
 from domain.orders import BopisOrder, PlacedOrder
 from ledger import facts
 from ledger.engine import RETRYABLE, Database
@@ -19,6 +19,7 @@ from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
 from ledger.intake.deciding import Spot
+from ledger.outages import FULL, is_away, is_full
 from ledger.outbox import CHANNEL
 from ledger.people import Caller
 
@@ -231,7 +232,7 @@ class Intake:
             taken = await lane.take([waiting.one for waiting in batch])
         except LostConnection as lost:
             logger.warning("a batch of %d orders lost its connection: %s", len(batch), lost)
-            self._come_again(batch)
+            self._come_again(batch, lost)
             return
         except Exception as error:  # noqa: BLE001  whatever it is, each caller of the batch must hear of it
             if len(batch) == 1:
@@ -262,13 +263,15 @@ class Intake:
             else:
                 self._enqueue_later(waiting, waiting.skips)
 
-    def _come_again(self, batch: Sequence[Waiting]) -> None:
+    def _come_again(self, batch: Sequence[Waiting], lost: "LostConnection") -> None:
         for waiting in batch:
             waiting.losses += 1
             if waiting.losses < MAX_LOSSES:
                 self._enqueue_later(waiting, 4 * waiting.losses)
             elif waiting.one.is_outcome_unknown:
                 _fail(waiting, Busy("The database went away while it answered; send the same order again to learn."))
+            elif lost.is_full:
+                _fail(waiting, StorageFull(FULL))
             else:
                 _fail(waiting, Busy("The database cannot be reached; nothing was recorded. Send the same order again."))
 
@@ -279,7 +282,11 @@ def _fail(waiting: Waiting, error: Exception) -> None:
 
 
 class LostConnection(Exception):
-    """The connection broke, or could not be made; the text names how."""
+    """The connection broke, or could not be made, or the server cannot serve now; the text names how."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(type(error).__name__)
+        self.is_full = is_full(error)
 
 
 class Lane:
@@ -297,8 +304,9 @@ class Lane:
                 return await Batch(await self._connection(), self._catalogue).take(wanted)
             except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
                 if is_lost(error, self._conn):
+                    self._database.storage.refused(error)
                     await self.close()
-                    raise LostConnection(type(error).__name__) from error
+                    raise LostConnection(error) from error
                 if getattr(error, "sqlstate", "") not in RETRYABLE or attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(0.005 * 2**attempt)
@@ -332,5 +340,4 @@ def is_lost(error: BaseException, conn: Connection | None) -> bool:
     """Whether an error means that there is no connection, rather than that PostgreSQL refused a statement."""
     if conn is None or conn.is_closed() or isinstance(error, OSError):
         return True
-    state = getattr(error, "sqlstate", None) or ""
-    return state[:2] in {"08", "53", "57"} or state == "25006"  # the last: a server that is read-only for a while
+    return is_away(error)

@@ -3,6 +3,13 @@
 import logging
 
 import pytest
+from asyncpg.exceptions import (
+    AdminShutdownError,
+    DiskFullError,
+    PostgresError,
+    PostgresIOError,
+    TooManyConnectionsError,
+)
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +27,11 @@ class TestNaming:
     def test_whoever_is_away_or_busy_is_waited_for(self, error: Exception) -> None:
         assert is_outage(error)
         assert is_outage(ExceptionGroup("both", [error, error]))
+
+    @pytest.mark.parametrize("kind", [DiskFullError, TooManyConnectionsError, AdminShutdownError, PostgresIOError])
+    def test_a_server_without_room_or_going_down_is_waited_for(self, kind: type[PostgresError]) -> None:
+        """SQLAlchemy calls these no operational errors."""
+        assert is_outage(DBAPIError("INSERT", {}, kind("as PostgreSQL says it")))
 
     @pytest.mark.parametrize("error", [KeyError("x"), IntegrityError("INSERT", {}, Exception("dup"))])
     def test_a_mistake_of_ours_is_none(self, error: Exception) -> None:

@@ -108,6 +108,20 @@ class TestTheSandbox:
         assert (await sandbox.carry_out(refund(1_600))).state == "declined"
         assert (await sandbox.carry_out(refund(1_500))).state == "succeeded"
 
+    async def test_while_it_cannot_write_the_outcome_is_unknown_and_the_same_key_is_asked_again(
+        self, record: Path
+    ) -> None:
+        sandbox = SandboxPaymentProvider(record)
+        kept = record.read_bytes()
+        record.unlink()
+        record.mkdir()
+        outcome = await sandbox.carry_out(refund())
+        assert outcome.state == "unknown"
+        assert "cannot write its record" in (outcome.error or "")
+        record.rmdir()
+        record.write_bytes(kept)
+        assert (await sandbox.carry_out(refund())).state == "succeeded"
+
     async def test_two_keys_are_two_operations(self, record: Path) -> None:
         sandbox = SandboxPaymentProvider(record)
         assert (await sandbox.carry_out(refund(2_017, "a"))).state == "unknown"

@@ -176,3 +176,11 @@ class TestSandbox:
         }  # fmt: skip
         assert await again.shown([TEA._replace(valid_from=NOON - timedelta(hours=1))]) == {}
         assert await SandboxPriceChannel("pos", record).shown([TEA]) == {}
+
+    async def test_while_it_cannot_write_the_channel_is_away(self, tmp_path: Path) -> None:
+        record = tmp_path / "prices.sqlite"
+        channel = SandboxPriceChannel("web", record)
+        record.unlink()
+        record.mkdir()
+        with pytest.raises(ChannelAway, match="cannot write its record"):
+            await channel.publish([shown_as(TEA, 199)])

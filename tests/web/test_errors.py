@@ -1,12 +1,13 @@
 """Every refusal has a status, a stable code and words; nothing that failed inside leaks out."""
 
 import asyncio
+import errno
 import json
 from typing import Annotated
 
 import httpx2
 import pytest
-from asyncpg.exceptions import CannotConnectNowError, NumericValueOutOfRangeError, UniqueViolationError
+from asyncpg.exceptions import CannotConnectNowError, DiskFullError, NumericValueOutOfRangeError, UniqueViolationError
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +22,9 @@ FAILURES: dict[str, Exception] = {
     "refused": ConnectionRefusedError("[Errno 111] 10.1.2.3"),
     "starting": DBAPIError("SELECT secret", {}, CannotConnectNowError("starting up")),
     "range": DBAPIError("INSERT", {}, NumericValueOutOfRangeError("integer out of range")),
+    "full": DBAPIError("INSERT secret", {}, DiskFullError("could not extend file base/1: No space left on device")),
+    "full, of the driver": DiskFullError("could not extend file base/1"),
+    "full, of a file": OSError(errno.ENOSPC, "No space left on device"),
     "unique": DBAPIError("INSERT secret", {}, UniqueViolationError("duplicate key")),
     "surprise": RuntimeError("the secret is Aurelia"),
 }
@@ -89,6 +93,9 @@ class TestFailures:
             ("refused", 503, "unavailable"),
             ("starting", 503, "unavailable"),
             ("range", 422, "malformed"),
+            ("full", 503, "storage_full"),
+            ("full, of the driver", 503, "storage_full"),
+            ("full, of a file", 503, "storage_full"),
             ("unique", 500, "internal_error"),
             ("surprise", 500, "internal_error"),
         ],

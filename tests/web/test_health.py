@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx2
+import pytest
+from asyncpg.exceptions import DiskFullError, UniqueViolationError
 from sqlalchemy import text
 
+from ledger import storage
 from ledger.engine import Database
 from ledger.transaction import Transaction
 from tests.web.conftest import open_app, open_clients, settings_for
-from tests.web.retail import a_case, order
+from tests.web.retail import NOW, a_case, order
 from tests.web.test_api_orders import ORDERS, problem
 
 As = Callable[[str], httpx2.AsyncClient]
@@ -30,7 +33,7 @@ class TestReadiness:
         body = response.json()
         assert (response.status_code, body["status"]) == (200, "ok")
         assert {name: check["status"] for name, check in body["checks"].items()} == {
-            "database": "ok", "migrations": "ok", "outbox": "ok",
+            "database": "ok", "storage": "ok", "migrations": "ok", "outbox": "ok",
         }  # fmt: skip
 
     async def test_a_database_behind_this_code_is_not_ready(self, as_key: As, retailer: Database) -> None:
@@ -62,6 +65,53 @@ class TestReadiness:
             refused = await client.post(ORDERS, json=order("W-1"))
             problem(refused, 503, "unavailable")
             assert refused.headers["retry-after"]
+
+
+class TestRoom:
+    """What PostgreSQL says on a full disk, said by a trigger: a disk that is really full is in tests/faults."""
+
+    async def test_a_full_disk_is_refused_by_name_and_said_until_there_is_room(
+        self, web: httpx2.AsyncClient, retailer: Database
+    ) -> None:
+        assert (await web.get("/readyz")).json()["checks"]["storage"]["status"] == "ok"
+        await run(
+            retailer,
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$",
+        )
+        await run(retailer, "CREATE TRIGGER full_disk BEFORE INSERT ON movement EXECUTE FUNCTION full_disk()")
+        refused = await web.post(ORDERS, json=order("W-1"))
+        problem(refused, 503, "storage_full")
+        assert "nothing was recorded" in refused.json()["detail"]
+        assert refused.headers["retry-after"]
+        event: dict[str, Any] = {"id": "e1", "type": "stock.received", "occurred_at": NOW.isoformat()}
+        event |= {"data": {"location": "S1", "document": "d", "lines": [{"sku": "APPLE", "quantity": 1}]}}
+        problem(await web.post("/api/v1/events", json={"events": [event]}), 503, "storage_full")
+        assert (await web.get("/api/v1/journeys/bopis:web:W-1")).status_code == 404
+
+        await run(retailer, "DROP TRIGGER full_disk ON movement")
+        assert (await web.post(ORDERS, json=order("W-1"))).status_code == 201
+        assert (await web.post("/api/v1/events", json={"events": [event]})).json()["results"][0][
+            "outcome"
+        ] == "accepted"
+
+    async def test_a_write_that_finds_no_room_makes_the_process_unready(
+        self, web: httpx2.AsyncClient, app: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            storage, "_WRITE", text("DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$")
+        )
+        kept: Database = app.state.database
+        kept.storage.refused(DiskFullError("could not extend file"))
+        response = await web.get("/readyz")
+        check = response.json()["checks"]["storage"]
+        assert (response.status_code, check["status"]) == (503, "fail")
+        assert "make room" in check["detail"]
+        monkeypatch.undo()
+        assert (await web.get("/readyz")).json()["checks"]["storage"]["status"] == "ok"
+        kept.storage.refused(UniqueViolationError("no matter of room"))
+        monkeypatch.setattr(storage, "_WRITE", text("SELECT nothing"))  # room was seen a moment ago
+        assert (await web.get("/readyz")).status_code == 200
 
 
 class TestMetrics:

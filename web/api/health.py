@@ -57,13 +57,14 @@ async def healthz() -> Alive:
     responses={503: {"model": Readiness, "description": "A check fails; its detail says why."}},
 )
 async def readyz(request: Request) -> Response:
-    """The database answers, its schema is this code's, and how long the oldest message waits for the relay.
+    """The database answers and has room to write, its schema is this code's, and how long the oldest message waits.
 
     A late outbox is a warning: orders and decisions are still taken while Temporal or the relay is away.
     """
     database = database_of(request)
     checks = {
         "database": await _check(lambda: _database(database)),
+        "storage": await _check(lambda: _storage(database)),
         "migrations": await _check(lambda: _migrations(database)),
         "outbox": await _check(lambda: _outbox(database)),
     }
@@ -92,6 +93,12 @@ async def _check(ask: Callable[[], Awaitable[Found]]) -> Check:
 async def _database(database: Database) -> Found:
     async with database.read() as conn:
         return "ok", f"answers; its clock says {(await database_time(conn)).isoformat(timespec='seconds')}"
+
+
+async def _storage(database: Database) -> Found:
+    if await database.storage.is_full():
+        return "fail", "its disk is full: make room, and it goes on by itself"
+    return "ok", "there is room to write"
 
 
 async def _migrations(database: Database) -> Found:
