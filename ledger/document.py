@@ -9,15 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar, Protocol, Self
 
-from sqlalchemy import RowMapping, Table, select, update
+from sqlalchemy import Table, Text, bindparam, select, update
 
 from domain.case import CaseOption
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
 from ledger.changes import Changes, Row
 from ledger.doubt import Taken, doubt
+from ledger.prepared import Prepared
 from ledger.shelf import Cause
 from ledger.tables import journey
 from ledger.transaction import Transaction
@@ -29,6 +31,11 @@ _OWN = ("dues", "asks", "detail")  # the JSON documents of the row, which a docu
 _SAVED = (
     "state", "location", "region", *_OWN, "promised_at", "closed_at", "version", "suspended_from",
 )  # fmt: skip
+
+
+@cache
+def _rows_of(table: Table, by: str) -> Prepared:
+    return Prepared(select(table).where(table.c[by] == bindparam("id", type_=Text)).order_by(*table.primary_key))
 
 
 class Rules(Protocol):
@@ -61,11 +68,11 @@ class Document(ABC):
     # ------------------------------------------------------------------ loading
     @classmethod
     @abstractmethod
-    async def load(cls, tx: Transaction, row: RowMapping) -> Self:
+    async def load(cls, tx: Transaction, row: Mapping[Any, Any]) -> Self:
         """From the journey's row, which the caller has locked (or reads in a reader's transaction)."""
 
     @classmethod
-    async def load_with_cases(cls, tx: Transaction, row: RowMapping) -> Self:
+    async def load_with_cases(cls, tx: Transaction, row: Mapping[Any, Any]) -> Self:
         """The same, with the cases about it locked, so that it may answer or ask."""
         it = await cls.load(tx, row)
         await it.lock_cases()
@@ -84,8 +91,7 @@ class Document(ABC):
 
         `by` is the column that holds the journey's id.
         """
-        wanted = select(table).where(table.c[by] == self.id).order_by(*table.primary_key)
-        rows = [dict(row) for row in (await self.tx.conn.execute(wanted)).mappings()]
+        rows = [dict(row) for row in await _rows_of(table, by).rows(self.tx.conn, id=self.id)]
         self.remember(table, rows)
         return rows
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ledger.outages import sqlstate
-from ledger.prepared import FAILURES, Hearer, failed
+from ledger.prepared import FAILURES, KNOWN, Hearer, failed
 from ledger.sealing import Seal
 from ledger.storage import Storage
 from ledger.transaction import Transaction
@@ -118,9 +118,12 @@ class Database:
                 await driver.execute(_READ)
             except FAILURES as error:
                 raise failed(driver, _READ, error) from error
+            info = conn.info
+            info[KNOWN] = {}
             try:
                 yield conn
             finally:
+                del info[KNOWN]
                 await _leave(driver)
 
     @contextmanager

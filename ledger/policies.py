@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,7 +31,7 @@ async def keep(conn: AsyncConnection, policy: Policy) -> str:
     return name
 
 
-async def of_journey(conn: AsyncConnection, row: RowMapping | Mapping[str, Any]) -> Policy:
+async def of_journey(conn: AsyncConnection, row: Mapping[Any, Any]) -> Policy:
     """The policy of a journey's row. Raises `LookupError` where its copy is not there."""
     name = row["policy_copy"]
     if name is None:  # begun before there were copies

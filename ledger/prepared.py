@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
 type Record = asyncpg.Record
+type Row = Record | dict[str, Any]  # of `Prepared`, or of `Several`
 type Hearer = Callable[[str, Sequence[Any]], None]
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
+KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once
 
 
 class Prepared:
@@ -28,9 +30,13 @@ class Prepared:
 
     A value that is not given is the one it was built with; those it does not know are left out. Raises `DBAPIError` as
     every other statement does, KeyError for a value that is missing, ValueError for a query whose words change.
+
+    With `once`, a read (`Database.read`) that asks for the same again gets the rows that it has: it sees one state of
+    the database throughout, so they cannot be others. For small things that several parts of a page want to know.
     """
 
-    def __init__(self, query: ClauseElement) -> None:
+    def __init__(self, query: ClauseElement, *, once: bool = False) -> None:
+        self._once = once
         compiled: Any = query.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         if "POSTCOMPILE" in self.sql:
@@ -43,6 +49,15 @@ class Prepared:
         """Every row, in the transaction of `conn`."""
         given = {**self._given, **values, **more}
         args = [given[name] for name in self._names]
+        known: dict[Any, list[Record]] | None = conn.info.get(KNOWN) if self._once else None
+        if known is None:
+            return await self._fetched(conn, args)
+        key = (self.sql, *(tuple(one) if isinstance(one, list) else one for one in args))
+        if key not in known:
+            known[key] = await self._fetched(conn, args)
+        return list(known[key])
+
+    async def _fetched(self, conn: AsyncConnection, args: Sequence[Any]) -> list[Record]:
         driver = await driver_of(conn)
         for heard in conn.info["hearers"]:
             heard(self.sql, args)
@@ -61,6 +76,31 @@ class Prepared:
         """The first value of the first row; None where there is no row."""
         found = await self.row(conn, values, **more)
         return None if found is None else found[0]
+
+
+class Several:
+    """Several lists by one statement: queries by name, their values by name as those of `Prepared`.
+
+    Each costs PostgreSQL what it costs alone, and the round trip is made once. Rows come as dicts.
+    """
+
+    def __init__(self, queries: Mapping[str, Select[Any]], *, once: bool = False) -> None:
+        self._columns = {name: tuple(query.selected_columns.keys()) for name, query in queries.items()}
+        listed = []
+        for name, query in queries.items():
+            rows = query.subquery(f"{name}_rows")
+            listed.append(func.array(select(rows.table_valued()).scalar_subquery()).label(name))
+        self._query = Prepared(select(*listed), once=once)
+
+    async def lists(
+        self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Every list by its name, in the transaction of `conn`; each in the order of its query."""
+        row = await self._query.row(conn, values, **more)
+        assert row is not None  # it asks for lists
+        return {
+            name: [dict(zip(columns, one, strict=True)) for one in row[name]] for name, columns in self._columns.items()
+        }
 
 
 async def driver_of(conn: AsyncConnection) -> Any:

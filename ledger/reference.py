@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, DateTime, RowMapping, Text, any_, bindparam, or_, select, text
+from sqlalchemy import ARRAY, DateTime, Text, any_, bindparam, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import closures
@@ -14,7 +14,7 @@ from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.closures import Period
 from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
-from ledger.prepared import Prepared, Record
+from ledger.prepared import Prepared, Record, Several
 from ledger.tables import (
     closed_day,
     item,
@@ -54,6 +54,14 @@ class Place(NamedTuple):
         return closures.pickup_hours(self.hours, self.periods)
 
 
+class Scope(NamedTuple):
+    """As much of a place as decides which policy documents speak of it."""
+
+    code: str
+    region: str
+    entity: str
+
+
 def unknown_location(code: str, pointer: str | None) -> UnknownLocation:
     """The refusal of a location that is not in the master data."""
     return UnknownLocation(
@@ -91,7 +99,7 @@ _SAID = """
         WHERE location = l.code AND (ends_at IS NULL OR ends_at > now() - CAST(:look_back AS interval))
     ) p
 """
-_PLACE = Prepared(text(_SAID + " WHERE l.code = :code"))
+_PLACE = Prepared(text(_SAID + " WHERE l.code = :code"), once=True)
 _PLACES = Prepared(text(_SAID + " WHERE l.code = ANY(CAST(:codes AS text[]))"))
 
 
@@ -121,15 +129,25 @@ def _placed(row: Record) -> Place:
     return Place(**plain, hours=calendar, periods=tuple(Period(*period) for period in periods))
 
 
+_THESE = any_(bindparam("codes", type_=ARRAY(Text)))
+_HOURS = Several(
+    {
+        "hours": select(opening_hours).where(opening_hours.c.location == _THESE),
+        "closed": select(closed_day).where(closed_day.c.location == _THESE),
+    }
+)
+
+
 async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str, OpeningHours]:
     """The calendars of locations, given the time zone of each; one without opening hours never closes."""
     wanted = sorted(zones)
+    said = await _HOURS.lists(conn, codes=wanted)
     weekdays: dict[str, dict[int, tuple[time, time]]] = {}
-    for row in await conn.execute(select(opening_hours).where(opening_hours.c.location.in_(wanted))):
-        weekdays.setdefault(row.location, {})[row.weekday] = (row.opens, row.closes)
+    for row in said["hours"]:
+        weekdays.setdefault(row["location"], {})[row["weekday"]] = (row["opens"], row["closes"])
     closed: dict[str, set[date]] = {}
-    for row in await conn.execute(select(closed_day).where(closed_day.c.location.in_(wanted))):
-        closed.setdefault(row.location, set()).add(row.day)
+    for row in said["closed"]:
+        closed.setdefault(row["location"], set()).add(row["day"])
     return {
         code: OpeningHours(zone, weekdays.get(code) or ALWAYS_OPEN.weekdays, frozenset(closed.get(code, ())))
         for code, zone in zones.items()
@@ -148,11 +166,13 @@ async def time_zone(conn: AsyncConnection, code: str) -> str:
     return str(found.scalar_one_or_none() or "UTC")
 
 
-async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, RowMapping]:
+_ITEMS = Prepared(select(item).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))), once=True)
+
+
+async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, Record]:
     """Items by SKU; those that are not in the master data are missing from the answer."""
     wanted = sorted(set(skus))
-    rows = await conn.execute(select(item).where(item.c.sku.in_(wanted)))
-    return {row["sku"]: row for row in rows.mappings()}
+    return {row["sku"]: row for row in await _ITEMS.rows(conn, skus=wanted)} if wanted else {}
 
 
 async def stopped_at(conn: AsyncConnection, skus: Iterable[str]) -> set[tuple[str, str]]:
@@ -163,7 +183,7 @@ async def stopped_at(conn: AsyncConnection, skus: Iterable[str]) -> set[tuple[st
     return {(row.sku, row.location) for row in rows}
 
 
-async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: str = "/lines") -> dict[str, RowMapping]:
+async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: str = "/lines") -> dict[str, Record]:
     """Items by SKU. Raises `UnknownSku`, naming every one that is not in the master data."""
     wanted = list(dict.fromkeys(skus))
     found = await items(conn, wanted)
@@ -197,7 +217,7 @@ _POLICIES = Prepared(
 )
 
 
-async def policies_at(conn: AsyncConnection, wheres: Collection[Place], at: datetime) -> dict[str, Policy]:
+async def policies_at(conn: AsyncConnection, wheres: Collection[Place | Scope], at: datetime) -> dict[str, Policy]:
     """The policies in force at places, by code. Places of which the same documents speak share one."""
     documents = await _POLICIES.rows(
         conn,

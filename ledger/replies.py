@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Text, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_kinds import KINDS
@@ -11,6 +11,7 @@ from domain.comments import check_reply
 from domain.errors import Malformed, NotAllowed, NotFound, StateConflict
 from domain.people import Person
 from ledger.engine import Database
+from ledger.prepared import Prepared
 from ledger.tables import canned_reply
 from ledger.transaction import Transaction
 
@@ -28,17 +29,24 @@ class Reply(NamedTuple):
     changed_at: datetime
 
 
+_TABLE = canned_reply.c
+_IN_USE = (
+    select(*(_TABLE[name] for name in Reply._fields))
+    .where(_TABLE.active)
+    .order_by(_TABLE.kind == "", _TABLE.kind, func.lower(_TABLE.title))
+)
+# Those for a kind of case and those for every kind; the columns are the fields of `Reply`.
+OF_A_KIND = _IN_USE.where(or_(_TABLE.kind == bindparam("kind", type_=Text), _TABLE.kind == ""))
+_ALL, _OF_A_KIND = Prepared(_IN_USE), Prepared(OF_A_KIND)
+
+
 def may_edit(person: Person) -> bool:
     return any(person.has_role(role) for role in EDITING_ROLES)
 
 
 async def replies(conn: AsyncConnection, kind: str | None = None) -> list[Reply]:
     """Replies in use: of a kind and of every kind, or all of them; those of a kind first."""
-    table = canned_reply.c
-    query = select(*(table[name] for name in Reply._fields)).where(table.active)
-    if kind is not None:
-        query = query.where(table.kind.in_((kind, "")))
-    rows = await conn.execute(query.order_by(table.kind == "", table.kind, func.lower(table.title)))
+    rows = await (_ALL.rows(conn) if kind is None else _OF_A_KIND.rows(conn, kind=kind))
     return [Reply(*row) for row in rows]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.bopis import BopisState
@@ -20,6 +20,7 @@ from ledger import found, reference, steps
 from ledger.bopis import offered, waiting
 from ledger.bopis.order import Order
 from ledger.engine import Database
+from ledger.prepared import Record
 from ledger.shelf import Cause
 from ledger.tables import hold, item, item_stop, journey, stock
 from ledger.transaction import Rank, Transaction
@@ -62,7 +63,7 @@ async def resumed(tx: Transaction, data: ItemSaleResumed, cause: str, at: dateti
     await _take_back(tx, data.sku, await _where_it_is(tx, data.sku, data.locations), cause, at)
 
 
-async def _check(tx: Transaction, sku: str, locations: Sequence[str] | str) -> RowMapping:
+async def _check(tx: Transaction, sku: str, locations: Sequence[str] | str) -> Record:
     known = await reference.items(tx.conn, [sku])
     if sku not in known:
         raise reference.unknown_skus([sku], "/data/sku")

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import RowMapping, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.messages import Message, Situation
 from ledger import journal, outbox, rows
+from ledger.prepared import Prepared
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
@@ -23,6 +24,17 @@ from ledger.tables import approval, audit, case_file, hold, journey
 if TYPE_CHECKING:
     from ledger.case.parents import Cause
     from ledger.funding.change import Funded
+
+
+_JOURNEY = select(journey, func.now().label("began_at")).where(journey.c.id == bindparam("journey_id"))
+_AS_IT_IS = Prepared(_JOURNEY, once=True)
+_LOCKED = _JOURNEY.with_for_update()
+
+
+async def journey_as_it_is(conn: AsyncConnection, journey_id: str | None) -> dict[str, Any] | None:
+    """A journey's row without a lock, and the database's time as `began_at`; nothing for None."""
+    row = None if journey_id is None else await _AS_IT_IS.row(conn, journey_id=journey_id)
+    return None if row is None else dict(row)
 
 
 class Rank(IntEnum):
@@ -87,12 +99,19 @@ class Transaction:
         """
         if journey_id not in self._journeys:
             self.enter(Rank.JOURNEY)
-        wanted = select(journey, func.now().label("began_at")).where(journey.c.id == journey_id).with_for_update()
-        found = (await self.conn.execute(wanted)).mappings().first()
+        found = (await self.conn.execute(_LOCKED, {"journey_id": journey_id})).mappings().first()
         if found is None:
             raise NotFound(f"There is no journey {journey_id}.")
         self._began_at = found["began_at"]
         self._journeys.add(journey_id)
+        return found
+
+    async def look_at_journey(self, journey_id: str) -> dict[str, Any]:
+        """The journey's row without a lock, for a transaction that only reads. Raises `NotFound`."""
+        found = await journey_as_it_is(self.conn, journey_id)
+        if found is None:
+            raise NotFound(f"There is no journey {journey_id}.")
+        self._began_at = found["began_at"]
         return found
 
     async def lock_journey_and_order(self, journey_id: str) -> RowMapping:

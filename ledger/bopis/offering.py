@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Text, bindparam, insert, select
 
 from domain.case import CaseOption
 from domain.errors import NothingOffered
@@ -11,6 +11,7 @@ from domain.offer import answer_due, state_while_asking
 from domain.words import local
 from ledger.bopis import offered, waiting
 from ledger.bopis.order import Order
+from ledger.prepared import Prepared
 from ledger.tables import case_decision, customer, offer
 
 BY_LINK = "offer:"
@@ -19,24 +20,25 @@ ASKABLE = frozenset(
 )  # ways whose stock an offer can hold
 
 
+_EMAIL = Prepared(
+    select(customer.c.email).where(
+        customer.c.id == bindparam("customer_id", type_=Text), customer.c.erased_at.is_(None)
+    )
+)
+_ASKED = Prepared(select(offer.c.way, offer.c.state).where(offer.c.journey_id == bindparam("journey_id", type_=Text)))
+
+
 async def can_be_asked(order: Order) -> bool:
     """Whether the customer can be written to by us."""
     if order.policy.authority.notice == "source" or order.row["customer_id"] is None:
         return False
-    email = await order.tx.conn.execute(
-        select(customer.c.email).where(customer.c.id == order.row["customer_id"], customer.c.erased_at.is_(None))
-    )
-    return bool(email.scalar_one_or_none())
+    return bool(await _EMAIL.value(order.tx.conn, customer_id=order.row["customer_id"]))
 
 
 async def asked_before(order: Order) -> tuple[int, set[str]]:
     """How many questions the customer had about this order, and the ways out that they have not taken."""
-    rows = await order.tx.conn.execute(
-        select(offer.c.way, offer.c.state, func.count().over().label("all")).where(offer.c.journey_id == order.id)
-    )
-    found = rows.all()
-    refused = {row.way for row in found if row.state in ("declined", "expired", "rejected")}
-    return (found[0].all if found else 0), refused
+    found = await _ASKED.rows(order.tx.conn, journey_id=order.id)
+    return len(found), {row["way"] for row in found if row["state"] in ("declined", "expired", "rejected")}
 
 
 async def history(order: Order) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, override
 
-from sqlalchemy import RowMapping, Table, select
+from sqlalchemy import Table, select
 
 from domain import bopis
 from domain.bopis import BopisState
@@ -34,7 +34,7 @@ class Order(Goods, Document):
     rules: ClassVar[Rules] = bopis
 
     @classmethod
-    async def load(cls, tx: Transaction, row: RowMapping) -> "Order":
+    async def load(cls, tx: Transaction, row: Mapping[Any, Any]) -> "Order":
         """From the locked journey row. Its goods and money are locked by `lock_goods`."""
         order = await cls.begin(tx, row)
         order.lines = {line["line_id"]: line for line in await order.read(journey_line)}

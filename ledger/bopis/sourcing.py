@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import asin, cos, radians, sin, sqrt
-from typing import Any
 
-from sqlalchemy import RowMapping, func, select, text
+from sqlalchemy import Double, Text, bindparam, func, or_, select, text
 
 from domain import sourcing
 from domain.bopis import TO_BE_PICKED
@@ -14,11 +13,13 @@ from domain.sourcing import Candidate, Shelf
 from domain.stock import atp
 from ledger import reference
 from ledger.bopis.order import Order
+from ledger.prepared import Prepared, Record
 from ledger.tables import journey, location
 
 LOOKED_AT = 200  # the nearest; an order is not offered a longer way while there are so many nearer ones
 FURTHER = 2  # places within so many times the radius are named with the reason why they are not asked
 POINTS_PER_HOUR_LATE = 10
+KM_PER_DEGREE = 111  # of latitude, rather less than there are
 
 
 async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], list[PassedOver]]:
@@ -99,12 +100,31 @@ async def _candidates(order: Order, wanted: Mapping[str, int]) -> list[Candidate
     ]
 
 
-async def _near(order: Order) -> list[tuple[RowMapping, float | None]]:
+# Of the same region, or not too far north or south: who of these is near is worked out for each.
+_NEAR = Prepared(
+    select(
+        *(location.c[name] for name in ("code", "name", "kind", "region", "entity", "time_zone", "status", "pickup")),
+        location.c.latitude,
+        location.c.longitude,
+    ).where(
+        location.c.code != bindparam("here", type_=Text),
+        or_(
+            location.c.region == bindparam("region", type_=Text),
+            func.abs(location.c.latitude - bindparam("latitude", type_=Double)) <= bindparam("degrees", type_=Double),
+        ),
+    )
+)
+
+
+async def _near(order: Order) -> list[tuple[Record, float | None]]:
     """The other places of its region and those not far from it, nearest first, each with its distance in km."""
-    rows = await order.tx.conn.execute(select(location).where(location.c.code != order.location))
     within = FURTHER * order.policy.sourcing.radius_km
+    rows = await _NEAR.rows(
+        order.tx.conn, here=order.location, region=order.row["region"], latitude=order.place.latitude,
+        degrees=within / KM_PER_DEGREE,
+    )  # fmt: skip
     found = []
-    for row in rows.mappings():
+    for row in rows:
         km = _km(order.place, row)
         if row["region"] == order.row["region"] or (km is not None and km <= within):
             found.append((row, km))
@@ -112,7 +132,7 @@ async def _near(order: Order) -> list[tuple[RowMapping, float | None]]:
     return found[:LOOKED_AT]
 
 
-def _km(here: reference.Place, there: Mapping[Any, Any]) -> float | None:
+def _km(here: reference.Place, there: Record) -> float | None:
     known = [at for at in (here.latitude, here.longitude, there["latitude"], there["longitude"]) if at is not None]
     if len(known) < 4:
         return None
@@ -121,8 +141,9 @@ def _km(here: reference.Place, there: Mapping[Any, Any]) -> float | None:
     return 2 * 6371 * asin(sqrt(min(chord, 1.0)))
 
 
-_SHELVES = text(
-    """
+_SHELVES = Prepared(
+    text(
+        """
     SELECT place.code, w.sku, coalesce(s.available, 0) AS available, coalesce(s.safety_stock, 0) AS safety_stock,
         coalesce(s.confidence_permille, 1000) AS confidence_permille
     FROM unnest(CAST(:codes AS text[])) AS place(code)
@@ -130,6 +151,7 @@ _SHELVES = text(
     LEFT JOIN stock s ON s.location = place.code AND s.sku = w.sku
     ORDER BY place.code, w.sku
     """
+    )
 )
 
 
@@ -138,22 +160,23 @@ async def _shelves(order: Order, codes: Sequence[str], wanted: Mapping[str, int]
     items = await reference.items(order.tx.conn, wanted)
     threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
     found: dict[str, list[Shelf]] = {code: [] for code in codes}
-    for row in await order.tx.conn.execute(_SHELVES, {"codes": list(codes), "skus": list(wanted)}):
+    for row in await _SHELVES.rows(order.tx.conn, codes=list(codes), skus=list(wanted)):
+        sku = row["sku"]
         promise = atp(
-            row.available,
-            safety_stock=row.safety_stock,
+            row["available"],
+            safety_stock=row["safety_stock"],
             channel_threshold=threshold,
-            confidence_permille=row.confidence_permille,
+            confidence_permille=row["confidence_permille"],
         )
-        found[row.code].append(
+        found[row["code"]].append(
             Shelf(
-                sku=row.sku,
-                name=items[row.sku]["name"],
-                wanted=wanted[row.sku],
-                available=row.available,
+                sku=sku,
+                name=items[sku]["name"],
+                wanted=wanted[sku],
+                available=row["available"],
                 promise=promise,
-                confidence_permille=row.confidence_permille,
-                stop_sale=items[row.sku]["stop_sale"],
+                confidence_permille=row["confidence_permille"],
+                stop_sale=items[sku]["stop_sale"],
             )
         )
     return {code: tuple(shelves) for code, shelves in found.items()}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, PassedOver, StockEffect
@@ -17,7 +17,8 @@ from ledger.bopis.order import Order
 from ledger.bopis.shipping import ship_to_home
 from ledger.bopis.sourcing import other_stores
 from ledger.bopis.to_store import ship_to_store
-from ledger.tables import item, journey, location, stock, substitute
+from ledger.prepared import Prepared
+from ledger.tables import item, location, stock, substitute
 from ledger.transaction import Transaction
 
 DIFFERENCE_BACK = "Refund of the difference"
@@ -76,8 +77,7 @@ def back(way: CaseOption) -> int:
 async def ways_out_now(conn: AsyncConnection, journey_id: str) -> WaysOut:
     """The same for reading alone: nothing is locked, and nothing is written."""
     looking = Transaction(conn, actor="reader", via="read")
-    row = (await conn.execute(select(journey).where(journey.c.id == journey_id))).mappings().one()
-    order = await Order.load(looking, row)
+    order = await Order.load(looking, await looking.look_at_journey(journey_id))
     await order.read_money()
     return await look_for_ways_out(order)
 
@@ -123,30 +123,29 @@ async def _substitutes(order: Order) -> Scored:
     return [(5 + abs(difference) / 50, option)]
 
 
+_WANTED = item.alias("wanted")
+_SUBSTITUTES = Prepared(
+    select(
+        item.c.sku, item.c.name, item.c.price_minor, item.c.stop_sale, stock.c.available, stock.c.safety_stock,
+        stock.c.confidence_permille, _WANTED.c.name.label("instead_of"),
+    )
+    .join(substitute, substitute.c.substitute_sku == item.c.sku)
+    .join(_WANTED, _WANTED.c.sku == substitute.c.sku)
+    .join(stock, (stock.c.sku == item.c.sku) & (stock.c.location == bindparam("location", type_=Text)))
+    .where(substitute.c.sku == bindparam("sku", type_=Text))
+    .order_by(substitute.c.rank)
+)  # fmt: skip
+
+
 async def _substitute_for(
     order: Order, line: Mapping[str, Any], missing: int, taken: Mapping[str, int]
 ) -> tuple[str, str, int, int] | None:
     """(sku, name, price difference for all units, units) of the best substitute that can be promised here, beside
     what other lines have `taken` of it.
     """
-    wanted = item.alias("wanted")
-    rows = await order.tx.conn.execute(
-        select(
-            item,
-            stock.c.available,
-            stock.c.safety_stock,
-            stock.c.confidence_permille,
-            wanted.c.name.label("instead_of"),
-        )
-        .join(substitute, substitute.c.substitute_sku == item.c.sku)
-        .join(wanted, wanted.c.sku == substitute.c.sku)
-        .join(stock, (stock.c.sku == item.c.sku) & (stock.c.location == order.location))
-        .where(substitute.c.sku == line["sku"])
-        .order_by(substitute.c.rank)
-    )
     unit_paid = order.sales[line["line_id"]]["unit_price_minor"]
     band = order.policy.sourcing.substitute_price_band_permille
-    for row in rows.mappings():
+    for row in await _SUBSTITUTES.rows(order.tx.conn, location=order.location, sku=line["sku"]):
         there = atp(
             row["available"],
             safety_stock=row["safety_stock"],

@@ -1,10 +1,10 @@
 """What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, PassedOver
@@ -30,7 +30,7 @@ ROOT_CAUSE = "root_cause"
 STILL_CHOOSING = frozenset({"open", "claimed", "waiting"})
 
 
-def as_stored(row: RowMapping) -> list[CaseOption]:
+def as_stored(row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options as they were last written down."""
     return [CaseOption.model_validate(option) for option in row["options"]]
 
@@ -42,12 +42,12 @@ class Offered(NamedTuple):
     passed_over: list[PassedOver]
 
 
-async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
+async def options_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options of a case as they are now; those of a case that is being applied or closed stay as they were."""
     return (await offered_now(conn, row)).options
 
 
-async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
+async def offered_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
     stored = as_stored(row)
     if row["state"] not in STILL_CHOOSING:
@@ -60,7 +60,7 @@ async def offered_now(conn: AsyncConnection, row: RowMapping) -> Offered:
     return Offered(asking_why(refused_stay_refused(stored, found.options) or stored, causes), found.passed_over)
 
 
-async def _root_causes(conn: AsyncConnection, row: RowMapping) -> tuple[str, ...]:
+async def _root_causes(conn: AsyncConnection, row: Mapping[Any, Any]) -> tuple[str, ...]:
     """The root causes of which policy wants one named when a case of this kind is decided; none for most kinds."""
     place = await reference.place(conn, row["location"])
     policy = await reference.policy_at(conn, place, datetime.now(UTC))
@@ -77,7 +77,7 @@ def asking_why(options: Sequence[CaseOption], causes: tuple[str, ...]) -> list[C
     ]
 
 
-async def _of_order(conn: AsyncConnection, row: RowMapping) -> Offered:
+async def _of_order(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
     from ledger.bopis.ways_out import ways_out_now
 
@@ -85,26 +85,26 @@ async def _of_order(conn: AsyncConnection, row: RowMapping) -> Offered:
     return Offered(found.options, found.passed_over)
 
 
-async def _of_count(conn: AsyncConnection, row: RowMapping) -> Offered:
+async def _of_count(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     from ledger.count.comparing import options_now as of_count  # a count needs cases
 
     return Offered(await of_count(conn, row), [])
 
 
-async def _of_transfer(conn: AsyncConnection, row: RowMapping) -> Offered:
+async def _of_transfer(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     from ledger.transfer.asking import read_options  # a transfer needs cases
 
     return Offered(await read_options(conn, row), [])
 
 
-async def _of_claim(conn: AsyncConnection, row: RowMapping) -> Offered:
+async def _of_claim(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     from ledger.claim.asking import read_options  # a claim needs cases
 
     return Offered(await read_options(conn, row), [])
 
 
 # Kinds of cases whose ways out are worked out anew whenever they are shown; all others keep those they opened with.
-WORKED_OUT: dict[str, Callable[[AsyncConnection, RowMapping], Awaitable[Offered]]] = {
+WORKED_OUT: dict[str, Callable[[AsyncConnection, Mapping[Any, Any]], Awaitable[Offered]]] = {
     **dict.fromkeys(ABOUT_WAYS_OUT, _of_order),
     "count_variance": _of_count,
     **dict.fromkeys(ABOUT_TRANSFERS, _of_transfer),
@@ -121,7 +121,7 @@ def refused_stay_refused(before: Sequence[CaseOption], now: Sequence[CaseOption]
     ]
 
 
-async def write_down(conn: AsyncConnection, row: RowMapping, options: Sequence[CaseOption]) -> None:
+async def write_down(conn: AsyncConnection, row: Mapping[Any, Any], options: Sequence[CaseOption]) -> None:
     """Keep the options that a decision was made among."""
     await conn.execute(
         update(case_file)

@@ -24,7 +24,7 @@ from ledger.case.life import change, give_back, tell_case
 from ledger.engine import Database
 from ledger.steps import Work
 from ledger.tables import case_decision, case_file, journey
-from ledger.transaction import Transaction
+from ledger.transaction import Transaction, journey_as_it_is
 
 # Whoever decides here sees that it can be undone. A system that decides by API has a program of its own, and a decision
 # for several cases can be called off as a whole before it begins.
@@ -50,7 +50,7 @@ async def window(
 
 
 async def _window(
-    conn: AsyncConnection, row: Mapping[Any, Any], journey_row: RowMapping | None, at: datetime
+    conn: AsyncConnection, row: Mapping[Any, Any], journey_row: Mapping[Any, Any] | None, at: datetime
 ) -> timedelta:
     if journey_row is not None:
         policy = await policies.of_journey(conn, journey_row)
@@ -60,9 +60,8 @@ async def _window(
 
 
 async def window_shown(conn: AsyncConnection, row: Mapping[Any, Any], at: datetime) -> timedelta:
-    """How long a decision on a case (its row, or what is read of it) can be undone at the console."""
-    found = await conn.execute(select(journey).where(journey.c.id == row["journey_id"]))
-    return await _window(conn, row, found.mappings().first(), at)
+    """How long a decision on a case can be undone at the console: `row` has its journey, place, kind and severity."""
+    return await _window(conn, row, await journey_as_it_is(conn, row["journey_id"]), at)
 
 
 def at_once(kind: str) -> frozenset[str]:

@@ -1,15 +1,15 @@
 """What people are asked about a claim, and what they may answer."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.claim import DISPUTE_GROUNDS, ClaimState
 from domain.words import money
 from ledger.claim.document import Claim
-from ledger.tables import journey
 from ledger.transaction import Transaction
 
 DAY_S = 86_400
@@ -205,9 +205,8 @@ def for_stuck(it: Claim) -> tuple[CaseOption, ...]:
     )
 
 
-async def read_options(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
+async def read_options(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options of a claim's case as they are now, for reading alone."""
     looking = Transaction(conn, actor="reader", via="read")
-    found = (await conn.execute(select(journey).where(journey.c.id == row["journey_id"]))).mappings().one()
-    it = await Claim.load(looking, found)
+    it = await Claim.load(looking, await looking.look_at_journey(row["journey_id"]))
     return options_now(it) if it.row["asks"].get("case_id") == row["id"] else []

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.bands import Level, gross
@@ -13,7 +13,7 @@ from domain.count import ROOT_CAUSES, CountState, Difference, is_tolerated
 from domain.words import money, units
 from ledger import bands, case
 from ledger.count.sheet import LineKey, Sheet
-from ledger.tables import item, journey
+from ledger.tables import item
 from ledger.transaction import Transaction
 
 ASKED_LEVEL = {Level.MANAGER: "a manager", Level.FINANCE: "finance"}
@@ -275,11 +275,10 @@ async def chronic_of(sheet: Sheet, skus: list[str]) -> dict[str, int]:
     return {row.sku: row.times for row in rows}
 
 
-async def options_now(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
+async def options_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options of a count's case as they are now, for reading alone."""
     looking = Transaction(conn, actor="reader", via="read")
-    found = (await conn.execute(select(journey).where(journey.c.id == row["journey_id"]))).mappings().one()
-    sheet = await Sheet.load(looking, found)
+    sheet = await Sheet.load(looking, await looking.look_at_journey(row["journey_id"]))
     if sheet.state is not CountState.SUBMITTED:
         return []
     return await options_of(sheet, await compared(sheet), await looking.now(sheet.row["clock_offset_s"]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import RowMapping, Table, text
+from sqlalchemy import Table, text
 
 from domain import count
 from domain.count import CountState, Difference
@@ -37,7 +37,7 @@ class Sheet(Document):
     rules: ClassVar[Rules] = count
 
     @classmethod
-    async def load(cls, tx: Transaction, row: RowMapping) -> "Sheet":
+    async def load(cls, tx: Transaction, row: Mapping[Any, Any]) -> "Sheet":
         sheet = await cls.begin(tx, row)
         sheet.lines = {(line["sku"], line["bucket"]): line for line in await sheet.read(count_line)}
         for one in await sheet.read(count_entry):

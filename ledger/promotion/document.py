@@ -1,10 +1,10 @@
 """A promotion, loaded under its journey's lock: its journey's row and its own, changed together and saved together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, override
 
-from sqlalchemy import RowMapping, Table, select, text
+from sqlalchemy import Table, select, text
 
 from domain import promotion as rules
 from domain.promotion import PromotionState
@@ -35,7 +35,7 @@ class Promotion(Document):
 
     @classmethod
     @override
-    async def load(cls, tx: Transaction, row: RowMapping) -> "Promotion":
+    async def load(cls, tx: Transaction, row: Mapping[Any, Any]) -> "Promotion":
         it = await cls.begin(tx, row)
         (it.head,) = await it.read(promotion)
         return it

@@ -136,25 +136,6 @@ def _not_for_several(option: CaseOption | None) -> str | None:
     return None
 
 
-async def same_cause(
-    conn: AsyncConnection, viewer: Person, *, case_id: int, kind: str, sku: str, location: str, limit: int = 100
-) -> list[int]:
-    """Other open cases of the same kind about the same item at the same place: one cause, several orders."""
-    if not sku:
-        return []
-    table = case_file.c
-    rows = await conn.execute(
-        select(table.id)
-        .where(
-            table.kind == kind, table.sku == sku, table.location == location, table.id != case_id,
-            table.closed_at.is_(None), visible(table, viewer),
-        )
-        .order_by(table.id)
-        .limit(limit)
-    )  # fmt: skip
-    return list(rows.scalars())
-
-
 class BulkItem(NamedTuple):
     case_id: int
     kind: str

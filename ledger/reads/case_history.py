@@ -1,15 +1,16 @@
 """What happened on a case, and what was decided. Callers have checked that the viewer may see the case."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import BigInteger, FromClause, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption
-from ledger.people import names
-from ledger.tables import case_decision, case_event, person_note
+from ledger.prepared import Prepared
+from ledger.tables import case_decision, case_event, person, person_note
 
 
 class CaseEventRow(BaseModel):
@@ -45,35 +46,34 @@ class DecisionRow(BaseModel):
     at: datetime
 
 
-async def events_of(conn: AsyncConnection, case_id: int) -> list[CaseEventRow]:
-    query = (
-        select(case_event, person_note.c.text.label("note"))
-        .join(person_note, person_note.c.id == case_event.c.note_id, isouter=True)
-        .where(case_event.c.case_id == case_id)
-        .order_by(case_event.c.id)
+_CASE = bindparam("case_id", type_=BigInteger)
+
+
+def _noted(table: FromClause, row: type[BaseModel], by: str) -> Select[Any]:
+    """Rows of a case in their order, each with what somebody wrote, and whoever did it (column `by`) by name."""
+    made = {"note": person_note.c.text, f"{by}_name": func.coalesce(person.c.name, table.c[by])}
+    names = [name for name in row.model_fields if name != "label"]
+    columns = [made[name].label(name) if name in made else table.c[name] for name in names]
+    return (
+        select(*columns)
+        .select_from(table)
+        .join(person_note, person_note.c.id == table.c.note_id, isouter=True)
+        .join(person, person.c.id == table.c[by], isouter=True)
+        .where(table.c.case_id == _CASE)
+        .order_by(table.c.id)
     )
-    rows = (await conn.execute(query)).mappings().all()
-    known = await names(conn, {row["actor"] for row in rows})
-    return [CaseEventRow.model_validate({**row, "actor_name": known.get(row["actor"], row["actor"])}) for row in rows]
+
+
+EVENTS = _noted(case_event, CaseEventRow, "actor")  # of the case `case_id`
+DECISIONS = _noted(case_decision, DecisionRow, "decided_by")
+_DECISIONS = Prepared(DECISIONS)
+
+
+def decision_of(row: Mapping[str, Any]) -> DecisionRow:
+    """A row of `DECISIONS`."""
+    label = row["option"].get("label", row["option_id"])
+    return DecisionRow.model_validate({**row, "label": label, "option": row["option"] or None})
 
 
 async def decisions_of(conn: AsyncConnection, case_id: int) -> list[DecisionRow]:
-    query = (
-        select(case_decision, person_note.c.text.label("note"))
-        .join(person_note, person_note.c.id == case_decision.c.note_id, isouter=True)
-        .where(case_decision.c.case_id == case_id)
-        .order_by(case_decision.c.id)
-    )
-    rows = (await conn.execute(query)).mappings().all()
-    known = await names(conn, {row["decided_by"] for row in rows})
-    return [
-        DecisionRow.model_validate(
-            {
-                **row,
-                "label": row["option"].get("label", row["option_id"]),
-                "option": row["option"] or None,
-                "decided_by_name": known.get(row["decided_by"], row["decided_by"]),
-            }
-        )
-        for row in rows
-    ]
+    return [decision_of(dict(row)) for row in await _DECISIONS.rows(conn, case_id=case_id)]

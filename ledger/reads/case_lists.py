@@ -134,9 +134,10 @@ def _selected(*more: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
-    seen = within(case_file.c, reach)
-    return and_(seen, of_these_sources(case_file.c.journey_id)) if by_source else seen
+def seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
+    """The cases that somebody sees; with `by_source` only those of journeys of the value `sources`, and of none."""
+    inside = within(case_file.c, reach)
+    return and_(inside, of_these_sources(case_file.c.journey_id)) if by_source else inside
 
 
 @lru_cache(maxsize=WAYS_KEPT)
@@ -144,7 +145,7 @@ def _page(way: _Way) -> Prepared:
     table = case_file.c
     wanted = where(way.asked)
     chosen = select(table.id, table[SORTED_BY[way.by]]) if way.numbers_only else _selected()
-    query = chosen.where(_seen(way.reach, by_source=way.by_source), *wanted)
+    query = chosen.where(seen(way.reach, by_source=way.by_source), *wanted)
     if way.rolled_up:
         query = query.where(stands_for_its_cause(wanted))
     if way.by == "due":
@@ -233,11 +234,11 @@ async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: Cas
 
 @lru_cache(maxsize=WAYS_KEPT)
 def _counts(reach: Reach, several: tuple[Asked, ...]) -> Prepared:
-    seen = within(case_file.c, reach)
+    inside = within(case_file.c, reach)
     counts = []
     for at, wanted in enumerate(several):
         cap = bindparam(f"{at}_cap", type_=Integer)
-        rows = select(case_file.c.id).where(seen, *where(wanted, f"{at}_")).limit(cap).subquery()
+        rows = select(case_file.c.id).where(inside, *where(wanted, f"{at}_")).limit(cap).subquery()
         counts.append(select(func.count()).select_from(rows).scalar_subquery())
     return Prepared(select(*counts))
 

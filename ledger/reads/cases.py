@@ -1,27 +1,30 @@
 """Reads of one case, with facts, options, clocks, events, decisions and relations."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Text, and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, PassedOver
 from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
+from domain.words import kind_title
 from ledger.case.offers import offered_now
-from ledger.case.parents import cause_of, of_cause
-from ledger.reads.access import of_journey_sources, visible
-from ledger.reads.case_history import CaseEventRow, DecisionRow, decisions_of, events_of
-from ledger.reads.case_lists import CaseSummary, summary
-from ledger.reads.parents import parent_of
-from ledger.tables import approval, case_decision, case_file, person
+from ledger.case.parents import cause_of
+from ledger.prepared import Prepared, Several
+from ledger.reads.access import ALL_SOURCES, Reach, of_journey_sources, reach_of, visible
+from ledger.reads.case_history import DECISIONS, EVENTS, CaseEventRow, DecisionRow, decision_of, decisions_of
+from ledger.reads.case_lists import CaseSummary, seen, summary
+from ledger.tables import approval, case_decision, case_file, case_parent, person
 
 COMES_BACK_WITHIN = timedelta(days=30)
 MOST_EARLIER = 10
+MOST_RELATED = 50
 
 
 class RelatedCase(BaseModel):
@@ -56,26 +59,78 @@ def _visible(viewer: Person | None, sources: Collection[str] | None) -> ColumnEl
     return and_(visible(case_file.c, viewer), of_journey_sources(case_file.c.journey_id, sources))
 
 
-def _selected() -> Select[Any]:
-    return select(case_file, person.c.name.label("claimed_by_name")).join(
-        person, person.c.id == case_file.c.claimed_by, isouter=True
+@lru_cache(maxsize=64)
+def _case(reach: Reach, by_source: bool) -> Prepared:  # noqa: FBT001  a way of asking
+    selected = select(case_file, person.c.name.label("claimed_by_name"))
+    claimed = selected.join(person, person.c.id == case_file.c.claimed_by, isouter=True)
+    return Prepared(claimed.where(case_file.c.id == _given("case_id"), seen(reach, by_source=by_source)))
+
+
+@lru_cache(maxsize=64)
+def _around(reach: Reach, by_source: bool) -> Several:  # noqa: FBT001  a way of asking
+    """What belongs to a case that was read before: its values are those of `_asked_around`."""
+    table = case_file.c
+    others = and_(table.id != _given("case_id"), seen(reach, by_source=by_source))
+    short = select(table.id, table.kind, table.state, table.subject)
+    of_journey = table.journey_id == _given("journey_id")
+    alike = and_(*(table[name] == _given(name) for name in ("kind", "location", "sku")))
+    # Of one cause: the same item at the same place, or else the same order, whose cases are related anyhow.
+    shared = and_(alike, table.sku != "", table.journey_id.is_not(None), _given("journey_id").is_not(None))
+    opened_at = _given("opened_at")
+    back = and_(table.closed_at <= opened_at, table.closed_at > opened_at - COMES_BACK_WITHIN)
+    return Several(
+        {
+            "events": EVENTS,
+            "decisions": DECISIONS,
+            "approvals": select(approval.c.id).where(approval.c.case_id == _given("case_id")).order_by(approval.c.id),
+            "parents": select(case_parent.c.id).where(
+                case_parent.c.key == bindparam("cause", type_=Text), case_parent.c.closed_at.is_(None)
+            ),
+            "related": short.add_columns(of_journey.label("same_journey"))
+            .where(others, or_(of_journey, and_(shared, table.closed_at.is_(None))))
+            .order_by(of_journey.desc(), table.id)
+            .limit(MOST_RELATED),
+            "earlier": short.where(others, alike, table.sku != "", back)
+            .order_by(table.closed_at.desc(), table.id.desc())
+            .limit(MOST_EARLIER),
+        }
     )
+
+
+def _given(name: str) -> BindParameter[Any]:
+    """A value of the case, by the name of its column."""
+    return bindparam(name, type_=case_file.c["id" if name == "case_id" else name].type)
+
+
+def _asked_around(row: Mapping[str, Any]) -> dict[str, Any]:
+    cause = cause_of(row)
+    names = ("journey_id", "kind", "location", "sku", "opened_at")
+    is_open = row["closed_at"] is None
+    return {
+        "case_id": row["id"],
+        "cause": cause.key if cause is not None and is_open else None,
+        **{name: row[name] for name in names},
+    }
 
 
 async def case_detail(
     conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Collection[str] | None = None
 ) -> CaseDetail:
     """One case. Raises `NotFound` for one that does not exist or that the viewer may not see."""
-    query = _selected().where(case_file.c.id == case_id, _visible(viewer, sources))
-    row = (await conn.execute(query)).mappings().one_or_none() if -(2**63) <= case_id < 2**63 else None
-    if row is None:
+    reach, words = reach_of(viewer)
+    way = (reach, sources is not None and ALL_SOURCES not in sources)
+    values = {**words, "sources": sorted(sources or ()), "case_id": case_id}
+    found = await _case(*way).row(conn, values) if -(2**63) <= case_id < 2**63 else None
+    if found is None:
         raise NotFound(f"There is no case {case_id} that you may see.")
+    row = dict(found)
     may_decide = viewer is None or viewer.may_decide(row["entity"], row["region"], row["location"])
     kind = KINDS.get(row["kind"])
     offered = await offered_now(conn, row)
+    around = await _around(*way).lists(conn, {**values, **_asked_around(row)})
     return CaseDetail(
         **summary(row),
-        parent_id=await parent_of(conn, row),
+        parent_id=around["parents"][0]["id"] if around["parents"] else None,
         facts=row["facts"],
         options=[_for_viewer(option, may_decide=may_decide) for option in offered.options],
         passed_over=offered.passed_over,
@@ -85,14 +140,11 @@ async def case_detail(
         next_level_at=row["next_level_at"],
         applies_at=row["applies_at"],
         may_decide=may_decide,
-        events=await events_of(conn, case_id),
-        decisions=await decisions_of(conn, case_id),
-        approvals=list(
-            (await conn.execute(select(approval.c.id).where(approval.c.case_id == case_id).order_by(approval.c.id)))
-            .scalars()
-        ),
-        related=[*await _related(conn, viewer, row, sources), *await _came_back(conn, viewer, row, sources)],
-    )  # fmt: skip
+        events=[CaseEventRow.model_validate(event) for event in around["events"]],
+        decisions=[decision_of(decision) for decision in around["decisions"]],
+        approvals=[one["id"] for one in around["approvals"]],
+        related=[_related(other) for other in around["related"]] + [_earlier(other) for other in around["earlier"]],
+    )
 
 
 class Decided(NamedTuple):
@@ -126,49 +178,11 @@ def _for_viewer(option: CaseOption, *, may_decide: bool) -> CaseOption:
     return option.model_copy(update={"allowed": False, "why_not": "Your role may look at this case, not decide it."})
 
 
-async def _related(
-    conn: AsyncConnection, viewer: Person | None, row: Any, sources: Collection[str] | None
-) -> list[RelatedCase]:
-    cause = cause_of(row)
-    if cause is None:
-        return []
-    table = case_file.c
-    same_journey = table.journey_id == row["journey_id"]
-    siblings = and_(of_cause(cause), table.closed_at.is_(None))
-    query = (
-        select(table.id, table.kind, table.state, table.subject, same_journey.label("same_journey"))
-        .where(table.id != row["id"], or_(same_journey, siblings), _visible(viewer, sources))
-        .order_by(same_journey.desc(), table.id)
-        .limit(50)
-    )
-    found = []
-    for other in (await conn.execute(query)).mappings():
-        kind = KINDS.get(other["kind"])
-        title = kind.title if kind else other["kind"]
-        relation = "same_journey" if other["same_journey"] else "same_parent"
-        found.append(RelatedCase.model_validate({**other, "title": title, "relation": relation}))
-    return found
+def _related(other: Mapping[str, Any]) -> RelatedCase:
+    relation = "same_journey" if other["same_journey"] else "same_parent"
+    return RelatedCase.model_validate({**other, "title": kind_title(other["kind"]), "relation": relation})
 
 
-async def _came_back(
-    conn: AsyncConnection, viewer: Person | None, row: Any, sources: Collection[str] | None
-) -> list[RelatedCase]:
-    """Cases of the same kind about the same item at the same place that were closed shortly before this one opened."""
-    table = case_file.c
-    if not row["sku"]:
-        return []
-    query = (
-        select(table.id, table.kind, table.state, table.subject)
-        .where(
-            table.id != row["id"], table.sku == row["sku"], table.location == row["location"],
-            table.kind == row["kind"], table.closed_at.is_not(None), table.closed_at <= row["opened_at"],
-            table.closed_at > row["opened_at"] - COMES_BACK_WITHIN, _visible(viewer, sources),
-        )
-        .order_by(table.closed_at.desc(), table.id.desc())
-        .limit(MOST_EARLIER)
-    )  # fmt: skip
-    title = KINDS[row["kind"]].title if row["kind"] in KINDS else row["kind"]
-    return [
-        RelatedCase.model_validate({**other, "title": title, "relation": "came_back"})
-        for other in (await conn.execute(query)).mappings()
-    ]
+def _earlier(other: Mapping[str, Any]) -> RelatedCase:
+    """A case of the same kind about the same item at the same place, closed shortly before this one opened."""
+    return RelatedCase.model_validate({**other, "title": kind_title(other["kind"]), "relation": "came_back"})

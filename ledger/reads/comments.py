@@ -1,13 +1,15 @@
 """Reads of comments: who was told, who is waiting to be read, who can be told."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, Select, Text, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_kinds import KINDS
 from domain.people import Person
+from ledger.prepared import Prepared, Row
 from ledger.reads.access import visible
 from ledger.tables import case_event, case_file, mention, person, person_note, person_role
 
@@ -72,48 +74,65 @@ async def unanswered(conn: AsyncConnection, viewer: Person) -> list[Mentioned]:
     ]
 
 
-async def unanswered_on(conn: AsyncConnection, viewer: Person, case_id: int) -> list[Comment]:
-    """The same of one case, which the viewer may see, the oldest first."""
-    rows = await conn.execute(
-        _comments()
-        .join(mention, mention.c.event_id == case_event.c.id)
-        .where(mention.c.case_id == case_id, mention.c.person_id == viewer.id, mention.c.seen_at.is_(None))
-        .order_by(case_event.c.id)
-    )
-    return [Comment(row[1], row[2], row[3]) for row in rows]
-
-
 async def told_on(conn: AsyncConnection, case_id: int) -> dict[int, list[Colleague]]:
     """Who was told of each comment of a case, by the number of its event."""
-    rows = await conn.execute(
-        select(mention.c.event_id, person.c.id, person.c.name)
-        .join(person, person.c.id == mention.c.person_id)
-        .where(mention.c.case_id == case_id)
-        .order_by(mention.c.id)
-    )
-    found: dict[int, list[Colleague]] = {}
-    for event_id, person_id, name in rows:
-        found.setdefault(event_id, []).append(Colleague(person_id, name, ()))
-    return found
+    return by_event(await _TOLD.rows(conn, case_id=case_id))
 
 
 async def colleagues(conn: AsyncConnection, entity: str, region: str, location: str, *, but: str) -> list[Colleague]:
     """Active people who see a place, those nearest to it first; at most `MOST_OFFERED`, without `but`."""
-    rows = await conn.execute(
-        select(person.c.id, person.c.name, person_role.c.role, person_role.c.location, person_role.c.region)
-        .join(person_role, person_role.c.person_id == person.c.id)
-        .where(
-            person.c.active,
-            person.c.id != but,
-            person_role.c.entity.in_(("", entity)),
-            person_role.c.region.in_(("", region)),
-            person_role.c.location.in_(("", location)),
-        )
-        .order_by(person_role.c.location == "", person_role.c.region == "", person.c.name, person_role.c.role)
-        .limit(10 * MOST_OFFERED)
+    place = {"entity": entity, "region": region, "location": location}
+    return by_person(await _COLLEAGUES.rows(conn, place, viewer=but))
+
+
+_CASE = bindparam("case_id", type_=BigInteger)
+_VIEWER = bindparam("viewer", type_=Text)
+# Comments of a case that mention the viewer and that they have not answered, the oldest first.
+UNANSWERED = (
+    select(person.c.name, case_event.c.at, person_note.c.text)
+    .select_from(case_event)
+    .join(person, person.c.id == case_event.c.actor)
+    .join(person_note, person_note.c.id == case_event.c.note_id)
+    .join(mention, mention.c.event_id == case_event.c.id)
+    .where(mention.c.case_id == _CASE, mention.c.person_id == _VIEWER, mention.c.seen_at.is_(None))
+    .order_by(case_event.c.id)
+)
+TOLD = (
+    select(mention.c.event_id, person.c.id, person.c.name)
+    .join(person, person.c.id == mention.c.person_id)
+    .where(mention.c.case_id == _CASE)
+    .order_by(mention.c.id)
+)
+# People who see a place, other than the viewer: a row for each of their roles there.
+COLLEAGUES = (
+    select(person.c.id, person.c.name, person_role.c.role)
+    .join(person_role, person_role.c.person_id == person.c.id)
+    .where(
+        person.c.active,
+        person.c.id != _VIEWER,
+        *(
+            or_(person_role.c[name] == "", person_role.c[name] == bindparam(name, type_=Text))
+            for name in ("entity", "region", "location")
+        ),
     )
+    .order_by(person_role.c.location == "", person_role.c.region == "", person.c.name, person_role.c.role)
+    .limit(10 * MOST_OFFERED)
+)
+_TOLD, _COLLEAGUES = Prepared(TOLD), Prepared(COLLEAGUES)
+
+
+def by_event(rows: Iterable[Row]) -> dict[int, list[Colleague]]:
+    """Rows of `TOLD`."""
+    found: dict[int, list[Colleague]] = {}
+    for row in rows:
+        found.setdefault(row["event_id"], []).append(Colleague(row["id"], row["name"], ()))
+    return found
+
+
+def by_person(rows: Iterable[Row]) -> list[Colleague]:
+    """Rows of `COLLEAGUES`: each person once, with every role."""
     found: dict[str, Colleague] = {}
-    for person_id, name, role, _, _ in rows:
-        before = found.get(person_id, Colleague(person_id, name, ()))
-        found[person_id] = before._replace(roles=tuple(dict.fromkeys((*before.roles, role))))
+    for row in rows:
+        before = found.get(row["id"], Colleague(row["id"], row["name"], ()))
+        found[row["id"]] = before._replace(roles=tuple(dict.fromkeys((*before.roles, row["role"]))))
     return list(found.values())[:MOST_OFFERED]

@@ -12,7 +12,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from domain.errors import NotFound
 from domain.people import Person
-from ledger.case.parents import Cause, cause_of, of_cause
+from ledger.case.parents import Cause, of_cause
 from ledger.prepared import Prepared
 from ledger.reads.access import Reach, reach_of, visible, within
 from ledger.reads.case_filter import Asked, CaseFilter, Named, asked, named, where
@@ -158,15 +158,6 @@ def _first_of(names: Sequence[str], more: ColumnElement[bool], fits: Sequence[Co
     shown = [person.c.name if name == "claimed_by_name" else first.c[name] for name in Member._fields]
     found = of.join(first, true()).join(person, person.c.id == first.c.claimed_by, isouter=True)
     return select(*shown).select_from(found)
-
-
-async def parent_of(conn: AsyncConnection, row: Mapping[str, Any]) -> int | None:
-    """The number of the open parent that a case stands under."""
-    cause = cause_of(row)
-    if cause is None or row["closed_at"] is not None:
-        return None
-    query = select(case_parent.c.id).where(case_parent.c.key == cause.key, case_parent.c.closed_at.is_(None))
-    return (await conn.execute(query)).scalar()
 
 
 async def parent_view(conn: AsyncConnection, viewer: Person, parent_id: int) -> ParentView:

@@ -22,7 +22,7 @@ class Place(NamedTuple):
     time_zone: str
 
 
-_ALL = Prepared(select(*(location.c[name] for name in Place._fields)).order_by(location.c.code))
+_ALL = Prepared(select(*(location.c[name] for name in Place._fields)).order_by(location.c.code), once=True)
 _NAMES = Prepared(select(item.c.sku, item.c.name).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))))
 
 

@@ -1,20 +1,24 @@
 """Reads of stock: buckets, what may be promised to each channel and why, and what is behind it."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, case, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
-from domain.policy import StockPolicy, merge
+from domain.policy import StockPolicy
 from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp_steps
-from ledger.reads.access import visible_location
+from ledger.prepared import Prepared
+from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
 from ledger.reads.records import MovementRow
-from ledger.tables import hold, item, location, movement, policy_document, stock, waiting_demand
+from ledger.reference import Scope, policies_at
+from ledger.tables import hold, item, location, movement, stock, waiting_demand
 
 CHANNELS = ("web", "store")  # always answered; those with a threshold of their own come beside them
 DEFAULT_CHANNEL = "web"
@@ -153,8 +157,7 @@ async def list_stock(
         query = query.where(tuple_(stock.c.location, stock.c.sku) > tuple_(after.value, after.id))
     query = query.order_by(stock.c.location, stock.c.sku).limit(check_limit(limit) + 1)
     rows = (await conn.execute(query)).mappings().all()
-    policies = await _policies(conn)
-    items = [_item(row, policies.of(row), filters.channel) for row in rows[:limit]]
+    items = await items_of(conn, rows[:limit], filters.channel)
     more = len(rows) > limit
     return Page(items=items, next=write_cursor(mark, items[-1].location, items[-1].sku) if more else None)
 
@@ -201,9 +204,8 @@ async def stock_detail(
         .order_by(movement.c.recorded_at.desc(), movement.c.id.desc())
         .limit(check_limit(movements))
     )
-    policies = await _policies(conn)
     return StockDetail(
-        item=_item(row, policies.of(row), channel),
+        item=(await items_of(conn, [row], channel))[0],
         holds=[HoldRow.model_validate(dict(found)) for found in (await conn.execute(holds)).mappings()],
         waiting=[DemandRow.model_validate(dict(found)) for found in (await conn.execute(demand)).mappings()],
         movements=[MovementRow.model_validate(dict(found)) for found in (await conn.execute(moved)).mappings()],
@@ -211,28 +213,39 @@ async def stock_detail(
 
 
 async def nearby_stock(
-    conn: AsyncConnection,
-    viewer: Person | None,
-    location_code: str,
-    sku: str,
-    *,
-    limit: int = 5,
-    channel: str = DEFAULT_CHANNEL,
+    conn: AsyncConnection, viewer: Person | None, location_code: str, sku: str, *, limit: int = 5
 ) -> list[NearbyStock]:
     """The same SKU at the nearest other locations of the viewer; a place without coordinates comes last."""
+    reach, words = reach_of(viewer)
+    rows = await _near(reach).rows(conn, words, location=location_code, sku=sku, limit=check_limit(limit))
+    items = await items_of(conn, rows)
+    return [NearbyStock(stock=one, distance_km=row["distance_km"]) for one, row in zip(items, rows, strict=True)]
+
+
+_PLACE, _SKU = bindparam("location", type_=Text), bindparam("sku", type_=Text)
+
+
+def at_a_place(reach: Reach) -> Select[Any]:
+    """The stock of the item `sku` at `location`, if the viewer sees that place."""
+    return _selected().where(stock.c.location == _PLACE, stock.c.sku == _SKU, location_within(reach))
+
+
+def near_a_place(reach: Reach) -> Select[Any]:
+    """The stock of `sku` at other places of the viewer, the nearest to `location` first, with `distance_km`."""
     here = location.alias("here")
     distance = _distance_km(here)
-    query = (
+    return (
         _selected()
         .add_columns(distance.label("distance_km"))
-        .join(here, here.c.code == location_code)
-        .where(stock.c.sku == sku, stock.c.location != location_code, visible_location(viewer))
+        .join(here, here.c.code == _PLACE)
+        .where(stock.c.sku == _SKU, stock.c.location != _PLACE, location_within(reach))
         .order_by(distance.asc().nulls_last(), stock.c.location)
-        .limit(check_limit(limit))
     )
-    rows = (await conn.execute(query)).mappings().all()
-    policies = await _policies(conn)
-    return [NearbyStock(stock=_item(row, policies.of(row), channel), distance_km=row["distance_km"]) for row in rows]
+
+
+@lru_cache(maxsize=64)
+def _near(reach: Reach) -> Prepared:
+    return Prepared(near_a_place(reach).limit(bindparam("limit")))
 
 
 def _distance_km(here: Any) -> ColumnElement[float | None]:
@@ -244,6 +257,15 @@ def _distance_km(here: Any) -> ColumnElement[float | None]:
     )
     # Not least(): it passes over NULL, and a place without coordinates would be at the other end of the world.
     return 2 * 6371 * func.asin(func.sqrt(case((chord > 1, 1.0), else_=chord)))
+
+
+async def items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DEFAULT_CHANNEL) -> list[StockItem]:
+    """Rows of stock with their places as items, by the policies in force at each place."""
+    if not rows:
+        return []
+    places = {row["location"]: Scope(row["location"], row["region"], row["entity"]) for row in rows}
+    policies = await policies_at(conn, places.values(), datetime.now(UTC))
+    return [_item(row, policies[row["location"]].stock, channel) for row in rows]
 
 
 def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:
@@ -271,47 +293,3 @@ def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:
         atp_steps=steps(channel),
         confidence=row["confidence_permille"] / 1000,
     )
-
-
-class _Policies:
-    """The policy documents in force, resolved per place and remembered for one answer."""
-
-    def __init__(self, documents: list[Any]) -> None:
-        self._documents = documents
-        self._found: dict[tuple[str, str, str], StockPolicy] = {}
-
-    def of(self, row: Any) -> StockPolicy:
-        place = (row["entity"], row["region"], row["location"])
-        if place not in self._found:
-            fits = [
-                (document["version"], document["body"])
-                for document in self._documents
-                if all(word in ("", at) for word, at in zip(_scope(document), place, strict=True))
-            ]
-            self._found[place] = merge(fits).stock
-        return self._found[place]
-
-
-def _scope(document: Any) -> tuple[str, str, str]:
-    return document["entity"], document["region"], document["location"]
-
-
-async def _policies(conn: AsyncConnection) -> _Policies:
-    now = func.now()
-    query = select(policy_document).where(
-        and_(
-            policy_document.c.effective_from <= now,
-            or_(policy_document.c.effective_until.is_(None), policy_document.c.effective_until > now),
-        )
-    )
-    documents = list((await conn.execute(query)).mappings())
-    documents.sort(
-        key=lambda row: (
-            bool(row["location"]),
-            bool(row["region"]),
-            bool(row["entity"]),
-            row["effective_from"],
-            row["id"],
-        )
-    )
-    return _Policies(documents)

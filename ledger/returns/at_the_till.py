@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping
-
 from domain.errors import AlreadyReturned, UnknownLine
 from domain.policy import Policy
 from domain.return_requests import PosReturn, PosReturnLine
@@ -16,6 +14,7 @@ from domain.returns import ReturnState
 from domain.words import money, units
 from ledger import reference, steps
 from ledger.people import Caller
+from ledger.prepared import Record
 from ledger.returns import finding, refunding, settling
 from ledger.returns.asking import ask_without_receipt
 from ledger.returns.book import Return, new_line
@@ -134,7 +133,7 @@ async def _sold(tx: Transaction, caller: Caller, data: PosReturn) -> Sold:
 
 
 async def _lines(
-    tx: Transaction, data: PosReturn, sold: Sold, policy: Policy, items: Mapping[str, RowMapping]
+    tx: Transaction, data: PosReturn, sold: Sold, policy: Policy, items: Mapping[str, Record]
 ) -> list[dict[str, Any]]:
     """The till has decided to take them back: of units that the sale has left, policy has no say any more. Those that
     it has not left are taken as goods without a sale, and nothing is paid for them but by the till itself.
@@ -164,14 +163,14 @@ async def _lines(
     return lines
 
 
-def _price(data: PosReturn, line: PosReturnLine, paid_minor: int, item: RowMapping) -> int:
+def _price(data: PosReturn, line: PosReturnLine, paid_minor: int, item: Record) -> int:
     """What a unit without a sale is worth: what the till says where it has paid, else no more than it costs today."""
     price = paid_minor // line.quantity
     return price if data.refunds else min(price, int(item["price_minor"]))
 
 
 def _ruling(
-    data: PosReturn, line: PosReturnLine, sold: Sold, matched: str | None, policy: Policy, item: RowMapping
+    data: PosReturn, line: PosReturnLine, sold: Sold, matched: str | None, policy: Policy, item: Record
 ) -> Ruling:
     """What is paid for a line that a till took back, if the till itself has paid nothing."""
     if matched is not None or data.refunds:

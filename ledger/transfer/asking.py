@@ -1,14 +1,14 @@
 """What people are asked about a transfer that is late, called off on its way, or stuck, and what they may answer."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
 from domain.transfer import ON_THE_WAY, ROOT_CAUSES, TO_BE_SHIPPED, TransferState
 from domain.words import money, units
-from ledger.tables import journey
 from ledger.transaction import Transaction
 from ledger.transfer.comparing import discrepancies, next_kind, options_of
 from ledger.transfer.document import Transfer
@@ -200,9 +200,8 @@ def _called_off(it: Transfer) -> list[CaseOption]:
     return [option.model_copy(update={"rank": rank}) for rank, option in enumerate(options, start=1)]
 
 
-async def read_options(conn: AsyncConnection, row: RowMapping) -> list[CaseOption]:
+async def read_options(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options of a transfer's case as they are now, for reading alone."""
     looking = Transaction(conn, actor="reader", via="read")
-    found = (await conn.execute(select(journey).where(journey.c.id == row["journey_id"]))).mappings().one()
-    it = await Transfer.load(looking, found)
+    it = await Transfer.load(looking, await looking.look_at_journey(row["journey_id"]))
     return options_now(it) if it.row["asks"].get("case_id") == row["id"] else []

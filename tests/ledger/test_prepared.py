@@ -1,6 +1,7 @@
 """Prepared queries: the driver's own rows, in the transaction of whoever asks, and refusals as everywhere else."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import ARRAY, Text, any_, bindparam, select, text
@@ -8,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.engine import Database
 from ledger.outages import is_outage, sqlstate
-from ledger.prepared import Prepared
-from ledger.tables import item
+from ledger.prepared import Prepared, Several
+from ledger.tables import item, policy_document
 from tests.shop import TEA, Shop
 
 ITEMS = Prepared(
@@ -120,3 +121,75 @@ async def test_prepared_queries_and_all_others_are_heard_in_their_order(shop: Sh
     async with shop.database.read() as conn:
         await DIVIDED.value(conn, by=4)
     assert [values for _, values in heard] == [(7,), (3,)]
+
+
+SEVERAL = Several(
+    {
+        "items": select(item.c.sku, item.c.price_minor).where(item.c.sku == bindparam("sku")).order_by(item.c.sku),
+        "others": select(item.c.sku.label("other")).where(item.c.sku != bindparam("sku")).order_by(item.c.sku.desc()),
+        "documents": select(policy_document.c.body, policy_document.c.effective_from).where(
+            policy_document.c.version == bindparam("version", type_=Text)
+        ),
+    }
+)
+PRICE = select(item.c.price_minor).where(item.c.sku == bindparam("sku", type_=Text))
+PRICE_ONCE = Prepared(PRICE, once=True)
+
+
+async def test_several_lists_are_one_statement_each_in_its_own_order_with_its_types(shop: Shop) -> None:
+    since = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    keep = "INSERT INTO policy_document (version, effective_from, body) VALUES ('v-17', :since, CAST(:body AS jsonb))"
+    await shop.change(keep, since=since, body='{"bopis": {"a": [1]}}')
+    price = await shop.value("SELECT price_minor FROM item WHERE sku = :sku", sku=TEA)
+    sent: list[str] = []
+    with shop.database.heard(lambda statement, _: sent.append(statement)):
+        async with shop.database.read() as conn:
+            found = await SEVERAL.lists(conn, {"sku": TEA}, version="v-17")
+            none = await SEVERAL.lists(conn, {"sku": "no such"}, version="no such")
+    assert len(sent) == 2
+    assert found["items"] == [{"sku": TEA, "price_minor": price}]
+    others = [row["other"] for row in found["others"]]
+    assert others == sorted(others, reverse=True)
+    assert found["documents"] == [{"body": {"bopis": {"a": [1]}}, "effective_from": since}]
+    assert (none["items"], none["documents"]) == ([], [])
+
+
+async def test_what_is_asked_once_is_not_asked_again_in_one_read_and_is_in_the_next(shop: Shop) -> None:
+    sent: list[str] = []
+    with shop.database.heard(lambda statement, _: sent.append(statement)):
+        async with shop.database.read() as conn:
+            before = await PRICE_ONCE.value(conn, sku=TEA)
+            await shop.change("UPDATE item SET price_minor = price_minor + 1 WHERE sku = :sku", sku=TEA)
+            assert await PRICE_ONCE.value(conn, sku=TEA) == before
+            assert await PRICE_ONCE.value(conn, sku="another") is None
+        async with shop.database.read() as conn:
+            assert await PRICE_ONCE.value(conn, sku=TEA) == before + 1
+    assert len([one for one in sent if one.startswith("SELECT item.price_minor")]) == 3
+
+
+async def test_rows_that_were_asked_once_are_a_list_of_whoever_asks(shop: Shop) -> None:
+    async with shop.database.read() as conn:
+        (await PRICE_ONCE.rows(conn, sku=TEA)).clear()
+        assert len(await PRICE_ONCE.rows(conn, sku=TEA)) == 1
+
+
+async def test_a_transaction_that_writes_asks_every_time(shop: Shop) -> None:
+    async with shop.database.engine.connect() as conn:
+        before = await PRICE_ONCE.value(conn, sku=TEA)
+        await conn.execute(text("UPDATE item SET price_minor = price_minor + 1 WHERE sku = :sku"), {"sku": TEA})
+        assert await PRICE_ONCE.value(conn, sku=TEA) == before + 1
+        await conn.rollback()
+
+
+async def test_a_read_that_fails_remembers_nothing_for_the_next(shop: Shop) -> None:
+    database = Database(shop.database.url, pool_size=1)
+    try:
+        async with database.read() as conn:
+            before = await PRICE_ONCE.value(conn, sku=TEA)
+            with pytest.raises(DBAPIError):
+                await DIVIDED.value(conn, by=0)
+        await shop.change("UPDATE item SET price_minor = price_minor + 1 WHERE sku = :sku", sku=TEA)
+        async with database.read() as conn:
+            assert await PRICE_ONCE.value(conn, sku=TEA) == before + 1
+    finally:
+        await database.dispose()

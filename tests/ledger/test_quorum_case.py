@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import AlreadyDecided, NotAllowed
 from ledger import case, reference
-from ledger.reads.case_history import events_of
+from ledger.reads.cases import case_detail
 from ledger.transaction import Transaction
 from tests.ledger.test_quorum import BEN, ask, hire, say, state
 from tests.shop import ADA, FIN, MAX, Shop
@@ -29,7 +29,7 @@ async def case_id(shop: Shop) -> int:
 async def told(shop: Shop, case_id: int) -> list[tuple[str, str, str | None]]:
     """What its timeline says of approvals."""
     async with shop.database.read() as conn:
-        events = await events_of(conn, case_id)
+        events = (await case_detail(conn, None, case_id)).events
     return [(one.kind, one.text, one.note) for one in events if one.kind.startswith("approval_")]
 
 

@@ -1,13 +1,14 @@
-"""What a page of the queue asks of PostgreSQL: few statements, and no more of them for more rows."""
+"""What a page of the queue and the page of a case ask of PostgreSQL: few statements, and no more for more rows."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 
+import httpx2
 from fastapi import FastAPI
 
 import ledger.engine
-from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case
 from web.live import REFRESHES_AT_ONCE
 
@@ -15,6 +16,10 @@ __all__ = ["accounts", "browse", "sign_in"]
 
 # Who asks; their zone; the rows, those of one cause, names of items; all places; every count; saved views.
 PAGE = 8
+# Who asks; the case; its place and policy; for the ways out the order, its lines, sales and the places about it, with
+# their hours and shelves, items, warehouses, substitutes, whom one can write to and what was offered; what belongs to
+# the case; all places; its order; what stands beside it; policies of places near by; names of items.
+CASE = 21
 REFRESH = 7  # the rows that are shown are read again; nothing is counted, no view read
 
 
@@ -55,3 +60,16 @@ async def test_who_opens_a_page_does_not_wait_for_lists_that_refresh_themselves(
         assert f'id="case-{number}"' in (await sam.get(address)).text  # a page, whatever its address says
         assert not refresh.done()
     assert f'id="case-{number}"' in (await refresh).text
+
+
+async def test_the_page_of_a_case_is_few_statements(
+    app: FastAPI, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+) -> None:
+    number = await failed_order(web, retailer)
+    sam = await sign_in("sam.ortega")
+    await sam.get(f"/console/cases/{number}")  # reads the policy that its order keeps
+    with statements(app) as of_the_case:
+        page = await sam.get(f"/console/cases/{number}")
+    assert "Cancel and refund" in page.text
+    assert 0 < len(of_the_case) <= CASE, "\n".join(of_the_case)
+    assert len(set(of_the_case)) >= len(of_the_case) - 1, "policies are asked for by two parts of it, all else once"

@@ -21,10 +21,9 @@ from domain.words import words
 from ledger import case as cases
 from ledger.case.undoing import at_once, window_shown
 from ledger.reads.approvals import ApprovalDetail, approval_detail
-from ledger.reads.bulk import same_cause
+from ledger.reads.beside_case import beside_case
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.places import all_places, item_names
-from ledger.reads.stock import StockFilter, list_stock, nearby_stock
 from web.console.conversation import comments_of
 from web.console.decided import decided_before
 from web.console.live import live_of
@@ -48,11 +47,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
     places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
     shown = await beside(conn, person, case.journey_id)
-    here, near = [], []
-    if case.sku and case.location:
-        found = await list_stock(conn, person, StockFilter(location=case.location, sku=case.sku), limit=1)
-        here = found.items
-        near = await nearby_stock(conn, person, case.location, case.sku, limit=6)
+    found = await beside_case(conn, person, case)
     skus = {case.sku, *(shown.skus if shown else ())}
     skus |= {change.sku for option in case.options for change in option.consequence.stock}
     now = datetime.now(UTC)
@@ -61,12 +56,12 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "section": "queue",
         "case": case,
         "runbook": runbook(case.kind),
-        **await comments_of(conn, person, case),
+        **comments_of(person, case, found),
         "told": facts_of(case.kind, case.facts),
         "beside": shown.values if shown else None,
         "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
-        "here_stock": here,
-        "near": near,
+        "here_stock": found.here,
+        "near": found.near,
         "names": await item_names(conn, skus - {""}),
         "places": places,
         "zone": zone,
@@ -74,17 +69,13 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "clock_now": now + timedelta(seconds=case.clock_offset_s),
         "decision": case.decisions[-1] if case.decisions else None,
         "asked": await _asked(conn, person, case),
-        "same_cause": await same_cause(
-            conn, person, case_id=case.id, kind=case.kind, sku=case.sku, location=case.location
-        )
-        if case.closed_at is None
-        else [],
+        "same_cause": found.same_cause if case.closed_at is None else [],
         "seen": mark,
         "unfinished": bool(case.decisions) and case.decisions[-1].state in UNFINISHED,
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
         "decision_mark": decision_mark(case),
         "spans": SPANS,
-        "undo_s": int((await window_shown(conn, case.model_dump(), now)).total_seconds()),
+        "undo_s": int((await window_shown(conn, vars(case), now)).total_seconds()),
         "at_once": at_once(case.kind),
         "draft": {},
         "refusal": None,

@@ -2,27 +2,24 @@
 
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from domain.comments import strangers
 from domain.people import Person
+from ledger.reads.beside_case import BesideCase
 from ledger.reads.cases import CaseDetail
-from ledger.reads.comments import colleagues, told_on, unanswered_on
-from ledger.replies import may_edit, replies
+from ledger.replies import may_edit
 
 
-async def comments_of(conn: AsyncConnection, person: Person, case: CaseDetail) -> dict[str, Any]:
-    told = await told_on(conn, case.id)
-    names = {event.id: [one.id for one in told.get(event.id, [])] for event in case.events}
+def comments_of(person: Person, case: CaseDetail, found: BesideCase) -> dict[str, Any]:
+    names = {event.id: [one.id for one in found.told.get(event.id, [])] for event in case.events}
     return {
-        "told_of": told,
+        "told_of": found.told,
         "strangers_in": {
-            event.id: found
+            event.id: unknown
             for event in case.events
-            if event.kind == "comment" and event.note and (found := strangers(event.note, names[event.id]))
+            if event.kind == "comment" and event.note and (unknown := strangers(event.note, names[event.id]))
         },
-        "mentions_me": await unanswered_on(conn, person, case.id),
-        "colleagues": await colleagues(conn, case.entity, case.region, case.location, but=person.id),
-        "replies": await replies(conn, case.kind),
+        "mentions_me": found.unanswered,
+        "colleagues": found.colleagues,
+        "replies": found.replies,
         "may_edit_replies": may_edit(person),
     }

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.coming import coming_to
-from ledger.reads.journeys import JourneyDetail, journey_customer, journey_detail
+from ledger.reads.journeys import JourneyDetail, journey_customer
+from ledger.reads.order_beside import order_beside
 from ledger.reads.store import FloorOrder, StorePlace, counts, orders_for
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 from web.pages import path
@@ -37,12 +37,8 @@ DUES = {
 
 async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Beside | None:
     """The order with its customer; none where it has moved to a place that this person does not see."""
-    try:
-        order = await journey_detail(conn, person, journey_id)
-    except NotFound:
-        return None
-    customer = await journey_customer(conn, person, journey_id)
-    return Beside({"order": order, "customer": customer}, frozenset(line.sku for line in order.lines))
+    order = await order_beside(conn, person, journey_id)
+    return None if order is None else Beside({"order": order}, frozenset(line.sku for line in order.lines))
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
