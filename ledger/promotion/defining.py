@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Malformed, PromotionOverlap, UnknownCategory, UnknownChannel
 from domain.promotion import TAKES_ITS_PLACE, Expected, Margin, margin_of, split
@@ -15,16 +16,24 @@ from domain.promotions import Definition
 from ledger import reference
 from ledger.promotion.prices import spread_of
 from ledger.tables import entity, item, location
-from ledger.transaction import Transaction
 
 MOST_PRICES = 5_000_000
 SOLD_AT = ("store", "hub")
 
 
 @dataclass(frozen=True)
+class MeantLine:
+    """The items of a line, what its forecast earns, and the regular prices of its items, from the least on."""
+
+    items: Sequence[str]
+    margin: Margin
+    regular_minor: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Meant:
     """A definition in the master data. `place` is the first of its places: whose people are asked, and whose policy
-    holds.
+    holds. `lines` are those of the definition.
     """
 
     entity: str
@@ -32,10 +41,14 @@ class Meant:
     place: reference.Place
     items: Sequence[str]
     locations: Sequence[str]
-    margin: Margin
+    lines: Sequence[MeantLine]
+
+    @property
+    def margin(self) -> Margin:
+        return Margin(*(sum(figures) for figures in zip(*(line.margin for line in self.lines), strict=True)))
 
 
-async def meaning_of(tx: Transaction, wanted: Definition, channels: Collection[str]) -> Meant:
+async def meaning_of(conn: AsyncConnection, wanted: Definition, channels: Collection[str]) -> Meant:
     """`channels` are those that there are.
 
     Raises `UnknownChannel`, `UnknownLocation`, `UnknownSku`, `UnknownCategory`, `Malformed`.
@@ -47,26 +60,27 @@ async def meaning_of(tx: Transaction, wanted: Definition, channels: Collection[s
                 " (ENDCAP_PRICE_CHANNELS).",
                 pointer=f"/channels/{number}",
             )
-    whose, locations = await _places(tx, wanted)
-    by_line = await _items(tx, wanted)
+    whose, locations = await _places(conn, wanted)
+    by_line = await _items(conn, wanted)
     items = sorted({sku for skus in by_line for sku in skus})
     prices = len(items) * len(locations) * len(wanted.channels)
     if prices > MOST_PRICES:
         raise Malformed(
             f"It has {prices:,} prices, more than {MOST_PRICES:,}; split it into several promotions.", pointer="/lines"
         )
-    place = await reference.place(tx.conn, locations[0])
-    margin = await _margin(tx, wanted, whose, by_line, locations)
-    if not margin.discount_minor:
+    place = await reference.place(conn, locations[0])
+    lines = await _lines(conn, wanted, whose, by_line, locations)
+    meant = Meant(whose, place.currency, place, items, locations, lines)
+    if not meant.margin.discount_minor:
         raise Malformed("The offer lowers no price of its items; make it a better one.", pointer="/offer")
-    return Meant(whose, place.currency, place, items, locations, margin)
+    return meant
 
 
-async def _places(tx: Transaction, wanted: Definition) -> tuple[str, list[str]]:
+async def _places(conn: AsyncConnection, wanted: Definition) -> tuple[str, list[str]]:
     """(entity, locations by code)."""
     if wanted.locations == "all":
-        whose = wanted.entity or await _only_entity(tx)
-        rows = await tx.conn.execute(
+        whose = wanted.entity or await _only_entity(conn)
+        rows = await conn.execute(
             select(location.c.code)
             .where(location.c.entity == whose, location.c.kind.in_(SOLD_AT))
             .order_by(location.c.code)
@@ -77,7 +91,7 @@ async def _places(tx: Transaction, wanted: Definition) -> tuple[str, list[str]]:
                 f"Entity {whose} has no store and no hub; name its locations, or another entity.", pointer="/entity"
             )
         return whose, found
-    entities = await reference.entities_of(tx.conn, wanted.locations)
+    entities = await reference.entities_of(conn, wanted.locations)
     for number, code in enumerate(wanted.locations):
         if code not in entities:
             raise reference.unknown_location(code, f"/locations/{number}")
@@ -93,18 +107,18 @@ async def _places(tx: Transaction, wanted: Definition) -> tuple[str, list[str]]:
     return whose, sorted(wanted.locations)
 
 
-async def _only_entity(tx: Transaction) -> str:
-    codes = list((await tx.conn.execute(select(entity.c.code).order_by(entity.c.code))).scalars())
+async def _only_entity(conn: AsyncConnection) -> str:
+    codes = list((await conn.execute(select(entity.c.code).order_by(entity.c.code))).scalars())
     if len(codes) != 1:
         raise Malformed(f"Say whose locations: entity is one of {', '.join(codes) or 'none yet'}.", pointer="/entity")
     return str(codes[0])
 
 
-async def _items(tx: Transaction, wanted: Definition) -> list[list[str]]:
+async def _items(conn: AsyncConnection, wanted: Definition) -> list[list[str]]:
     """The items of each line."""
-    known = await reference.items(tx.conn, [line.sku for line in wanted.lines if line.sku is not None])
+    known = await reference.items(conn, [line.sku for line in wanted.lines if line.sku is not None])
     categories = sorted({line.category for line in wanted.lines if line.category is not None})
-    rows = await tx.conn.execute(
+    rows = await conn.execute(
         select(item.c.category, item.c.sku).where(item.c.category.in_(categories)).order_by(item.c.sku)
     )
     members: dict[str, list[str]] = {}
@@ -112,9 +126,10 @@ async def _items(tx: Transaction, wanted: Definition) -> list[list[str]]:
         members.setdefault(row.category, []).append(row.sku)
     found: list[list[str]] = []
     named: dict[str, int] = {}
+    unknown = {line.sku: number for number, line in enumerate(wanted.lines) if line.sku and line.sku not in known}
+    if unknown:
+        raise reference.unknown_skus(list(unknown), f"/lines/{min(unknown.values())}/sku")
     for number, line in enumerate(wanted.lines):
-        if line.sku is not None and line.sku not in known:
-            raise reference.unknown_skus([line.sku], f"/lines/{number}/sku")
         if line.category is not None and line.category not in members:
             raise UnknownCategory(
                 f"No item has the category {line.category}; correct it, or load the items first.",
@@ -133,16 +148,21 @@ async def _items(tx: Transaction, wanted: Definition) -> list[list[str]]:
     return found
 
 
-async def _margin(
-    tx: Transaction, wanted: Definition, whose: str, by_line: Sequence[Sequence[str]], locations: Sequence[str]
-) -> Margin:
+async def _lines(
+    conn: AsyncConnection,
+    wanted: Definition,
+    whose: str,
+    by_line: Sequence[Sequence[str]],
+    locations: Sequence[str],
+) -> list[MeantLine]:
     """What the forecast earns: a line's units are spread evenly over its items, an item's over its places."""
     skus = [sku for some in by_line for sku in some]
-    base = {row["sku"]: row["price_minor"] for row in (await reference.items(tx.conn, skus)).values()}
-    costs = await reference.unit_costs(tx.conn, whose, skus)
-    spread = await spread_of(tx.conn, base, wanted.channels, locations, wanted.starts_at)
-    expected: list[Expected] = []
+    base = {row["sku"]: row["price_minor"] for row in (await reference.items(conn, skus)).values()}
+    costs = await reference.unit_costs(conn, whose, skus)
+    spread = await spread_of(conn, base, wanted.channels, locations, wanted.starts_at)
+    lines: list[MeantLine] = []
     for line, some in zip(wanted.lines, by_line, strict=True):
+        expected: list[Expected] = []
         for sku, units in zip(some, split(line.forecast_units, len(some)), strict=True):
             places = sum(spread[sku].values())
             before = taken = 0
@@ -151,7 +171,9 @@ async def _margin(
                 here = units * before // places - taken
                 taken += here
                 expected.append(Expected(regular, costs.get(sku, 0), here))
-    return margin_of(wanted.offer, expected)
+        prices = sorted({one.regular_minor for one in expected})
+        lines.append(MeantLine(some, margin_of(wanted.offer, expected), prices))
+    return lines
 
 
 # Items and places of a promotion are a product, so two meet where both have something in common: one of each is enough.
@@ -190,12 +212,12 @@ class Ground:
     locations: Sequence[str]
 
 
-async def check_overlap(tx: Transaction, ground: Ground) -> None:
+async def check_overlap(conn: AsyncConnection, ground: Ground) -> None:
     """Raises `PromotionOverlap` where an exclusive promotion would share an item, a channel, a place and a time with
     another one. The lock of the entity's promotions is held.
     """
     row = (
-        await tx.conn.execute(
+        await conn.execute(
             _OVERLAP,
             {
                 "me": ground.me, "entity": ground.entity, "stacking": ground.stacking, "starts_at": ground.starts_at,

@@ -67,7 +67,7 @@ async def define(
 async def _checked(tx: Transaction, wanted: Definition, channels: Collection[str]) -> Meant:
     if wanted.starts_at <= await tx.now():
         raise Malformed("It would have begun already; choose a later starts_at.", pointer="/starts_at")
-    return await meaning_of(tx, wanted, channels)
+    return await meaning_of(tx.conn, wanted, channels)
 
 
 async def _open(
@@ -177,7 +177,7 @@ async def submitted(
         it.id, head["entity"], head["stacking"], head["starts_at"], head["ends_at"], list(items), list(channels),
         list(places),
     )  # fmt: skip
-    await check_overlap(it.tx, ground)
+    await check_overlap(it.tx.conn, ground)
     it.drop_dues("lapse")
     if is_below(head["margin_permille"], head["margin_floor_permille"]):
         it.go(S.PENDING_APPROVAL)

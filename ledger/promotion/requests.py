@@ -131,7 +131,7 @@ async def extend(database: Database, about: str, *, ends_at: datetime, reason: s
             it.id, whose, it.head["stacking"], before, ends_at, await it.items(),
             sorted({channel for channel, _ in places}), sorted({code for _, code in places}),
         )  # fmt: skip
-        await check_overlap(tx, ground)
+        await check_overlap(tx.conn, ground)
         if other := (await tx.conn.execute(_NEXT, {"id": about, "until": ends_at})).scalar():
             raise AlreadyPublished(
                 f"Prices of promotion {other} have gone out to begin by then, and they count on this end; define a"

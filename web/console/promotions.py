@@ -10,13 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from domain.errors import DomainError, Malformed, NotAllowed, NotFound
+from domain.errors import DomainError, Malformed, NotFound
 from domain.journey_kinds import JOURNEY_KINDS, journey_page
-from domain.people import PROMOTING_ROLES, Person
+from domain.people import Person
 from domain.promotions import PromotionView
 from ledger.promotion import intake, requests
 from ledger.reads.places import all_places, visible_places, zone_of
 from ledger.reads.promotions import PromotionFilter, list_promotions, promotion_view
+from web.console.defining_promotions import check_promotes, promotes_somewhere
 from web.console.journeys import show_one
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
@@ -54,6 +55,7 @@ async def show_list(request: Request, person: SignedIn) -> Response:
         "channels": sorted(request.app.state.settings.price_channels),
         "given": given,
         "running": now,
+        "may_define": promotes_somewhere(person),
         "narrowed": bool(kept),
         "unknown": unknown,
         "cursor": cursor,
@@ -79,10 +81,9 @@ async def _change(
     """Do it and show the promotion; a refusal stands on its page. `reason`: one that has to be given."""
     async with database_of(request).read() as conn:
         found = await promotion_view(conn, person, promotion_id)
-        place = (await all_places(conn))[found.places[0].location]
+        places = await all_places(conn)
     try:
-        if not person.roles_at(found.entity, place.region, place.code) & PROMOTING_ROLES:
-            raise NotAllowed("Your role may look at this promotion, not change it; that is the merchandiser's.")
+        check_promotes(person, found, places)
         if reason is not None and not reason.strip():
             raise Malformed("Say why.")
         await change(found)

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.people import PROMOTING_ROLES, Person
 from domain.promotion import in_words
+from domain.promotions import PromotionView
 from ledger.reads.journeys import JourneyDetail
+from ledger.reads.places import Place, all_places
 from ledger.reads.promotions import promotion_view, wrong_prices
 from ledger.reads.store import StorePlace
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
@@ -40,8 +42,14 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "offer": in_words(found.offer),
         "channels": channels,
         "wrong": await wrong_prices(conn, journey.id),
-        "may_change": bool(person.roles_at(journey.entity, journey.region, journey.location) & PROMOTING_ROLES),
+        "may_change": _may_change(person, found, await all_places(conn)),
     }
+
+
+def _may_change(person: Person, found: PromotionView, places: Mapping[str, Place]) -> bool:
+    """Whether it is the person's to change, at all of its places."""
+    codes = {one.location for one in found.places}
+    return all(person.roles_at(found.entity, places[code].region, code) & PROMOTING_ROLES for code in codes)
 
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> Sequence[Tile]:  # noqa: ARG001  prices are no store's work
