@@ -23,6 +23,7 @@ from cli_events import event_commands
 from cli_webhooks import webhook_commands
 
 if TYPE_CHECKING:
+    from demo.scenes import Where
     from ledger.engine import Database
 
 
@@ -30,6 +31,7 @@ class Scene(StrEnum):
     """What the demo can play beside its day."""
 
     RETURNS = "returns"
+    CAMPAIGN = "campaign"
 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -296,29 +298,33 @@ def promotions(
 def slice_(
     folder: Annotated[Path, typer.Argument(file_okay=False, help="folder to write CSV files into")],
     scene: Annotated[Scene | None, typer.Option(help="for this scene instead of the demo's day")] = None,
-    stores: Annotated[int, typer.Option(min=6, max=900, help="how many stores a scene has")] = 600,
+    stores: Annotated[int | None, typer.Option(min=6, max=900, help="how many stores a scene has")] = None,
+    campaign: Annotated[int, typer.Option(min=1, help="which campaign of the data, for its scene")] = 9,
 ) -> None:
     """Write a slice of real retail data (stores, items, prices, opening stock) as files that `endcap load` imports."""
-    from demo import chain
-    from demo.slice import write_folder
+    from demo.scenes import write
 
-    written = write_folder(folder) if scene is None else chain.write(chain.cut(stores), folder)
+    try:
+        written = write(scene, folder, stores=stores, campaign=campaign)
+    except ValueError as error:
+        _refuse(str(error))
     for name, rows in written.items():
         typer.echo(f"{rows:7d}  {name}")
 
 
-def _play_returns(base_url: str, keys: dict[str, str], api_key: str | None, data: Path | None, home: Path) -> None:
-    from demo.unified import play
+def _play(scene: Scene, data: Path, where: Where) -> None:
+    from demo.scenes import play
 
-    if data is None:
-        _refuse("a scene needs the folder that was loaded: --data FOLDER")
-    begun = home / "scene-returns.json"
     try:
-        said = asyncio.run(play(base_url, {} if api_key else keys, api_key, data, begun))
+        said = play(scene, data, where)
     except FileNotFoundError:
-        _refuse(f"{data} holds no scene: `endcap slice {data} --scene returns` writes it")
-    for line in said:
+        _refuse(f"{data} holds no such scene: `endcap slice {data} --scene {scene}` writes it")
+    except RuntimeError as error:
+        _refuse(str(error))
+    for line in said.lines:
         typer.echo(line)
+    if said.wrong:
+        _refuse("\n".join(said.wrong))
 
 
 @app.command()
@@ -331,18 +337,20 @@ def demo(
     api_key: Annotated[str | None, typer.Option(help="a key for everything; the demo's own when left out")] = None,
     data: Annotated[Path | None, typer.Option(file_okay=False, help="folder that was loaded")] = None,
     scene: Annotated[
-        Scene | None, typer.Option(help="play this scene once: returns of 600 stores and the web, by one taxonomy")
+        Scene | None, typer.Option(help="play this scene once: `returns` of 600 stores, or a `campaign` of makers")
     ] = None,
 ) -> None:
     """Replay days of real sales and orders against a running Endcap by its public API; resumes where it stopped.
 
     `--scene returns` plays a scene instead: `endcap slice FOLDER --scene returns` writes its stores, `endcap load
     FOLDER` imports them, `endcap demo --scene returns --data FOLDER` brings back what they sold and prints the refund
-    cycle time by channel.
+    cycle time by channel. `--scene campaign`, in the same steps, plays a campaign of coupons and weekly promotions
+    from its definition to the last claim on a clock of its own, and compares every cent with the raw data.
     """
     import logging
 
     from demo.run import Options, replay
+    from demo.scenes import Where
     from embedded.access import read_access
 
     local = _local_settings()
@@ -351,8 +359,13 @@ def demo(
         known = read_access(home) if base_url is None or api_key is None else {}
     except FileNotFoundError:
         _refuse(f"no stack was ever started on {home}: `make up` starts one, or give --base-url and --api-key")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     if scene is not None:
-        _play_returns(base_url or known["base_url"], known.get("api_keys", {}), api_key, data, home)
+        if data is None:
+            _refuse("a scene needs the folder that was loaded: --data FOLDER")
+        database_url = _database_url() if scene is Scene.CAMPAIGN else ""
+        _play(scene, data, Where(base_url or known["base_url"], known.get("api_keys", {}), api_key, home, database_url))
         return
     options = Options(
         base_url=base_url or known["base_url"],
@@ -368,8 +381,6 @@ def demo(
     )
     if not options.data.is_dir():
         _refuse(f"{options.data} is not there: `endcap slice FOLDER` writes it, `endcap load FOLDER` imports it")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         asyncio.run(replay(options))
     except KeyboardInterrupt:

@@ -48,12 +48,14 @@ KEYS = (
     Key(
         "oms",
         "oms",
-        ("orders:write", "events:write", "stock:adjust", "decide", "act_as", *READ),
+        ("orders:write", "events:write", "stock:adjust", "promotions:write", "decide", "act_as", *READ),
         sources=("web", "pos"),
         act_as=tuple(worker.id for worker in people.OFFICE),
     ),
     Key(people.SAM.id, people.SAM.id, ("decide", *READ), sources=("web", "oms"), person=people.SAM.id),
     Key(people.ANA.id, people.ANA.id, ("approve", "decide", *READ), sources=("web", "oms"), person=people.ANA.id),
+    Key(people.MIA.id, people.MIA.id, ("approve", *READ), sources=("web", "oms"), person=people.MIA.id),
+    Key(people.PRIYA.id, people.PRIYA.id, ("approve", *READ), sources=("web", "oms"), person=people.PRIYA.id),
 )
 
 

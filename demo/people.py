@@ -37,6 +37,10 @@ ANA = Worker("ana.ruiz", "Ana Ruiz", ("store_manager",), locations=(ANAS_STORE,)
 #: He sees every region and decides the demo's pinned case.
 SAM = Worker("sam.okafor", "Sam Okafor", ("regional_ops",))
 
+#: Of head office: who buys and sells, and who keeps the books.
+MIA = Worker("mia.holm", "Mia Holm", ("merchandiser",))
+PRIYA = Worker("priya.nair", "Priya Nair", ("finance",))
+
 #: The manager of another store, who has an account as well.
 MANAGER = "mgr.s0367"
 
@@ -52,8 +56,8 @@ OFFICE = (
     ANA,
     Worker("ben.arden", "Ben Arden", ("customer_service",)),
     Worker("ivo.lang", "Ivo Lang", ("integration_owner",)),
-    Worker("mia.holm", "Mia Holm", ("merchandiser",)),
-    Worker("priya.nair", "Priya Nair", ("finance",)),
+    MIA,
+    PRIYA,
     Worker("otto.weiss", "Otto Weiss", ("auditor",)),
     Worker("alex.kim", "Alex Kim", ("admin",)),
 )

@@ -123,8 +123,9 @@ def read_products() -> dict[int, Product]:
     }
 
 
-def read_sales(stores: tuple[int, ...] | None = None) -> Sales:
-    """Lines with a quantity and a value, of the given stores (all when None), ordered by time, basket and product.
+def read_sales(stores: tuple[int, ...] | None = None, products: Ints | None = None) -> Sales:
+    """Lines with a quantity and a value, of the given stores and products (all when None), ordered by time, basket and
+    product.
 
     Lines without one (returns, voided coupons) carry no price and are left out.
     """
@@ -135,6 +136,8 @@ def read_sales(stores: tuple[int, ...] | None = None) -> Sales:
     keep = (pc.field("quantity") > 0) & (pc.field("sales_value") > 0)
     if stores is not None:
         keep &= pc.field("store_id").isin(stores)
+    if products is not None:
+        keep &= pc.field("product_id").isin(products.tolist())
     sales = _columns(parquet.read_table(data_folder() / "transactions.parquet", filters=keep))
     pa.default_memory_pool().release_unused()  # a replay runs for hours and needs a tenth of what reading took
     order = np.lexsort((sales.product, sales.basket, sales.at_s))

@@ -4,6 +4,7 @@ An agreement is locked while one of its claims is prepared. What is recorded mea
 claim.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -47,13 +48,15 @@ class Wanted(NamedTuple):
 
 _DUE = text(
     "SELECT id, next_claim_at >= ends_at + make_interval(days => claim_window_days) AS is_final FROM funding_agreement"
-    " WHERE next_claim_at <= :at ORDER BY next_claim_at, id LIMIT :limit"
+    " WHERE next_claim_at <= :at AND (CAST(:only AS text[]) IS NULL OR id = ANY(CAST(:only AS text[])))"
+    " ORDER BY next_claim_at, id LIMIT :limit"
 )
 # Sales and returns that became known after the last claim, the oldest of each agreement.
 _LATE = text(
     "SELECT g.id, g.office, late.since FROM funding_agreement g CROSS JOIN LATERAL ("
     " SELECT min(a.recorded_at) AS since FROM funding_accrual a WHERE a.agreement_id = g.id AND a.claim_id IS NULL"
     ") late WHERE g.final_claim_at IS NOT NULL AND g.next_claim_at IS NULL AND late.since IS NOT NULL"
+    " AND (CAST(:only AS text[]) IS NULL OR g.id = ANY(CAST(:only AS text[])))"
     " ORDER BY late.since LIMIT :limit"
 )
 _FREEZE = text("UPDATE funding_accrual SET claim_id = :claim WHERE agreement_id = :agreement AND claim_id IS NULL")
@@ -65,14 +68,17 @@ _LINES = text(
 )
 
 
-async def prepare_due(database: Database, at: datetime) -> int:
-    """Prepare every claim whose time has come; returns how many. Each is a transaction of its own."""
+async def prepare_due(database: Database, at: datetime, *, only: Collection[str] | None = None) -> int:
+    """Prepare every claim whose time has come, of all agreements or of `only` these; returns how many.
+
+    Each is a transaction of its own.
+    """
+    whose = {"only": None if only is None else sorted(only), "limit": AT_MOST}
     async with database.read() as conn:
         due = [
-            (row.id, "final" if row.is_final else "periodic")
-            for row in await conn.execute(_DUE, {"at": at, "limit": AT_MOST})
+            (row.id, "final" if row.is_final else "periodic") for row in await conn.execute(_DUE, {"at": at, **whose})
         ]
-        for row in await conn.execute(_LATE, {"limit": AT_MOST}):
+        for row in await conn.execute(_LATE, whose):
             policy = await reference.policy_at(conn, await reference.place(conn, row.office), at)
             if row.since + timedelta(seconds=policy.claim.late_s) <= at:
                 due.append((row.id, "late"))

@@ -315,7 +315,7 @@ async def _option(conn: AsyncConnection, decision_id: int | None) -> CaseOption 
 
 def _option_of_facts(facts: dict[str, Any]) -> CaseOption | None:
     """What a customer has accepted: nobody decided it, so it stands in the facts alone."""
-    return CaseOption.model_validate(facts["option"]) if "offer" in facts else None
+    return CaseOption.model_validate(facts["option"]) if {"offer", "option"} <= facts.keys() else None
 
 
 async def _reason(conn: AsyncConnection, decision_id: int | None) -> str | None:

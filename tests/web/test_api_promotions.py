@@ -61,6 +61,13 @@ class TestDefining:
         made = await web.post("/api/v1/promotions", json=promotion(locations="all"))
         assert made.json()["places"] == 6
 
+    async def test_what_is_asked_about_a_thin_one_can_be_read(self, web: httpx2.AsyncClient) -> None:
+        made = (await web.post("/api/v1/promotions", json=promotion(margin_floor_permille=900))).json()
+        assert made["state"] == "pending_approval"
+        asked = await web.get(f"/api/v1/approvals/{made['approval_id']}")
+        assert asked.status_code == 200, asked.text
+        assert (asked.json()["kind"], asked.json()["facts"]["asked_for"]) == ("promotion", "merchandising")
+
     async def test_one_that_would_meet_an_exclusive_one_is_refused(self, web: httpx2.AsyncClient) -> None:
         assert (await web.post("/api/v1/promotions", json=promotion())).status_code == 201
         refused = await web.post("/api/v1/promotions", json=promotion("P-2", stacking="stack", channels=["pos"]))
