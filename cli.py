@@ -19,6 +19,7 @@ import typer
 from pydantic import ValidationError
 
 import settings as configuration
+from cli_access import add_access_commands
 from cli_events import event_commands
 from cli_webhooks import webhook_commands
 
@@ -186,41 +187,6 @@ def _change[T](work: Callable[[Database], Awaitable[T]], *, sealed: bool = False
 
 
 @app.command()
-def password(email: str) -> None:
-    """Give a person who was loaded a local account; asks for the password, or reads it from standard input."""
-    from ledger.access import set_password
-
-    chosen = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    _change(lambda database: set_password(database, email, chosen))
-    typer.echo(f"{email} can sign in")
-
-
-@app.command()
-def key(
-    key_id: Annotated[str, typer.Argument(help="a name for the key, to revoke it by")],
-    source: Annotated[str, typer.Option(help="the system that it speaks for; the prefix of what it creates")],
-    scope: Annotated[list[str], typer.Option(help="orders:write, events:write, stock:adjust, read, decide, …")],
-    about: Annotated[list[str] | None, typer.Option(help="another source whose orders it may name")] = None,
-    person: Annotated[str | None, typer.Option(help="a person's own token: their id")] = None,
-) -> None:
-    """Make an API key and print it, once."""
-    from ledger.access import create_key
-
-    typer.echo(
-        _change(lambda database: create_key(database, key_id, source, scope, sources=about or [], person_id=person))
-    )
-
-
-@app.command()
-def revoke(key_id: str) -> None:
-    """End an API key at once."""
-    from ledger.access import revoke_key
-
-    _change(lambda database: revoke_key(database, key_id))
-    typer.echo(f"{key_id} is revoked")
-
-
-@app.command()
 def forget(
     email: Annotated[str | None, typer.Option(help="everybody of this address")] = None,
     phone: Annotated[str | None, typer.Option(help="everybody of this number")] = None,
@@ -245,6 +211,7 @@ def forget(
         typer.echo(f"{one} is under way; forgotten when it ends")
 
 
+add_access_commands(app, _change)
 app.add_typer(event_commands(_change, _refuse), name="events")
 app.add_typer(webhook_commands(_change, _refuse), name="webhook")
 

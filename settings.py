@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -152,6 +153,15 @@ class Settings(LocalSettings):
     # Webhooks
     webhook_allow_local: bool = False  # for development: http, and endpoints on this machine
 
+    # Single sign-on
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(default="single sign-on", min_length=1, max_length=60)  # what people call the provider
+    oidc_algorithm: Literal["RS256", "PS256", "ES256"] = "RS256"
+    oidc_networks: str = ""  # networks of ours in which the provider may lie: 10.20.0.0/16,127.0.0.0/8
+    local_sign_in: Literal["everybody", "admins"] = "everybody"
+
     # Secrets of our own
     secret: SecretStr = SecretStr(DEMO_SECRET)
     payload_keys: SecretStr = SecretStr(DEMO_PAYLOAD_KEYS)
@@ -178,7 +188,13 @@ class Settings(LocalSettings):
     postgres_max_connections: int = Field(default=200, ge=20, le=2_000)
 
     @field_validator(
-        "public_url", "asset_base", "payment_url", "mailbox_url", "temporal_ui_url", "photo_url", "tracking_url"
+        "public_url",
+        "asset_base",
+        "payment_url",
+        "mailbox_url",
+        "temporal_ui_url",
+        "photo_url",
+        "tracking_url",
     )
     @classmethod
     def _http_without_trailing_slash(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -192,6 +208,20 @@ class Settings(LocalSettings):
     @classmethod
     def _empty_is_unset(cls, value: str | None) -> str | None:
         return value or None
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer_is_an_address(cls, value: str | None) -> str | None:
+        """As the provider writes it, to the letter: with or without a slash at its end."""
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("oidc_issuer must begin with https://, or with http:// on this machine")
+        return value or None
+
+    @field_validator("oidc_networks")
+    @classmethod
+    def _networks_can_be_read(cls, value: str) -> str:
+        parse_networks(value)
+        return value
 
     @field_validator("payload_keys")
     @classmethod
@@ -220,6 +250,14 @@ class Settings(LocalSettings):
         return self
 
     @model_validator(mode="after")
+    def _single_sign_on_is_whole(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError("ENDCAP_OIDC_ISSUER and ENDCAP_OIDC_CLIENT_ID belong together: give both or neither")
+        if self.local_sign_in == "admins" and self.oidc_issuer is None:
+            raise ValueError("ENDCAP_LOCAL_SIGN_IN=admins needs ENDCAP_OIDC_ISSUER: nobody else could sign in")
+        return self
+
+    @model_validator(mode="after")
     def _http_payments_have_an_address(self) -> Self:
         if self.payment_provider == "http" and (self.payment_url is None or self.payment_key is None):
             raise ValueError("ENDCAP_PAYMENT_PROVIDER=http needs ENDCAP_PAYMENT_URL and ENDCAP_PAYMENT_KEY")
@@ -240,6 +278,11 @@ class Settings(LocalSettings):
     def base_url(self) -> str:
         """The address people and mails use, without a trailing slash."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def oidc_network_list(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks of ours in which the provider of single sign-on may lie."""
+        return parse_networks(self.oidc_networks)
 
     @property
     def sqlalchemy_url(self) -> str:
@@ -288,6 +331,14 @@ def read_embedded_settings(secrets_dir: Path) -> EmbeddedSettings:
 def sqlalchemy_url(database_url: str) -> str:
     """`postgresql://…` → `postgresql+asyncpg://…`."""
     return "postgresql+asyncpg://" + database_url.partition("://")[2]
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read `10.20.0.0/16,fd00::/8`. Raises ValueError for what is no network."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError("networks are written 10.20.0.0/16, separated by commas") from error
 
 
 def parse_payload_keys(text: str) -> dict[str, bytes]:

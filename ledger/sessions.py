@@ -6,9 +6,10 @@ It knows no cookie and checks no password; it says who a token belongs to, and u
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
@@ -25,18 +26,22 @@ TOUCH_EVERY = timedelta(minutes=2)
 
 
 class Account(NamedTuple):
-    """What is needed to check a password: the person and the argon2 hash."""
+    """What is needed to check a password: the person and the argon2 hash; and whether they are an administrator."""
 
     person_id: str
     password_hash: str
+    is_admin: bool
 
 
 class Session(NamedTuple):
-    """A session that holds. `touch_due`: nobody has noted for a while that it is in use."""
+    """A session that holds. `touch_due`: nobody has noted for a while that it is in use. `proven_at`: when its person
+    last gave their password or proved themselves to the provider `issuer` (None: a local account)."""
 
     person: Person
     expires_at: datetime
     touch_due: bool
+    proven_at: datetime | None
+    issuer: str | None
 
 
 def hash_of(token: str) -> bytes:
@@ -47,12 +52,16 @@ def hash_of(token: str) -> bytes:
 async def account(conn: AsyncConnection, email: str) -> Account | None:
     """The local account behind an address, whatever its case; None when there is none or the person has left."""
     found = await conn.execute(
-        select(person.c.id, credential.c.password_hash)
+        select(
+            person.c.id,
+            credential.c.password_hash,
+            exists().where(person_role.c.person_id == person.c.id, person_role.c.role == "admin").label("is_admin"),
+        )
         .join(credential, credential.c.person_id == person.c.id)
         .where(func.lower(person.c.email) == email.strip().lower(), person.c.active)
     )
     row = found.one_or_none()
-    return Account(row.id, row.password_hash) if row else None
+    return Account(row.id, row.password_hash, row.is_admin) if row else None
 
 
 async def begin(database: "Database", person_id: str, token: str, *, replaces: str | None) -> datetime:
@@ -60,23 +69,32 @@ async def begin(database: "Database", person_id: str, token: str, *, replaces: s
 
     async def work(tx: "Transaction") -> datetime:
         if replaces:
-            await _end(tx.conn, replaces)
-        stored = await tx.conn.execute(
-            insert(session)
-            .values(
-                token_hash=hash_of(token),
-                person_id=person_id,
-                created_at=func.clock_timestamp(),
-                last_seen_at=func.clock_timestamp(),
-                expires_at=func.clock_timestamp() + LIFETIME,
-            )
-            .returning(session.c.expires_at)
-        )
-        _record(tx, person_id, "signed_in")
-        expires_at: datetime = stored.scalar_one()
+            await end_one(tx.conn, replaces)
+        expires_at = await store(tx.conn, person_id, token, proven_at=func.clock_timestamp())
+        assert expires_at is not None  # nothing that could be there already
+        record(tx, person_id, "signed_in")
         return expires_at
 
     return await database.write(work, actor=person_id, via="console")
+
+
+async def store(conn: AsyncConnection, person_id: str, token: str, **more: Any) -> datetime | None:
+    """The row of a new session; returns when it ends, or None where its `state_hash` has begun one before."""
+    stored = await conn.execute(
+        insert(session)
+        .values(
+            token_hash=hash_of(token),
+            person_id=person_id,
+            created_at=func.clock_timestamp(),
+            last_seen_at=func.clock_timestamp(),
+            expires_at=func.clock_timestamp() + LIFETIME,
+            **more,
+        )
+        .on_conflict_do_nothing(index_elements=["state_hash"])
+        .returning(session.c.expires_at)
+    )
+    expires_at: datetime | None = stored.scalar_one_or_none()
+    return expires_at
 
 
 def _holds() -> tuple[ColumnElement[bool], ...]:
@@ -95,6 +113,8 @@ _OF_TOKEN = Prepared(
     select(
         session.c.expires_at,
         (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
+        session.c.proven_at,
+        session.c.issuer,
         person.c.id,
         person.c.name,
         person.c.email,
@@ -116,9 +136,9 @@ async def session_of(conn: AsyncConnection, token: str) -> Session | None:
     rows = await _OF_TOKEN.rows(conn, token_hash=hash_of(token))
     if not rows:
         return None
-    expires_at, touch_due, number, name, email = rows[0][:5]
-    grants = tuple(Grant(*row[5:]) for row in rows if row["role"] is not None)
-    return Session(Person(number, name, email or "", grants), expires_at, touch_due)
+    expires_at, touch_due, proven_at, issuer, number, name, email = rows[0][:7]
+    grants = tuple(Grant(*row[7:]) for row in rows if row["role"] is not None)
+    return Session(Person(number, name, email or "", grants), expires_at, touch_due, proven_at, issuer)
 
 
 async def still_held(conn: AsyncConnection, hashes: Iterable[bytes]) -> dict[bytes, str]:
@@ -145,38 +165,50 @@ async def touch(database: "Database", token: str) -> None:
     await database.write(work, actor="console", via="console")
 
 
-async def end(database: "Database", token: str, person_id: str) -> None:
-    """End one session; a token that is not known is left alone."""
+async def end(database: "Database", token: str, person_id: str) -> str | None:
+    """End one session; a token that is not known is left alone. Returns the provider that had begun it, if one had."""
 
-    async def work(tx: "Transaction") -> None:
-        await _end(tx.conn, token)
-        _record(tx, person_id, "signed_out")
+    async def work(tx: "Transaction") -> str | None:
+        issuer = await end_one(tx.conn, token)
+        record(tx, person_id, "signed_out")
+        return issuer
 
-    await database.write(work, actor=person_id, via="console")
+    return await database.write(work, actor=person_id, via="console")
 
 
 async def end_all(database: "Database", person_id: str) -> int:
     """End every session of a person; returns how many were open."""
 
     async def work(tx: "Transaction") -> int:
-        ended = await tx.conn.execute(
-            update(session)
-            .where(session.c.person_id == person_id, session.c.ended_at.is_(None))
-            .values(ended_at=func.clock_timestamp())
-        )
-        _record(tx, person_id, "signed_out_everywhere")
-        return ended.rowcount
+        ended = await end_every(tx.conn, person_id)
+        record(tx, person_id, "signed_out_everywhere")
+        return ended
 
     return await database.write(work, actor=person_id, via="console")
 
 
-async def _end(conn: AsyncConnection, token: str) -> None:
-    await conn.execute(
+async def end_every(conn: AsyncConnection, person_id: str) -> int:
+    """End every session of a person within somebody's transaction; returns how many were open."""
+    ended = await conn.execute(
+        update(session)
+        .where(session.c.person_id == person_id, session.c.ended_at.is_(None))
+        .values(ended_at=func.clock_timestamp())
+    )
+    return ended.rowcount
+
+
+async def end_one(conn: AsyncConnection, token: str) -> str | None:
+    """End a session within somebody's transaction; returns the provider that had begun it, if one had."""
+    ended = await conn.execute(
         update(session)
         .where(session.c.token_hash == hash_of(token), session.c.ended_at.is_(None))
         .values(ended_at=func.clock_timestamp())
+        .returning(session.c.issuer)
     )
+    issuer: str | None = ended.scalar_one_or_none()
+    return issuer
 
 
-def _record(tx: "Transaction", person_id: str, what: str) -> None:
-    tx.record(what, f"person:{person_id}", datetime.now(UTC))
+def record(tx: "Transaction", person_id: str, what: str) -> None:
+    """Say in the audit what a person has done with a session."""
+    tx.record(what, f"person:{person_id}", datetime.now(UTC), who=person_id)

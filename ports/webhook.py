@@ -5,12 +5,11 @@ checked; no redirect is followed and no body is read. Endcap's own records are n
 """
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
+from functools import partial
 from typing import NamedTuple
 
 import httpx2
@@ -18,10 +17,10 @@ from standardwebhooks.webhooks import Webhook
 
 from domain.addresses import check_url, why_not
 from domain.errors import Malformed
+from ports.guarded import AddressRefusedError, Resolve, checked_address, resolve
 
 TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Call(NamedTuple):
@@ -47,16 +46,6 @@ class Answer(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-class AddressRefusedError(Exception):
-    """The name leads to an address that webhooks do not go to."""
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of a name. Raises `OSError` where it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
-
-
 def signatures(call: Call) -> str:
     """`v1,… v1,…`: one signature for each secret, after Standard Webhooks."""
     return " ".join(Webhook(secret).sign(call.message_id, call.at, call.body) for secret in call.secrets)
@@ -74,6 +63,7 @@ class WebhookCaller:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._allow_local = allow_local
+        self._why_not = partial(why_not, allow_loopback=allow_local)
         self._timeout_s = timeout_s
         self._resolve = resolver
         self._client = httpx2.AsyncClient(
@@ -109,7 +99,9 @@ class WebhookCaller:
         except Malformed as refusal:
             raise AddressRefusedError(refusal.detail) from None
         url = httpx2.URL(call.url)
-        address = await self._checked_address(url.host, url.port or (443 if url.scheme == "https" else 80))
+        address = await checked_address(
+            url.host, url.port or (443 if url.scheme == "https" else 80), self._why_not, self._resolve
+        )
         headers = {
             "Host": url.netloc.decode("ascii"),
             "Content-Type": "application/json",
@@ -126,18 +118,6 @@ class WebhookCaller:
             extensions={"sni_hostname": url.host},
         ) as answer:
             return answer.status_code, _seconds(answer.headers.get("Retry-After"))
-
-    async def _checked_address(self, host: str, port: int) -> str:
-        """The address to connect to. One bad address among several refuses the name: it may be next."""
-        addresses = await self._resolve(host, port)
-        for address in addresses:
-            reason = why_not(address, allow_loopback=self._allow_local)
-            if reason is not None:
-                raise AddressRefusedError(f"{host} leads to {address}: {reason}")
-        if not addresses:
-            raise OSError(f"{host} has no address")
-        first = ip_address(addresses[0])
-        return f"[{first}]" if isinstance(first, IPv6Address) else str(first)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from ledger.engine import Database
 from ledger.intake import Intake
 from ports.photos import store_of
+from ports.sign_on import sign_on_of
 from settings import Settings, read_settings
 from web import api, approvals, console, errors, photos, store
 from web.api.health import Measured, Metrics
@@ -56,6 +57,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await live.stop()
         await intake.close()
         await app.state.photos.close()
+        if app.state.sign_on is not None:
+            await app.state.sign_on.close()
         await database.dispose()
 
 
@@ -67,6 +70,7 @@ def equip(app: FastAPI, settings: Settings) -> None:
     app.state.known_keys = KnownKeys()
     app.state.metrics = Metrics()
     app.state.photos = store_of(settings)
+    app.state.sign_on = sign_on_of(settings)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -182,6 +182,7 @@ def page(
         "here": request.url.path,
         "now": datetime.now(UTC),
         "problem": None,
+        "single_sign_on": settings.oidc_name if settings.oidc_issuer else None,
         "live_since": "",  # what the page's stream begins from: see `web.live`
         **context,
     }
@@ -227,8 +228,23 @@ async def to_sign_in(request: Request) -> Response:
     kept = await kept_of(request)
     if kept is None:
         return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
-    context = {"next": way_back(request), "email": "", "kept": kept.written()}
-    return page(request, "sign_in.html", context, status=401)
+    return sign_in_page(request, next=way_back(request), kept=kept.written(), status=401)
+
+
+def sign_in_page(
+    request: Request,
+    *,
+    next: str = "/",  # noqa: A002  the name in the form
+    email: str = "",
+    kept: str = "",
+    problem: str | None = None,
+    proves: str | None = None,
+    status: int = 200,
+) -> Response:
+    """The sign-in page. `proves`: why somebody who is signed in has to prove themselves anew."""
+    admins_only = request.app.state.settings.local_sign_in == "admins"
+    context = {"next": next, "email": email, "kept": kept, "problem": problem, "proves": proves}
+    return page(request, "sign_in.html", context | {"admins_only": admins_only}, status=status)
 
 
 def refusal(request: Request, error: DomainError) -> Response:

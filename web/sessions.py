@@ -52,6 +52,11 @@ class Attempts:
         """The right password: what was counted for the account is forgotten; what counts for the network stays."""
         self._limiter.clear(PER_ACCOUNT, "account", email.strip().lower())
 
+    def check_answer(self, remote: str) -> None:
+        """Count an answer of the provider of single sign-on. Raises `Busy` at too many from one address."""
+        if not self._limiter.hit(PER_ADDRESS, "address", remote):
+            raise Busy("Too many attempts to sign in. Wait five minutes, then try again.")
+
     def check_link(self, remote: str) -> None:
         """Count a mail link that is not known. Raises `Busy` when one address of the network tries many."""
         if not self._limiter.hit(UNKNOWN_LINKS, "link", remote):
@@ -91,12 +96,17 @@ def set_cookie(request: Request, response: Response, name: str, value: str, expi
     )
 
 
+def remote_of(request: Request) -> str:
+    """The address of the network that asks."""
+    return request.client.host if request.client else "unknown"
+
+
 async def sign_in(request: Request, response: Response, email: str, password: str) -> str:
     """Check the password, start a session in place of any earlier one, set its cookie; returns its token.
 
     Raises `NotAllowed` (the same for an unknown address and a wrong password) or `Busy`.
     """
-    attempts_of(request).check(email, request.client.host if request.client else "unknown")
+    attempts_of(request).check(email, remote_of(request))
     database = database_of(request)
     async with database.read() as conn:
         account = await records.account(conn, email)
@@ -104,6 +114,9 @@ async def sign_in(request: Request, response: Response, email: str, password: st
     if account is None or not right:
         raise NotAllowed(WRONG)
     attempts_of(request).succeeded(email)
+    settings = request.app.state.settings
+    if settings.local_sign_in == "admins" and not account.is_admin:
+        raise NotAllowed(f"Passwords of Endcap let in administrators alone. Sign in with {settings.oidc_name}.")
     token = secrets.token_urlsafe(32)
     earlier = request.cookies.get(cookie_name(request))
     expires_at = await records.begin(database, account.person_id, token, replaces=earlier)
@@ -111,11 +124,16 @@ async def sign_in(request: Request, response: Response, email: str, password: st
     return token
 
 
-async def sign_out(request: Request, response: Response, person: Person) -> None:
-    """End the session of this browser."""
+async def sign_out(request: Request, response: Response, person: Person) -> bool:
+    """End the session of this browser; returns whether a provider of single sign-on had begun it."""
     token = request.cookies.get(cookie_name(request))
-    if token:
-        await records.end(database_of(request), token, person.id)
+    issuer = await records.end(database_of(request), token, person.id) if token else None
+    forget(request, response)
+    return issuer is not None
+
+
+def forget(request: Request, response: Response) -> None:
+    """Take back the cookie of a session."""
     response.delete_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="lax")
 
 

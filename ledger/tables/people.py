@@ -56,6 +56,22 @@ session = Table(
     instant("last_seen_at"),
     instant("expires_at"),
     instant("ended_at", nullable=True),
+    instant("proven_at", nullable=True),  # by a password or at a provider; null: nobody knows when
+    word("issuer", nullable=True),  # the provider who let them in; null: a local account
+    Column("state_hash", LargeBinary),  # of the provider's answer that began it: none begins two
+    Index("uq_session_state_hash", "state_hash", unique=True),
+)
+
+# Who somebody is to a provider of single sign-on. Its own name for them counts, not an address that may change hands.
+person_identity = Table(
+    "person_identity",
+    metadata,
+    word("issuer", primary_key=True),
+    word("subject", primary_key=True),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+    word("linked_by"),
+    recorded_at(),
+    Index("uq_person_identity_person", "person_id", "issuer", unique=True),
 )
 
 api_key = Table(

@@ -134,6 +134,12 @@ class TestRefusing:
             ("sticky_queue_schedule_to_start_timeout_s", 0.1),
             ("payload_keys", "k1:too-short"),
             ("payload_keys", "no-colon"),
+            ("oidc_issuer", "login.example"),
+            ("oidc_algorithm", "HS256"),
+            ("oidc_algorithm", "none"),
+            ("oidc_networks", "10.0.0.0/33"),
+            ("oidc_networks", "10.0.0.1/8"),
+            ("local_sign_in", "nobody"),
         ],
     )
     def test_values_out_of_bounds(self, field: str, value: object) -> None:
@@ -143,6 +149,18 @@ class TestRefusing:
     def test_http_payments_without_an_address(self) -> None:
         with pytest.raises(ValidationError, match="ENDCAP_PAYMENT_URL"):
             Settings(**REAL, payment_provider="http")
+
+    @pytest.mark.parametrize(
+        ("values", "because"),
+        [
+            ({"oidc_issuer": "https://login.example"}, "ENDCAP_OIDC_CLIENT_ID"),
+            ({"oidc_client_id": "endcap"}, "ENDCAP_OIDC_ISSUER"),
+            ({"local_sign_in": "admins"}, "nobody else could sign in"),
+        ],
+    )
+    def test_half_a_single_sign_on(self, values: dict[str, str], because: str) -> None:
+        with pytest.raises(ValidationError, match=because):
+            made(**values)
 
     def test_a_payload_key_given_twice(self) -> None:
         with pytest.raises(ValueError, match="twice"):

@@ -34,6 +34,7 @@ from web.console import (
     promotions,
     queue,
     sign_in,
+    sign_on,
     stock,
     transfers,
     undoing,
@@ -45,6 +46,7 @@ from web.console import (
 
 PARTS = (
     sign_in,
+    sign_on,
     home,
     queue,
     views,

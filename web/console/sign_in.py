@@ -6,9 +6,19 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from domain.errors import Busy, NotAllowed
+from ledger.sessions import end_all
 from web.kept import AS_TYPED, GONE, MAX_CHARACTERS, Kept, fill, look_at, read_kept, tell, texts_of
-from web.pages import ConsoleRoute, page
-from web.sessions import Visitor, cookie_name, same_site_path, sign_in, sign_out
+from web.pages import ConsoleRoute, sign_in_page
+from web.sessions import (
+    SignedIn,
+    Visitor,
+    cookie_name,
+    database_of,
+    forget,
+    same_site_path,
+    sign_in,
+    sign_out,
+)
 
 router = APIRouter(route_class=ConsoleRoute)
 
@@ -18,7 +28,7 @@ async def show(request: Request, person: Visitor, next: str = "/") -> Response: 
     """The form; who is signed in already goes straight on."""
     if person is not None:
         return RedirectResponse(same_site_path(next), status_code=303)
-    return page(request, "sign_in.html", {"next": same_site_path(next), "email": "", "kept": ""})
+    return sign_in_page(request, next=same_site_path(next))
 
 
 @router.post("/sign-in")
@@ -39,9 +49,8 @@ async def enter(
     try:
         token = await sign_in(request, response, email, password)
     except (NotAllowed, Busy) as refused:
-        context = {"next": target, "email": email, "problem": refused.detail, "kept": kept}
         status = 401 if isinstance(refused, NotAllowed) else 429
-        return page(request, "sign_in.html", context, status=status)
+        return sign_in_page(request, next=target, email=email, problem=refused.detail, kept=kept, status=status)
     if form is not None:
         cookie = response.headers["set-cookie"]
         response = await as_typed(request, target, f"{cookie_name(request)}={token}", form)
@@ -63,6 +72,15 @@ async def as_typed(request: Request, target: str, cookie: str, form: Kept) -> Re
 async def leave(request: Request, person: Visitor) -> Response:
     """End the session of this browser; without one there is nothing to end."""
     response = RedirectResponse("/sign-in", status_code=303)
-    if person is not None:
-        await sign_out(request, response, person)
+    if person is not None and await sign_out(request, response, person):
+        response.headers["location"] = "/signed-out"
+    return response
+
+
+@router.post("/sign-out/everywhere")
+async def leave_everywhere(request: Request, person: SignedIn) -> Response:
+    """End every session of the reader, in whatever browser."""
+    await end_all(database_of(request), person.id)
+    response = RedirectResponse("/sign-in", status_code=303)
+    forget(request, response)
     return response

@@ -1,0 +1,137 @@
+"""Sessions that a provider of single sign-on begins: which person of ours an identity is; no answer counts twice.
+
+The provider says who somebody is; what they may do stands in the table of people, before and after.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import DomainError, NotAllowed, NotFound, StateConflict
+from ledger import sessions
+from ledger.people import person_by_email
+from ledger.tables import person, person_identity
+
+if TYPE_CHECKING:
+    from ledger.engine import Database
+    from ledger.transaction import Transaction
+
+
+class AnswerUsed(DomainError):
+    """An answer of the provider has begun a session before."""
+
+    code = "answer_used"
+    family = "conflict"
+
+
+class SignedOn(NamedTuple):
+    """A session that has begun: whose, and until when."""
+
+    person_id: str
+    expires_at: datetime
+
+
+async def begin(
+    database: "Database",
+    token: str,
+    *,
+    issuer: str,
+    subject: str,
+    email: str | None,
+    proven_at: datetime | None,
+    state: str,
+    replaces: str | None,
+) -> SignedOn:
+    """Begin a session for whoever the identity is, in place of an earlier one.
+
+    The first time, a verified `email` says which person that is; from then on the provider's own name for them does.
+    Raises `NotAllowed` where it is nobody of ours, and `AnswerUsed` where `state` has begun a session before.
+    """
+
+    async def work(tx: "Transaction") -> SignedOn:
+        who = await _person_of(tx, issuer, subject, email)
+        if replaces:
+            await sessions.end_one(tx.conn, replaces)
+        expires_at = await sessions.store(
+            tx.conn, who, token, proven_at=proven_at, issuer=issuer, state_hash=sessions.hash_of(state)
+        )
+        if expires_at is None:
+            raise AnswerUsed("This answer of the provider was used already. Begin to sign in again.")
+        sessions.record(tx, who, "signed_in")
+        return SignedOn(who, expires_at)
+
+    return await database.write(work, actor="console", via="console")
+
+
+async def _person_of(tx: "Transaction", issuer: str, subject: str, email: str | None) -> str:
+    known = await tx.conn.execute(
+        select(person.c.id, person.c.active)
+        .join(person_identity, person_identity.c.person_id == person.c.id)
+        .where(person_identity.c.issuer == issuer, person_identity.c.subject == subject)
+    )
+    if (row := known.first()) is not None:
+        if not row.active:
+            raise NotAllowed("You are known here, and may not sign in any more. Ask an administrator.")
+        return str(row.id)
+    if email is None:
+        raise NotAllowed(
+            "The provider does not vouch for your mail address, so Endcap cannot tell who you are. "
+            "Ask an administrator to link your account (endcap link)."
+        )
+    found = await person_by_email(tx.conn, email)
+    if found is None:
+        raise NotAllowed("Nobody here has your mail address. Ask an administrator to add you.")
+    await _link(tx, issuer, subject, found.id)
+    return found.id
+
+
+async def _link(tx: "Transaction", issuer: str, subject: str, person_id: str) -> None:
+    made = await tx.conn.execute(
+        insert(person_identity)
+        .values(issuer=issuer, subject=subject, person_id=person_id, linked_by=tx.actor)
+        .on_conflict_do_nothing()
+        .returning(person_identity.c.person_id)
+    )
+    if made.first() is None:
+        raise NotAllowed(
+            "Another account of the provider is linked to this person, or this account to another person. "
+            "Ask an administrator to unlink it first (endcap unlink)."
+        )
+    tx.record("person.linked", f"person:{person_id}", datetime.now(UTC), after={"issuer": issuer})
+
+
+async def link(database: "Database", email: str, issuer: str, subject: str) -> None:
+    """Say which identity somebody is, for a provider that vouches for no address. Raises `NotFound`, `NotAllowed`."""
+
+    async def work(tx: "Transaction") -> None:
+        await _link(tx, issuer, subject, await _by_email(tx.conn, email))
+
+    await database.write(work, actor="operator", via="cli")
+
+
+async def unlink(database: "Database", email: str) -> int:
+    """Forget which identities somebody is, and end their sessions; returns how many there were. The next sign-in links
+    anew by the address. Raises `NotFound`, and `StateConflict` where there is nothing to forget.
+    """
+
+    async def work(tx: "Transaction") -> int:
+        who = await _by_email(tx.conn, email)
+        gone = await tx.conn.execute(delete(person_identity).where(person_identity.c.person_id == who))
+        if gone.rowcount == 0:
+            raise StateConflict(f"No account of a provider is linked to {email}.")
+        await sessions.end_every(tx.conn, who)
+        tx.record("person.unlinked", f"person:{who}", datetime.now(UTC))
+        return gone.rowcount
+
+    return await database.write(work, actor="operator", via="cli")
+
+
+async def _by_email(conn: AsyncConnection, email: str) -> str:
+    found = await conn.execute(select(person.c.id).where(func.lower(person.c.email) == email.strip().lower()))
+    who = found.scalar()
+    if who is None:
+        raise NotFound(f"There is nobody with the address {email}; load people.csv first.")
+    return str(who)
