@@ -25,10 +25,10 @@ COPY ledger/ ledger/
 COPY ports/ ports/
 COPY web/ web/
 COPY workflows/ workflows/
-COPY cli.py cli_access.py cli_events.py cli_webhooks.py notifier.py relay.py sender.py settings.py wire.py worker.py ./
+COPY cli.py cli_access.py cli_events.py cli_webhooks.py notifier.py relay.py sender.py settings.py telemetry.py wire.py worker.py ./
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENDCAP_HOME=/var/lib/endcap
 VOLUME /var/lib/endcap
 USER endcap
 EXPOSE 8400
 CMD ["python", "-m", "uvicorn", "web.process:create_app", "--factory", "--host", "0.0.0.0", "--port", "8400", \
-     "--no-server-header", "--timeout-graceful-shutdown", "5"]
+     "--no-server-header", "--no-access-log", "--timeout-graceful-shutdown", "5"]

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,14 +18,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+import telemetry
 import wire
 from domain.ids import TASK_QUEUE
 from domain.messages import Situation, Told
-from ledger import case, outbox, situations
+from ledger import case, outbox, situations, traces
 from ledger.engine import Database
 from ledger.listening import keep_listening
 from ledger.outages import in_short
@@ -68,17 +68,6 @@ HOME_CHECK_S = 5.0
 STUCK_AFTER = 8
 LONGEST_PAUSE_S = 60.0
 REBUILD_PAGE = 200
-
-# The server is away or overloaded: it says nothing about the message, so the message is not to blame.
-AWAY = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.ABORTED,
-    }
-)
 
 
 class ForeignWorkflowError(RuntimeError):
@@ -193,9 +182,10 @@ class Relay:
     # ------------------------------------------------------------------ one message
     async def _deliver(self, client: Client, row: Claimed) -> None:
         try:
-            outcome = await (self._start(client, row) if row.kind == "start" else self._tell(client, row))
+            with traces.delivering(row.target, row.kind, row.payload):
+                outcome = await (self._start(client, row) if row.kind == "start" else self._tell(client, row))
         except RPCError as error:
-            await self._put_off(row, error, blame=error.status not in AWAY)
+            await self._put_off(row, error, blame=error.status not in wire.AWAY)
         except Exception as error:  # noqa: BLE001  whatever it is, it is recorded on the message, and a person hears of it
             await self._put_off(row, error, blame=True)
         else:
@@ -261,6 +251,7 @@ class Relay:
             id_reuse_policy=reuse,
             memo={MEMO_ROW: row_id},
             search_attributes=wire.search_attributes(search),
+            priority=Priority(fairness_key=search.get("region")),  # one region's peak does not hold up the others
             static_summary=target,
             rpc_timeout=RPC_TIMEOUT,
         )
@@ -314,7 +305,7 @@ class Relay:
             if known != here:
                 await outbox.set_temporal_home(self._database, here)
         except RPCError as error:
-            if error.status not in AWAY and error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status not in wire.AWAY and error.status is not RPCStatusCode.NOT_FOUND:
                 logger.exception("Temporal refuses")
             self._seems_away()
             return False
@@ -383,6 +374,7 @@ async def main(settings: Settings) -> None:
             keyring=settings.payload_keyring,
             identity=identity,
             runtime=runtime,
+            is_traced=settings.otlp_endpoint is not None,
         )
 
     try:
@@ -393,8 +385,7 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     given = read_settings()
-    logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    telemetry.start(given, "relay")
     asyncio.run(main(given))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    telemetry.stop()
     os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

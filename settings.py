@@ -176,6 +176,8 @@ class Settings(LocalSettings):
     # Behaviour of the processes
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+    otlp_endpoint: str | None = None  # http(s)://host:4318 of an OpenTelemetry collector
+    trace_share: float = Field(default=1.0, ge=0, le=1)
     asset_base: str = CDN
     sticky_queue_schedule_to_start_timeout_s: float = Field(default=3.0, ge=0.5, le=60)
     worker_relay: bool = True
@@ -294,6 +296,13 @@ class Settings(LocalSettings):
         if self.database_url is None:
             raise ValueError("DATABASE_URL is not set: postgresql://user:password@host:port/database")
         return self.database_url
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://: the address of an OpenTelemetry collector")
+        return value
 
     def require_temporal_address(self) -> str:
         """`host:port`; raises ValueError with the name of the setting when it is missing."""

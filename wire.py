@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import GrpcCompression, RPCError
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
@@ -29,6 +30,17 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 
 logger = logging.getLogger("endcap.wire")
+
+# The server is away or overloaded: it says nothing about the message, so the message is not to blame.
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+    }
+)
 
 
 def search_attributes(search: Mapping[str, str]) -> TypedSearchAttributes:
@@ -157,9 +169,18 @@ def is_loopback(address: str) -> bool:
 
 
 async def connect(
-    address: str, *, namespace: str, keyring: Mapping[str, bytes], identity: str, runtime: Runtime | None = None
+    address: str,
+    *,
+    namespace: str,
+    keyring: Mapping[str, bytes],
+    identity: str,
+    runtime: Runtime | None = None,
+    is_traced: bool = False,
 ) -> Client:
-    """A client, as soon as Temporal answers; it is asked again with growing pauses for as long as it takes."""
+    """A client, as soon as Temporal answers; it is asked again with growing pauses for as long as it takes.
+
+    `is_traced`: what it starts and signals, and the workers that use it, take part in the trace of whoever asks.
+    """
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
@@ -169,6 +190,7 @@ async def connect(
                 data_converter=data_converter(keyring),
                 identity=identity,
                 runtime=runtime,
+                interceptors=[TracingInterceptor()] if is_traced else [],
                 grpc_compression=GrpcCompression.NONE if is_loopback(address) else GrpcCompression.GZIP,
             )
         except (RPCError, RuntimeError) as error:  # RuntimeError is the library's word for "could not connect"

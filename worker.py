@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +30,7 @@ from temporalio.worker import Worker
 
 import notifier
 import sender
+import telemetry
 import wire
 from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
@@ -268,6 +268,7 @@ async def main(settings: Settings) -> None:
             keyring=settings.payload_keyring,
             identity=identity,
             runtime=runtime,
+            is_traced=settings.otlp_endpoint is not None,
         )
     )
 
@@ -309,14 +310,7 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     given = read_settings()
-    logging.basicConfig(
-        level=given.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stdout,
-        force=True,
-    )
+    telemetry.start(given, "worker")
     asyncio.run(main(given))
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    telemetry.stop()
     os._exit(0)  # the Temporal library sometimes crashes an interpreter that exits normally

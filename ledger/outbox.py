@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.messages import Message, Situation
-from ledger import rows, situations
+from ledger import rows, situations, traces
 from ledger.tables import outbox, outbox_counter
 from ledger.tables import temporal_home as home
 
@@ -53,6 +53,7 @@ async def write(conn: AsyncConnection, starts: Sequence[Start], tells: Sequence[
     A situation is read after its counter row is locked: of two transactions that concern one target, the later one sees
     what the earlier one did, and its number is higher.
     """
+    traced = traces.beside()
     if starts:
         ordered = sorted(starts, key=lambda start: start.target)
         await conn.execute(_COUNT_STARTS, {"targets": [start.target for start in ordered]})
@@ -68,6 +69,7 @@ async def write(conn: AsyncConnection, starts: Sequence[Start], tells: Sequence[
                         "workflow": start.workflow,
                         "situation": start.situation.model_dump(mode="json"),
                         "search": start.search,
+                        **traced,
                     },
                 }
                 for start in ordered
@@ -81,7 +83,7 @@ async def write(conn: AsyncConnection, starts: Sequence[Start], tells: Sequence[
                 target=target,
                 seq=seq,
                 kind="tell",
-                payload={"message": message.value, "situation": found[1].model_dump(mode="json")},
+                payload={"message": message.value, "situation": found[1].model_dump(mode="json"), **traced},
             )
         )
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.datastructures import State
 from starlette.staticfiles import StaticFiles
 
@@ -16,7 +17,7 @@ from ports.photos import store_of
 from ports.sign_on import sign_on_of
 from settings import Settings, read_settings
 from web import api, approvals, console, errors, photos, store
-from web.api.health import Measured, Metrics
+from web.api.health import PROBES, Measured, Metrics
 from web.api.health import router as health
 from web.csrf import CrossOriginProtection, origin_of
 from web.headers import SecurityHeaders
@@ -26,6 +27,14 @@ from web.known_keys import KnownKeys
 from web.live import Live, ends_at_once
 from web.openapi import describe
 
+# Where a collector is given (`telemetry.start`): a span for each request, none for the probes that come every second.
+TRACES = TelemetryConfig(
+    operation_spans=False,
+    metrics=False,
+    logs=False,
+    auto_configure=False,
+    exclude=lambda scope: scope["path"] in PROBES,
+)
 STATIC = Path(__file__).parent / "static"
 
 
@@ -86,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         separate_input_output_schemas=False,
+        telemetry=TRACES,
     )
     equip(app, settings)
     errors.install(app)

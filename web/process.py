@@ -4,6 +4,8 @@ import gc
 
 from fastapi import FastAPI
 
+import telemetry
+from settings import read_settings
 from web import app
 
 # How many objects a process may make before the youngest are looked through. A request of a thousand events makes some
@@ -16,7 +18,9 @@ def create_app() -> FastAPI:
     """The application, settings from the environment. What has been made until now stays as long as the process, so
     the garbage collector need not look at it again.
     """
-    made = app.create_app()
+    settings = read_settings()
+    telemetry.start(settings, "web")
+    made = app.create_app(settings)
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)

@@ -21,6 +21,7 @@ from ledger.intake.checking import Checked, check
 from ledger.intake.deciding import Decided, HeldLine, Shelf, Spot, decide
 from ledger.intake.rows import Rows
 from ledger.people import Caller
+from ledger.traces import traceparent
 
 logger = logging.getLogger("endcap.intake")
 
@@ -71,6 +72,7 @@ class Submission:
     keys: tuple[str, ...]
     digest: bytes
     received_at: datetime
+    trace: str | None = None  # of the caller: the batch is nobody's own
     is_outcome_unknown: bool = False  # a commit was sent and not answered: a stored answer is this call's own
 
     @property
@@ -87,7 +89,7 @@ def submission(caller: Caller, order: BopisOrder, idempotency_key: str | None, r
     keys = (f"order:{order.order_id}", *([f"key:{idempotency_key}"] if idempotency_key else ()))
     # An order that was taken before lines could name a promotion is recognised when it is sent again.
     digest = body_hash(order.model_dump_json().replace(',"promotion_id":null,"regular_price_minor":null', ""))
-    return Submission(order, caller.source, f"key:{caller.key_id}", keys, digest, received_at)
+    return Submission(order, caller.source, f"key:{caller.key_id}", keys, digest, received_at, traceparent())
 
 
 class Placement(NamedTuple):
@@ -216,7 +218,7 @@ class Batch:
     @staticmethod
     def _gather(rows: Rows, one: Submission, decided: Decided) -> Placement:
         answer = decided.answer()
-        rows.add(decided, one.keys, one.digest, answer.model_dump_json())
+        rows.add(decided, one.keys, one.digest, answer.model_dump_json(), one.trace)
         return Placement(201, answer)
 
     async def _claim(self, wanted: Sequence[Submission], taken: Taken) -> list[Submission]:

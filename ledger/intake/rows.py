@@ -16,6 +16,7 @@ from ledger.intake import columns
 from ledger.intake.deciding import Decided
 from ledger.intake.record import RECORD, SHAPES
 from ledger.outbox import search_attributes
+from ledger.traces import KEY
 
 type Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -36,6 +37,10 @@ def _start(state: str, location: str, region: str) -> tuple[str, str, str]:
     return before, between, after
 
 
+def _traced(after: str, trace: str) -> str:
+    return f'{after[:-1]},"{KEY}":"{trace}"}}'
+
+
 @lru_cache(maxsize=64)
 def _detail(failure: str | None, kept_back: str | None, *, frozen: bool, has_address: bool) -> str:
     """The journey's facts that pages and steps need, as JSON; no personal data."""
@@ -53,7 +58,7 @@ class Rows:
         self._takings: dict[str, int] = {}
         self._entries = 0
 
-    def add(self, decided: Decided, keys: Sequence[str], digest: bytes, answer: str) -> None:
+    def add(self, decided: Decided, keys: Sequence[str], digest: bytes, answer: str, trace: str | None = None) -> None:
         """Everything that one order writes. `answer` is kept as JSON under each of its keys."""
         checked, order = decided.checked, decided.checked.order
         where, journey, source, actor = checked.where, checked.journey, checked.source, checked.actor
@@ -76,7 +81,7 @@ class Rows:
                 detail, checked.policy.copy, checked.policy.policy.version, token_hex(16),
                 who.name, who.email, who.phone, None if who.address is None else json.dumps(who.address),
                 who.pickup_person, decided.told(), self._post(decided), checked.policy.authority,
-                f"{before}{quoted(journey)}{between}[{to_start}]{after}",
+                f"{before}{quoted(journey)}{between}[{to_start}]{after if trace is None else _traced(after, trace)}",
             )
         )  # fmt: skip
         order_no = len(self._rows["orders"])

@@ -41,7 +41,7 @@ class Site:
         body["lines"][0] |= {"unit_price_minor": unit_price_minor, "tax_minor": 0}
         body["payments"][0]["amount_minor"] = unit_price_minor * quantity
         headers = {"Authorization": f"Bearer {key_text('web')}"}
-        async with httpx2.AsyncClient(base_url=self.url, headers=headers) as client:
+        async with httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=120) as client:
             answer = await client.post("/api/v1/bopis-orders", json=body)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["journey_id"])

@@ -25,7 +25,7 @@ OpenStore = Callable[..., Awaitable[Page]]
 async def web(site: Site) -> AsyncIterator[httpx2.AsyncClient]:
     """The shop's system at the running site."""
     headers = {"Authorization": f"Bearer {key_text('web')}"}
-    async with httpx2.AsyncClient(base_url=site.url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=site.url, headers=headers, timeout=120) as client:
         yield client
 
 

@@ -88,7 +88,7 @@ class Shopkeeping:
 async def open_twenty(site: Site) -> dict[int, str]:
     """The cases with their kinds."""
     headers = {"Authorization": f"Bearer {key_text('web')}"}
-    async with httpx2.AsyncClient(base_url=site.url, headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=site.url, headers=headers, timeout=120) as client:
         shop = Shopkeeping(site, client)
         for kind, count in KINDS.items():
             for _ in range(count):

@@ -50,7 +50,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Box
         answers=http_answers("127.0.0.1", page_port, "/"),
     )
     await child.start()
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{page_port}") as pages:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{page_port}", timeout=120) as pages:
         yield Box(tmp_path / "mails", smtp_port, pages)
     assert await child.stop() in {0, -signal.SIGTERM}, log.read_text()
 

@@ -92,7 +92,7 @@ class Stack:
 
     def health(self) -> int:
         """Status of /healthz."""
-        return httpx2.get(f"http://127.0.0.1:{self.port}/healthz").status_code
+        return httpx2.get(f"http://127.0.0.1:{self.port}/healthz", timeout=120).status_code
 
 
 @pytest.fixture

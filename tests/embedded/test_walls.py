@@ -16,6 +16,8 @@ FORBIDDEN = {
     "notifier": {"cli", "demo", "embedded", "web", "fastapi", "activities", "relay", "worker", "workflows",
                  "temporalio"},
     "wire": {"cli", "demo", "embedded", "web", "fastapi", "relay", "sender", "worker", "ledger", "ports"},
+    "telemetry": {"activities", "cli", "demo", "domain", "embedded", "ledger", "notifier", "ports", "relay", "sender",
+                  "web", "wire", "worker", "workflows", "temporalio", "sqlalchemy", "fastapi"},
     "worker": {"cli", "demo", "embedded", "web", "fastapi"},
 }  # fmt: skip
 

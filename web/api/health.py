@@ -24,6 +24,7 @@ router = APIRouter(tags=["health"])
 
 CHECK_TIMEOUT_S = 3.0
 OUTBOX_LATE_S = 120.0
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
