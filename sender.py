@@ -56,6 +56,7 @@ LONGEST_WAIT_S = 3600
 ATTEMPTS = 30  # somewhat more than a day
 LISTED = 50  # requests in one digest
 WITH_CODE = frozenset({"ready_for_pickup", "pickup_reminder", "pickup_extended"})
+ASKING = frozenset({"offer_made", "exchange_asked"})
 BEFORE_IT_IS_READY = frozenset({"order_placed", "order_late", "order_waits"})
 WHILE_IT_LASTS = BEFORE_IT_IS_READY | {
     "order_moved", "order_to_be_shipped", "order_delayed", "place_closed", "order_substituted", "offer_withdrawn",
@@ -114,7 +115,8 @@ def check_still_true(template: str, about: Matter) -> None:
     order, case, approval = about.order, about.case, about.approval
     if template in WITH_CODE and order is not None and BopisState(order.state) not in ON_THE_HOLD_SHELF:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
-    if template == "offer_made" and (about.offer is None or about.offer.state != OfferState.OPEN):
+    question = about.swap or about.offer
+    if template in ASKING and (question is None or question.state != OfferState.OPEN):
         raise NobodyToWriteTo("the question is not open any more")
     if template in WHILE_IT_LASTS and order is not None and BopisState(order.state) in FINAL:
         raise NobodyToWriteTo(f"the order is {order.state} by now")
@@ -207,6 +209,7 @@ class Sender:
             "comment": about.comment,
             "returned": about.returned,
             "claim": about.claim,
+            "swap": about.swap,
             "link": link,
             "code": code,
             "base_url": self._base_url,
@@ -250,8 +253,9 @@ class Sender:
         """The link that this mail carries, if it carries one, and the code that its page asks for, if it asks."""
         if row.template == "approval_request" and about.approval is not None:
             return await self._link(to, about.approval)
-        if row.template == "offer_made" and about.offer is not None:
-            return await self._customers_link(row, about.offer.due_at, offer_id=about.offer.id), None
+        question = about.swap or about.offer
+        if row.template in ASKING and question is not None:
+            return await self._customers_link(row, question.due_at, offer_id=question.id), None
         if about.returned is not None:
             until = row.not_before + timedelta(seconds=about.returned.clock_offset_s) + LINK_OF_RETURN
             return await self._customers_link(row, until, journey_id=about.returned.journey_id), None

@@ -6,9 +6,11 @@ from activities.taking import patient
 from domain import exchanges
 from domain.errors import Malformed, NotFound
 from domain.messages import Situation, Step
+from domain.payments import PaymentOutcome
 from ledger import payments, situations
 from ledger.engine import Database
-from ledger.returns import exchange_payments
+from ledger.payments import OperationRow
+from ledger.returns import collecting, exchange_payments
 from ports.payment import PaymentPort, PaymentRequest
 
 PENDING = frozenset({"requested", "unknown"})
@@ -40,14 +42,35 @@ class PaymentActivities:
                 return found[1]
         if operation.tender == exchanges.TENDER:  # one journey pays another: no provider has a part in it
             return await exchange_payments.carry_out(self._database, step)
-        outcome = await self._provider.carry_out(
+        if exchanges.is_difference(operation.reference):
+            async with self._database.read() as conn:
+                paid_by = await collecting.paid_by_return(conn, operation)
+            if paid_by is not None:
+                return await self._difference(step, operation, paid_by)
+        outcome = await self._ask(operation, operation.kind, operation.reference)
+        return await payments.record_outcome(self._database, step, outcome)
+
+    async def _difference(self, step: Step, operation: OperationRow, paid_by: str) -> Situation:
+        """What a replacement costs more than its return is worth: charged with the customer's word, or given back."""
+        ask = await collecting.begin(self._database, operation, paid_by)
+        if ask.kind == "here":
+            return await collecting.end_here(self._database, step, paid_by)
+        if ask.kind == "decline":
+            refused = PaymentOutcome("declined", error=collecting.NOT_AGREED)
+            return await payments.record_outcome(self._database, step, refused)
+        outcome = await self._ask(operation, ask.kind, ask.reference)
+        if ask.kind == "charge":
+            return await collecting.record_outcome(self._database, step, outcome, paid_by)
+        return await payments.record_outcome(self._database, step, outcome)
+
+    async def _ask(self, operation: OperationRow, kind: str, reference: str) -> PaymentOutcome:
+        return await self._provider.carry_out(
             PaymentRequest(
                 operation_id=operation.id,
-                kind=operation.kind,
-                payment_reference=operation.reference,
+                kind=kind,
+                payment_reference=reference,
                 tender=operation.tender,
                 amount_minor=operation.amount_minor,
                 currency=operation.currency,
             )
         )
-        return await payments.record_outcome(self._database, step, outcome)

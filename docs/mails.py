@@ -21,6 +21,7 @@ from domain.people import Person
 from ledger.delegations import DelegationView
 from ledger.reads.approvals import ApprovalDetail, VerdictRow
 from ledger.reads.comments import Comment
+from ledger.reads.exchanges import ExchangeOffer
 from ledger.reads.letters import Addressee, Case, Order, OrderLine
 from ledger.reads.offers import OfferView, PickupView, Piece
 from ledger.reads.returns_by_link import LineByLink, ReturnByLink
@@ -43,7 +44,10 @@ GROUPS = {
     "Customers": ("",),
 }
 # Shown twice, with something more: for the picture only, by a name of its own.
-VARIANTS = {"approval_request": {"delegate": "stands in, with a code, where two must agree"}}
+VARIANTS = {
+    "approval_request": {"delegate": "stands in, with a code, where two must agree"},
+    "exchange_asked": {"declined": "once more, after the provider would not pay"},
+}
 
 
 def _option() -> CaseOption:
@@ -117,7 +121,8 @@ def everything() -> dict[str, Any]:
             "amount_minor": 4_500, "until": "Thu 5 Mar, 09:00 CET", "bay": "4", "carrier": "Parcel Co",
             "tracking": "PC123", "webhook": "we_1", "source": "web",
             "why": "100 attempts in a row failed", "occasion": "level", "label": "RT-4711", "method": "store",
-            "credit": False, "fee_minor": 300, "clawed_minor": 0,
+            "credit": False, "fee_minor": 300, "clawed_minor": 0, "order_id": "W-2050", "declined": False,
+            "reminder": False, "because": "nobody answered in time",
         },
         "order": Order(
             "bopis:web:W-2041", "W-2041", "ready_for_pickup", "EUR", "Mainz", "Markt 1, 55116 Mainz", ZONE,
@@ -154,6 +159,12 @@ def everything() -> dict[str, Any]:
             [], [], [],
         ),
         "claim": claim(),
+        "swap": ExchangeOffer(
+            6, "c", "Kim Lee", "RT-4711", "W-2050", "open", None, "", None, NOW + timedelta(days=2),
+            [Piece("Oolong", 1)], "Mainz", "Markt 1", zone=ZONE, currency="EUR", price_minor=2_000,
+            price_tax_minor=319, worth_minor=1_500, worth_tax_minor=239, paid_minor=0, difference_minor=500,
+            tender="card", is_sent=False, clock_offset_s=0,
+        ),
         "zone": ZONE,
         "link": f"{BASE}/c/…",
         "code": None,
@@ -166,6 +177,8 @@ def context_of(template: str, variant: str = "") -> dict[str, Any]:
     given = everything()
     if template.startswith(GROUPS["Vendors"]):
         return given | {"to": Addressee("Tea & Co.", "claims@teaco.example", None)}
+    if variant == "declined":
+        given["context"] |= {"declined": True}
     if not template.startswith(GROUPS["Approvers"] + GROUPS["People who work here"]):
         return given
     given |= {"to": Addressee(ANA.name, ANA.email, ANA), "link": f"{BASE}/a/…"}

@@ -2,6 +2,7 @@
 by what its return owes; a tender of its own, `exchange`, stands for that until the goods have come.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, computed_field, model_validator
@@ -22,9 +23,17 @@ from domain.orders import (
 
 TENDER = "exchange"
 
-State = Literal["placing", "waiting", "applied", "off"]
+# `asking`: its customer is asked whether they pay what it costs more; `collecting`: they have agreed, and the provider
+# is asked for it.
+State = Literal["placing", "asking", "collecting", "waiting", "applied", "off"]
 # Nothing was paid back for these lines yet: their refund is kept for the replacement.
-OPEN: frozenset[str] = frozenset({"placing", "waiting"})
+OPEN: frozenset[str] = frozenset({"placing", "asking", "collecting", "waiting"})
+ASKED: frozenset[str] = frozenset({"asking", "collecting"})
+
+WAY = "exchange"  # what an offer to a customer is called that asks about a difference
+ANSWERS = ("accept", "decline")
+CHARGEABLE = ("card", "wallet")  # tenders of which more can be taken with their owner's word
+_DIFFERENCE = "difference:"
 
 
 def credit_of(return_journey: str) -> str:
@@ -37,8 +46,33 @@ def debit_for(order_journey: str) -> str:
     return f"{TENDER}:{order_journey}"
 
 
+def difference_by(means: str) -> str:
+    """What the payment of a difference is called on the replacement. `means` is what its provider charges."""
+    return f"{_DIFFERENCE}{means}"
+
+
+def is_difference(reference: str) -> bool:
+    """Whether a payment of a replacement may be that of a difference; on any other order it is a name like others."""
+    return reference.startswith(_DIFFERENCE)
+
+
+def means_of(reference: str) -> str:
+    """What a provider charges for a payment: of a difference the means that stand in its name."""
+    return reference.removeprefix(_DIFFERENCE)
+
+
+class Means(Body):
+    """By what a difference is paid once its customer has agreed: a card or a wallet that the provider knows."""
+
+    reference: Code
+    tender: Literal["card", "wallet"]
+
+
 class ReplacementIn(Body):
-    """The replacement as its customer wants it. `payments` pay for what it costs more than what comes back is worth."""
+    """The replacement as its customer wants it. `payments` pay for what it costs more than what comes back is worth;
+    what they leave open is asked of the customer, and charged to `difference_from` with their word (when left out: what
+    the order that comes back was paid by).
+    """
 
     order_id: Code
     channel: Code | None = None
@@ -48,12 +82,19 @@ class ReplacementIn(Body):
     customer: Customer = Customer()
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=500)]
     charges: Annotated[tuple[Charge, ...], Field(max_length=20)] = ()
-    payments: Annotated[tuple[PaymentIn, ...], Field(max_length=19)] = ()
+    payments: Annotated[tuple[PaymentIn, ...], Field(max_length=18)] = ()
+    difference_from: Means | None = None
 
     @model_validator(mode="after")
     def _told_apart(self) -> "ReplacementIn":
         check_told_apart(self.lines, self.payments)
+        if any(is_difference(payment.reference) for payment in self.payments):
+            raise ValueError(f"a payment's reference may not begin with {_DIFFERENCE}: so are differences called")
         return self
+
+    @property
+    def tax_minor(self) -> int:
+        return sum(line.tax_minor for line in self.lines) + sum(charge.tax_minor for charge in self.charges)
 
     @property
     def total_minor(self) -> int:
@@ -83,6 +124,14 @@ class Credit(PaymentIn):
     state: Literal["captured", "authorized"] = "authorized"
 
 
+class Difference(PaymentIn):
+    """What a replacement costs more than what comes back is worth: nothing is taken before its customer has agreed."""
+
+    reference: Annotated[str, Field(min_length=1, max_length=120)]
+    tender: Literal["card", "wallet"]
+    state: Literal["captured", "authorized"] = "authorized"
+
+
 class KeptForGoods(OrderHold):
     """The replacement waits for what pays for it."""
 
@@ -93,7 +142,7 @@ class Replacement(BopisOrder):
     """A replacement on its way into the ledger."""
 
     hold: KeptForGoods = KeptForGoods()
-    payments: tuple[Credit | PaymentIn, ...] = ()
+    payments: tuple[Credit | Difference | PaymentIn, ...] = ()
 
 
 class Division(Body):
@@ -123,13 +172,20 @@ def divide(worth_minor: int, total_minor: int, paid_minor: int) -> Division:
 
 
 class ExchangeAnswer(BaseModel):
-    """The replacement. It is let go on when what pays for it was accepted; `back_minor` goes back as money."""
+    """The replacement. It is let go on when what pays for it was accepted; `back_minor` goes back as money.
+
+    `because` says why there is none after all. While `state` is `asking`, its customer is asked by mail until
+    `answer_until` whether they pay `difference_minor`.
+    """
 
     journey_id: str
     order_journey_id: str
     state: str
     credit_minor: int
     back_minor: int
+    difference_minor: int = 0
+    answer_until: datetime | None = None
+    because: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -138,10 +194,13 @@ class ExchangeAnswer(BaseModel):
 
 
 class ExchangeView(BaseModel):
-    """How far the exchange of a return is. `because` says why there is none any more."""
+    """How far the exchange of a return is. `because` says why there is none any more; `difference_minor` is what its
+    customer pays beside what comes back, once they have agreed.
+    """
 
     order: str
     lines: list[str]
     state: str
     credit_minor: int
+    difference_minor: int = 0
     because: str

@@ -90,6 +90,11 @@ class ReturnPolicy(_Part):
     exchange_at: Moment = "receipt"  # when a replacement is let go on; at the request it waits for nothing
     # A refund that is asked about for its amount alone: at once by whoever approves refunds, or after a case.
     large_refund: Literal["approval", "case"] = "approval"
+    # A replacement that costs more: how long its customer may think, when they are reminded (not at all from the end of
+    # that time on), and how often they are asked where their provider says no.
+    exchange_answer_s: int = Field(2 * DAY_S, gt=0)
+    exchange_reminder_s: int = Field(DAY_S, gt=0)
+    exchange_asks: int = Field(2, ge=1)
     keep_below_minor: int = Field(0, ge=0)  # what is our fault and worth less is refunded without coming back
     goods_s: int = Field(14 * DAY_S, gt=0)
     goods_reminder_s: int = Field(7 * DAY_S, gt=0)

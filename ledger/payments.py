@@ -92,9 +92,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
             )
         )
         if outcome.state == "succeeded":
-            await _succeeded(tx, row, found, step.at, outcome)
-            await _give_back_what_was_given_up(tx, row, found, step.at)
-            await close_if_done(tx, row, step.at)
+            await succeeded(tx, row, found, step.at, outcome)
         return _sentence(found, outcome)
 
     return await take_journey_step(database, "payment", step, work)
@@ -105,6 +103,17 @@ def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
     verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of", "renew": "Renewal of"}[found.kind]
     said = {"succeeded": "confirmed", "declined": f"declined: {outcome.error}", "unknown": "not answered yet"}
     return f"{verb} {amount} {said[outcome.state]}."
+
+
+async def succeeded(
+    tx: Transaction, row: RowMapping, found: OperationRow, at: datetime, outcome: PaymentOutcome | None = None
+) -> None:
+    """What follows once an operation has ended well: posted, what was given up meanwhile given back, the journey closed
+    when it was its last one.
+    """
+    await _succeeded(tx, row, found, at, outcome)
+    await _give_back_what_was_given_up(tx, row, found, at)
+    await close_if_done(tx, row, at)
 
 
 async def _succeeded(

@@ -3,11 +3,14 @@
 A provider is asked to move money under a key; the same key never moves it twice. Nothing here reads or writes Endcap's
 own records.
 
-The HTTP contract: `POST {url}/{capture|void|refund|renew}` with `Authorization: Bearer <key>` and `Idempotency-Key:
-<operation>`, body `{"operation_id", "payment_reference", "tender", "amount_minor", "currency"}`. Answers: 2xx with an
-optional `{"reference"}` (of a renewal also `{"authorized_until"}`, RFC 3339) means done; 402 with an optional
-`{"reason"}` means declined for good; anything else, or no answer in time, means unknown, and the same request is sent
-again with the same key.
+The HTTP contract: `POST {url}/{capture|charge|void|refund|renew}` with `Authorization: Bearer <key>` and
+`Idempotency-Key: <operation>`, body `{"operation_id", "payment_reference", "tender", "amount_minor", "currency"}`.
+Answers: 2xx with an optional `{"reference"}` (of a renewal also `{"authorized_until"}`, RFC 3339) means done; 402 with
+an optional `{"reason"}` means declined for good; anything else, or no answer in time, means unknown, and the same
+request is sent again with the same key.
+
+`capture` takes what was authorised. `charge` takes more than that, by the means of the payment that is named, with its
+owner's word; a `refund` of it names the reference with which the charge was answered, or else the charge's own key.
 """
 
 import asyncio
@@ -32,7 +35,7 @@ class PaymentRequest(NamedTuple):
     """One operation at a provider. `operation_id` is its idempotency key; `amount_minor` is in `currency`."""
 
     operation_id: str
-    kind: str  # capture | void | refund | renew
+    kind: str  # capture | charge | void | refund | renew
     payment_reference: str
     tender: str
     amount_minor: int

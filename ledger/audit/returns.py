@@ -71,4 +71,26 @@ RULES: dict[str, str] = {
         FROM payment p JOIN journey j ON j.id = p.journey_id
         WHERE j.kind = 'returns' AND j.closed_at IS NOT NULL AND p.refunded_minor < p.refund_requested_minor
     """,
+    "a difference is charged by its customer's word": """
+        SELECT p.id, 'charged ' || p.captured_minor || ', agreed ' || coalesce(o.minor, 0)
+        FROM payment p JOIN payment c ON c.journey_id = p.journey_id AND c.tender = 'exchange'
+        JOIN journey g ON g.id = p.journey_id AND g.kind = 'bopis'
+        LEFT JOIN LATERAL (
+            SELECT sum((option -> 'parameters' ->> 'difference_minor')::bigint)::bigint AS minor FROM offer
+            WHERE way = 'exchange' AND option -> 'parameters' ->> 'order' = p.journey_id
+                AND answer = 'accept' AND state <> 'rejected'
+        ) o ON true
+        WHERE p.reference LIKE 'difference:%' AND p.captured_minor > coalesce(o.minor, 0)
+    """,
+    "a return asks about its exchange as long as the question is open": """
+        SELECT coalesce(o.journey_id, j.id),
+               'question ' || coalesce(o.state, 'none') || ', exchange ' || coalesce(j.state, 'none')
+        FROM (SELECT journey_id, state FROM offer WHERE way = 'exchange' AND state IN ('open', 'accepted')) o
+        FULL JOIN (
+            SELECT id, detail -> 'exchange' ->> 'state' AS state FROM journey
+            WHERE kind = 'returns' AND detail -> 'exchange' ->> 'state' IN ('asking', 'collecting')
+        ) j ON j.id = o.journey_id
+        WHERE (o.state IS NOT DISTINCT FROM 'open') <> (j.state IS NOT DISTINCT FROM 'asking')
+            OR (o.state IS NOT DISTINCT FROM 'accepted') <> (j.state IS NOT DISTINCT FROM 'collecting')
+    """,
 }

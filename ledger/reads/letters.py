@@ -19,6 +19,7 @@ from ledger.people import person_by_id
 from ledger.reads import vendor_claims
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.comments import Comment, comment_of
+from ledger.reads.exchanges import ExchangeOffer, exchange_offer
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.reads.returns_by_link import ReturnByLink, return_by_link
 from ledger.tables import case_file, customer, funding_agreement, item, journey, journey_line, location, payment
@@ -86,6 +87,7 @@ class Matter(NamedTuple):
     comment: Comment | None = None
     returned: ReturnByLink | None = None
     claim: ClaimView | None = None  # against a vendor
+    swap: ExchangeOffer | None = None  # a question about a replacement that costs more
 
     @property
     def zone(self) -> str:
@@ -123,11 +125,13 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
     about = row.context
     if "agreement_id" in about and row.journey_id:
         return Matter(None, None, None, claim=await vendor_claims.claim_view(conn, None, row.journey_id))
+    of_exchange = row.template.startswith("exchange_")
     return Matter(
         order=await _order(conn, row.journey_id) if row.journey_id else None,
         case=await _case(conn, row.case_id) if row.case_id else None,
         approval=approval,
-        offer=await offer_view(conn, about["offer_id"]) if "offer_id" in about else None,
+        offer=await offer_view(conn, about["offer_id"]) if "offer_id" in about and not of_exchange else None,
+        swap=await exchange_offer(conn, about["offer_id"]) if "offer_id" in about and of_exchange else None,
         pickup=await pickup_view(conn, row.journey_id) if row.journey_id and to.person is None else None,
         delegation=await delegations.view(conn, about["delegation_id"]) if "delegation_id" in about else None,
         approval_zone=await reference.time_zone(conn, approval.location) if approval else None,

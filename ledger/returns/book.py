@@ -71,7 +71,9 @@ class Return(Document):
 
     @property
     def exchange(self) -> dict[str, Any] | None:
-        """What the return is exchanged for: `order` (its journey), `lines`, `credit_minor`, `state`, `because`."""
+        """What the return is exchanged for: `order` (its journey), `lines`, `credit_minor`, `state`, `because`; of one
+        that costs more, what its customer is asked (`ledger/returns/difference.py`).
+        """
         found: dict[str, Any] | None = self.row["detail"].get("exchange")
         return found
 
@@ -149,12 +151,14 @@ class Return(Document):
         )
         looked_at = sum(line["accepted"] + line["declined"] for line in self.lines.values())
         worked = bool(self.row["detail"].get("in_work"))
+        # What the customer is asked about an exchange is waited for, as an answer of ours.
+        is_exchanging = self.exchange is not None and self.exchange["state"] in exchanges.ASKED
         return Progress(
             received=sum(line["received"] for line in self.lines.values()),
             looked_at=looked_at,
             touched=looked_at + sum(line["asked"] for line in self.lines.values()) + worked,
-            is_owed=bool(found.scalar_one()) or bool(self.row["detail"].get("under_review")),
-            is_asking=bool(self.row["asks"]),
+            is_owed=bool(found.scalar_one()) or bool(self.row["detail"].get("under_review")) or is_exchanging,
+            is_asking=bool(self.row["asks"]) or is_exchanging,
         )
 
     def rows(self) -> Iterable[tuple[Table, Iterable[Row]]]:

@@ -9,7 +9,7 @@ from domain.words import money, units
 from ledger.bopis import by_the_source
 from ledger.engine import Database
 from ledger.journey_steps import take_due
-from ledger.returns import exchange, exchanging
+from ledger.returns import difference, exchange, exchanging
 from ledger.returns.book import Return, waiting
 
 
@@ -26,6 +26,10 @@ async def _due(it: Return, due: str, cause: str, at: datetime) -> str:
         return "The customer was reminded to send the goods."
     if due == "exchange":
         return await exchanging.place_was_lost(it, at)
+    if due == difference.DUE:
+        return await difference.silence(it, at)
+    if due == difference.REMINDER:
+        return await difference.remind(it, at)
     if due == "goods" and it.state in AWAITING_GOODS:
         return await _not_received(it, at)
     if due == "inspection" and any(waiting(line) for line in it.lines.values()):

@@ -16,10 +16,15 @@ from domain.ids import payment_id
 from domain.messages import Message
 from ledger import steps
 from ledger.payments import OperationRow
-from ledger.returns import refunding
+from ledger.returns import questions, refunding
 from ledger.returns.book import Return, waiting
 from ledger.returns.refunding import Refund
 from ledger.tables import payment, payment_operation
+
+
+def is_called_off(order: RowMapping | None) -> bool:
+    """Whether nothing of a replacement goes to its customer any more: it was never placed, or has ended without."""
+    return order is None or BopisState(order["state"]) in (BopisState.CANCELLED, BopisState.EXPIRED)
 
 
 async def share(it: Return, refund: Refund, at: datetime) -> Refund:
@@ -31,13 +36,13 @@ async def share(it: Return, refund: Refund, at: datetime) -> Refund:
         return refund
     credit = it.exchange["credit_minor"]
     worth = sum(one.net_minor for line_id, one in refund.lines.items() if line_id in kept)
-    if it.exchange["state"] == "waiting":
-        if worth >= credit and refund.total_minor >= credit:
-            refund.exchange_minor = credit
-            return refund
-        if _nothing_more_comes(it):
-            await take_off(it, "what came back does not pay for it", at)
-            return refund
+    pays = worth >= credit and refund.total_minor >= credit
+    if it.exchange["state"] == "waiting" and pays:
+        refund.exchange_minor = credit
+        return refund
+    if it.exchange["state"] != "placing" and not pays and _nothing_more_comes(it):
+        await take_off(it, "what came back does not pay for it", at)
+        return refund
     others = {line_id: one.units for line_id, one in refund.lines.items() if line_id not in kept}
     return refunding.refund_due(it, all_units=others)
 
@@ -64,6 +69,8 @@ async def take_off(it: Return, because: str, at: datetime) -> None:
         return
     it.row["detail"]["exchange"] = exchange | {"state": "off", "because": because}
     it.drop_dues("exchange")
+    if await questions.end(it, at, state="withdrawn", because=because):
+        await questions.tell_off(it, because, at)
     order = it.replacement
     occurrence = f"{exchange['order']}:{it.row['version']}"
     await steps.note(it.tx, it.id, "exchange_off", occurrence, f"Not exchanged: {because}.", at)

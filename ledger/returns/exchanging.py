@@ -13,17 +13,26 @@ from typing import NamedTuple
 from domain import bopis, exchanges
 from domain.bopis import BopisState
 from domain.errors import DomainError, IdempotencyMismatch, Malformed, NotFound, StateConflict, UnknownLine
-from domain.exchanges import Credit, ExchangeAnswer, NewExchange, Replacement, divide
+from domain.exchanges import (
+    Credit,
+    Difference,
+    Division,
+    ExchangeAnswer,
+    Means,
+    NewExchange,
+    Replacement,
+    divide,
+)
 from domain.ids import journey_id
 from domain.messages import Message
 from domain.returns import FINAL
-from domain.words import money
 from ledger import intake, reference, steps
 from ledger.engine import Database
 from ledger.people import Caller
-from ledger.returns import exchange, refunding, settling
+from ledger.returns import difference, exchange, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.finding import find
+from ledger.returns.refunding import Refund
 from ledger.transaction import Transaction
 
 PLACING_S = 300  # after which the return looks itself whether its replacement was placed
@@ -77,12 +86,18 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     code = await _place_of(it, wanted)
     worth = _worth(it, wanted)
     paid = sum(payment.amount_minor for payment in wanted.order.payments)
-    split = divide(worth, wanted.order.total_minor, paid)
-    if split.open_minor:
-        raise StateConflict(
-            f"The replacement costs {money(split.open_minor, it.row['currency'])} more than what comes back is worth; "
-            "name the customer's payment of it in order.payments."
-        )
+    split = divide(worth.total_minor, wanted.order.total_minor, paid)
+    means = await difference.means_for(it, wanted, split.open_minor) if split.open_minor else None
+    asked = {} if means is None else {
+        "difference_minor": split.open_minor,
+        "price_minor": wanted.order.total_minor,
+        "price_tax_minor": wanted.order.tax_minor,
+        "worth_minor": worth.total_minor,
+        "worth_tax_minor": sum(one.share.tax_minor for one in worth.lines.values()),
+        "paid_minor": paid,
+        "means": means.reference,
+        "tender": means.tender,
+    }  # fmt: skip
     it.row["detail"]["exchange"] = {
         "order": order_journey,
         "order_id": wanted.order.order_id,
@@ -92,11 +107,12 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
         "state": "placing",
         "because": "",
         "digest": digest,
+        **asked,
     }
     it.due("exchange", at + timedelta(seconds=PLACING_S))
     await it.save(at)
     tx.tell(it.id, Message.RETURN_RECORDED)
-    return _Begun(it.id, _replacement(it, wanted, code, split.credit_minor), at)
+    return _Begun(it.id, _replacement(it, wanted, code, split, means), at)
 
 
 def _lines(it: Return, wanted: NewExchange) -> tuple[str, ...]:
@@ -121,13 +137,13 @@ def _lines(it: Return, wanted: NewExchange) -> tuple[str, ...]:
     return lines
 
 
-def _worth(it: Return, wanted: NewExchange) -> int:
+def _worth(it: Return, wanted: NewExchange) -> Refund:
     """What the exchanged lines are worth when all of them come: the share that was paid, less the fee, less what a
     promotion is not earned by any more.
     """
     units = {line_id: int(it.lines[line_id]["claimed"]) for line_id in _lines(it, wanted)}
-    worth = refunding.refund_due(it, all_units=units).total_minor
-    if worth <= 0:
+    worth = refunding.refund_due(it, all_units=units)
+    if worth.total_minor <= 0:
         raise StateConflict("What comes back is worth nothing any more; there is nothing to exchange.")
     return worth
 
@@ -143,10 +159,17 @@ async def _place_of(it: Return, wanted: NewExchange) -> str:
     return code
 
 
-def _replacement(it: Return, wanted: NewExchange, code: str, credit_minor: int) -> Replacement:
-    """The order as it is placed: kept back, and paid by the return for what its customer has not paid."""
+def _replacement(it: Return, wanted: NewExchange, code: str, split: Division, means: Means | None) -> Replacement:
+    """The order as it is placed: kept back, and paid by the return for what its customer has not paid and will not be
+    asked to.
+    """
     order = wanted.order
-    credit = Credit(reference=exchanges.credit_of(it.id), amount_minor=credit_minor)
+    open_ones: list[Credit | Difference] = [
+        Credit(reference=exchanges.credit_of(it.id), amount_minor=split.credit_minor)
+    ]
+    if means is not None:
+        by = exchanges.difference_by(means.reference)
+        open_ones.append(Difference(reference=by, tender=means.tender, amount_minor=split.open_minor))
     return Replacement(
         order_id=order.order_id,
         channel=order.channel or it.row["channel"],
@@ -157,7 +180,7 @@ def _replacement(it: Return, wanted: NewExchange, code: str, credit_minor: int) 
         customer=order.customer,
         lines=order.lines,
         charges=order.charges,
-        payments=(credit, *order.payments),
+        payments=(*open_ones, *order.payments),
     )
 
 
@@ -185,13 +208,18 @@ async def _placed(tx: Transaction, own: str, digest: str) -> ExchangeAnswer:
         await _go_on_with(it, at)
         await it.save(at)
         tx.tell(it.id, Message.RETURN_RECORDED)
-    assert it.exchange is not None
+    swap = it.exchange
+    assert swap is not None
+    until = it.row["dues"].get(difference.DUE)
     return ExchangeAnswer(
         journey_id=it.id,
-        order_journey_id=it.exchange["order"],
-        state=it.exchange["state"],
-        credit_minor=it.exchange["credit_minor"],
-        back_minor=it.exchange["back_minor"],
+        order_journey_id=swap["order"],
+        state=swap["state"],
+        credit_minor=swap["credit_minor"],
+        back_minor=swap["back_minor"],
+        difference_minor=swap.get("difference_minor", 0),
+        answer_until=datetime.fromisoformat(until) if until else None,
+        because=swap["because"],
     )
 
 
@@ -201,12 +229,17 @@ async def _go_on_with(it: Return, at: datetime) -> None:
     assert before is not None
     it.drop_dues("exchange")
     await it.lock_goods()
+    asked = ""
     if it.replacement is None or BopisState(it.replacement["state"]) in bopis.FINAL:
         await exchange.take_off(it, f"order {before['order_id']} has ended", at)
-    else:
+    elif not before.get("difference_minor"):
         it.row["detail"]["exchange"] = before | {"state": "waiting"}
+    elif await difference.is_short(it):  # nobody is asked to pay for what is not there
+        await exchange.take_off(it, "what the customer wants instead is not there", at)
+    else:
+        asked = await difference.ask(it, at)
     paid = await settling.settle(it, f"exchange:{it.id}:{it.row['version']}", at)
-    told = f"To be exchanged for order {before['order_id']}. {paid}".strip()
+    told = " ".join(one for one in (f"To be exchanged for order {before['order_id']}.", asked, paid) if one)
     await steps.note(it.tx, it.id, "exchange", before["order"] + f":{it.row['version']}", told, at)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from domain import exchanges
+from sqlalchemy import text
+
+from activities.payment import PaymentActivities
 from domain.exchanges import ExchangeAnswer, NewExchange
 from domain.messages import Step
 from domain.payments import PaymentOutcome
-from ledger import payments
-from ledger.returns import exchange_payments, exchanging
+from ledger.returns import exchanging
+from ports.payment import PaymentRequest
 from tests.ledger.returning import Back, collected, now
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
 
@@ -38,22 +40,39 @@ async def exchange(shop: Shop, back: Back, body: dict[str, Any] | None = None) -
     return await exchanging.start(shop.database, WEB, back.id, asked, actor="key:key-web", via="api")
 
 
-async def carry_out(shop: Shop, journey: str, state: Any = "succeeded") -> int:
+@dataclass
+class Provider:
+    """A payment provider that says what it is told to, and remembers what it was asked."""
+
+    does: list[str] = field(default_factory=list)  # succeeded, declined, unknown; then always `succeeded`
+    asked: list[PaymentRequest] = field(default_factory=list)
+
+    async def carry_out(self, request: PaymentRequest) -> PaymentOutcome:
+        """What it says to one request."""
+        self.asked.append(request)
+        state: Any = self.does.pop(0) if self.does else "succeeded"
+        said = {"succeeded": None, "declined": "card expired", "unknown": "no answer"}[state]
+        return PaymentOutcome(state, f"p-{len(self.asked)}" if state == "succeeded" else None, said)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def charged(self) -> list[tuple[str, int]]:
+        """(by what, minor units) of each time that more was asked for than had been paid."""
+        return [(one.payment_reference, one.amount_minor) for one in self.asked if one.kind == "charge"]
+
+
+async def carry_out(shop: Shop, journey: str, provider: Provider | None = None) -> int:
     """Everything that is asked of a provider, or of a return, for a journey; returns how much it was."""
     async with shop.database.read() as conn:
-        from sqlalchemy import text
-
         query = (
-            "SELECT o.id, p.tender FROM payment_operation o JOIN payment p ON p.id = o.payment_id"
-            " WHERE o.journey_id = :id AND o.state IN ('requested', 'unknown') ORDER BY o.id"
+            "SELECT id FROM payment_operation WHERE journey_id = :id AND state IN ('requested', 'unknown') ORDER BY id"
         )
-        found = (await conn.execute(text(query), {"id": journey})).all()
-    for row in found:
-        step = Step(subject=journey, occurrence=uuid.uuid4().hex, at=now(), operation_id=row.id)
-        if row.tender == exchanges.TENDER:
-            await exchange_payments.carry_out(shop.database, step)
-        else:
-            await payments.record_outcome(shop.database, step, PaymentOutcome(state, "p1", None))
+        found = (await conn.execute(text(query), {"id": journey})).scalars().all()
+    worker = PaymentActivities(shop.database, provider or Provider())
+    for operation in found:
+        await worker.carry_out(Step(subject=journey, occurrence=uuid.uuid4().hex, at=now(), operation_id=operation))
     return len(found)
 
 
@@ -64,6 +83,7 @@ class Swap:
     shop: Shop
     back: Back
     order: str
+    provider: Provider = field(default_factory=Provider)
 
     @classmethod
     async def open(cls, shop: Shop, quantity: int = 1, *, body: dict[str, Any] | None = None, **more: Any) -> Swap:
@@ -75,7 +95,8 @@ class Swap:
     async def carry_on(self) -> None:
         """Until nothing is asked of anybody any more, for either of the two."""
         for _ in range(6):
-            if not await carry_out(self.shop, self.back.id) + await carry_out(self.shop, self.order):
+            done = [await carry_out(self.shop, one, self.provider) for one in (self.back.id, self.order)]
+            if not sum(done):
                 return
         raise AssertionError("operations go on for ever")
 
@@ -103,3 +124,17 @@ class Swap:
             " AND o.state NOT IN ('declined', 'withdrawn')"
         )
         return int(await self.shop.value(query, back=self.back.id, order=self.order))
+
+
+async def policy(shop: Shop, body: str) -> None:
+    await shop.change(
+        "INSERT INTO policy_document (version, effective_from, body) VALUES ('x', '2020-01-01', CAST(:body AS jsonb))",
+        body=body,
+    )
+
+
+async def hand_over(swap: Swap, quantity: int = 1) -> None:
+    lines = [{"line_id": "1", "quantity": quantity}]
+    await swap.shop.report("bopis.picked", journey_id=swap.order, picker="p", lines=lines)
+    outcome = await swap.shop.report("bopis.handed_over", journey_id=swap.order, lines=None, actor="p")
+    assert outcome.outcome == "accepted", outcome

@@ -32,6 +32,18 @@ BREAKS: dict[str, tuple[str, str]] = {
         " 'R1', 'DE01', 'regional_ops', 'EUR', 0, '{}', now(), now())"),
         "case 7",
     ),
+    "a difference is charged by its customer's word": (
+        ("INSERT INTO payment (id, journey_id, reference, tender, currency, amount_minor, authorized_minor,"
+        " captured_minor, voided_minor, refund_requested_minor, refunded_minor) VALUES"
+        " ('bopis:web:W-1/difference:c', 'bopis:web:W-1', 'difference:c', 'card', 'EUR', 5, 5, 5, 0, 0, 0),"
+        " ('bopis:web:W-1/exchange:r', 'bopis:web:W-1', 'exchange:r', 'exchange', 'EUR', 5, 5, 0, 0, 0, 0)"),
+        "bopis:web:W-1/difference:c",
+    ),
+    "a return asks about its exchange as long as the question is open": (
+        ("INSERT INTO offer (journey_id, way, option, missing, asked_by, at, due_at) VALUES"
+        " ('bopis:web:W-1', 'exchange', '{}', '{}', 'endcap', now(), now())"),
+        "bopis:web:W-1",
+    ),
     "movements explain every bucket": (
         "UPDATE stock SET damaged = damaged + 1 WHERE location = 'S2'", "S2 TEA-1 damaged"
     ),

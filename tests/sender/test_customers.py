@@ -11,10 +11,11 @@ import pytest
 from ledger import links
 from ledger.bopis import steps
 from ledger.engine import Database
+from tests.ledger.exchanging import Swap, wanted
 from tests.ledger.offers import Asked, asked
 from tests.ledger.test_bopis import pick, step
 from tests.sender.conftest import BASE, MailServer, sender, text_of
-from tests.shop import TEA, Shop, open_shop
+from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
 
 
 @pytest.fixture
@@ -150,3 +151,33 @@ class TestForged:
         page = html_of(message)
         assert "<script>" not in page
         assert "49" not in page.split("</h1>")[1].split("we are sorry")[0]
+
+
+class TestExchange:
+    async def test_the_mail_has_the_figures_and_its_link_opens_the_question(
+        self, shop: Shop, mail_server: MailServer
+    ) -> None:
+        swap = await Swap.open(shop, body=wanted(1, PRICE_MINOR + 500))
+        message = await sent(Asked(shop, swap.back.id), mail_server)
+        text = text_of(message)
+        for words in (
+            "1 x Green tea: 20.00 EUR", "Your return pays: 15.00 EUR", "You would pay: 5.00 EUR, by your card",
+            "If we hear nothing by", "nothing is charged without your yes",
+        ):  # fmt: skip
+            assert words in text, words
+        [token] = re.findall(rf"{BASE}/c/(\S+)", text)
+        async with shop.database.read() as conn:
+            opened = await links.find(conn, token)
+        assert opened is not None
+        assert opened.offer_id == (await swap.back.row())["detail"]["exchange"]["offer_id"]
+
+    async def test_one_that_was_answered_meanwhile_is_not_sent_and_silence_is_told(
+        self, shop: Shop, mail_server: MailServer
+    ) -> None:
+        swap = await Swap.open(shop, body=wanted(1, PRICE_MINOR + 500))
+        await swap.back.fall_due("answer")
+        text = text_of(await sent(Asked(shop, swap.back.id), mail_server))
+        assert "there will be no exchange" in text
+        assert "nobody answered in time. Nothing is charged" in text
+        state = "SELECT state FROM mail WHERE template = 'exchange_asked'"
+        assert await shop.value(state) == "withdrawn"

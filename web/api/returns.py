@@ -104,7 +104,8 @@ async def exchange_return(
 ) -> Response:
     """The replacement is placed as an order for pickup that is kept back until what pays for it was accepted
     (`returns.exchange_at`). What it costs less goes back as money; what it costs more is never charged without the
-    customer's word: it is refused unless `order.payments` pays for it."""
+    customer's word: what `order.payments` leave open they are asked by a link (`state` is `asking`), and with a yes it
+    is charged to `order.difference_from`, or to what the returned order was paid by."""
     status, made = await exchanging.start(
         database_of(request), caller, return_id, wanted, actor=f"key:{caller.key_id}", via="api"
     )

@@ -12,9 +12,11 @@ from domain.errors import DomainError, NotAllowed
 from domain.ids import parse_journey_id
 from ledger import links
 from ledger.bopis import asking, by_link
+from ledger.reads.exchanges import ExchangeOffer, exchange_offer
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.reads.returns_by_link import ReturnByLink, return_by_link
-from web.approvals import proof, returned
+from ledger.returns import difference
+from web.approvals import exchanged, proof, returned
 from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, page
 from web.photos import PhotoId
@@ -35,6 +37,7 @@ class Opened(NamedTuple):
     view: str
     returned: ReturnByLink | None = None
     may_say: bool = False
+    swap: ExchangeOffer | None = None
 
 
 async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
@@ -47,6 +50,11 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
         if about_it is None or about_it.customer_id != found.customer_id:
             return None
         return Opened(found.customer_id, None, None, "return", about_it, returned.takes_messages(found, about_it, now))
+    swap = await exchange_offer(conn, found.offer_id) if found.offer_id is not None else None
+    if swap is not None:
+        if swap.customer_id != found.customer_id:
+            return None
+        return Opened(found.customer_id, None, None, exchanged.view_of(found, swap, now), swap=swap)
     offer = await offer_view(conn, found.offer_id) if found.offer_id is not None else None
     pickup = await pickup_view(conn, found.journey_id) if found.journey_id is not None else None
     about = offer or pickup
@@ -75,6 +83,8 @@ async def show_link(request: Request, token: str, *, refused: DomainError | None
         return proof.private(page(request, "customer.html", {"view": "unknown", "refusal": None}, status=404))
     if opened.returned is not None:
         return returned.show(request, token, opened.returned, may_say=opened.may_say, refused=refused)
+    if opened.swap is not None:
+        return exchanged.show(request, token, opened.swap, view=opened.view, refused=refused)
     nonce = proof.nonce_of(request, token)
     context: dict[str, Any] = {
         "view": opened.view,
@@ -118,7 +128,9 @@ async def give(
     try:
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: answer here.")
-        if opened.offer is not None:
+        if opened.swap is not None:
+            await difference.answer(database, opened.swap.id, opened.customer_id, answer=answer, via="link")
+        elif opened.offer is not None:
             await asking.answer(database, opened.offer.id, opened.customer_id, answer=answer, via="link")
         elif opened.pickup is not None:
             await by_link.act(
