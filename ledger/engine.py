@@ -25,8 +25,9 @@ logger = logging.getLogger("endcap.ledger")
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10.0
-# What people ask for differs by very much in how many rows it finds, so each question has a plan of its own.
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan"
+_READ_BY_KEY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# What lists are asked for differs by very much in how many rows it finds, so each question has a plan of its own.
+_READ = f"{_READ_BY_KEY}; SET LOCAL plan_cache_mode = force_custom_plan"
 # Of one connection. Pages ask in more ways than the driver's own hundred.
 _STATEMENTS_KEPT = 400
 
@@ -110,14 +111,19 @@ class Database:
         raise AssertionError("the loop returns or raises")
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a read-only transaction that sees one state of the database throughout."""
+    async def read(self, *, by_key: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection in a read-only transaction that sees one state of the database throughout.
+
+        `by_key` is for what is asked about one thing, whichever it is: PostgreSQL keeps the plans then, which take it
+        longer to make than to carry out.
+        """
+        begin = _READ_BY_KEY if by_key else _READ
         async with self._reading.connect() as conn:
             driver = conn.info["driver"]
             try:
-                await driver.execute(_READ)
+                await driver.execute(begin)
             except FAILURES as error:
-                raise failed(driver, _READ, error) from error
+                raise failed(driver, begin, error) from error
             info = conn.info
             info[KNOWN] = {}
             try:

@@ -143,7 +143,7 @@ async def visitor(request: Request) -> Person | None:
     if not token:
         return None
     database = database_of(request)
-    async with database.read() as conn:
+    async with database.read(by_key=True) as conn:
         session = await records.session_of(conn, token)
     if session is not None and session.touch_due:
         await records.touch(database, token)

@@ -1,10 +1,11 @@
 """Looks up the places that might take an order over and has `domain.sourcing` rank them; decides nothing itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from math import asin, cos, radians, sin, sqrt
+from typing import Any
 
-from sqlalchemy import Double, Text, bindparam, func, or_, select, text
+from sqlalchemy import Double, Select, Text, and_, bindparam, func, or_, select, text
 
 from domain import sourcing
 from domain.bopis import TO_BE_PICKED
@@ -13,7 +14,8 @@ from domain.sourcing import Candidate, Shelf
 from domain.stock import atp
 from ledger import reference
 from ledger.bopis.order import Order
-from ledger.prepared import Prepared, Record
+from ledger.distance import distance_km
+from ledger.prepared import Prepared
 from ledger.tables import journey, location
 
 LOOKED_AT = 200  # the nearest; an order is not offered a longer way while there are so many nearer ones
@@ -33,7 +35,7 @@ async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], li
         if order.open_quantity(line):
             wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
     need = sourcing.Need(entity=order.row["entity"], promised_at=order.row["promised_at"])
-    found = sourcing.source(need, await _candidates(order, wanted), order.policy.sourcing)
+    found = sourcing.source(need, await _candidates(order, need, wanted), order.policy.sourcing)
     options: list[tuple[float, CaseOption]] = []
     points = 0.0
     for one in found.ranked:
@@ -76,69 +78,57 @@ def _move_to(order: Order, one: sourcing.Ranked, wanted: Mapping[str, int]) -> C
     )
 
 
-async def _candidates(order: Order, wanted: Mapping[str, int]) -> list[Candidate]:
-    near = await _near(order)
-    codes = [row["code"] for row, _ in near]
-    shelves = await _shelves(order, codes, wanted)
-    ready = await _ready(order, {row["code"]: row["time_zone"] for row, _ in near})
-    busy = await _open_orders(order, codes)
-    return [
-        Candidate(
+async def _candidates(order: Order, need: sourcing.Need, wanted: Mapping[str, int]) -> list[Candidate]:
+    """The places about it. What a place has on its shelf is looked up where nothing rules it out before, and when it
+    would be ready where nothing does at all.
+    """
+    within = float(FURTHER * order.policy.sourcing.radius_km)
+    near = await _NEAR.rows(order.tx.conn, here=order.location, region=order.row["region"], km=within)
+    zones = {row["code"]: row["time_zone"] for row in near}
+    busy = await _open_orders(order, list(zones))
+    found = {
+        row["code"]: Candidate(
             code=row["code"],
             name=row["name"],
             kind=row["kind"],
             entity=row["entity"],
-            shelves=shelves[row["code"]],
-            distance_km=km,
+            shelves=(),
+            distance_km=row["km_away"],
             is_same_region=row["region"] == order.row["region"],
             status=row["status"],
             pickup=row["pickup"],
             open_orders=busy.get(row["code"], 0),
-            ready_at=ready[row["code"]],
         )
-        for row, km in near
-    ]
+        for row in near
+    }
+
+    def left(codes: Iterable[str]) -> list[str]:
+        return [code for code in codes if sourcing.ruled_out(need, found[code], order.policy.sourcing) is None]
+
+    shelves = await _shelves(order, left(found), wanted)
+    found |= {code: replace(found[code], shelves=shelf) for code, shelf in shelves.items()}
+    ready = await _ready(order, {code: zones[code] for code in left(shelves)})
+    found |= {code: replace(found[code], ready_at=at) for code, at in ready.items()}
+    return list(found.values())
 
 
-# Of the same region, or not too far north or south: who of these is near is worked out for each.
-_NEAR = Prepared(
-    select(
-        *(location.c[name] for name in ("code", "name", "kind", "region", "entity", "time_zone", "status", "pickup")),
-        location.c.latitude,
-        location.c.longitude,
-    ).where(
-        location.c.code != bindparam("here", type_=Text),
-        or_(
-            location.c.region == bindparam("region", type_=Text),
-            func.abs(location.c.latitude - bindparam("latitude", type_=Double)) <= bindparam("degrees", type_=Double),
-        ),
+def _about_an_order() -> Select[Any]:
+    """The other places of its region and those within `km` of its place `here`, nearest first, with `km_away`."""
+    here = location.alias("here")
+    km, within = distance_km(here, location), bindparam("km", type_=Double)
+    names = ("code", "name", "kind", "region", "entity", "time_zone", "status", "pickup")
+    # How far north or south it lies is asked first: for most places that is enough to know.
+    is_near = and_(func.abs(location.c.latitude - here.c.latitude) * KM_PER_DEGREE <= within, km <= within)
+    return (
+        select(*(location.c[name] for name in names), km.label("km_away"))
+        .join(here, here.c.code == bindparam("here", type_=Text))
+        .where(location.c.code != here.c.code, or_(location.c.region == bindparam("region", type_=Text), is_near))
+        .order_by(km.nulls_last(), location.c.code)
+        .limit(LOOKED_AT)
     )
-)
 
 
-async def _near(order: Order) -> list[tuple[Record, float | None]]:
-    """The other places of its region and those not far from it, nearest first, each with its distance in km."""
-    within = FURTHER * order.policy.sourcing.radius_km
-    rows = await _NEAR.rows(
-        order.tx.conn, here=order.location, region=order.row["region"], latitude=order.place.latitude,
-        degrees=within / KM_PER_DEGREE,
-    )  # fmt: skip
-    found = []
-    for row in rows:
-        km = _km(order.place, row)
-        if row["region"] == order.row["region"] or (km is not None and km <= within):
-            found.append((row, km))
-    found.sort(key=lambda one: (one[1] is None, one[1] or 0.0, one[0]["code"]))
-    return found[:LOOKED_AT]
-
-
-def _km(here: reference.Place, there: Record) -> float | None:
-    known = [at for at in (here.latitude, here.longitude, there["latitude"], there["longitude"]) if at is not None]
-    if len(known) < 4:
-        return None
-    lat1, lon1, lat2, lon2 = (radians(at) for at in known)
-    chord = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    return 2 * 6371 * asin(sqrt(min(chord, 1.0)))
+_NEAR = Prepared(_about_an_order())
 
 
 _SHELVES = Prepared(
@@ -157,6 +147,8 @@ _SHELVES = Prepared(
 
 async def _shelves(order: Order, codes: Sequence[str], wanted: Mapping[str, int]) -> dict[str, tuple[Shelf, ...]]:
     """What each place has of each item, and could promise of it; no stock row is nothing on the shelf."""
+    if not codes:
+        return {}
     items = await reference.items(order.tx.conn, wanted)
     threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
     found: dict[str, list[Shelf]] = {code: [] for code in codes}
@@ -184,6 +176,8 @@ async def _shelves(order: Order, codes: Sequence[str], wanted: Mapping[str, int]
 
 async def _ready(order: Order, zones: Mapping[str, str]) -> dict[str, datetime]:
     """When each place would have the order ready, on its own opening hours."""
+    if not zones:
+        return {}
     now = await order.tx.now(order.row["clock_offset_s"])
     hours = await reference.hours_of(order.tx.conn, zones)
     promised_at = order.row["promised_at"]

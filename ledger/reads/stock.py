@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.people import Person
 from domain.policy import StockPolicy
 from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp_steps
+from ledger.distance import distance_km
 from ledger.prepared import Prepared
 from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
@@ -233,7 +234,7 @@ def at_a_place(reach: Reach) -> Select[Any]:
 def near_a_place(reach: Reach) -> Select[Any]:
     """The stock of `sku` at other places of the viewer, the nearest to `location` first, with `distance_km`."""
     here = location.alias("here")
-    distance = _distance_km(here)
+    distance = distance_km(here, location)
     return (
         _selected()
         .add_columns(distance.label("distance_km"))
@@ -246,17 +247,6 @@ def near_a_place(reach: Reach) -> Select[Any]:
 @lru_cache(maxsize=64)
 def _near(reach: Reach) -> Prepared:
     return Prepared(near_a_place(reach).limit(bindparam("limit")))
-
-
-def _distance_km(here: Any) -> ColumnElement[float | None]:
-    """Great-circle distance (haversine) in km; NULL where a coordinate is missing."""
-    lat, lon = func.radians(location.c.latitude), func.radians(location.c.longitude)
-    lat0, lon0 = func.radians(here.c.latitude), func.radians(here.c.longitude)
-    chord = func.pow(func.sin((lat - lat0) / 2), 2) + func.cos(lat) * func.cos(lat0) * func.pow(
-        func.sin((lon - lon0) / 2), 2
-    )
-    # Not least(): it passes over NULL, and a place without coordinates would be at the other end of the world.
-    return 2 * 6371 * func.asin(func.sqrt(case((chord > 1, 1.0), else_=chord)))
 
 
 async def items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DEFAULT_CHANNEL) -> list[StockItem]:

@@ -112,6 +112,28 @@ class TestOtherStores:
         assert "T1" in passed_over
         assert f"T{LOOKED_AT + 2}" not in passed_over
 
+    async def test_how_far_a_place_is_counts_across_the_date_line_and_not_where_nobody_knows(self, shop: Shop) -> None:
+        await shop.change("INSERT INTO region (code, name, entity) VALUES ('R9', 'Far', 'DE01')")
+        await shop.change("UPDATE location SET latitude = 0, longitude = 179.9 WHERE code = 'S1'")
+        there = {"region": "R9"}
+        await more_stores(
+            shop,
+            {"code": "S3", "latitude": 0, "longitude": -179.9, **there},
+            {"code": "S4", "latitude": 0, "longitude": 178, **there},
+            {"code": "S5", "latitude": 0, "longitude": 179.0, **there},
+            {"code": "S6", "latitude": 0, "longitude": None, **there},
+            {"code": "S7", "latitude": None, "longitude": None},
+        )
+        for place in ("S3", "S4", "S5", "S6", "S7"):
+            await shop.put(place, 20)
+        journey, _ = await failed_order(shop)
+        offered, passed_over = await looked(shop, journey)
+        assert list(offered) == ["S3", "S7"]
+        assert offered["S3"].because == "keeps the promise, has everything, 22 km, nearer than Store S7"
+        assert passed_over["S5"] == "Is 100 km away; 60 km is the limit."
+        assert "S4" not in passed_over | offered, "more than twice the limit away, and of another region"
+        assert "S6" not in passed_over | offered, "of another region, and nobody knows how far away"
+
 
 class TestCapacity:
     async def test_a_store_with_too_many_orders_to_pick_is_not_asked(self, shop: Shop) -> None:

@@ -109,7 +109,7 @@ async def show_case(
 ) -> Response:
     """The page; with `refused`, the reason on top, its status, and what was typed still in the fields."""
     since = live_of(request).mark()
-    async with database_of(request).read() as conn:
+    async with database_of(request).read(by_key=True) as conn:
         context = await context_of(conn, person, case_id)
         context["live_since"] = since
         context["decided"] = await decided_before(conn, person, request)
@@ -165,7 +165,7 @@ async def show(request: Request, person: SignedIn, case_id: int) -> Response:
 @router.get("/console/cases/{case_id}/decision")
 async def watch(request: Request, person: SignedIn, case_id: int, decision: int, state: str) -> Response:
     """Asked every few seconds while a decision is applied: nothing new (204), or the page is to be read again."""
-    async with database_of(request).read() as conn:
+    async with database_of(request).read(by_key=True) as conn:
         case = await case_detail(conn, person, case_id)
     latest = case.decisions[-1] if case.decisions else None
     if latest is not None and latest.id == decision and decision_mark(case) == state:
@@ -202,7 +202,7 @@ async def _claim_from_queue(
     request: Request, person: Person, case_id: int, work: Callable[[], Awaitable[None]]
 ) -> Response:
     """A row has no room for the case: a claim opens it, a refusal is said above the queue."""
-    async with database_of(request).read() as conn:
+    async with database_of(request).read(by_key=True) as conn:
         await case_detail(conn, person, case_id)
     try:
         await work()
@@ -237,7 +237,7 @@ async def decide(
     database = database_of(request)
 
     async def work() -> None:
-        async with database.read() as conn:
+        async with database.read(by_key=True) as conn:
             case = await case_detail(conn, person, case_id)
         chosen = chosen_option(case, option)
         if shown and mark(chosen) not in shown:
