@@ -128,10 +128,13 @@ def access() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database of DATABASE_URL to the newest schema, and make the coming months of movements."""
-    from ledger.migrate import upgrade
+    from ledger.migrate import TableInUse, upgrade
     from ledger.partitions import make_ahead
 
-    upgrade(_database_url())
+    try:
+        upgrade(_database_url())
+    except TableInUse as error:
+        _refuse(str(error))
     made = _change(lambda database: make_ahead(database, datetime.now(UTC)))
     typer.echo(f"the database is at the newest schema; {made} months of movements were made ahead")
 

@@ -1,14 +1,33 @@
-"""Brings a database to the present schema: Alembic, forward only, each migration safe on a running system."""
+"""Brings a database to the present schema: Alembic, forward only, each migration safe on a running system.
 
+A statement that wants a table for itself makes everybody queue behind it while it waits. So it waits for
+`GIVE_WAY_AFTER` only; then its migration is undone, whoever stood behind it goes on, and it is tried again after a
+pause.
+"""
+
+import logging
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
 from ledger.engine import asyncpg_url
+from ledger.outages import sqlstate
+
+log = logging.getLogger("endcap.migrate")
 
 HERE = Path(__file__).parent / "migrations"
+GIVE_WAY_AFTER = "1s"
+PAUSE_S = 1.5
+LOCK_NOT_AVAILABLE = "55P03"
+PATIENCE_S = 900.0
+
+
+class TableInUse(RuntimeError):
+    """Somebody has held a table for as long as a migration waits; the text says what to do."""
 
 
 def config(database_url: str) -> Config:
@@ -16,12 +35,36 @@ def config(database_url: str) -> Config:
     made = Config()
     made.set_main_option("script_location", str(HERE))
     made.attributes["url"] = asyncpg_url(database_url)
+    made.attributes["give_way_after"] = GIVE_WAY_AFTER
     return made
 
 
-def upgrade(database_url: str) -> None:
-    """Apply what is missing. Running it again does nothing; two at once wait for each other."""
-    command.upgrade(config(database_url), "head")
+def upgrade(database_url: str, *, patience_s: float = PATIENCE_S) -> None:
+    """Apply what is missing. Running it again does nothing, or goes on where it was broken off; two at once wait for
+    each other. Raises `TableInUse` where one migration has given way for `patience_s`.
+    """
+    apply(config(database_url), patience_s=patience_s)
+
+
+def apply(found: Config, *, patience_s: float = PATIENCE_S) -> None:
+    """`upgrade` for a configuration, which may know further migrations."""
+    began = time.monotonic()
+    while True:
+        try:
+            command.upgrade(found, "head")
+        except DBAPIError as error:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
+                raise
+            if time.monotonic() - began > patience_s:
+                raise TableInUse(
+                    f"A migration has given way for {patience_s:g} s: somebody holds a table that it needs. End the"
+                    " oldest transaction (xact_start in pg_stat_activity) and run `endcap migrate` again; what is"
+                    " applied stays."
+                ) from error
+            log.warning("a table is in use: the migration gives way and is tried again in %g s", PAUSE_S)
+            time.sleep(PAUSE_S)  # whoever queued behind it goes on
+        else:
+            return
 
 
 def head() -> str:

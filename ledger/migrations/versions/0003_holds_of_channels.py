@@ -8,8 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    op.add_column("hold", sa.Column("checkout", sa.Text(), nullable=True))
-    op.add_column("hold", sa.Column("order_reference", sa.Text(), nullable=True))
+    op.execute("ALTER TABLE hold ADD COLUMN IF NOT EXISTS checkout text, ADD COLUMN IF NOT EXISTS order_reference text")
     # Without locking the table: intake goes on while the index is built.
     with op.get_context().autocommit_block():
         op.create_index(
@@ -18,4 +17,5 @@ def upgrade() -> None:
             ["checkout"],
             postgresql_where=sa.text("checkout IS NOT NULL"),
             postgresql_concurrently=True,
+            if_not_exists=True,
         )

@@ -26,8 +26,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["location"], ["location.code"], name=op.f("fk_location_status_location")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_location_status")),
+        if_not_exists=True,
     )
-    op.create_index("ix_location_status_location", "location_status", ["location", "starts_at"])
+    op.create_index("ix_location_status_location", "location_status", ["location", "starts_at"], if_not_exists=True)
     op.create_table(
         "item_stop",
         sa.Column("sku", sa.Text(), nullable=False),
@@ -38,8 +39,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["sku"], ["item.sku"], name=op.f("fk_item_stop_sku")),
         sa.ForeignKeyConstraint(["location"], ["location.code"], name=op.f("fk_item_stop_location")),
         sa.PrimaryKeyConstraint("sku", "location", name=op.f("pk_item_stop")),
+        if_not_exists=True,
     )
-    op.add_column("hold", sa.Column("doubted_because", sa.Text(), nullable=True))
+    op.execute("ALTER TABLE hold ADD COLUMN IF NOT EXISTS doubted_because text")
     # Checked for new rows at once, for old ones without keeping anybody from writing.
     name = op.f("ck_payment_operation_kind_known")
     op.execute(f"ALTER TABLE payment_operation DROP CONSTRAINT {name}")
@@ -55,4 +57,5 @@ def upgrade() -> None:
             ["authorized_until"],
             postgresql_where=sa.text("authorized_until IS NOT NULL AND captured_minor + voided_minor < amount_minor"),
             postgresql_concurrently=True,
+            if_not_exists=True,
         )

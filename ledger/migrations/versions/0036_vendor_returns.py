@@ -9,7 +9,7 @@ down_revision = "0035"
 def upgrade() -> None:
     op.execute(
         """
-        CREATE TABLE vendor_return (
+        CREATE TABLE IF NOT EXISTS vendor_return (
             id text NOT NULL,
             source text NOT NULL,
             key text NOT NULL,
@@ -42,11 +42,11 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("CREATE INDEX ix_vendor_return_place ON vendor_return (location, opened_at)")
-    op.execute("CREATE INDEX ix_vendor_return_open ON vendor_return (entity) WHERE closed_at IS NULL")
+    op.execute("CREATE INDEX IF NOT EXISTS ix_vendor_return_place ON vendor_return (location, opened_at)")
+    op.execute("CREATE INDEX IF NOT EXISTS ix_vendor_return_open ON vendor_return (entity) WHERE closed_at IS NULL")
     op.execute(
         """
-        CREATE TABLE vendor_return_line (
+        CREATE TABLE IF NOT EXISTS vendor_return_line (
             vendor_return_id text NOT NULL,
             line_id text NOT NULL,
             sku text NOT NULL,

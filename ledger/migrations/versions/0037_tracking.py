@@ -9,7 +9,7 @@ down_revision = "0036"
 
 def upgrade() -> None:
     op.execute(
-        "CREATE TABLE parcel_tracking (journey_id text NOT NULL, tracking text NOT NULL, carrier text, status text,"
+        "CREATE TABLE IF NOT EXISTS parcel_tracking (journey_id text NOT NULL, tracking text NOT NULL, carrier text, status text,"
         " expected_at timestamptz, told_at timestamptz, asked_at timestamptz, error text,"
         " recorded_at timestamptz NOT NULL DEFAULT now(),"
         " CONSTRAINT pk_parcel_tracking PRIMARY KEY (journey_id, tracking),"
@@ -23,6 +23,7 @@ def upgrade() -> None:
             ["journey_id"],
             postgresql_where=sa.text("in_transit > 0"),
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
         op.create_index(
             "ix_transfer_parcel_tracking",
@@ -30,4 +31,5 @@ def upgrade() -> None:
             ["tracking"],
             postgresql_where=sa.text("tracking IS NOT NULL"),
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
