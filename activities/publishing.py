@@ -1,7 +1,8 @@
 """Talking to channels about the prices of a promotion, outside of any transaction; what they show is then recorded."""
 
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from temporalio import activity
@@ -16,12 +17,15 @@ from ledger.promotion.prices import PriceKey
 from ledger.promotion.publishing import Task, ToShow, Tried
 from ports.price import ChannelAway, PriceAt, PricePort, PriceToShow
 
+log = logging.getLogger("endcap.prices")
 # A channel is talked to for so long; then the journey looks at what else is due, and goes on.
 SLICE_S = 40.0
 # Conversations in a row that end without an answer; then the channel is away, and the run is over.
 AWAY_AFTER = 2
 # Prices in a row at which it chokes alone; then it is no price that is to blame.
 CHOKES = 3
+# How often a channel is told again what is right, when somebody who was overtaken has told it something else.
+TELL_AGAIN = 3
 
 
 class Slice(NamedTuple):
@@ -63,22 +67,49 @@ class PublishingActivities:
         port = self._channels.get(task.channel)
         if port is None:
             return Slice(is_made=True, away="no adapter is set for it (ENDCAP_PRICE_CHANNELS)")
+        return await self._tell(port, task, until)
+
+    async def _tell(self, port: PricePort, task: Task, until: float) -> Slice:
         silent, told = 0, 0
         while time.monotonic() < until:
-            prices = await publishing.take(self._database, task)
+            number, prices = await publishing.take(self._database, task)
             if not prices:
                 break
+
+            async def is_newest(number: int = number) -> bool:
+                return await publishing.is_newest(self._database, task, number)
+
             try:
-                tried = await _apart(port, task, prices, Patience())
+                tried = await _apart(Talk(port, task, number, is_newest), prices, Patience())
                 silent = 0
+            except OvertakenError:
+                break  # somebody else talks about it, or it is over: what was read is of yesterday
             except ChannelAway as away:
                 silent += 1
                 if silent >= AWAY_AFTER:
                     return Slice(is_made=True, away=str(away))
             else:
-                told += await publishing.record(self._database, task, tried)
+                recorded = await publishing.record(self._database, task, tried, number)
+                told += recorded.right
+                if recorded.late:
+                    await self._tell_again(port, task, recorded.late)
+                    break
             activity.heartbeat(told)
         return Slice(is_made=True, away="")
+
+    async def _tell_again(self, port: PricePort, task: Task, keys: list[PriceKey]) -> None:
+        """What the channel was told went out after it had been overtaken: it is told what is right by now, until it
+        shows it. Raises `ChannelAway` where it does not; so it is tried again with the activity.
+        """
+        for _ in range(TELL_AGAIN):
+            number, prices = await publishing.take_right(self._database, task, keys)
+            tried = await _converse(Talk(port, task, number), prices)
+            keys = [one.key for one in tried if one.seen != one.wanted]
+            if not keys:
+                return
+        log.error(
+            "%s: %d prices of %s were told late, and are not shown right", task.channel, len(keys), task.journey_id
+        )
 
     async def _as_recorded(self, subject: str) -> Situation:
         """The channel's prices are over already: what is true now, with nothing done."""
@@ -87,6 +118,23 @@ class PublishingActivities:
         if found is None:
             raise NotFound(f"There is no journey {subject}.")
         return found[1]
+
+
+class OvertakenError(Exception):
+    """Somebody else has begun to talk to the channel about these prices, or nobody is to do so any more."""
+
+
+async def _always() -> bool:
+    return True
+
+
+class Talk(NamedTuple):
+    """A conversation with a channel; `is_newest` says whether it still is the one that counts."""
+
+    port: PricePort
+    task: Task
+    number: int
+    is_newest: Callable[[], Awaitable[bool]] = _always
 
 
 class Patience:
@@ -101,12 +149,12 @@ class Patience:
         return self.left > 0
 
 
-async def _apart(port: PricePort, task: Task, prices: list[ToShow], patience: Patience) -> list[Tried]:
+async def _apart(talk: Talk, prices: list[ToShow], patience: Patience) -> list[Tried]:
     """Converse about all of them; where the channel chokes, about halves, until the price to blame stands alone. Raises
-    `ChannelAway`.
+    `ChannelAway`, `OvertakenError`.
     """
     try:
-        tried = await _converse(port, task, prices)
+        tried = await _converse(talk, prices)
     except ChannelAway as away:
         if not away.chokes:
             raise
@@ -118,19 +166,23 @@ async def _apart(port: PricePort, task: Task, prices: list[ToShow], patience: Pa
         patience.left = CHOKES
         return tried
     half = len(prices) // 2
-    return [
-        *await _apart(port, task, prices[:half], patience),
-        *await _apart(port, task, prices[half:], patience),
-    ]
+    return [*await _apart(talk, prices[:half], patience), *await _apart(talk, prices[half:], patience)]
 
 
-async def _converse(port: PricePort, task: Task, prices: list[ToShow]) -> list[Tried]:
-    """Look first at what was sent before, send what is not right, look again. Raises `ChannelAway`."""
+async def _converse(talk: Talk, prices: list[ToShow]) -> list[Tried]:
+    """Look first at what was sent before, send what is not right, look again. Raises `ChannelAway`, and
+    `OvertakenError` before it sends what somebody else has taken over.
+    """
+    port, task = talk.port, talk.task
     seen = dict(await port.shown([_at(one.key) for one in prices if one.sent]))
     unseen = [one for one in prices if seen.get(_at(one.key)) != one.wanted]
     refused: Mapping[PriceAt, str] = {}
     if unseen:
-        refused = await port.publish([PriceToShow(_at(one.key), one.wanted, task.currency) for one in unseen])
+        if not await talk.is_newest():
+            raise OvertakenError
+        refused = await port.publish(
+            [PriceToShow(_at(one.key), one.wanted, task.currency, talk.number) for one in unseen]
+        )
         seen |= await port.shown([_at(one.key) for one in unseen if _at(one.key) not in refused])
     return [Tried(one.key, one.wanted, seen.get(_at(one.key)), refused.get(_at(one.key), "")) for one in prices]
 

@@ -23,6 +23,8 @@ class Channel:
         self.name = name
         self.regular = regular
         self.told: dict[Cell, dict[datetime, ShelfPrice]] = {}
+        self.numbers: dict[tuple[Cell, datetime], int] = {}
+        self.minds_numbers = True  # it refuses what is older than what it took
         self.is_away = False
         self.goes_away: Callable[[], bool] = lambda: False
         self.now: datetime | None = None  # the instant at which it is spoken to, where somebody says it
@@ -71,8 +73,13 @@ class Channel:
                 named = {name: row[name] for name in ("location", "sku", "valid_from")}
                 refused.append({**named, "reason": "the till is off"})
             elif not self.lies(cell):
-                price = ShelfPrice(row["price_minor"], row["deal"])
-                self.told.setdefault(cell, {})[datetime.fromisoformat(row["valid_from"])] = price
+                at = datetime.fromisoformat(row["valid_from"])
+                if self.minds_numbers and row["number"] < self.numbers.get((cell, at), 0):
+                    named = {name: row[name] for name in ("location", "sku", "valid_from")}
+                    refused.append({**named, "reason": "a newer price was taken already"})
+                    continue
+                self.numbers[cell, at] = row["number"]
+                self.told.setdefault(cell, {})[at] = ShelfPrice(row["price_minor"], row["deal"])
         return {"refused": refused}
 
     def _read(self, prices: list[dict[str, Any]]) -> dict[str, Any]:

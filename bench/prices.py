@@ -158,7 +158,7 @@ async def conversations(campaign: Campaign, begins: datetime) -> float:
         keys = [PriceAt(code, sku, begins) for code in campaign.places for sku in campaign.items]
         for first in range(0, len(keys), CHUNK):
             part = keys[first : first + CHUNK]
-            await port.publish([PriceToShow(key, ShelfPrice(1), "EUR") for key in part])
+            await port.publish([PriceToShow(key, ShelfPrice(1), "EUR", first) for key in part])
             if len(await port.shown(part)) != len(part):
                 raise RuntimeError("the channel lost a price")
 

@@ -3,16 +3,19 @@
 A channel is told of prices, and asked what it will show; a promise is no price, so only what was read back counts.
 Sending the same again changes nothing. Nothing here reads or writes Endcap's own records.
 
+Numbers keep what was sent late from undoing what was sent since: a channel that has taken a price of a place, an item
+and an instant under a number refuses one under a lower number. They rise with each conversation, across restarts too.
+
 The HTTP contract: `POST {url}/prices` with `Authorization: Bearer <key>` and `{"channel", "prices": [{"location",
-"sku", "valid_from", "price_minor", "currency", "deal"}]}`; the channel shows each from its instant on. 2xx with an
-optional `{"refused": [{"location", "sku", "valid_from", "reason"}]}` means taken. `POST {url}/prices/read` with
+"sku", "valid_from", "price_minor", "currency", "deal", "number"}]}`; the channel shows each from its instant on. 2xx
+with an optional `{"refused": [{"location", "sku", "valid_from", "reason"}]}` means taken. `POST {url}/prices/read` with
 `{"channel", "prices": [{"location", "sku", "at"}]}` answers `{"prices": [{"location", "sku", "at", "price_minor",
 "deal"}]}`: what is shown at that instant, as it is known now; what is left out is not shown. Anything else means that
 the channel is away.
 
-The files: `out/<digest>.csv` with the columns `location,sku,valid_from,price_minor,currency,deal` for the channel to
-take; into `shown/` it puts what it shows from which instant on (`location,sku,valid_from,price_minor,deal`). Of several
-files that name the same price the last by name counts.
+The files: `out/<number>-<digest>.csv` with the columns `location,sku,valid_from,price_minor,currency,deal,number` for
+the channel to take, in the order of their names; into `shown/` it puts what it shows from which instant on
+(`location,sku,valid_from,price_minor,deal`). Of several files that name the same price the last by name counts.
 """
 
 import asyncio
@@ -32,7 +35,8 @@ from domain.promotion import ShelfPrice
 
 ANSWER_TIMEOUT_S = 15.0
 _REASON_LENGTH = 200
-SENT = ("location", "sku", "valid_from", "price_minor", "currency", "deal")
+SENT = ("location", "sku", "valid_from", "price_minor", "currency", "deal", "number")
+OLDER = "a newer price was taken already"
 SHOWN = ("location", "sku", "valid_from", "price_minor", "deal")
 
 
@@ -45,11 +49,12 @@ class PriceAt(NamedTuple):
 
 
 class PriceToShow(NamedTuple):
-    """`deal` is "2+1" for buy two, get one free; "" for none."""
+    """`deal` is "2+1" for buy two, get one free; "" for none. `number` is that of the conversation."""
 
     at: PriceAt
     price: ShelfPrice
     currency: str
+    number: int
 
 
 # It answers that it is not there, that it has too much to do, or that nobody of ours may speak to it: all of which says
@@ -119,6 +124,7 @@ class HttpPriceChannel:
                 "price_minor": one.price.price_minor,
                 "currency": one.currency,
                 "deal": one.price.deal,
+                "number": one.number,
             }
             for one in prices
         ]
@@ -212,9 +218,12 @@ class CsvPriceChannel:
         writer.writerow(SENT)
         for one in prices:
             at, price = one.at, one.price
-            writer.writerow((at.location, at.sku, _written(at.valid_from), price.price_minor, one.currency, price.deal))
+            writer.writerow(
+                (at.location, at.sku, _written(at.valid_from), price.price_minor, one.currency, price.deal, one.number)
+            )
         content = written.getvalue().encode()
-        name = hashlib.sha256(content).hexdigest()[:20]
+        newest = max((one.number for one in prices), default=0)
+        name = f"{newest:020d}-{hashlib.sha256(content).hexdigest()[:20]}"
         try:
             self._out.mkdir(parents=True, exist_ok=True)
             whole, part = self._out / f"{name}.csv", self._out / f".{name}.part"
@@ -268,7 +277,9 @@ class CsvPriceChannel:
 
 # ---------------------------------------------------------------------- sandbox
 class SandboxPriceChannel:
-    """A channel of its own for the demo, with a record of its own in an SQLite file: it shows what it is told."""
+    """A channel of its own for the demo, with a record of its own in an SQLite file: it shows what it is told, and
+    refuses what is older than that.
+    """
 
     def __init__(self, channel: str, record: Path) -> None:
         self._channel, self._path = channel, record
@@ -276,20 +287,15 @@ class SandboxPriceChannel:
         with closing(sqlite3.connect(record, timeout=10)) as conn, conn:
             conn.execute(
                 "CREATE TABLE IF NOT EXISTS price (channel TEXT, location TEXT, sku TEXT, valid_from TEXT,"
-                " price_minor INTEGER NOT NULL, deal TEXT NOT NULL, PRIMARY KEY (channel, location, sku, valid_from))"
+                " price_minor INTEGER NOT NULL, deal TEXT NOT NULL, number INTEGER NOT NULL DEFAULT 0,"
+                " PRIMARY KEY (channel, location, sku, valid_from))"
             )
+            if "number" not in {row[1] for row in conn.execute("PRAGMA table_info(price)")}:
+                conn.execute("ALTER TABLE price ADD COLUMN number INTEGER NOT NULL DEFAULT 0")
 
     async def publish(self, prices: Sequence[PriceToShow]) -> Mapping[PriceAt, str]:
-        """Keep them all."""
-        rows = [
-            (
-                self._channel, one.at.location, one.at.sku, _written(one.at.valid_from), one.price.price_minor,
-                one.price.deal,
-            )
-            for one in prices
-        ]  # fmt: skip
-        await asyncio.to_thread(self._keep, rows)
-        return {}
+        """Keep those that are newer than what is kept."""
+        return await asyncio.to_thread(self._keep, prices)
 
     async def shown(self, prices: Sequence[PriceAt]) -> Mapping[PriceAt, ShelfPrice]:
         """The latest that holds at each instant."""
@@ -298,12 +304,29 @@ class SandboxPriceChannel:
     async def aclose(self) -> None:
         """Nothing is kept open."""
 
-    def _keep(self, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _keep(self, prices: Sequence[PriceToShow]) -> dict[PriceAt, str]:
         try:
             with closing(sqlite3.connect(self._path, timeout=10)) as conn, conn:
-                conn.executemany("INSERT OR REPLACE INTO price VALUES (?, ?, ?, ?, ?, ?)", rows)
+                return self._kept(conn, prices)
         except sqlite3.OperationalError as error:
             raise ChannelAway(f"the sandbox cannot write its record: {error}") from error
+
+    def _kept(self, conn: sqlite3.Connection, prices: Sequence[PriceToShow]) -> dict[PriceAt, str]:
+        refused = {}
+        for one in prices:
+            at, price = one.at, one.price
+            kept = conn.execute(
+                "INSERT INTO price (channel, location, sku, valid_from, price_minor, deal, number)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET price_minor = excluded.price_minor,"
+                " deal = excluded.deal, number = excluded.number WHERE excluded.number >= price.number",
+                (
+                    self._channel, at.location, at.sku, _written(at.valid_from), price.price_minor, price.deal,
+                    one.number,
+                ),
+            )  # fmt: skip
+            if not kept.rowcount:
+                refused[at] = OLDER
+        return refused
 
     def _look(self, prices: Sequence[PriceAt]) -> dict[PriceAt, ShelfPrice]:
         found: dict[PriceAt, ShelfPrice] = {}

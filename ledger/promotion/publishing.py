@@ -167,9 +167,43 @@ class ToShow(NamedTuple):
     sent: bool
 
 
-async def take(database: Database, task: Task) -> list[ToShow]:
-    """The next prices that this run has not tried yet, in the order of place and item, each as it is wanted now."""
-    async with database.read() as conn:
+class Conversation(NamedTuple):
+    """What a channel is to be told now, under the number by which it tells it from what it is told earlier or later."""
+
+    number: int
+    prices: list[ToShow]
+
+
+_NUMBER = text(
+    """
+    INSERT INTO price_channel AS c (channel, number)
+    VALUES (:channel, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
+    ON CONFLICT (channel) DO UPDATE SET number = greatest(c.number + 1, excluded.number) RETURNING number
+    """
+)
+
+
+async def _next_number(tx: Transaction, channel: str) -> int:
+    """A number above all that were drawn for the channel. Until this transaction ends nobody else draws one, so whoever
+    has a higher one reads later what is wanted.
+    """
+    return int((await tx.conn.execute(_NUMBER, {"channel": channel})).scalar_one())
+
+
+async def take(database: Database, task: Task) -> Conversation:
+    """The next prices that this run has not tried yet, in the order of place and item, each as it is wanted now; none
+    where the publication is over.
+    """
+
+    async def work(tx: Transaction) -> Conversation:
+        conn, number = tx.conn, await _next_number(tx, task.channel)
+        is_open = await conn.execute(
+            update(publication)
+            .where(publication.c.id == task.number, publication.c.done_at.is_(None))
+            .values(told_number=number)
+        )
+        if not is_open.rowcount:
+            return Conversation(number, [])
         rows = (
             await conn.execute(
                 select(_OWN.location, _OWN.sku, _OWN.valid_from, _OWN.wanted_minor, _OWN.wanted_deal, _OWN.attempts)
@@ -180,12 +214,40 @@ async def take(database: Database, task: Task) -> list[ToShow]:
         ).all()
         keys = [PriceKey(row.location, row.sku, row.valid_from) for row in rows]
         wanted = await wanted_prices(conn, task.entity, task.channel, keys)
-    found = []
-    for key, row in zip(keys, rows, strict=True):
-        price = wanted[key]
-        before = row.attempts > 0 and (row.wanted_minor, row.wanted_deal) == (price.price_minor, price.deal)
-        found.append(ToShow(key, price, before))
-    return found
+        found = []
+        for key, row in zip(keys, rows, strict=True):
+            price = wanted[key]
+            before = row.attempts > 0 and (row.wanted_minor, row.wanted_deal) == (price.price_minor, price.deal)
+            found.append(ToShow(key, price, before))
+        return Conversation(number, found)
+
+    return await database.write(work, actor="endcap", via="workflow")
+
+
+async def take_right(database: Database, task: Task, keys: Sequence[PriceKey]) -> Conversation:
+    """These prices as they are wanted now, under a number of their own, whatever became of the publication."""
+
+    async def work(tx: Transaction) -> Conversation:
+        number = await _next_number(tx, task.channel)
+        wanted = await wanted_prices(tx.conn, task.entity, task.channel, keys)
+        return Conversation(number, [ToShow(key, wanted[key], sent=False) for key in keys])
+
+    return await database.write(work, actor="endcap", via="workflow")
+
+
+async def is_newest(database: Database, task: Task, number: int) -> bool:
+    """Whether nobody has begun to talk about this publication since, and it is not over."""
+    async with database.read() as conn:
+        return await _is_newest(conn, task, number)
+
+
+async def _is_newest(conn: AsyncConnection, task: Task, number: int) -> bool:
+    rows = await conn.execute(
+        select(publication.c.id).where(
+            publication.c.id == task.number, publication.c.done_at.is_(None), publication.c.told_number == number
+        )
+    )
+    return rows.first() is not None
 
 
 class Tried(NamedTuple):
@@ -219,13 +281,24 @@ _RECORD = text(
 _ERROR_LENGTH = 200
 
 
-async def record(database: Database, task: Task, tried: Sequence[Tried]) -> int:
-    """Write down what was seen; returns how many are right. One for which another price is wanted by now is tried
-    again: a promotion was agreed to, or ended, while the channel was told.
+class Recorded(NamedTuple):
+    """How many are right; and the prices of which the channel was told something that is not wanted any more, by
+    somebody who had been overtaken: they are to be told again.
     """
 
-    async def work(tx: Transaction) -> int:
+    right: int
+    late: list[PriceKey]
+
+
+async def record(database: Database, task: Task, tried: Sequence[Tried], number: int) -> Recorded:
+    """Write down what was seen. One for which another price is wanted by now is tried again: a promotion was agreed to,
+    or ended, while the channel was told. Who was overtaken meanwhile has seen nothing that counts.
+    """
+
+    async def work(tx: Transaction) -> Recorded:
         now = await wanted_prices(tx.conn, task.entity, task.channel, [one.key for one in tried])
+        if not await _is_newest(tx.conn, task, number):
+            return Recorded(0, [one.key for one in tried if one.wanted != now[one.key]])
         good = [one.seen == one.wanted == now[one.key] for one in tried]
         errors = [_why(one, now[one.key]) for one in tried]
         await tx.conn.execute(
@@ -244,7 +317,7 @@ async def record(database: Database, task: Task, tried: Sequence[Tried]) -> int:
                 "errors": errors,
             },
         )
-        return sum(good)
+        return Recorded(sum(good), [])
 
     return await database.write(work, actor="endcap", via="workflow")
 

@@ -90,11 +90,22 @@ publication = Table(
     Column("prices", Integer, nullable=False, server_default=text("0")),
     Column("wrong", Integer, nullable=False, server_default=text("0")),  # not right when the last run was over
     word("error", default=""),  # why the channel could not be spoken to at all, when it was tried last
+    Column("told_number", BigInteger, nullable=False, server_default=text("0")),  # of its last conversation
     instant("began_at"),
     instant("done_at", nullable=True),
     recorded_at(),
     one_of("phase", PHASES),
     UniqueConstraint("journey_id", "phase", "channel"),
+)
+
+# The number of the last conversation with a channel. It rises with every one, also across a restored backup: it is at
+# least the instant at which it was drawn, in microseconds. Whoever draws one holds the row, so who has the higher one
+# has read later what is wanted.
+price_channel = Table(
+    "price_channel",
+    metadata,
+    word("channel", primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 price_publication = Table(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,8 +27,8 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TEA, COFFEE = PriceAt("S1", "TEA", NOON), PriceAt("S1", "COFFEE", NOON)
 
 
-def shown_as(at: PriceAt, minor: int = 199, deal: str = "") -> PriceToShow:
-    return PriceToShow(at, ShelfPrice(minor, deal), "EUR")
+def shown_as(at: PriceAt, minor: int = 199, deal: str = "", number: int = 7) -> PriceToShow:
+    return PriceToShow(at, ShelfPrice(minor, deal), "EUR", number)
 
 
 type Answering = Callable[[httpx2.Request], httpx2.Response]
@@ -70,6 +72,7 @@ class TestOverHttp:
                     "price_minor": 199,
                     "currency": "EUR",
                     "deal": "2+1",
+                    "number": 7,
                 }
             ],
         }
@@ -126,11 +129,18 @@ class TestByFiles:
             rows = list(csv.DictReader(file))
         assert rows[0] == {
             "location": "S1", "sku": "TEA", "valid_from": "2026-11-24T12:00:00.000000Z", "price_minor": "199",
-            "currency": "EUR", "deal": "2+1",
+            "currency": "EUR", "deal": "2+1", "number": "7",
         }  # fmt: skip
         (tmp_path / "shown").mkdir()
         sent.rename(tmp_path / "shown" / sent.name)
         assert await channel.shown([TEA, COFFEE]) == {TEA: ShelfPrice(199, "2+1"), COFFEE: ShelfPrice(99)}
+
+    async def test_files_stand_in_the_order_of_their_numbers(self, tmp_path: Path) -> None:
+        channel = CsvPriceChannel(tmp_path)
+        for number in (1_795_000_000_000_000, 99, 1_795_000_000_000_001):
+            await channel.publish([shown_as(TEA, number, number=number)])
+        sent = [path.read_text().splitlines()[1] for path in sorted((tmp_path / "out").iterdir())]
+        assert [int(row.rsplit(",", 1)[1]) for row in sent] == [99, 1_795_000_000_000_000, 1_795_000_000_000_001]
 
     async def test_the_latest_that_holds_counts_and_of_two_files_the_last(self, tmp_path: Path) -> None:
         channel, shown = CsvPriceChannel(tmp_path), tmp_path / "shown"
@@ -184,3 +194,25 @@ class TestSandbox:
         record.mkdir()
         with pytest.raises(ChannelAway, match="cannot write its record"):
             await channel.publish([shown_as(TEA, 199)])
+
+    async def test_what_is_older_than_what_it_took_is_refused(self, tmp_path: Path) -> None:
+        channel = SandboxPriceChannel("web", tmp_path / "prices.sqlite")
+        assert await channel.publish([shown_as(TEA, 199, number=8)]) == {}
+        late = await channel.publish([shown_as(TEA, 150, number=7), shown_as(COFFEE, 99, number=7)])
+        assert late == {TEA: "a newer price was taken already"}
+        assert await channel.shown([TEA, COFFEE]) == {TEA: ShelfPrice(199), COFFEE: ShelfPrice(99)}
+        assert await channel.publish([shown_as(TEA, 180, number=8)]) == {}  # the same conversation, sent again
+        assert await channel.shown([TEA]) == {TEA: ShelfPrice(180)}
+
+    async def test_a_record_from_before_there_were_numbers_goes_on(self, tmp_path: Path) -> None:
+        record = tmp_path / "prices.sqlite"
+        with closing(sqlite3.connect(record)) as conn, conn:
+            conn.execute(
+                "CREATE TABLE price (channel TEXT, location TEXT, sku TEXT, valid_from TEXT, price_minor INTEGER"
+                " NOT NULL, deal TEXT NOT NULL, PRIMARY KEY (channel, location, sku, valid_from))"
+            )
+            conn.execute("INSERT INTO price VALUES ('web', 'S1', 'TEA', '2026-11-24T12:00:00.000000Z', 250, '')")
+        channel = SandboxPriceChannel("web", record)
+        assert await channel.shown([TEA]) == {TEA: ShelfPrice(250)}
+        assert await channel.publish([shown_as(TEA, 199)]) == {}
+        assert await SandboxPriceChannel("web", record).shown([TEA]) == {TEA: ShelfPrice(199)}
