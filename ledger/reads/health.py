@@ -16,6 +16,16 @@ class Outbox(NamedTuple):
     oldest_age_s: float
 
 
+class Mails(NamedTuple):
+    """Mails that should have gone out and have not, the age of the oldest in seconds, and how many were tried in vain
+    three times or more.
+    """
+
+    due: int
+    oldest_age_s: float
+    refused: int
+
+
 class Count(NamedTuple):
     """A figure with its labels."""
 
@@ -38,6 +48,15 @@ async def outbox_depth(conn: AsyncConnection) -> Outbox:
     age = func.coalesce(func.extract("epoch", func.now() - func.min(outbox.c.recorded_at)), 0)
     row = (await conn.execute(select(func.count(), age).where(outbox.c.done_at.is_(None)))).one()
     return Outbox(int(row[0]), max(float(row[1]), 0.0))
+
+
+async def mails_waiting(conn: AsyncConnection) -> Mails:
+    """By the database's own clock; mails that are meant for later do not count."""
+    age = func.coalesce(func.extract("epoch", func.now() - func.min(mail.c.not_before)), 0)
+    due, queued = mail.c.not_before <= func.now(), mail.c.state == "queued"
+    row = (await conn.execute(select(func.count(), age).where(queued, due))).one()
+    refused = await conn.execute(select(func.count()).where(queued, mail.c.attempts >= 3))
+    return Mails(int(row[0]), max(float(row[1]), 0.0), refused.scalar_one())
 
 
 async def counts(conn: AsyncConnection) -> list[Count]:

@@ -27,13 +27,16 @@ async def run(database: Database, statement: str) -> None:
     await database.write(work, actor="test", via="test")
 
 
+QUEUE_MAIL = "INSERT INTO mail (dedupe_key, template, context, not_before) VALUES ('k', 'order_placed', '{}', now())"
+
+
 class TestReadiness:
     async def test_all_is_well(self, as_key: As) -> None:
         response = await as_key("").get("/readyz")
         body = response.json()
         assert (response.status_code, body["status"]) == (200, "ok")
         assert {name: check["status"] for name, check in body["checks"].items()} == {
-            "database": "ok", "storage": "ok", "migrations": "ok", "outbox": "ok",
+            "database": "ok", "storage": "ok", "migrations": "ok", "outbox": "ok", "mail": "ok",
         }  # fmt: skip
 
     async def test_a_database_behind_this_code_is_not_ready(self, as_key: As, retailer: Database) -> None:
@@ -52,6 +55,32 @@ class TestReadiness:
         assert (response.status_code, check["status"]) == (200, "warn")
         assert re.search(r"oldest for 6\d\d s", check["detail"])
         assert (await web.post(ORDERS, json=order("W-2"))).status_code == 201
+
+    @pytest.mark.parametrize(
+        ("meanwhile", "says"),
+        [
+            ("UPDATE mail SET not_before = now() - interval '11 minutes'", "oldest for 6"),
+            ("UPDATE mail SET attempts = 3", "1 tried three times"),
+        ],
+    )
+    async def test_a_mail_that_waits_long_or_is_refused_again_and_again_is_a_warning(
+        self, web: httpx2.AsyncClient, retailer: Database, meanwhile: str, says: str
+    ) -> None:
+        await run(retailer, QUEUE_MAIL)
+        assert (await web.get("/readyz")).json()["checks"]["mail"]["status"] == "ok"
+        await run(retailer, meanwhile)
+        response = await web.get("/readyz")
+        check = response.json()["checks"]["mail"]
+        assert (response.status_code, check["status"]) == (200, "warn")
+        assert says in check["detail"]
+
+    async def test_a_mail_that_is_meant_for_later_is_no_warning(
+        self, web: httpx2.AsyncClient, retailer: Database
+    ) -> None:
+        await run(retailer, QUEUE_MAIL)
+        later = "UPDATE mail SET not_before = now() + interval '1 day', recorded_at = now() - interval '2 days'"
+        await run(retailer, later)
+        assert (await web.get("/readyz")).json()["checks"]["mail"]["status"] == "ok"
 
     async def test_without_a_database_the_process_lives_and_is_not_ready(self, unused_tcp_port: int) -> None:
         settings = settings_for(f"postgresql://endcap:secret@127.0.0.1:{unused_tcp_port}/endcap")

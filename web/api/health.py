@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.engine import Database
 from ledger.migrate import head
-from ledger.reads.health import counts, database_time, migration_of, outbox_depth
+from ledger.reads.health import counts, database_time, mails_waiting, migration_of, outbox_depth
 from web.errors import WebError
 from web.keys import bearer, caller_of, database_of
 
@@ -24,6 +24,7 @@ router = APIRouter(tags=["health"])
 
 CHECK_TIMEOUT_S = 3.0
 OUTBOX_LATE_S = 120.0
+MAIL_LATE_S = 600.0
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -60,7 +61,8 @@ async def healthz() -> Alive:
 async def readyz(request: Request) -> Response:
     """The database answers and has room to write, its schema is this code's, and how long the oldest message waits.
 
-    A late outbox is a warning: orders and decisions are still taken while Temporal or the relay is away.
+    Late messages and mails are a warning: orders and decisions are still taken while Temporal, the relay or the mail
+    server is away.
     """
     database = database_of(request)
     checks = {
@@ -68,6 +70,7 @@ async def readyz(request: Request) -> Response:
         "storage": await _check(lambda: _storage(database)),
         "migrations": await _check(lambda: _migrations(database)),
         "outbox": await _check(lambda: _outbox(database)),
+        "mail": await _check(lambda: _mail(database)),
     }
     words = {check.status for check in checks.values()}
     status: Literal["ok", "warn", "fail"] = "fail" if "fail" in words else "warn" if "warn" in words else "ok"
@@ -116,6 +119,15 @@ async def _outbox(database: Database) -> Found:
         waiting, oldest_age_s = await outbox_depth(conn)
     detail = f"{waiting} waiting, the oldest for {oldest_age_s:.0f} s"
     return ("warn", f"{detail}: is a worker running?") if oldest_age_s > OUTBOX_LATE_S else ("ok", detail)
+
+
+async def _mail(database: Database) -> Found:
+    async with database.read() as conn:
+        due, oldest_age_s, refused = await mails_waiting(conn)
+    detail = f"{due} due, the oldest for {oldest_age_s:.0f} s, {refused} tried three times or more"
+    if refused or oldest_age_s > MAIL_LATE_S:
+        return "warn", f"{detail}: does the mail server answer?"
+    return "ok", detail
 
 
 class Metrics:
