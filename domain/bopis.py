@@ -36,6 +36,8 @@ TRANSITIONS: dict[BopisState, frozenset[BopisState]] = {
             S.PICKING,
             S.READY_FOR_PICKUP,
             S.PARTIALLY_COLLECTED,
+            S.TO_BE_SHIPPED,  # a replacement that was to be sent from the beginning
+            S.SHIPPED,
             S.COLLECTED,
             S.RESERVATION_FAILED,
             S.CANCELLED,

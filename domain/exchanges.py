@@ -72,6 +72,9 @@ class ReplacementIn(Body):
     """The replacement as its customer wants it. `payments` pay for what it costs more than what comes back is worth;
     what they leave open is asked of the customer, and charged to `difference_from` with their word (when left out: what
     the order that comes back was paid by).
+
+    With `ship_to_home` it is sent to its customer's address, from `ship_from` or the first warehouse that has all of
+    it. A customer who is left out is that of the return.
     """
 
     order_id: Code
@@ -84,10 +87,16 @@ class ReplacementIn(Body):
     charges: Annotated[tuple[Charge, ...], Field(max_length=20)] = ()
     payments: Annotated[tuple[PaymentIn, ...], Field(max_length=18)] = ()
     difference_from: Means | None = None
+    ship_to_home: bool = False
+    ship_from: Code | None = None
 
     @model_validator(mode="after")
     def _told_apart(self) -> "ReplacementIn":
         check_told_apart(self.lines, self.payments)
+        if self.ship_to_home and self.pickup_location is not None:
+            raise ValueError("it is collected or sent: with ship_to_home leave pickup_location out, and name ship_from")
+        if self.ship_from is not None and not self.ship_to_home:
+            raise ValueError("ship_from says from where it is sent; say ship_to_home as well")
         if any(is_difference(payment.reference) for payment in self.payments):
             raise ValueError(f"a payment's reference may not begin with {_DIFFERENCE}: so are differences called")
         return self
@@ -143,6 +152,11 @@ class Replacement(BopisOrder):
 
     hold: KeptForGoods = KeptForGoods()
     payments: tuple[Credit | Difference | PaymentIn, ...] = ()
+    ship_to_home: bool = False
+
+    @property
+    def is_sent(self) -> bool:
+        return self.ship_to_home
 
 
 class Division(Body):
@@ -203,4 +217,5 @@ class ExchangeView(BaseModel):
     state: str
     credit_minor: int
     difference_minor: int = 0
+    is_sent: bool = False
     because: str

@@ -132,6 +132,11 @@ class BopisOrder(Body):
         return self
 
     @property
+    def is_sent(self) -> bool:
+        """Whether it goes to its customer's address from the beginning; an order for pickup does not."""
+        return False
+
+    @property
     def total_minor(self) -> int:
         lines = sum(line.total_minor(prices_include_tax=self.prices_include_tax) for line in self.lines)
         charges = sum(

@@ -88,6 +88,7 @@ class ReturnPolicy(_Part):
         RefundAt(at="inspection", method="mail"),
     )
     exchange_at: Moment = "receipt"  # when a replacement is let go on; at the request it waits for nothing
+    exchange_sent_at: Moment | None = None  # the same of one that is sent to its customer; None is as any
     # A refund that is asked about for its amount alone: at once by whoever approves refunds, or after a case.
     large_refund: Literal["approval", "case"] = "approval"
     # A replacement that costs more: how long its customer may think, when they are reminded (not at all from the end of

@@ -1,11 +1,11 @@
-"""Which warehouses of an order's company could give it units now; looks, and locks nothing."""
+"""Which warehouses of a journey's company could give it units now; looks, and locks nothing."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
 from domain.stock import atp
-from ledger.bopis.order import Order
+from ledger.document import Document
 from ledger.prepared import Prepared
 from ledger.tables import location, stock
 
@@ -26,9 +26,9 @@ _STOCKED = Prepared(
 )  # fmt: skip
 
 
-async def able(order: Order, wanted: Mapping[str, int], *, channel: str | None = None) -> dict[str, str]:
+async def able(order: Document, wanted: Mapping[str, int], *, channel: str | None = None) -> dict[str, str]:
     """Names by code of the open warehouses that can promise all of `wanted` (units by SKU), its region first; to the
-    order's own channel, or to another.
+    journey's own channel, or to another.
     """
     where = {name: order.row[name] for name in ("entity", "region", "location")}
     rows = await _STOCKED.rows(order.tx.conn, where, skus=sorted(wanted))

@@ -42,12 +42,12 @@ def check(catalogue: Catalogue, order: BopisOrder, *, source: str, actor: str, r
     Raises `UnknownLocation`, `StateConflict`, `WrongCurrency`, `UnknownSku`, `UnsupportedItem`.
     """
     where = catalogue.place(order.pickup_location, pointer="/pickup_location")
-    if where.kind not in ("store", "hub") or not where.pickup:
+    if not order.is_sent and (where.kind not in ("store", "hub") or not where.pickup):
         raise UnknownLocation(
             f"{where.name} ({where.code}) hands out no pickups; choose a store that does.", pointer="/pickup_location"
         )
     if where.status != "open":
-        raise StateConflict(f"{where.name} takes no pickup orders now: {where.status.replace('_', ' ')}.")
+        raise StateConflict(f"{where.name} takes no orders now: {where.status.replace('_', ' ')}.")
     if order.currency != where.currency:
         raise WrongCurrency(
             f"{where.name} sells in {where.currency}, the order is in {order.currency}.", pointer="/currency"

@@ -42,9 +42,10 @@ def _traced(after: str, trace: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _detail(failure: str | None, kept_back: str | None, *, frozen: bool, has_address: bool) -> str:
+def _detail(failure: str | None, kept_back: str | None, *, frozen: bool, has_address: bool, is_sent: bool) -> str:
     """The journey's facts that pages and steps need, as JSON; no personal data."""
-    return json.dumps({"failure": failure, "kept_back": kept_back, "frozen": frozen, "has_address": has_address})
+    facts = {"failure": failure, "kept_back": kept_back, "frozen": frozen, "has_address": has_address}
+    return json.dumps(facts | ({"ship_to_home": True} if is_sent else {}))
 
 
 _deposit = lru_cache(maxsize=1_000)(postings.deposit)
@@ -70,6 +71,7 @@ class Rows:
             order.hold.reason if order.hold else None,
             frozen=checked.frozen,
             has_address=who.address is not None,
+            is_sent=order.is_sent,
         )
         dues = [(name, at.isoformat()) for name, at in decided.dues.items()]
         before, between, after = _start(state, where.code, where.region)

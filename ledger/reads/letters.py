@@ -56,6 +56,7 @@ class Order(NamedTuple):
     lines: list[OrderLine]
     refund_requested_minor: int
     pickup_code: str
+    is_sent: bool = False  # to its customer's address
 
 
 class Case(NamedTuple):
@@ -169,6 +170,7 @@ async def _order(conn: AsyncConnection, journey_id: str) -> Order | None:
         dues={name: datetime.fromisoformat(at) for name, at in found["dues"].items() if at},
         lines=[OrderLine(*line) for line in lines],
         refund_requested_minor=sum(refunds.scalars()),
+        is_sent=bool(found["detail"].get("ship_to_home")),
         pickup_code=str(found["detail"].get("pickup_code") or found["key"]),
     )
 

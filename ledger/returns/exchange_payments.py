@@ -16,6 +16,7 @@ from datetime import datetime
 from sqlalchemy import RowMapping, update
 
 from domain import exchanges, return_postings
+from domain.bopis import BopisState
 from domain.messages import Message, Situation, Step
 from domain.payments import PaymentOutcome
 from domain.words import money
@@ -171,6 +172,8 @@ async def _take(it: Return, order: Order, amount_minor: int, cause: str, at: dat
         await heal_kind(tx, order.id, kind, "the goods that pay for it have come", at)
     if order.is_kept_back and order.row["detail"]["kept_back"] == exchanges.TENDER:
         await requests.let_go_on(order, cause, at, f"Paid by return {it.row['key']}; the order goes on.")
+        if order.row["state"] == BopisState.TO_BE_SHIPPED:
+            await order.mail_customer("order_to_be_shipped", cause, at)
 
 
 async def _lock_return(tx: Transaction, found: OperationRow) -> Return:

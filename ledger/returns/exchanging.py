@@ -10,15 +10,11 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from domain import bopis, exchanges
+from domain import bopis
 from domain.bopis import BopisState
-from domain.errors import DomainError, IdempotencyMismatch, Malformed, NotFound, StateConflict, UnknownLine
+from domain.errors import DomainError, IdempotencyMismatch, NotFound, StateConflict, UnknownLine
 from domain.exchanges import (
-    Credit,
-    Difference,
-    Division,
     ExchangeAnswer,
-    Means,
     NewExchange,
     Replacement,
     divide,
@@ -26,10 +22,10 @@ from domain.exchanges import (
 from domain.ids import journey_id
 from domain.messages import Message
 from domain.returns import FINAL
-from ledger import intake, reference, steps
+from ledger import intake, steps
 from ledger.engine import Database
 from ledger.people import Caller
-from ledger.returns import difference, exchange, refunding, settling
+from ledger.returns import difference, exchange, refunding, replacing, settling
 from ledger.returns.book import Return
 from ledger.returns.finding import find
 from ledger.returns.refunding import Refund
@@ -83,7 +79,10 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     if it.state in _NO_MORE:
         raise StateConflict(f"The return is {it.row['state'].replace('_', ' ')}; order the other item by itself.")
     await it.lock_goods()
-    code = await _place_of(it, wanted)
+    again = before is not None and before["state"] == "placing" and before["digest"] == digest
+    # Whoever asks again means the same order, also where another warehouse would be chosen by now.
+    code = before["place"] if before is not None and again else await replacing.place_for(it, wanted)
+    who = await replacing.customer_for(it, wanted)
     worth = _worth(it, wanted)
     paid = sum(payment.amount_minor for payment in wanted.order.payments)
     split = divide(worth.total_minor, wanted.order.total_minor, paid)
@@ -104,6 +103,8 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
         "lines": list(_lines(it, wanted)),
         "credit_minor": split.credit_minor,
         "back_minor": split.back_minor,
+        "place": code,
+        "is_sent": wanted.order.ship_to_home,
         "state": "placing",
         "because": "",
         "digest": digest,
@@ -112,7 +113,7 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     it.due("exchange", at + timedelta(seconds=PLACING_S))
     await it.save(at)
     tx.tell(it.id, Message.RETURN_RECORDED)
-    return _Begun(it.id, _replacement(it, wanted, code, split, means), at)
+    return _Begun(it.id, replacing.as_order(it, wanted, code, who, split, means), at)
 
 
 def _lines(it: Return, wanted: NewExchange) -> tuple[str, ...]:
@@ -146,42 +147,6 @@ def _worth(it: Return, wanted: NewExchange) -> Refund:
     if worth.total_minor <= 0:
         raise StateConflict("What comes back is worth nothing any more; there is nothing to exchange.")
     return worth
-
-
-async def _place_of(it: Return, wanted: NewExchange) -> str:
-    """Where the replacement is collected. Raises `UnknownLocation`, `Malformed` for another company's place."""
-    code = wanted.order.pickup_location or it.location
-    place = await reference.place(it.tx.conn, code, pointer="/order/pickup_location")
-    if place.entity != it.row["entity"]:
-        raise Malformed(
-            f"{code} belongs to {place.entity}, the return to {it.row['entity']}.", pointer="/order/pickup_location"
-        )
-    return code
-
-
-def _replacement(it: Return, wanted: NewExchange, code: str, split: Division, means: Means | None) -> Replacement:
-    """The order as it is placed: kept back, and paid by the return for what its customer has not paid and will not be
-    asked to.
-    """
-    order = wanted.order
-    open_ones: list[Credit | Difference] = [
-        Credit(reference=exchanges.credit_of(it.id), amount_minor=split.credit_minor)
-    ]
-    if means is not None:
-        by = exchanges.difference_by(means.reference)
-        open_ones.append(Difference(reference=by, tender=means.tender, amount_minor=split.open_minor))
-    return Replacement(
-        order_id=order.order_id,
-        channel=order.channel or it.row["channel"],
-        pickup_location=code,
-        currency=it.row["currency"],
-        promised_at=order.promised_at,
-        prices_include_tax=order.prices_include_tax,
-        customer=order.customer,
-        lines=order.lines,
-        charges=order.charges,
-        payments=(*open_ones, *order.payments),
-    )
 
 
 async def _refused(tx: Transaction, own: str, digest: str) -> None:

@@ -63,7 +63,9 @@ def due_units(it: Return, line: Mapping[str, Any]) -> int:
 def _moment(it: Return, line: Mapping[str, Any]) -> Moment:
     """When the refund of a line is due; what is exchanged is due when its replacement may go on."""
     if line["line_id"] in it.kept_for_exchange:
-        return it.policy.returns.exchange_at
+        rules = it.policy.returns
+        is_sent = it.exchange is not None and it.exchange.get("is_sent")
+        return rules.exchange_sent_at or rules.exchange_at if is_sent else rules.exchange_at
     detail = it.row["detail"]
     return refund_moment(
         it.policy.returns,

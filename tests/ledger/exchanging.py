@@ -12,7 +12,7 @@ from activities.payment import PaymentActivities
 from domain.exchanges import ExchangeAnswer, NewExchange
 from domain.messages import Step
 from domain.payments import PaymentOutcome
-from ledger.returns import exchanging
+from ledger.returns import difference, exchanging
 from ports.payment import PaymentRequest
 from tests.ledger.returning import Back, collected, now
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
@@ -91,6 +91,18 @@ class Swap:
         back = await Back.open(shop, await collected(shop, quantity), quantity, **more)
         _, answer = await exchange(shop, back, body or wanted(quantity))
         return cls(shop, back, answer.order_journey_id)
+
+    async def say(self, words: str, *, offer_id: int | None = None, customer: str | None = None) -> str:
+        """What the customer answers by their link; returns what became of the question."""
+        row = await self.back.row()
+        number = offer_id or int(row["detail"]["exchange"]["offer_id"])
+        who = customer or row["customer_id"]
+        return (await difference.answer(self.shop.database, number, who, answer=words, via="link")).state
+
+    async def agree(self) -> None:
+        """The customer pays the difference, and the provider is asked for it."""
+        assert await self.say("accept") == "accepted"
+        await self.carry_on()
 
     async def carry_on(self) -> None:
         """Until nothing is asked of anybody any more, for either of the two."""

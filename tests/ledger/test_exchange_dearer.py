@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Malformed, NotFound, OfferAnswered, OfferExpired, OfferWithdrawn, StateConflict
-from ledger.returns import difference, requests
+from ledger.returns import dues, requests
 from tests.ledger.books import accounts
 from tests.ledger.exchanging import Provider, Swap, carry_out, exchange, hand_over, policy, wanted
 from tests.ledger.returning import Back, collected, shelf
@@ -22,13 +22,6 @@ async def dear(shop: Shop, **more: Any) -> Swap:
     swap = await Swap.open(shop, body=wanted(1, DEAR_MINOR), **more)
     assert await swap.state() == "asking"
     return swap
-
-
-async def say(swap: Swap, words: str, *, offer_id: int | None = None, customer: str | None = None) -> str:
-    """What the customer answers by their link; returns what became of the question."""
-    number = offer_id or await offer(swap, "id")
-    who = customer or (await swap.back.row())["customer_id"]
-    return (await difference.answer(swap.shop.database, number, who, answer=words, via="link")).state
 
 
 async def offer(swap: Swap, column: str) -> Any:
@@ -107,7 +100,7 @@ class TestYes:
     async def test_the_difference_is_charged_once_and_the_goods_pay_the_rest(self, shop: Shop) -> None:
         swap = await dear(shop)
         sold = await accounts(shop.database)
-        assert await say(swap, "accept") == "accepted"
+        assert await swap.say("accept") == "accepted"
         assert (await swap.state(), await paid(swap)) == ("collecting", (0, 0, 0))
         await swap.carry_on()
         assert swap.provider.charged == [("card-1", MORE_MINOR)]
@@ -126,14 +119,14 @@ class TestYes:
     async def test_goods_that_are_here_pay_as_soon_as_the_difference_is_paid(self, shop: Shop) -> None:
         swap = await dear(shop)
         await swap.back.receive()
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         assert (await swap.state(), await swap.order_state()) == ("applied", "reserved")
 
     async def test_the_answer_is_lost_and_asked_for_under_the_same_key(self, shop: Shop) -> None:
         swap = await dear(shop)
         swap.provider.does = ["unknown", "unknown"]
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         assert [one.kind for one in swap.provider.asked] == ["charge"] * 3
         assert len({one.operation_id for one in swap.provider.asked}) == 1
@@ -142,7 +135,7 @@ class TestYes:
     async def test_it_is_known_to_be_asked_before_it_is_asked(self, shop: Shop) -> None:
         """A worker that dies while the provider is asked leaves an operation that nobody may take back."""
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
 
         class Died(Provider):
             async def carry_out(self, request: Any) -> Any:
@@ -161,7 +154,7 @@ class TestYes:
 
     async def test_two_workers_charge_once(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await asyncio.gather(*(carry_out(shop, swap.order, swap.provider) for _ in range(3)))
         assert len({one.operation_id for one in swap.provider.asked}) == 1
         assert await paid(swap) == (MORE_MINOR, 0, 0)
@@ -170,7 +163,7 @@ class TestYes:
     async def test_by_a_card_that_was_named(self, shop: Shop) -> None:
         body = wanted(1, DEAR_MINOR, difference_from={"reference": "wallet-7", "tender": "wallet"})
         swap = await Swap.open(shop, body=body)
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         assert swap.provider.charged == [("wallet-7", MORE_MINOR)]
         assert swap.provider.asked[0].tender == "wallet"
@@ -180,11 +173,11 @@ class TestDeclinedByTheProvider:
     async def test_they_are_told_and_asked_once_more_under_another_key(self, shop: Shop) -> None:
         swap = await dear(shop)
         swap.provider.does = ["declined"]
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         assert (await swap.state(), await mails(swap)) == ("asking", ["exchange_asked", "exchange_asked"])
         assert await shop.value("SELECT count(*) FROM case_file") == 0
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         assert len({one.operation_id for one in swap.provider.asked}) == 2
         assert (await swap.state(), await paid(swap)) == ("waiting", (MORE_MINOR, 0, 0))
@@ -194,7 +187,7 @@ class TestDeclinedByTheProvider:
         swap.provider.does = ["declined", "declined"]
         await swap.back.receive()
         for _ in range(2):
-            await say(swap, "accept")
+            await swap.say("accept")
             await swap.carry_on()
         assert (await swap.state(), await swap.order_state()) == ("off", "cancelled")
         assert (await swap.money_back(), await paid(swap)) == (PRICE_MINOR, (0, MORE_MINOR, 0))
@@ -204,7 +197,7 @@ class TestDeclinedByTheProvider:
     async def test_no_answer_at_all_and_somebody_is_asked(self, shop: Shop) -> None:
         swap = await dear(shop)
         swap.provider.does = ["unknown"] * 5
-        await say(swap, "accept")
+        await swap.say("accept")
         for _ in range(5):
             await carry_out(shop, swap.order, swap.provider)
         kinds = "SELECT string_agg(kind, ' ') FROM case_file WHERE journey_id = :id AND closed_at IS NULL"
@@ -217,7 +210,7 @@ class TestDeclinedByTheProvider:
 class TestNo:
     async def test_the_goods_are_refunded_by_the_usual_way(self, shop: Shop) -> None:
         swap = await dear(shop)
-        assert await say(swap, "decline") == "declined"
+        assert await swap.say("decline") == "declined"
         assert await swap.state() == "off"
         await swap.carry_on()
         assert (await swap.order_state(), await shelf(shop)) == ("cancelled", {"available": 4})
@@ -230,7 +223,7 @@ class TestNo:
         swap = await dear(shop)
         await swap.back.receive()
         await swap.back.inspect()
-        await say(swap, "decline")
+        await swap.say("decline")
         await swap.carry_on()
         assert (await swap.back.state(), await swap.money_back()) == ("closed", PRICE_MINOR)
 
@@ -245,7 +238,7 @@ class TestNo:
 
     async def test_after_a_no_another_one_may_be_asked_for(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "decline")
+        await swap.say("decline")
         await swap.carry_on()
         _, answer = await exchange(shop, swap.back, wanted(1, 1_800))
         assert (answer.state, answer.difference_minor) == ("asking", 300)
@@ -255,10 +248,10 @@ class TestFirstOfTwo:
     async def test_answered_twice(self, shop: Shop) -> None:
         swap = await dear(shop)
         number = await offer(swap, "id")
-        await say(swap, "accept")
+        await swap.say("accept")
         for words in ("accept", "decline"):
             with pytest.raises(OfferAnswered, match="was answered already"):
-                await say(swap, words, offer_id=number)
+                await swap.say(words, offer_id=number)
         await swap.carry_on()
         assert swap.provider.charged == [("card-1", MORE_MINOR)]
 
@@ -266,7 +259,7 @@ class TestFirstOfTwo:
         swap = await dear(shop)
         number = await offer(swap, "id")
         answers = await asyncio.gather(
-            say(swap, "accept", offer_id=number), say(swap, "decline", offer_id=number), return_exceptions=True
+            swap.say("accept", offer_id=number), swap.say("decline", offer_id=number), return_exceptions=True
         )
         assert sum(isinstance(one, OfferAnswered) for one in answers) == 1
         await swap.carry_on()
@@ -277,26 +270,24 @@ class TestFirstOfTwo:
         swap = await dear(shop)
         await shop.change("UPDATE offer SET due_at = now() - interval '1 second'")
         with pytest.raises(OfferExpired):
-            await say(swap, "accept")
+            await swap.say("accept")
         await swap.back.fall_due("answer")
         with pytest.raises(OfferExpired):
-            await say(swap, "accept")
+            await swap.say("accept")
         await swap.carry_on()
         assert (swap.provider.charged, await swap.order_state()) == ([], "cancelled")
 
     async def test_a_timer_after_the_answer_does_nothing(self, shop: Shop) -> None:
         swap = await dear(shop)
         row = await swap.back.row()
-        await say(swap, "accept")
+        await swap.say("accept")
         at = datetime.fromisoformat(row["dues"]["answer"]) + timedelta(seconds=1)
-        from ledger.returns import dues
-
         await swap.back.take(dues.on_due, due="answer", at=at)
         assert await swap.state() == "collecting"
 
     async def test_the_return_is_called_off_before_the_provider_was_asked(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await requests.cancel(shop.database, WEB, swap.back.id, reason="x", actor="a", via="test")
         await swap.carry_on()
         assert (swap.provider.asked, await paid(swap)) == ([], (0, MORE_MINOR, 0))
@@ -304,7 +295,7 @@ class TestFirstOfTwo:
 
     async def test_the_order_is_cancelled_before_the_provider_was_asked(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await shop.report("bopis.cancelled", journey_id=swap.order, lines=None)
         await swap.carry_on()
         assert (swap.provider.asked, await paid(swap)) == ([], (0, MORE_MINOR, 0))
@@ -313,7 +304,7 @@ class TestFirstOfTwo:
 
     async def test_the_return_is_called_off_after_they_have_paid(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         await requests.cancel(shop.database, WEB, swap.back.id, reason="x", actor="a", via="test")
         await swap.carry_on()
@@ -325,7 +316,7 @@ class TestFirstOfTwo:
 
     async def test_the_goods_do_not_come_and_what_they_paid_goes_back(self, shop: Shop) -> None:
         swap = await dear(shop, method="mail")
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.carry_on()
         await swap.back.fall_due("goods")
         await swap.carry_on()
@@ -340,13 +331,13 @@ class TestChanged:
         await swap.carry_on()
         assert (await swap.state(), await offer(swap, "state")) == ("off", "withdrawn")
         with pytest.raises(OfferWithdrawn):
-            await say(swap, "accept", offer_id=number)
+            await swap.say("accept", offer_id=number)
         assert swap.provider.asked == []
 
     async def test_called_off_a_moment_before_the_answer_is_what_counts(self, shop: Shop) -> None:
         swap = await dear(shop)
         await shop.report("bopis.cancelled", journey_id=swap.order, lines=None)
-        assert await say(swap, "accept") == "withdrawn"
+        assert await swap.say("accept") == "withdrawn"
         await swap.carry_on()
         assert (swap.provider.asked, await swap.state()) == ([], "off")
 
@@ -365,8 +356,8 @@ class TestChanged:
         await swap.carry_on()
         assert (await offer(swap, "option"))["parameters"]["difference_minor"] == 300
         with pytest.raises(OfferWithdrawn):
-            await say(swap, "accept", offer_id=first)
-        await say(swap, "accept")
+            await swap.say("accept", offer_id=first)
+        await swap.say("accept")
         await swap.carry_on()
         assert swap.provider.charged == [("card-1", 300)]
         await back.receive()
@@ -393,7 +384,7 @@ class TestChanged:
         swap = await dear(shop)
         sold = [{"line": "1", "sku": "TEA-1", "quantity": 4, "unit_price_minor": PRICE_MINOR}]
         await shop.report("pos.sale", location="S1", receipt="T-9", lines=sold)
-        assert await say(swap, "accept") == "withdrawn"
+        assert await swap.say("accept") == "withdrawn"
         await swap.carry_on()
         assert (await swap.state(), swap.provider.charged) == ("off", [])
 
@@ -413,7 +404,7 @@ class TestChanged:
         await swap.carry_on()
         kinds = "SELECT string_agg(DISTINCT kind, ' ') FROM case_file WHERE journey_id = :id AND closed_at IS NULL"
         assert (await shop.value(kinds, id=swap.order), swap.provider.asked) == ("capture_failed", [])
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.back.receive()
         await swap.carry_on()
         assert (await shop.value(kinds, id=swap.order), swap.provider.charged) == (None, [("card-1", MORE_MINOR)])
@@ -424,15 +415,15 @@ class TestRefused:
         swap = await dear(shop)
         for words in ("", "other", "cancel", "leave_out"):
             with pytest.raises(Malformed, match="Choose one of the answers"):
-                await say(swap, words)
+                await swap.say(words)
         assert await offer(swap, "state") == "open"
 
     async def test_somebody_elses_question(self, shop: Shop) -> None:
         swap = await dear(shop)
         with pytest.raises(NotFound):
-            await say(swap, "accept", customer="somebody")
+            await swap.say("accept", customer="somebody")
         with pytest.raises(NotFound):
-            await say(swap, "accept", offer_id=10**15)
+            await swap.say("accept", offer_id=10**15)
 
     @pytest.mark.parametrize("side", ["notice", "refund"])
     async def test_where_the_source_writes_or_pays_it_asks_itself(self, shop: Shop, side: str) -> None:
@@ -490,7 +481,7 @@ class TestRefused:
 class TestComesBack:
     async def test_each_part_goes_back_where_it_came_from(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.back.receive()
         await swap.carry_on()
         await swap.back.inspect()
@@ -507,13 +498,13 @@ class TestComesBack:
 
     async def test_a_dearer_one_once_more_is_charged_to_the_same_card(self, shop: Shop) -> None:
         swap = await dear(shop)
-        await say(swap, "accept")
+        await swap.say("accept")
         await swap.back.receive()
         await swap.carry_on()
         await hand_over(swap)
         again = await Back.open(shop, swap.order)
         _, answer = await exchange(shop, again, wanted(1, 2_600))
         second = Swap(shop, again, answer.order_journey_id)
-        await say(second, "accept")
+        await second.say("accept")
         await second.carry_on()
         assert second.provider.charged == [("card-1", 600)]
