@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bench import (
+    accrual,
     availability,
     browsing,
     events,
@@ -36,6 +37,7 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S4": over_http.one_by_one,
     "S5": over_http.in_batches,
     "S5.events": events.over_http,
+    "F1": accrual.accrued,
     "S6": intake.latency,
     "T1": transfers.rebalanced,
     "AV": availability.of_a_basket,

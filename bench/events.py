@@ -1,5 +1,6 @@
 """S5.events: sales at the till over HTTP, a thousand events a request, beside the statements that they become."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -18,39 +19,46 @@ RUNS = 3
 WRITTEN = ("event_inbox", "journal", "journal_line", "movement", "sale_line")
 
 
-def sales(number: int, *, key: str, seed: str) -> list[dict[str, Any]]:
+def plain(_dice: Random) -> dict[str, Any]:
+    """What a line says beside its SKU and number."""
+    return {"quantity": 1, "unit_price_minor": 1_500}
+
+
+type Says = Callable[[Random], dict[str, Any]]
+
+
+def sales(number: int, *, key: str, seed: str, says: Says = plain) -> list[dict[str, Any]]:
     """Receipts of three lines each, SKUs by chance; `key` makes their ids new."""
     dice = Random(seed)  # noqa: S311  which SKU is sold
-    return [_sale(f"{key}-{seed}-{n}", dice) for n in range(number)]
+    return [_sale(f"{key}-{seed}-{n}", dice, says) for n in range(number)]
 
 
-def _sale(number: str, dice: Random) -> dict[str, Any]:
-    lines = [
-        {"line": str(n), "sku": place.sku(dice.randrange(place.SKUS)), "quantity": 1, "unit_price_minor": 1_500}
-        for n in range(LINES)
-    ]
+def _sale(number: str, dice: Random, says: Says) -> dict[str, Any]:
+    lines = [{"line": str(n), "sku": place.sku(dice.randrange(place.SKUS)), **says(dice)} for n in range(LINES)]
     data = {"location": place.STORE, "receipt": number, "lines": lines}
     return {"id": number, "type": "pos.sale", "occurred_at": place.now().isoformat(), "data": data}
 
 
-async def script(database: Database, *, request_events: int, seed: str) -> str:
+async def script(
+    database: Database, *, request_events: int, seed: str, says: Says = plain, written: tuple[str, ...] = WRITTEN
+) -> str:
     """What one request sends to PostgreSQL, with other keys.
 
     Rows that the product writes by COPY are inserted from arrays here, since pgbench cannot send COPY.
     Raises RuntimeError when the script writes another number of rows than the product.
     """
-    await _receive(database, sales(10, key="warm", seed=seed))  # master data is in memory from now on
+    await _receive(database, sales(10, key="warm", seed=seed, says=says))  # master data is in memory from now on
     conn = await asyncpg.connect(database.plain_url)
     copied_from = writing.FROM_ROWS
     writing.FROM_ROWS = 10**9
     try:
-        before = await counts(conn, WRITTEN)
-        wanted = sales(request_events, key=KEY, seed=seed)
+        before = await counts(conn, written)
+        wanted = sales(request_events, key=KEY, seed=seed, says=says)
         recording = await Recording().of_database(database, lambda: _receive(database, wanted))
-        by_product = await counts(conn, WRITTEN)
+        by_product = await counts(conn, written)
         made = await recording.script(conn, pgbench.NEXT_NUMBER)
         await pgbench.once(database.url, made, planner="")
-        by_pgbench = await counts(conn, WRITTEN)
+        by_pgbench = await counts(conn, written)
     finally:
         writing.FROM_ROWS = copied_from
         await conn.close()

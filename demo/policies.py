@@ -22,6 +22,7 @@ POLICIES: list[dict[str, Any]] = [
                 "count": {"manager_minor": 2_500, "finance_minor": 25_000},
                 "adjustment": {"manager_minor": 2_500, "finance_minor": 25_000},
                 "transfer": {"manager_minor": 10_000, "finance_minor": 100_000},
+                "claim": {"manager_minor": 2_500, "finance_minor": 25_000},
             },
             # A count that waits for the till is looked at each minute: nobody watches a demo for five.
             "count": {"feed_look_s": 60},

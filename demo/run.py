@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from demo.baskets import Assortment, Basket, of_day
 from demo.client import Client, RefusedError
 from demo.counters import Counters
 from demo.crew import Crew
+from demo.dealing import Dealing
+from demo.deals import LABELS, STUCK, Deal, named, plan
+from demo.labels import Labels
 from demo.memory import Memory, OpenOrder, Sending
 from demo.places import customer
 from demo.plan import Act, OrderScript, day_script, is_web_order, script_of
@@ -75,6 +78,7 @@ class Replay:
     costs: Mapping[str, int]
     now: Callable[[], dt.datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    deals: Sequence[Deal] = ()
 
     def __post_init__(self) -> None:
         self.crew = Crew(self.client, self.memory)
@@ -229,10 +233,13 @@ class Replay:
             await self.client.events([event], as_="oms")
         else:
             receipts = [
-                bodies.sale(
-                    act.basket,
-                    self._moment(act.happened_s, day, anchor),
-                    unlisted=act.kind == "sale_with_unknown_item",
+                named(
+                    bodies.sale(
+                        act.basket,
+                        self._moment(act.happened_s, day, anchor),
+                        unlisted=act.kind == "sale_with_unknown_item",
+                    ),
+                    self.deals,
                 )
                 for act in acts
                 if act.basket is not None
@@ -277,6 +284,17 @@ async def replay(options: Options) -> None:
     sales = read_sales(tuple(assortment.regions))
     remembered = memory.load(options.position_file, day=options.day, seed=options.seed, now=utc_now())
     costs = {row["sku"]: int(row["cost_minor"]) for row in folder.read(options.data / "items.csv")}
-    async with httpx2.AsyncClient(base_url=options.base_url, timeout=30.0) as http:
+    async with httpx2.AsyncClient(base_url=options.base_url, timeout=30.0) as http, asyncio.TaskGroup() as group:
         client = Client(http, options.keys, options.api_key)
-        await Replay(options, client, remembered, sales, assortment, costs).run()
+        deals = plan(assortment, Stories(client, remembered, options.data).shelf, options.day, remembered.opened_at)
+        beside = group.create_task(_dealing(options, client, deals, costs).run())
+        await Replay(options, client, remembered, sales, assortment, costs, deals=deals).run()
+        beside.cancel()
+
+
+def _dealing(options: Options, client: Client, deals: Sequence[Deal], costs: Mapping[str, int]) -> Dealing:
+    """What goes on beside the day. Shelf labels read the folder that `endcap up` names to the worker."""
+    home = options.position_file.parent
+    regular = {row["sku"]: int(row["price_minor"]) for row in folder.read(options.data / "items.csv")}
+    labels = Labels(home / LABELS, regular, STUCK)
+    return Dealing(client, deals, labels, costs, home / "demo-deals.json", utc_now)

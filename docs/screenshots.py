@@ -131,6 +131,23 @@ PICTURES = (
             "/console/journeys?kind=returns",
         ),
     ),
+    Picture("promotions", "regional_ops", at("/console/promotions")),
+    Picture(
+        "promotion",
+        "regional_ops",
+        first("/console/promotions?state=active", 'tbody a[href^="/console/journeys/promotion"]'),
+    ),
+    Picture("prices", "regional_ops", first("/console/queue?kind=promo_price_conflict", ".case-row h2 a")),
+    Picture("funding", "regional_ops", at("/console/funding")),
+    Picture(
+        "claim",
+        "regional_ops",
+        first(
+            "/console/journeys?kind=claim&state=partially_settled,matched,disputed",
+            'tbody a[href^="/console/journeys/claim"]',
+            "/console/journeys?kind=claim",
+        ),
+    ),
     Picture("stock", "regional_ops", first("/console/stock", 'tbody a[href^="/console/stock?"]')),
     Picture("figures", "regional_ops", at("/console/figures")),
     Picture("owners", "regional_ops", at("/console/owners")),

@@ -6,6 +6,7 @@ They get their settings by name in their environment, never by file or argument,
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -77,6 +78,8 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "ENDCAP_DEMO": "on" if settings.demo else "off",
         "PYTHONUNBUFFERED": "1",
     }
+    if settings.demo and "price_channels" not in settings.model_fields_set:
+        decided["ENDCAP_PRICE_CHANNELS"] = json.dumps(demo_channels(settings.home))
     if settings.smtp_host is not None:
         decided["ENDCAP_SMTP_HOST"] = settings.smtp_host
     if settings.temporal_ui_url is not None:
@@ -84,6 +87,12 @@ def child_environment(settings: Settings) -> dict[str, str]:
     if settings.mailbox_url is not None:
         decided["ENDCAP_MAILBOX_URL"] = settings.mailbox_url
     return base_environment() | decided
+
+
+def demo_channels(home: Path) -> dict[str, dict[str, str]]:
+    """The price channels of the demo: two sandboxes, and shelf labels that its crew looks after, by files."""
+    sandbox = {"kind": "sandbox"}
+    return {"web": sandbox, "pos": sandbox, "labels": {"kind": "csv", "folder": str(home / "labels")}}
 
 
 def command(settings: Settings, *words: str, log: Path) -> Callable[[], Awaitable[asyncio.subprocess.Process]]:

@@ -121,18 +121,23 @@ def week_starts_s(week: int) -> int:
     return day_bounds_s(dt.date(2017, 1, 2) + dt.timedelta(weeks=week - 2))[0]
 
 
-def dates(number: int) -> tuple[dt.date, dt.date]:
-    """First and last day of a campaign. Raises ValueError for one that there is not, or that leaves the year."""
+def all_dates() -> dict[int, tuple[dt.date, dt.date]]:
+    """First and last day of every campaign."""
     from pyarrow import parquet
 
     rows = parquet.read_table(data_folder() / "campaign_descriptions.parquet").to_pylist()
-    for row in rows:
-        if row["campaign_id"] == number:
-            first, last = row["start_date"].date(), row["end_date"].date()
-            if first.year != 2017 or last.year != 2017:
-                raise ValueError(f"campaign {number} runs from {first} to {last}, the data are of 2017; take another")
-            return first, last
-    raise ValueError(f"there is no campaign {number}; the data have 1 to {len(rows)}")
+    return {row["campaign_id"]: (row["start_date"].date(), row["end_date"].date()) for row in rows}
+
+
+def dates(number: int) -> tuple[dt.date, dt.date]:
+    """First and last day of a campaign. Raises ValueError for one that there is not, or that leaves the year."""
+    known = all_dates()
+    if number not in known:
+        raise ValueError(f"there is no campaign {number}; the data have 1 to {len(known)}")
+    first, last = known[number]
+    if first.year != 2017 or last.year != 2017:
+        raise ValueError(f"campaign {number} runs from {first} to {last}, the data are of 2017; take another")
+    return first, last
 
 
 def coupon_products(number: int) -> Ints:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from bench import availability, events, load, over_http, place, served, transfers
+from bench import accrual, availability, events, load, over_http, place, served, transfers
 from ledger.engine import Database
 from ledger.reads import availability as reading
 
@@ -40,6 +40,14 @@ async def test_events_count_their_lines_and_the_limit_writes_the_same_rows(postg
     assert (row.id, row.unit) == ("S5.events", "lines/s")
     assert row.limit is not None
     assert row.value > 0
+
+
+async def test_promoted_sales_accrue_each_line_and_the_limits_write_the_same_rows(postgres_url: str) -> None:
+    rows = await accrual.accrued(postgres_url, seconds=0.3, request=20)
+    assert [row.id for row in rows] == ["F1.plain", "F1.flat", "F1.capped"]
+    for row in rows:
+        assert row.limit is not None
+        assert row.value > 0
 
 
 async def test_transfers_in_batches_count_their_lines_and_the_limit_writes_the_same_rows(postgres_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from embedded.children import Child, http_answers, run_once
+from embedded.children import Child, child_environment, http_answers, run_once
 from embedded.ports import free_port
 from embedded.process import StackError, base_environment, spawn, stop, tail
 from settings import Settings
@@ -35,6 +36,19 @@ async def started(program: str, log: Path, eventually: Callable[..., Any]) -> as
     process = await spawn([sys.executable, "-c", program], log=log, env=base_environment())
     await eventually(lambda: log.read_text().strip())
     return process
+
+
+class TestEnvironment:
+    def test_the_demo_has_shelf_labels_and_what_is_set_by_hand_stands(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("ENDCAP_PRICE_CHANNELS", raising=False)
+        told = json.loads(child_environment(SETTINGS)["ENDCAP_PRICE_CHANNELS"])
+        monkeypatch.setenv("ENDCAP_PRICE_CHANNELS", json.dumps(told))
+        read = Settings(database_url="postgresql://nobody", temporal_address="nowhere:1", demo=True).price_channels
+        assert sorted(read) == ["labels", "pos", "web"]
+        assert read["labels"].folder == SETTINGS.home / "labels"
+        monkeypatch.setenv("ENDCAP_PRICE_CHANNELS", '{"till": {"kind": "sandbox"}}')
+        own = Settings(database_url="postgresql://nobody", temporal_address="nowhere:1", demo=True)
+        assert sorted(json.loads(child_environment(own)["ENDCAP_PRICE_CHANNELS"])) == ["till"]
 
 
 class TestStopping:
