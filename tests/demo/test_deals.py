@@ -185,7 +185,7 @@ class TestLabels:
         labels = Labels(tmp_path, {"7": 199}, "S0002")
         assert labels.look() == 0
         ats = [PriceAt(location, "7", NOON) for location in ("S0001", "S0002")]
-        await channel.publish([PriceToShow(at, ShelfPrice(159, ""), "USD") for at in ats])
+        await channel.publish([PriceToShow(at, ShelfPrice(159, ""), "USD", 1) for at in ats])
         assert await channel.shown(ats) == {}
         assert labels.look() == 1
         assert labels.look() == 0
