@@ -111,6 +111,13 @@ class NewAgreement(Body):
         return self
 
 
+class EndAgreement(Body):
+    """Ends it now, or at an instant before its end."""
+
+    ends_at: Instant | None = None
+    reason: Name = "ended_early"
+
+
 class AgreementView(BaseModel):
     """An agreement with what became of it. `unclaimed_minor` is accrued and in no claim yet; `cap_left_minor` is null
     without a cap.

@@ -106,6 +106,12 @@ def _tier(text: str, rate: str, number: int) -> dict[str, int]:
     return {"from_units": int(start), rate: int(value)}
 
 
+def claims_of(text: str) -> set[str]:
+    """The claims that the rows of an answer name, where they name any. Raises `Malformed`."""
+    rows = _rows(text, ANSWER_COLUMNS, ("line_id", "accepted_minor"))
+    return {row["claim"] for row in rows if row.get("claim")}
+
+
 def answers(text: str) -> list[AnsweredLine]:
     """The lines of a vendor's answer; one without `accepted_minor` has no answer. Raises `Malformed`."""
     lines = []

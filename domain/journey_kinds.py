@@ -107,8 +107,8 @@ _KINDS = (
         noun="Vendor claim",
         plural="Vendor claims",
         section="more",
-        list_page="/console/journeys?kind=claim",
-        open_page="/console/journeys?kind=claim&state=open",
+        list_page="/console/vendor-claims",
+        open_page="/console/vendor-claims?tab=open",
         transitions=_plain(claim.TRANSITIONS),
         begins=("prepared", "sent", "written_off"),
         ways=(

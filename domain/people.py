@@ -37,6 +37,9 @@ DECIDING_ROLES = frozenset(
 # Who calls promotions off and ends them.
 PROMOTING_ROLES = frozenset({"merchandiser", "admin"})
 
+# Who records what vendors pay, and ends it.
+FUNDING_ROLES = frozenset({"vendor_manager", "merchandiser", "finance", "admin"})
+
 # Who handles goods in a store, and reports what was picked, handed over and put away there.
 HANDLING_ROLES = frozenset({"store_associate", "store_manager"})
 

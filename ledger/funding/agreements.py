@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select, text, update
 
 from domain.errors import DomainError, Malformed, NotFound, StateConflict, WrongCurrency
-from domain.funding import NewAgreement
+from domain.funding import EndAgreement, NewAgreement
 from ledger import reference
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
 from ledger.tables import entity, funded_promotion, funding_accrual, funding_agreement
-from ledger.transaction import Transaction
+from ledger.transaction import Rank, Transaction
 
 type Result = tuple[int, str] | DomainError  # 201 or 200, and the agreement's id
 
@@ -33,13 +33,17 @@ async def record(database: Database, caller: Caller, wanted: Sequence[NewAgreeme
             results.append(
                 await database.write(
                     lambda tx, one=one: _record(tx, caller, one),  # type: ignore[misc]
-                    actor=f"key:{caller.key_id}",
+                    actor=_actor(caller),
                     via=via,
                 )
             )
         except DomainError as refusal:
             results.append(refusal)
     return results
+
+
+def _actor(caller: Caller) -> str:
+    return caller.person.id if caller.person else f"key:{caller.key_id}"
 
 
 async def _record(tx: Transaction, caller: Caller, one: NewAgreement) -> tuple[int, str]:
@@ -58,7 +62,7 @@ async def _record(tx: Transaction, caller: Caller, one: NewAgreement) -> tuple[i
             next_claim_at=first_claim(one),
             terms=one.terms.model_dump(mode="json"),
             skus=list(one.skus),
-            opened_by=f"key:{caller.key_id}",
+            opened_by=_actor(caller),
             at=now,
             **one.model_dump(exclude={"office", "terms", "skus", "promotions"}),
         )
@@ -76,6 +80,37 @@ def first_claim(one: NewAgreement) -> datetime:
     if one.claim_every_days is None:
         return last
     return min(one.starts_at + timedelta(days=one.claim_every_days), last)
+
+
+async def end(database: Database, key: str, wanted: EndAgreement, caller: Caller, *, via: str) -> None:
+    """From then on nothing that is sold earns by it; what has accrued is claimed as before, its last claim after its
+    window. Raises `NotFound`, `StateConflict` for one that has ended, `Malformed` for what is no earlier end.
+    """
+
+    async def work(tx: Transaction) -> None:
+        tx.enter(Rank.FUNDING)
+        found = await tx.conn.execute(select(funding_agreement).where(funding_agreement.c.id == key).with_for_update())
+        row = found.mappings().first()
+        if row is None:
+            raise NotFound(f"There is no funding agreement {key}.")
+        now = await tx.now()
+        if row["ends_at"] <= now or row["final_claim_at"] is not None:
+            raise StateConflict(f"Agreement {row['number']} has ended already.")
+        ends_at = max(wanted.ends_at or now, now)
+        if ends_at >= row["ends_at"]:
+            raise Malformed("That is no earlier end; a longer one is an agreement of its own.", pointer="/ends_at")
+        if ends_at <= row["starts_at"]:
+            raise Malformed("It would end before it begins; choose an instant after its start.", pointer="/ends_at")
+        last = ends_at + timedelta(days=row["claim_window_days"])
+        await tx.conn.execute(
+            update(funding_agreement)
+            .where(funding_agreement.c.id == key)
+            .values(ends_at=ends_at, next_claim_at=min(row["next_claim_at"] or last, last))
+        )
+        before, after = {"ends_at": row["ends_at"].isoformat()}, {"ends_at": ends_at.isoformat()}
+        tx.record("funding.ended", f"agreement:{key}", now, reason=wanted.reason, before=before, after=after)
+
+    await database.write(work, actor=_actor(caller), via=via)
 
 
 async def _check(tx: Transaction, one: NewAgreement) -> None:

@@ -1,9 +1,9 @@
 """Reads of funding agreements: what each has accrued, claimed and left."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
@@ -80,6 +80,68 @@ async def agreement_view(
     if not found:
         raise NotFound(f"There is no funding agreement {agreement_id} that you may see.")
     return _view(found[0])
+
+
+class Paid(NamedTuple):
+    """What an agreement has come to by one promotion; `journey_id` and `state` where the promotion is defined here."""
+
+    promotion_id: str
+    journey_id: str | None
+    name: str
+    state: str
+    units: int
+    earned_minor: int
+    accrued_minor: int
+    unclaimed_minor: int
+
+
+_BY_PROMOTION = text("""
+    SELECT f.promotion_id, p.journey_id, coalesce(p.name, '') AS name, coalesce(p.state, '') AS state,
+        coalesce(sum(a.quantity) FILTER (WHERE a.kind <> 'reclaim'), 0)::bigint AS units,
+        coalesce(sum(a.earned_minor) FILTER (WHERE a.kind <> 'reclaim'), 0)::bigint AS earned_minor,
+        coalesce(sum(a.amount_minor) FILTER (WHERE a.kind <> 'reclaim'), 0)::bigint AS accrued_minor,
+        coalesce(sum(a.amount_minor) FILTER (WHERE a.claim_id IS NULL), 0)::bigint AS unclaimed_minor
+    FROM funded_promotion f
+    LEFT JOIN LATERAL (
+        SELECT journey_id, name, state FROM promotion
+        WHERE promotion_id = f.promotion_id AND entity = f.entity ORDER BY recorded_at DESC LIMIT 1
+    ) p ON true
+    LEFT JOIN funding_accrual a ON a.agreement_id = f.agreement_id AND a.promotion_id = f.promotion_id
+    WHERE (CAST(:agreement AS text) IS NULL OR f.agreement_id = :agreement)
+      AND (CAST(:promotion AS text) IS NULL OR f.promotion_id = :promotion AND f.entity = :entity)
+    GROUP BY 1, 2, 3, 4 ORDER BY 1
+""")
+
+
+async def by_promotion(conn: AsyncConnection, agreement_id: str) -> list[Paid]:
+    """What an agreement has come to, promotion by promotion, in the order of their codes."""
+    rows = await conn.execute(_BY_PROMOTION, {"agreement": agreement_id, "promotion": None, "entity": None})
+    return [Paid(*row) for row in rows]
+
+
+class PaidFor(NamedTuple):
+    """The agreement that pays for a promotion, and what has come of it."""
+
+    agreement: AgreementView
+    paid: Paid
+
+
+async def paid_for(conn: AsyncConnection, viewer: Person | None, entity: str, promotion_id: str) -> PaidFor | None:
+    """What pays for a promotion, and what has come of it; None for nothing, or for what the viewer may not see."""
+    found = await conn.execute(
+        select(funded_promotion.c.agreement_id).where(
+            funded_promotion.c.entity == entity, funded_promotion.c.promotion_id == promotion_id
+        )
+    )
+    key = found.scalar()
+    if key is None:
+        return None
+    try:
+        agreement = await agreement_view(conn, viewer, key)
+    except NotFound:
+        return None
+    rows = await conn.execute(_BY_PROMOTION, {"agreement": key, "promotion": promotion_id, "entity": entity})
+    return PaidFor(agreement, Paid(*rows.one()))
 
 
 async def list_agreements(

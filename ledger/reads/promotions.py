@@ -231,6 +231,16 @@ async def _publications(conn: AsyncConnection, key: str, dues: dict[str, datetim
     ]
 
 
+async def journeys_of(conn: AsyncConnection, entity: str, promotion_ids: Collection[str]) -> dict[str, str]:
+    """The journeys of promotions that are defined here, by the codes that sales carry; of several the newest."""
+    rows = await conn.execute(
+        select(promotion.c.promotion_id, promotion.c.journey_id)
+        .where(promotion.c.entity == entity, promotion.c.promotion_id.in_(list(promotion_ids)))
+        .order_by(promotion.c.recorded_at)
+    )
+    return {row.promotion_id: row.journey_id for row in rows}
+
+
 class WrongPrice(NamedTuple):
     """A price that a channel does not show as it should; None: it shows none."""
 

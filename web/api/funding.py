@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from domain import funding_csv
 from domain.claims import ClaimAnswer, ClaimPayment, ClaimReference, ClaimSent, ClaimView
 from domain.errors import DomainError
-from domain.funding import AgreementView, NewAgreement
+from domain.funding import AgreementView, EndAgreement, NewAgreement
 from domain.orders import Body as Strict
 from domain.orders import Name
 from ledger.claim import answering, preparing
@@ -161,6 +161,17 @@ async def claim_now(request: Request, caller: Writer, agreement_id: AgreementKey
     view = await _agreement(request, caller, agreement_id)
     made = await preparing.prepare_now(database_of(request), view.id, caller, at=datetime.now(UTC), via="api")
     return await _claim(request, caller, made)
+
+
+@router.post("/funding-agreements/{agreement_id}:end", summary="End an agreement", responses={**MISSING, **WRITES})
+async def end_agreement(
+    request: Request, caller: Writer, agreement_id: AgreementKey, wanted: EndAgreement
+) -> AgreementView:
+    """Now, or at an instant before its end: what is sold from then on earns nothing by it. What has accrued is claimed,
+    the last time when its window is over."""
+    view = await _agreement(request, caller, agreement_id)
+    await agreements.end(database_of(request), view.id, wanted, caller, via="api")
+    return await _agreement(request, caller, view.id)
 
 
 @router.get("/claims/{vendor_claim_id}", summary="One claim against a vendor", responses=MISSING)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from web.console import (
     adjustments,
+    agreements,
     amending_transfers,
     approvals,
     approvers,
@@ -38,6 +39,7 @@ from web.console import (
     stock,
     transfers,
     undoing,
+    vendor_claims,
     views,
     waiting,
     walking,
@@ -74,6 +76,8 @@ PARTS = (
     delegations,
     figures,
     funding,
+    agreements,
+    vendor_claims,
     guide,
     more,
     owners,

@@ -158,8 +158,8 @@ def _read[D: Definition](kind: type[D], typed: Typed, ground: Ground, **more: An
     take("offer", "value", lambda: read_offer(typed["offer"], typed["value"], _currency(where, ground)))
     body["lines"], wrong = read_lines(typed["lines"])
     said += wrong
-    for name in ("starts_at", "ends_at"):
-        take(name, name, lambda name=name: _instant(typed, name))  # type: ignore[misc]
+    take("starts_at", "starts_at", lambda: instant_of(typed["starts_at"], typed["zone"], "begins", "starts_at"))
+    take("ends_at", "ends_at", lambda: instant_of(typed["ends_at"], typed["zone"], "ends", "ends_at"))
     if typed["floor"]:
         take(
             "margin_floor_permille", "floor", lambda: read_permille(typed["floor"].removesuffix("%").strip(), "/floor")
@@ -202,21 +202,22 @@ def _currency(where: Mapping[str, Any], ground: Ground) -> str:
     return companies[named].currency if named in companies else "USD"
 
 
-def _instant(typed: Typed, name: str) -> datetime:
-    """What was meant by a local time. Raises `Malformed`, also for one that a change of clocks leaves out."""
-    called = "begins" if name == "starts_at" else "ends"
+def instant_of(text: str, zone: str, called: str, field: str) -> datetime:
+    """What was meant by a local time. Raises `Malformed`, also for one that a change of clocks leaves out; it says when
+    what begins or ends (`called`).
+    """
     try:
-        zone = ZoneInfo(typed["zone"])
+        there = ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
         raise Malformed("Choose the zone of its times from the list.", pointer="/zone") from None
     try:
-        found = read_local(typed[name], typed["zone"])
+        found = read_local(text, zone)
     except Malformed:
-        raise Malformed(f"Say when it {called}, as a date and a time.", pointer=f"/{name}") from None
-    written = datetime.fromisoformat(typed[name])
-    if written.tzinfo is None and found.astimezone(zone).replace(tzinfo=None) != written:
+        raise Malformed(f"Say when it {called}, as a date and a time.", pointer=f"/{field}") from None
+    written = datetime.fromisoformat(text)
+    if written.tzinfo is None and found.astimezone(there).replace(tzinfo=None) != written:
         raise Malformed(
-            f"Clocks in {typed['zone']} leave {written:%H:%M} out on that day; choose another time.", pointer=f"/{name}"
+            f"Clocks in {zone} leave {written:%H:%M} out on that day; choose another time.", pointer=f"/{field}"
         )
     return found
 

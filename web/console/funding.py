@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
+from domain import funding_csv
 from domain.claims import AnsweredLine, ClaimAnswer, ClaimPayment, ClaimReference, ClaimSent, ClaimView
 from domain.errors import DomainError, Malformed
-from domain.people import Person
+from domain.people import FUNDING_ROLES, Person
 from domain.words import read_money
 from ledger.claim import answering, preparing
 from ledger.claim.by_api import record
@@ -18,6 +19,7 @@ from ledger.reads.funding import agreement_view, list_agreements
 from ledger.reads.places import all_places, zone_of
 from ports import claim_paper
 from web.console.journeys import show_one
+from web.console.promotion_files import uploaded_text
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
@@ -60,6 +62,7 @@ async def _list(
             one.id for one in found.items
             if one.office in places and person.may_decide(one.entity, places[one.office].region, one.office)
         },
+        "may_record": any(grant.role in FUNDING_ROLES for grant in person.grants),
         "zone": zone,
         "given": given,
         "unknown": unknown,
@@ -112,11 +115,14 @@ async def _say(
 
 @router.post("/console/vendor-claims/{vendor_claim_id}/answer")
 async def answer(request: Request, person: SignedIn, vendor_claim_id: str) -> Response:
-    """What the vendor accepts: all of it, or an amount for each line in the currency's own units."""
+    """What the vendor accepts: all of it, an amount for each line in the currency's own units, or its file."""
     claim = await _seen(request, person, vendor_claim_id)
     form = await request.form()
     try:
-        lines = None if form.get("all") else [_line(claim, line.line_id, form) for line in claim.lines]
+        file = await uploaded_text(form.get("file"))
+        if form.get("all") and file:
+            raise Malformed("All of it is accepted, or what the file says: choose one, and leave the other out.")
+        lines = None if form.get("all") else _from_file(claim, file) if file else _typed_lines(claim, form)
         settlement = form.get("settlement")
         if settlement not in ("cash", "deduction"):
             raise Malformed("Say whether the vendor pays, or whether it is taken off what the vendor is owed.")
@@ -128,6 +134,18 @@ async def answer(request: Request, person: SignedIn, vendor_claim_id: str) -> Re
     except Malformed as refused:
         return await _refused(request, person, claim, refused)
     return await _say(request, person, claim, said, answering.answered)
+
+
+def _typed_lines(claim: ClaimView, form: Any) -> list[AnsweredLine]:
+    return [_line(claim, line.line_id, form) for line in claim.lines]
+
+
+def _from_file(claim: ClaimView, text: str) -> list[AnsweredLine]:
+    """The claim's own lines as a file, filled in. Raises `Malformed`, also for a file of another claim."""
+    others = funding_csv.claims_of(text) - {claim.claim_id}
+    if others:
+        raise Malformed(f"The file answers claim {min(others)}, this is {claim.claim_id}; nothing was recorded.")
+    return funding_csv.answers(text)
 
 
 def _line(claim: ClaimView, line_id: str, form: Any) -> AnsweredLine:

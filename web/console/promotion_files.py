@@ -57,10 +57,7 @@ async def _text(request: Request) -> tuple[str, str]:
     """(what is to be done, the file as a text): of the file that came along, else as it stands on the page."""
     form = await request.form(max_fields=20)
     do, text = str(form.get("do") or ""), str(form.get("text") or "")
-    try:
-        text = await uploaded_text(form.get("file")) or text
-    finally:
-        await form.close()
+    text = await uploaded_text(form.get("file")) or text
     if not text.strip():
         raise Malformed("Choose a file, or paste its rows.")
     if len(text) > MOST_CHARACTERS:
@@ -70,12 +67,14 @@ async def _text(request: Request) -> tuple[str, str]:
 
 async def uploaded_text(file: object) -> str:
     """The text of a file that came along with a form, "" for none. Raises `Malformed`."""
-    if not isinstance(file, UploadFile) or not file.filename:
+    if not isinstance(file, UploadFile):
         return ""
     try:
-        return (await file.read()).decode("utf-8-sig")
+        return (await file.read()).decode("utf-8-sig") if file.filename else ""
     except UnicodeDecodeError:
         raise Malformed("The file is no UTF-8 text; save it as CSV (UTF-8), and choose it again.") from None
+    finally:
+        await file.close()
 
 
 def _read(text: str) -> tuple[list[Read], list[Row]]:

@@ -9,6 +9,7 @@ from domain.errors import NotFound
 from domain.people import PROMOTING_ROLES, Person
 from domain.promotion import in_words
 from domain.promotions import PromotionView
+from ledger.reads.funding import paid_for
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.places import Place, all_places
 from ledger.reads.promotions import promotion_view, wrong_prices
@@ -42,6 +43,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "offer": in_words(found.offer),
         "channels": channels,
         "wrong": await wrong_prices(conn, journey.id),
+        "funding": await paid_for(conn, person, found.entity, found.promotion_id),
         "may_change": _may_change(person, found, await all_places(conn)),
     }
 
