@@ -43,6 +43,18 @@ REASONS = (
 )
 
 
+def reasons_of(policy: Policy) -> tuple[Reasons, ...]:
+    """The reasons of every kind of document, those of the policy as it has them."""
+    overrides = Reasons(
+        "return_override",
+        "Returns taken back although they were refused",
+        "whoever asks for it gives it; somebody else must agree",
+        policy.returns.override_reasons,
+        "/console/journeys?kind=returns",
+    )
+    return (*REASONS, overrides)
+
+
 def root_causes(policy: Policy) -> dict[str, tuple[str, ...]]:
     """The root causes that are asked for, by kind of case, as the policy has it."""
     return {**policy.cases.root_causes, **FIXED}

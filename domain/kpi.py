@@ -129,6 +129,19 @@ KPIS = (
         behind=("refund_failed", "return_review", "return_uninspected"),
     ),
     Kpi(
+        name="return_overrides",
+        title="Refused returns taken back after all",
+        unit="share",
+        better="lower",
+        definition=(
+            "Lines of returns that were begun in the period, that policy refused and that were taken back after all "
+            "because somebody agreed to override it, of all lines that policy refused. What an inspection declined is "
+            "left out."
+        ),
+        dimensions=(*PLACES, Dimension.CHANNEL),
+        undivided="A line is refused by the policy of its return.",
+    ),
+    Kpi(
         name="approval_time",
         title="Approval time",
         unit="seconds",

@@ -117,6 +117,7 @@ class Bands(Part):
     adjustment: BandPolicy = BandPolicy(manager_minor=5_000, finance_minor=50_000)
     transfer: BandPolicy = BandPolicy(manager_minor=50_000, finance_minor=500_000)
     claim: BandPolicy = BandPolicy(manager_minor=100_000, finance_minor=1_000_000)
+    return_override: BandPolicy = BandPolicy(manager_minor=0, finance_minor=20_000)  # always somebody's word
     refund_approval_minor: int = Field(20_000, ge=0)
     appeasement_minor: int = Field(1_000, ge=0)
     sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
@@ -267,6 +268,7 @@ class ApprovalPolicy(Part):
         # Whoever buys and sells first, then finance: each is asked by an approval of its own.
         "promotion": ("merchandiser", "finance", "admin"),
         "claim": ("finance", "admin"),
+        "return_override": ("store_manager", "finance", "admin"),
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind
@@ -277,7 +279,7 @@ class ApprovalPolicy(Part):
     @classmethod
     def _finance_can_be_asked(cls, ladders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """A band that asks finance is never answered by others."""
-        for kind in ("adjustment", "count", "transfer", "promotion", "claim"):
+        for kind in ("adjustment", "count", "transfer", "promotion", "claim", "return_override"):
             if kind in ladders and "finance" not in ladders[kind]:
                 raise ValueError(f"the ladder of {kind} needs the role finance, which its band may ask")
         return ladders

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from domain.exchanges import ExchangeView
 from domain.orders import Body, Code, Currency, Customer, Minor, Name, Quantity
+from domain.overrides import OverrideView
 from domain.returns import CONDITIONS, DISPOSITIONS, REASONS
 
 Units = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
@@ -113,6 +114,7 @@ class ReturnedLine(BaseModel):
     fee_minor: int
     refused: str
     because: str
+    may_override: bool  # somebody may ask to have it allowed after all
 
 
 class DispositionView(BaseModel):
@@ -143,6 +145,7 @@ class ReturnView(BaseModel):
     exchange: ExchangeView | None
     lines: list[ReturnedLine]
     dispositions: list[DispositionView]
+    overrides: list[OverrideView]
 
 
 # ---------------------------------------------------------------------- facts

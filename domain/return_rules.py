@@ -110,6 +110,8 @@ class ReturnPolicy(_Part):
     override_minor: int = Field(
         2_000, ge=0
     )  # from this cost on, another disposition than the proposed one is asked about
+    # The codes by which somebody says why a line shall be taken back although it was refused.
+    override_reasons: tuple[str, ...] = ("goodwill", "our_mistake", "told_otherwise", "could_not_come")
     promotions: dict[str, PromotionTerms] = {}
     fraud: FraudPolicy = FraudPolicy()
 
@@ -131,7 +133,8 @@ class Claimed(NamedTuple):
 
 class Ruling(NamedTuple):
     """What the policy says of a line. `refused` is a word of `domain.returns.DECLINES`, or empty; `asks` tells that a
-    person must decide; `until` is the last day of its window.
+    person must decide; `until` is the last day of its window. Fee and method hold for what is refused as well, should
+    somebody override it.
     """
 
     because: str
@@ -150,14 +153,19 @@ def rule_on(policy: ReturnPolicy, line: Claimed, at: datetime) -> Ruling:
         return without_receipt(policy, line.value_minor)
     until, because = _until(policy, line, at)
     fee = 0 if faulty else _fee(policy, line)
+    method = policy.gift_credit if line.reason == "gift" else "original_tender"
     if not faulty and (line.sku in policy.final_sale_skus or line.category in policy.final_sale_categories):
         return Ruling(
-            "It was sold as final sale: it does not come back unless it is faulty.", "final_sale", until=until
+            "It was sold as final sale: it does not come back unless it is faulty.",
+            "final_sale",
+            until=until,
+            fee_permille=fee,
+            method=method,
         )
     if at.date() > until:
-        return Ruling(f"{because}; that was {until:%d %b %Y}.", "window_expired", until=until)
+        said = f"{because}; that was {until:%d %b %Y}."
+        return Ruling(said, "window_expired", until=until, fee_permille=fee, method=method)
     keeps = faulty and line.value_minor < policy.keep_below_minor
-    method = policy.gift_credit if line.reason == "gift" else "original_tender"
     said = f"{because}, {until:%d %b %Y}."
     if fee:
         said += f" {fee / 10:g} % are kept as a fee."
@@ -169,7 +177,7 @@ def rule_on(policy: ReturnPolicy, line: Claimed, at: datetime) -> Ruling:
 def without_receipt(policy: ReturnPolicy, value_minor: int) -> Ruling:
     """What becomes of goods that nothing proves to be bought here."""
     if policy.no_receipt == "refuse":
-        return Ruling("Nothing proves that it was bought here.", "no_receipt")
+        return Ruling("Nothing proves that it was bought here.", "no_receipt", method="store_credit")
     words = policy.no_receipt.replace("_", " ")
     if value_minor >= policy.no_receipt_minor:
         return Ruling(

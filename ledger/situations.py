@@ -27,7 +27,9 @@ _JOURNEY = text(
         doubted,
         CASE WHEN j.dues ? 'recount' THEN NOT EXISTS (SELECT 1 FROM journey c WHERE c.closed_at IS NULL
             AND c.id IN (SELECT jsonb_array_elements_text(j.detail -> 'recounts'))) ELSE false END AS counted,
-        j.kind = 'returns' AND j.asks ? 'verdict' AND NOT j.asks ? 'case_id' AS answered
+        j.kind = 'returns' AND (j.asks ? 'verdict' AND NOT j.asks ? 'case_id' OR j.detail ? 'override' AND EXISTS
+            (SELECT 1 FROM approval p WHERE p.id = (j.detail -> 'override' ->> 'approval_id')::bigint
+            AND p.state <> 'pending')) AS answered
     FROM journey j WHERE j.id = :id
     """
 )

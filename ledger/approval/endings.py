@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping
 
+from domain.messages import Message
 from ledger.transaction import Transaction
 
 
@@ -13,6 +14,8 @@ async def carry_out(tx: Transaction, row: RowMapping, outcome: str, at: datetime
         from ledger.adjustments import on_verdict  # it asks for approvals, so they cannot need it while they are loaded
 
         await on_verdict(tx, row, outcome, at)
+    elif row["kind"] == "return_override":
+        tx.tell(row["journey_id"], Message.VERDICT_RECORDED)  # the return attends to it, under its locks
     elif row["kind"] == "write_off" and row["journey_id"] is None:
         from ledger import vendor_return  # it asks for approvals, so they cannot need it while they are loaded
 

@@ -62,6 +62,21 @@ RULES: dict[str, str] = {
         ) r USING (order_id)
         WHERE coalesce(o.minor, 0) <> coalesce(r.minor, 0)
     """,
+    "what was refused is taken back with somebody else's word": """
+        SELECT l.journey_id || ' ' || l.line_id, 'override ' || coalesce(l.ruling #>> '{override,id}', '?')
+        FROM return_line l WHERE l.ruling ? 'override' AND NOT EXISTS (
+            SELECT 1 FROM return_override o JOIN approval a ON a.id = o.approval_id
+            WHERE o.id = (l.ruling #>> '{override,id}')::bigint AND o.journey_id = l.journey_id
+                AND o.lines ? l.line_id AND o.state = 'approved' AND a.state = 'approved'
+                AND a.decided_by <> o.asked_by)
+        UNION ALL
+        SELECT j.id, 'asks for override ' || coalesce(j.detail #>> '{override,id}', 'none')
+               || ', recorded: ' || coalesce(o.id::text, 'none')
+        FROM (SELECT * FROM journey WHERE kind = 'returns' AND detail ? 'override') j
+        FULL JOIN (SELECT * FROM return_override WHERE state = 'pending') o ON o.journey_id = j.id
+        WHERE j.id IS NULL OR j.closed_at IS NOT NULL OR o.id IS NULL
+            OR o.id <> (j.detail #>> '{override,id}')::bigint
+    """,
     "a return that has ended owes nothing and has nothing waiting": """
         SELECT l.journey_id || ' ' || l.line_id, l.received - l.accepted - l.declined || ' wait, and it is closed'
         FROM return_line l JOIN journey j ON j.id = l.journey_id

@@ -241,7 +241,7 @@ async def approval_detail(
         roles=row["roles"],
         next_at=row["next_at"],
         option=await _option(conn, row["decision_id"]) or _option_of_facts(row["facts"]),
-        reason=await _reason(conn, row["decision_id"]),
+        reason=await _reason(conn, row["decision_id"], row["facts"].get("note_id")),
         verdicts=await _verdicts(conn, approval_id),
         sides=await side_views(conn, row, heard),
     )
@@ -318,13 +318,17 @@ def _option_of_facts(facts: dict[str, Any]) -> CaseOption | None:
     return CaseOption.model_validate(facts["option"]) if {"offer", "option"} <= facts.keys() else None
 
 
-async def _reason(conn: AsyncConnection, decision_id: int | None) -> str | None:
+async def _reason(conn: AsyncConnection, decision_id: int | None, note_id: int | None) -> str | None:
+    """What whoever asked wrote beside the decision, or with the request where no decision was before it."""
+    if decision_id is None:
+        alone = select(person_note.c.text).where(person_note.c.id == note_id)
+        return (await conn.execute(alone)).scalar_one_or_none() if note_id is not None else None
     query = (
         select(person_note.c.text)
         .join(case_decision, case_decision.c.note_id == person_note.c.id)
         .where(case_decision.c.id == decision_id)
     )
-    return (await conn.execute(query)).scalar_one_or_none() if decision_id is not None else None
+    return (await conn.execute(query)).scalar_one_or_none()
 
 
 async def _verdicts(conn: AsyncConnection, approval_id: int) -> list[VerdictRow]:

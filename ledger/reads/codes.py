@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
 from ledger.reads.access import visible
-from ledger.tables import adjustment, adjustment_line, case_file, journey, return_line, transfer
+from ledger.tables import adjustment, adjustment_line, case_file, journey, return_line, return_override, transfer
 
 
 class Caused(NamedTuple):
@@ -52,12 +52,16 @@ async def given(conn: AsyncConnection, viewer: Person, since: datetime) -> dict[
     asked = adjustment_line.join(adjustment, adjustment.c.id == adjustment_line.c.adjustment_id)
     back = return_line.join(journey, journey.c.id == return_line.c.journey_id)
     moved = transfer.join(journey, journey.c.id == transfer.c.journey_id)
+    overridden = return_override.join(journey, journey.c.id == return_override.c.journey_id)
     of_counts = journey.c.detail["reason"].astext
     queries: dict[str, Select[str, int]] = {
         "adjustment": _times(adjustment_line.c.reason)
         .select_from(asked)
         .where(adjustment.c.at >= since, visible(adjustment.c, viewer)),
         "returns": _times(return_line.c.reason).select_from(back).where(*_begun("returns", viewer, since)),
+        "return_override": _times(return_override.c.reason)
+        .select_from(overridden)
+        .where(return_override.c.recorded_at >= since, visible(journey.c, viewer)),
         "count": _times(of_counts).where(*_begun("count", viewer, since)),
         "transfer": _times(transfer.c.reason).select_from(moved).where(*_begun("transfer", viewer, since)),
     }

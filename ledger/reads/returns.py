@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.exchanges import ExchangeView
 from domain.ids import journey_id
+from domain.overrides import allowed_of
 from domain.people import Person
 from domain.return_requests import DispositionView, ReturnedLine, ReturnView
 from ledger.reads.access import of_sources, visible
+from ledger.reads.overrides import overrides_of
 from ledger.tables import item, journey, return_disposition, return_line
 
 KIND = "returns"
@@ -36,6 +38,7 @@ async def return_view(
         raise NotFound(f"There is no return {named} that you may see.")
     row = found[0]
     detail = row["detail"]
+    decided = await _dispositions(conn, row["id"])
     return ReturnView(
         journey_id=row["id"],
         return_id=row["key"],
@@ -50,8 +53,9 @@ async def return_view(
         closed_at=row["closed_at"],
         fraud=detail["fraud"],
         exchange=_exchange(detail.get("exchange")),
-        lines=await _lines(conn, row["id"]),
-        dispositions=await _dispositions(conn, row["id"]),
+        lines=await _lines(conn, row["id"], decided),
+        dispositions=decided,
+        overrides=await overrides_of(conn, row["id"]),
     )
 
 
@@ -59,7 +63,11 @@ def _exchange(found: Mapping[str, Any] | None) -> ExchangeView | None:
     return None if found is None else ExchangeView(**{name: found[name] for name in ExchangeView.model_fields})
 
 
-async def _lines(conn: AsyncConnection, own: str) -> list[ReturnedLine]:
+async def _lines(conn: AsyncConnection, own: str, decided: list[DispositionView]) -> list[ReturnedLine]:
+    missing: dict[str, int] = {}
+    for one in decided:
+        if one.disposition == "missing" and one.state == "applied":
+            missing[one.line_id] = missing.get(one.line_id, 0) + one.quantity
     rows = await conn.execute(
         select(return_line).where(return_line.c.journey_id == own).order_by(return_line.c.line_id)
     )
@@ -78,6 +86,7 @@ async def _lines(conn: AsyncConnection, own: str) -> list[ReturnedLine]:
             fee_minor=row["fee_minor"],
             refused=row["ruling"].get("refused", ""),
             because=row["ruling"].get("because", ""),
+            may_override=allowed_of(dict(row), missing.get(row["line_id"], 0)).total > 0,
         )
         for row in rows.mappings()
     ]

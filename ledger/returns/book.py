@@ -59,6 +59,12 @@ class Return(Document):
     async def load_with_cases(cls, tx: Transaction, row: RowMapping | Mapping[str, Any]) -> "Return":
         return await cls.load(tx, row)
 
+    @override
+    async def lock_cases(self) -> None:
+        await super().lock_cases()
+        if "override" in self.row["detail"]:
+            await self.tx.lock_approval(self.row["detail"]["override"]["approval_id"])
+
     @property
     def state(self) -> ReturnState:
         return ReturnState(self.row["state"])
@@ -167,9 +173,10 @@ class Return(Document):
 
     @property
     def rests(self) -> bool:
-        """What is owed is waited for, whatever the state."""
+        """What is owed is waited for, whatever the state, and so is the answer to what was refused."""
         assert self._progress is not None
-        return self.is_final and not self.row["asks"] and not self._progress.is_owed
+        is_asking = bool(self.row["asks"]) or "override" in self.row["detail"]
+        return self.is_final and not is_asking and not self._progress.is_owed
 
     async def is_over(self) -> bool:
         return self.rests

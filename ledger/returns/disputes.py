@@ -20,7 +20,7 @@ from ledger.case import keep_note
 from ledger.case.life import add_event, read_locked
 from ledger.engine import Database
 from ledger.photos import Stored
-from ledger.returns import refunding, settling
+from ledger.returns import overriding, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.opening import await_goods, label
 from ledger.returns.refunding import Refund
@@ -247,6 +247,7 @@ async def take_back(tx: Transaction, case_row: RowMapping, journey_row: RowMappi
     it = await _load(tx, journey_row)
     if not _may_be_taken_back(it):
         raise NothingOffered(f"The return is {it.row['state'].replace('_', ' ')} by now; look at what it is.")
+    await overriding.withdraw(it, at)
     for line in it.lines.values():
         line["ruling"] = line["ruling"] | {"refused": "", "asks": False, "because": "It is taken back after all."}
     it.go(ReturnState.AUTHORIZED)

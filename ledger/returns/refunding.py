@@ -50,14 +50,14 @@ def due_units(it: Return, line: Mapping[str, Any]) -> int:
     has_sale = line["document"] is not None
     here = min(line["booked"] if has_sale else line["received"], line["claimed"])
     if moment == "request" or (moment == "scan" and ("scanned_at" in detail or line["received"])):
-        units = line["claimed"]
+        units = line["claimed"] - line["declined"]
     elif moment == "receipt":
-        units = here
+        # What was sent back is not booked any more; what was missing after all still is.
+        units = min(here, line["received"] - line["declined"])
     else:
         # Units that were looked at; those without a sale among them are not refunded.
         units = min(line["accepted"], here)
-        return int(max(units + conceded - line["refunded"], 0))
-    return int(max(units - line["declined"] + conceded - line["refunded"], 0))
+    return int(max(units + conceded - line["refunded"], 0))
 
 
 def _moment(it: Return, line: Mapping[str, Any]) -> Moment:

@@ -15,7 +15,7 @@ from ledger import facts, reference, steps
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
-from ledger.returns import exchange, settling
+from ledger.returns import exchange, overriding, settling
 from ledger.returns.asking import ask_without_receipt
 from ledger.returns.book import Return
 from ledger.returns.finding import find, find_order
@@ -226,6 +226,7 @@ async def cancel(database: Database, caller: Caller, named: str, *, reason: str,
             raise StateConflict("Its refund was paid before the goods came; it cannot be called off any more.")
         await it.answer_asks("the return was called off", at)
         it.row["detail"].pop("under_review", None)
+        await overriding.withdraw(it, at)
         await exchange.take_off(it, "the return was called off", at)
         it.go(ReturnState.CANCELLED)
         await steps.note(tx, it.id, "cancelled", str(it.row["version"]), f"Called off: {reason.replace('_', ' ')}.", at)
@@ -244,6 +245,7 @@ async def abandon(tx: Transaction, journey_row: RowMapping, at: datetime) -> str
     it = await Return.load(tx, journey_row)
     it.row["suspended_from"] = None
     await it.answer_asks("the return was ended", at)
+    await overriding.withdraw(it, at)
     await exchange.take_off(it, "the return was ended", at)
     for line in it.lines.values():
         line["ruling"] = line["ruling"] | {"asks": False, "refused": line["ruling"].get("refused") or "unmatched"}

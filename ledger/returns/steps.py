@@ -14,7 +14,7 @@ from ledger import case
 from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps, take_step
-from ledger.returns import dues, exchange, refunding, settling
+from ledger.returns import agreeing, dues, exchange, overriding, refunding, settling
 from ledger.returns.book import Return
 from ledger.returns.goods import Decided
 from ledger.tables import return_disposition
@@ -172,10 +172,10 @@ async def attend(database: Database, step: Step) -> Situation:
 
     async def take_up(it: Return) -> str:
         await it.lock_goods()
-        return await settling.heed(it, f"step:{it.id}:attend:{step.occurrence}", step.at)
+        cause = f"step:{it.id}:attend:{step.occurrence}"
+        told = [await overriding.heed(it, f"{cause}:override", step.at)]
+        if agreeing.has_answered(it):
+            told.append(await settling.heed(it, cause, step.at))
+        return " ".join(one for one in told if one)
 
-    def is_unanswered(row: RowMapping) -> bool:
-        asks = row["asks"]
-        return not asks.get("verdict") or bool(asks.get("case_id"))
-
-    return await take_step(database, "attend", step, Return, take_up, unless=is_unanswered)
+    return await take_step(database, "attend", step, Return, take_up)

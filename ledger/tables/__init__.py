@@ -67,7 +67,7 @@ from ledger.tables.reference import (
     region,
     substitute,
 )
-from ledger.tables.returns import return_disposition, return_line
+from ledger.tables.returns import return_disposition, return_line, return_override
 from ledger.tables.stock import below_zero, hold, movement, stock, waiting_demand
 from ledger.tables.transfers import (
     awaited,
@@ -157,6 +157,7 @@ __all__ = [
     "region",
     "return_disposition",
     "return_line",
+    "return_override",
     "sale_line",
     "saved_view",
     "session",

@@ -1,7 +1,8 @@
 """Returns: their lines, with how far the units and the money of each are, and what inspections decided."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, text
 
+from domain.overrides import STATES as OVERRIDE_STATES
 from domain.returns import CONDITIONS, DISPOSITIONS
 from ledger.tables.base import document, instant, metadata, minor, number, one_of, recorded_at, word
 
@@ -59,4 +60,27 @@ return_disposition = Table(
     one_of("state", ("applied", "asked", "overruled")),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     Index("ix_return_disposition_journey", "journey_id"),
+)
+
+# What somebody asked to have allowed although policy or an inspection said no. `lines` are the ids of lines; pending
+# until the journey has acted on the verdict.
+return_override = Table(
+    "return_override",
+    metadata,
+    number(),
+    word("journey_id"),
+    document("lines", default="'[]'::jsonb"),
+    word("reason"),
+    minor("amount_minor"),
+    word("state"),
+    Column("approval_id", BigInteger, unique=True),
+    word("asked_by"),
+    instant("asked_at"),
+    instant("settled_at", nullable=True),
+    recorded_at(),
+    one_of("state", OVERRIDE_STATES),
+    CheckConstraint("amount_minor > 0", name="amount_positive"),
+    CheckConstraint("(settled_at IS NULL) = (state = 'pending')", name="settled_when_answered"),
+    Index("ix_return_override_journey", "journey_id"),
+    Index("ix_return_override_asked", "asked_at"),
 )

@@ -158,7 +158,7 @@ class TestPolicy:
     @pytest.mark.parametrize(
         ("rule", "value", "refused", "asks", "method"),
         [
-            ("refuse", 100, "no_receipt", False, "original_tender"),
+            ("refuse", 100, "no_receipt", False, "store_credit"),
             ("store_credit", 4_999, "", False, "store_credit"),
             ("store_credit", 5_000, "", True, "store_credit"),
             ("gift_card", 100, "", False, "gift_card"),

@@ -97,7 +97,7 @@ class Return:
         here = min(self.booked, self.claimed)
         if self.by_mail and not self.keeps_refund:
             return max(min(self.accepted, here) - self.refunded, 0)
-        return max(here - self.declined - self.refunded, 0)
+        return max(min(here, self.received - self.declined) - self.refunded, 0)
 
 
 @dataclass

@@ -193,6 +193,9 @@ BREAKS: dict[str, tuple[str, str]] = {
     "payments know what goes back for returns": (
         "UPDATE payment SET returned_minor = 0 WHERE journey_id = 'bopis:web:W-1'", "bopis:web:W-1"
     ),
+    "what was refused is taken back with somebody else's word": (
+        "UPDATE return_line SET ruling = ruling || '{\"override\": {\"id\": 1}}'", "returns:web:RT-1 1"
+    ),
     "a return that has ended owes nothing and has nothing waiting": (
         "UPDATE journey SET closed_at = now() WHERE id = 'returns:web:RT-1'", "returns:web:RT-1"
     ),

@@ -8,7 +8,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import insert
 
+import ledger.engine
+from ledger.tables import policy_document
+from ledger.transaction import Transaction
 from tests.web.conftest import As
 from tests.web.retail import order
 
@@ -210,3 +214,63 @@ class TestExchange:
         wanted = order("W-9", sku=BREAD, quantity=1)
         wanted["payments"] = [wanted["payments"][0] | {"tender": "exchange"}]
         assert (await web.post("/api/v1/bopis-orders", json=wanted)).status_code == 422
+
+
+class TestOverride:
+    @pytest.fixture
+    async def refused(self, web: httpx2.AsyncClient, collected: str, retailer: ledger.engine.Database) -> str:
+        """A loaf that policy does not take back."""
+        await final_sale(retailer)
+        made = await web.post("/api/v1/returns", json=body(order_reference=collected))
+        assert made.json()["state"] == "declined"
+        return "RT-1"
+
+    async def test_it_is_asked_once_and_read_with_the_return(self, web: httpx2.AsyncClient, refused: str) -> None:
+        wanted = {"lines": ["1"], "reason": "goodwill", "note": "a regular"}
+        line = (await web.get(f"/api/v1/returns/{refused}")).json()["lines"][0]
+        assert (line["refused"], line["may_override"]) == ("final_sale", True)
+        made = await web.post(f"/api/v1/returns/{refused}:override", json=wanted)
+        assert made.status_code == 201, made.text
+        assert (made.json()["state"], made.json()["asked_by_name"]) == ("pending", "key:web")
+        again = await web.post(f"/api/v1/returns/{refused}:override", json=wanted)
+        assert (again.status_code, again.json()) == (200, made.json())
+        seen = (await web.get(f"/api/v1/returns/{refused}")).json()
+        assert (seen["overrides"], seen["closed_at"], seen["state"]) == ([made.json()], None, "declined")
+        approvals = (await web.get("/api/v1/approvals?kind=return_override")).json()["items"]
+        assert [(one["id"], one["state"]) for one in approvals] == [(made.json()["approval_id"], "pending")]
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "pointer"),
+        [
+            ({"lines": ["1"], "reason": "because"}, 422, "/reason"),
+            ({"lines": ["7"], "reason": "goodwill"}, 422, "/lines/0"),
+            ({"lines": [], "reason": "goodwill"}, 422, "/lines"),
+            ({"lines": ["1", "1"], "reason": "goodwill"}, 422, ""),
+            ({"lines": ["1"]}, 422, "/reason"),
+            ({"lines": ["1"], "reason": "goodwill", "by": "me"}, 422, "/by"),
+        ],
+    )
+    async def test_what_is_wrong_is_named(
+        self, web: httpx2.AsyncClient, refused: str, wanted: dict[str, Any], status: int, pointer: str
+    ) -> None:
+        answer = await web.post(f"/api/v1/returns/{refused}:override", json=wanted)
+        found = (answer.status_code, answer.json()["errors"][0]["pointer"])
+        assert found == (status, pointer), answer.text
+
+    async def test_what_was_not_refused_and_what_is_not_theirs(
+        self, web: httpx2.AsyncClient, as_key: As, collected: str
+    ) -> None:
+        await web.post("/api/v1/returns", json=body(order_reference=collected))
+        wanted = {"lines": ["1"], "reason": "goodwill"}
+        answer = await web.post("/api/v1/returns/RT-1:override", json=wanted)
+        assert (answer.status_code, "Nothing of line 1 was refused" in answer.text) == (409, True)
+        answer = await web.post("/api/v1/returns/RT-9:override", json=wanted)
+        assert answer.status_code == 404
+
+
+async def final_sale(retailer: ledger.engine.Database) -> None:
+    async def work(tx: Transaction) -> None:
+        row = {"version": "final", "effective_from": datetime(2020, 1, 2, tzinfo=UTC)}
+        await tx.conn.execute(insert(policy_document).values(**row, body={"returns": {"final_sale_skus": [BREAD]}}))
+
+    await retailer.write(work, actor="test", via="test")

@@ -288,6 +288,7 @@ BODY = {
 _LINE = {"line_id": "1", "sku": "BREAD", "quantity": 2}
 WITH_LINES: dict[str, dict[str, Any]] = {
     ":amend": {"lines": [_LINE]},
+    ":override": {"lines": ["1"]},
     ":exchange": {
         "lines": ["1"],
         "order": {"order_id": "W-9", "prices_include_tax": True, "lines": [_LINE | {"unit_price_minor": 129}]},
@@ -315,6 +316,7 @@ def body_of(route: Route, delivery_id: str) -> dict[str, Any]:
         ":settle": ("amount_minor", "settlement"),
         ":extend": ("expires_in_s",),
         ":exchange": ("order",),
+        ":override": ("reason",),
         ":authorize": ("number",),
         ":credit": ("reference", "amount_minor"),
         ":write-off": ("reason",),

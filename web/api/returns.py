@@ -5,10 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from domain.exchanges import ExchangeAnswer, NewExchange
+from domain.overrides import NewOverride, OverrideView
 from domain.return_requests import NewReturn, ReturnAnswer, ReturnCancel, ReturnView
 from ledger.people import Caller
+from ledger.reads.overrides import overrides_of
 from ledger.reads.returns import return_view
-from ledger.returns import exchanging, requests
+from ledger.returns import exchanging, finding, overriding, requests
+from ledger.transaction import Transaction
 from web.api.responses import MISSING, WRITES, IdempotencyKey
 from web.keys import Reader, database_of, require, view_of
 
@@ -20,6 +23,7 @@ EXCHANGE = {
         "lines": [{"line_id": "1", "sku": "1082186", "quantity": 1, "unit_price_minor": 1500}],
     },
 }
+OVERRIDE = {"lines": ["1"], "reason": "goodwill", "note": "Comes every week; the store told her that she may."}
 router = APIRouter(tags=["returns"])
 Writer = Annotated[Caller, Depends(require("orders:write"))]
 ReturnKey = Annotated[str, Path(min_length=1, max_length=200, description="The caller's id, or the journey's.")]
@@ -71,6 +75,33 @@ async def get_return(request: Request, caller: Reader, return_id: ReturnKey) -> 
     viewer, sources = view_of(caller)
     async with database_of(request).read() as conn:
         return await return_view(conn, viewer, return_id, sources=sources)
+
+
+@router.post(
+    "/returns/{return_id}:override",
+    status_code=201,
+    response_model=OverrideView,
+    summary="Ask to take back what was refused",
+    responses={200: {"model": OverrideView, "description": "Asked for already; as it stands."}, **MISSING, **WRITES},
+)
+async def override_return(
+    request: Request,
+    caller: Writer,
+    return_id: ReturnKey,
+    wanted: Annotated[NewOverride, Body(openapi_examples={"a regular": {"value": OVERRIDE}})],
+) -> Response:
+    """`reason` is a code of the policy (`returns.override_reasons`). Somebody else has to agree, by
+    `bands.return_override`; until then nothing changes. Agreed to, the lines go on as if policy had allowed them;
+    refused or not answered, they stay refused and the customer is told."""
+    database = database_of(request)
+
+    async def find(tx: Transaction) -> str | None:
+        return await finding.find(tx, caller, return_id)
+
+    status, own, number = await overriding.ask(database, find, wanted, actor=f"key:{caller.key_id}", via="api")
+    async with database.read() as conn:
+        made = next(one for one in await overrides_of(conn, own) if one.id == number)
+    return Response(made.model_dump_json(), status_code=status, media_type="application/json")
 
 
 @router.post("/returns/{return_id}:cancel", summary="Call a return off", responses={**MISSING, **WRITES})

@@ -1,6 +1,7 @@
 """Codes: the root causes and reasons by which people say why, where each is asked for, and how often it was given."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -69,7 +70,7 @@ async def show(request: Request, person: SignedIn, place: str = "") -> Response:
             "places": places,
             "at": here,
             "causes": by_cause(codes.root_causes(policy), await caused(conn, person, since, until), closed),
-            "reasons": by_document(await given(conn, person, since)),
+            "reasons": by_document(codes.reasons_of(policy), await given(conn, person, since)),
             "days": LOOK_BACK_DAYS,
         }
     return page(request, "codes.html", context)
@@ -109,10 +110,10 @@ def _title(kind: str) -> str:
     return KINDS[kind].title if kind in KINDS else kind.replace("_", " ")
 
 
-def by_document(found: dict[str, list[Given]]) -> list[dict[str, Any]]:
+def by_document(asked: Iterable[codes.Reasons], found: dict[str, list[Given]]) -> list[dict[str, Any]]:
     """Each kind of document with all its reasons, given or not, most often first; others that were given as well."""
     rows = []
-    for reasons in codes.REASONS:
+    for reasons in asked:
         times = dict.fromkeys(reasons.codes, 0) | {one.code: one.times for one in found.get(reasons.document, [])}
         ordered = sorted(times.items(), key=lambda pair: (-pair[1], pair[0]))
         most = max(times.values(), default=0)

@@ -14,6 +14,7 @@ from domain.case import CASE_STATES
 from domain.kpi import Dimension, Kpi, Step
 from domain.words import money, span
 from ledger.reads.kpis import Figure, KpiFigures, Period, kpis
+from ledger.reads.overrides import askers
 from ledger.reads.places import all_places, zone_of
 from web import charts
 from web.console.spans import days
@@ -116,7 +117,10 @@ async def show(request: Request, person: SignedIn) -> Response:
         per: Step = step or ("day" if (last - first).days < 31 else "week")
         period = Period(_midnight(first, zone), min(_midnight(last + timedelta(days=1), zone), now))
         found = await kpis(conn, person, period, by, zone=zone, per=per)
-        context: dict[str, Any] = {"places": await all_places(conn)}
+        context: dict[str, Any] = {
+            "places": await all_places(conn),
+            "askers": await askers(conn, person, period.start, period.end),
+        }
     context |= {
         "person": person,
         "section": "figures",

@@ -10,6 +10,7 @@ from domain.people import Person
 from domain.words import units
 from ledger.reads.counter import awaited
 from ledger.reads.journeys import JourneyDetail, journey_customer
+from ledger.reads.overrides import reasons_of
 from ledger.reads.photos import photos_of
 from ledger.reads.returns import return_view, to_inspect
 from ledger.reads.returns_by_link import said_of
@@ -40,7 +41,15 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "customer": await journey_customer(conn, person, journey.id),
         "photos": await photos_of(conn, journey.id),
         "said": await said_of(conn, journey.id),
+        "override_reasons": await reasons_of(conn, journey.id),
+        "may_ask": may_ask(person, journey),
     }
+
+
+def may_ask(person: Person, journey: JourneyDetail) -> bool:
+    """Whether somebody may ask to override what was refused: those who decide there, and the people of the store."""
+    where = (journey.entity, journey.region, journey.location)
+    return person.may_decide(*where) or person.may_handle(*where)
 
 
 async def tiles(conn: AsyncConnection, place: StorePlace) -> list[Tile]:

@@ -47,6 +47,7 @@ class Sent:
     problems: dict[str, str] = field(default_factory=dict)
     saved: dict[str, Saved] = field(default_factory=dict)
     refusal: DomainError | None = None
+    lines: frozenset[str] = frozenset()  # that were ticked
 
     def text(self, name: str) -> str:
         return self.fields.get(name, "").strip()

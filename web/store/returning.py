@@ -18,13 +18,16 @@ from domain.return_requests import NewReturn, ReturnView
 from domain.returns import AWAITING_GOODS, REASONS, ReturnState
 from ledger.people import Caller
 from ledger.reads import counter
+from ledger.reads.overrides import reasons_of
 from ledger.reads.places import all_places
 from ledger.reads.returns import names_of, return_view
-from ledger.returns import requests
+from ledger.returns import overriding, requests
 from ledger.returns.book import Return
-from web.pages import ConsoleRoute, path, see
+from ledger.transaction import Transaction
+from web.overrides import wanted_of
+from web.pages import ConsoleRoute, path, see, written
 from web.sessions import SignedIn, database_of
-from web.store.floor import Floor, Sent, attempt, floor_of, new_form, reading, sent_form
+from web.store.floor import MAX_FIELDS, Floor, Sent, attempt, floor_of, new_form, reading, sent_form
 
 router = APIRouter(route_class=ConsoleRoute)
 ROWS = 4  # without a receipt
@@ -211,6 +214,9 @@ async def _show(floor: Floor, named: str, sent: Sent) -> Response:
     names = await reading(floor.request, lambda conn: names_of(conn, {line.sku for line in found.lines}))
     context = {
         "returned": found,
+        "is_asking": any(one.state == "pending" for one in found.overrides),
+        "may_override": [line for line in found.lines if line.may_override],
+        "override_reasons": await reading(floor.request, lambda conn: reasons_of(conn, row["id"])),
         "named": found.journey_id if row["location"] == floor.place.code else named,
         "elsewhere": row["location"] != floor.place.code,
         "is_awaited": ReturnState(found.state) in AWAITING_GOODS,
@@ -276,3 +282,28 @@ async def _report(floor: Floor, sent: Sent, found: ReturnView, told: list[dict[s
     saved = await floor.report(sent, "received", found.journey_id, "return.received", data, check, named="return_id")
     sent.fields, sent.form_id = {}, new_form()
     sent.saved = {"received": saved}
+
+
+# ---------------------------------------------------------------------- what was refused
+@router.post("/store/{location}/returns/{return_id}/override")
+async def override(request: Request, person: SignedIn, location: str, return_id: str) -> Response:
+    """Ask to take back what was refused; the page says whom it waits for. A refusal keeps what was typed."""
+    floor = await floor_of(request, person, location)
+    _, found = await _here(floor, return_id)
+    floor.must_report()
+    form = await request.form(max_fields=MAX_FIELDS)
+    sent = Sent({name: value for name, value in form.multi_items() if isinstance(value, str)})
+    lines = [value for value in form.getlist("line") if isinstance(value, str)]
+
+    async def find(_tx: Transaction) -> str:
+        return found.journey_id
+
+    async def work() -> None:
+        wanted = wanted_of(lines, sent.text("reason"), written(sent.text("note")))
+        await overriding.ask(database_of(request), find, wanted, actor=person.id, via="console")
+
+    await attempt(sent, work)
+    if sent.refusal is None:
+        return see(request, f"/store/{path(floor.place.code)}/returns/{path(return_id)}")
+    sent.lines = frozenset(lines)
+    return await _show(floor, return_id, sent)

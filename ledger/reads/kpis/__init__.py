@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kpi import KPIS, Dimension, Step
 from domain.people import Person
-from ledger.reads.kpis import claims, orders, people, refunds, stock, transfers
+from ledger.reads.kpis import claims, orders, people, refunds, returns, stock, transfers
 from ledger.reads.kpis.measure import Figure, KpiFigures, Period, Source, figures
 
 __all__ = ["Figure", "KpiFigures", "Period", "kpis"]
@@ -20,6 +20,7 @@ SOURCES: dict[str, Source] = {
     "manual_adjustments": stock.adjustments,
     "sync_latency": stock.latency,
     "refund_cycle": refunds.cycle,
+    "return_overrides": returns.overridden,
     "approval_time": people.approval_time,
     "resolution_sla": people.in_time,
     "override_rate": people.overrides,
