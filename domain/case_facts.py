@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domain.case_fact import Facts
+from domain.promotion_case_facts import PROMOTION_FACTS
 from domain.return_case_facts import (
     DisputeFacts,
     MismatchFacts,
@@ -258,34 +259,6 @@ class TransferLateFacts(Facts):
     reason: str | None = None
 
 
-class WrongPrices(BaseModel, frozen=True):
-    """A place at which prices of a channel are not right; `sku` is one of them."""
-
-    location: str
-    name: str
-    prices: int
-    sku: str
-    error: str
-
-
-class PriceConflictFacts(Facts):
-    """A channel that does not show what it should; `error` is why it could not be spoken to at all."""
-
-    partial = "price_conflict.html"
-    promotion: str
-    name: str
-    channel: str
-    phase: str
-    prices: int
-    wrong: int
-    runs: int
-    error: str | None
-    starts_at: datetime
-    ends_at: datetime
-    places: tuple[WrongPrices, ...]
-    more_places: int
-
-
 class ShortLine(BaseModel, frozen=True):
     """A line of a claim of which the vendor has not accepted all; `reason` is its own."""
 
@@ -383,7 +356,7 @@ FACTS: dict[str, type[Facts]] = {
     "receipt_overdue": TransferLateFacts,
     "transfer_cancelled": TransferLateFacts,
     "transfer_unagreed": TransferLateFacts,
-    "promo_price_conflict": PriceConflictFacts,
+    **PROMOTION_FACTS,
     "claim_short_paid": ClaimShortFacts,
     "claim_rejected": ClaimShortFacts,
     "claim_overdue": ClaimLateFacts,

@@ -1,6 +1,7 @@
 """The kinds of cases: what can break, who owns it, whom the ladder asks next, and what to do about it."""
 
 from domain.case_kind import CaseKind
+from domain.promotion_case_kinds import PROMOTION_KINDS
 from domain.return_case_kinds import RETURN_KINDS
 from domain.transfer_case_kinds import TRANSFER_KINDS
 
@@ -233,17 +234,7 @@ _KINDS = (
     ),
     *RETURN_KINDS,
     *TRANSFER_KINDS,
-    CaseKind(
-        kind="promo_price_conflict",
-        title="Channel shows wrong prices",
-        severity="high",
-        owner_role="merchandiser",
-        ladder=("regional_ops", "integration_owner", "admin"),
-        runbook=(
-            "A channel does not show the prices of a promotion, or still shows them after its end. It is tried again "
-            "by itself; find out whether the channel is away, refuses, or says yes and shows something else."
-        ),
-    ),
+    *PROMOTION_KINDS,
     CaseKind(
         kind="claim_short_paid",
         title="Vendor accepts less than was claimed",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from domain.approval import Quorum
 from domain.bands import Level, Limits
+from domain.look_policy import LookPolicy
 from domain.return_rules import ReturnPolicy
 from domain.stock import DoubtRule
 
@@ -177,6 +178,7 @@ class PromotionPolicy(Part):
     # Between two runs over the prices that a channel does not show yet; the last one is kept for as long as it takes.
     pauses_s: tuple[Annotated[int, Field(gt=0)], ...] = Field((60, 300, 900, 1800), min_length=1)
     case_after_runs: int = Field(3, ge=1)
+    look: LookPolicy = LookPolicy()
 
     def pause(self, run: int) -> timedelta:
         """How long to wait after so many runs, from 1."""

@@ -248,6 +248,19 @@ async def _give_prices_up(tx: Transaction, case_row: RowMapping, journey_row: Ro
     return await give_up(tx, case_row, journey_row, at)
 
 
+async def _look_noted(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.look.cases import noted  # looks need cases
+
+    return await noted(tx, case_row, journey_row, at)
+
+
+async def _end_promotion(tx: Transaction, case_row: RowMapping, journey_row: RowMapping | None, at: datetime) -> str:
+    from ledger.look.cases import end_now  # looks need cases
+
+    assert journey_row is not None
+    return await end_now(tx, case_row, journey_row, at)
+
+
 # How a suspended journey of each kind is ended.
 ABANDON: dict[str, Callable[[Transaction, RowMapping, RowMapping, datetime], Awaitable[str]]] = {
     "bopis": _abandon_order,
@@ -280,4 +293,8 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("return_disputed", "take_back"): _take_back,
     ("promo_price_conflict", "retry"): _tell_channel_again,
     ("promo_price_conflict", "waive"): _give_prices_up,
+    ("promo_override", "noted"): _look_noted,
+    ("promo_override", "end_now"): _end_promotion,
+    ("promo_exposure", "noted"): _look_noted,
+    ("promo_exposure", "end_now"): _end_promotion,
 }

@@ -23,6 +23,14 @@ from ledger.tables.counts import count_entry, count_line, feed_mark
 from ledger.tables.funding import claim, claim_line, funded_promotion, funding_accrual, funding_agreement
 from ledger.tables.journeys import journey, journey_line, journey_step, policy_copy
 from ledger.tables.links import link, offer
+from ledger.tables.looks import (
+    promotion_cell,
+    promotion_expected,
+    promotion_hour,
+    promotion_look,
+    promotion_look_place,
+    promotion_proposal,
+)
 from ledger.tables.money import (
     average_cost,
     journal,
@@ -150,9 +158,15 @@ __all__ = [
     "policy_document",
     "price_publication",
     "promotion",
+    "promotion_cell",
+    "promotion_expected",
+    "promotion_hour",
     "promotion_item",
     "promotion_line",
+    "promotion_look",
+    "promotion_look_place",
     "promotion_place",
+    "promotion_proposal",
     "publication",
     "region",
     "return_disposition",

@@ -62,6 +62,7 @@ sale_line = Table(
         "refunded_minor <= gross_minor - discount_minor + CASE WHEN tax_included THEN 0 ELSE tax_minor END",
         name="refunded_within_paid",
     ),
+    Index("ix_sale_line_overridden", "recorded_at", postgresql_where=text("override_reason IS NOT NULL")),
 )
 
 payment = Table(

@@ -1,0 +1,276 @@
+"""What a look sees at each place: what was sold in the last hours against what was to be expected, whether that is a
+surge, and what the shelves still have for the rest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.look_policy import LookPolicy
+from domain.rebalance import Shelves
+from domain.stock import atp
+from domain.velocity import Hours, Span, hours_between, loudest, pace, share, weighed
+from ledger.look.expected import Expected
+from ledger.transfer.opening import CHANNEL
+
+DAY = timedelta(days=1)
+SLOW_FROM = 10.0  # receipts to be expected; of fewer, half of them says nothing
+SLOW_PACE = 0.5
+
+
+class Times(NamedTuple):
+    """The instants that a look reckons with. `windows` are hours back, each from a full hour on."""
+
+    begins: datetime
+    at: datetime
+    ends: datetime
+    short_by: datetime
+    filled_until: datetime
+    windows: tuple[tuple[int, datetime], ...]
+
+    @classmethod
+    def of(cls, begins: datetime, at: datetime, ends: datetime, policy: LookPolicy) -> "Times":
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        return cls(
+            begins, at, ends,
+            min(at + timedelta(seconds=policy.short_cover_s), ends),
+            min(at + timedelta(seconds=policy.fill_s), ends),
+            tuple((back, max(begins, hour - timedelta(hours=back))) for back in sorted(policy.windows_h)),
+        )  # fmt: skip
+
+
+class Weights(NamedTuple):
+    """The hours of the local week of a zone, as often as they lie in each of the spans that a look asks about."""
+
+    whole: Hours
+    so_far: Hours
+    until_short: Hours
+    until_filled: Hours
+    until_end: Hours
+    windows: tuple[Hours, ...]
+
+    @classmethod
+    def of(cls, times: Times, zone: str) -> "Weights":
+        return cls(
+            hours_between(times.begins, times.ends, zone),
+            hours_between(times.begins, times.at, zone),
+            hours_between(times.at, times.short_by, zone),
+            hours_between(times.at, times.filled_until, zone),
+            hours_between(times.at, times.ends, zone),
+            tuple(hours_between(since, times.at, zone) for _, since in times.windows),
+        )
+
+
+class Sold(NamedTuple):
+    """Since the promotion began, of a place, or of one of its items: `windows` are receipts in each of them."""
+
+    receipts: int
+    units: int
+    revenue_minor: int
+    cost_minor: int
+    windows: tuple[int, ...]
+
+
+NOTHING = Sold(0, 0, 0, 0, ())
+
+
+@dataclass
+class Seen:
+    """One place. `surge` is the span in which it sells out of all proportion; `items` are the items that do so by
+    themselves.
+    """
+
+    expected: Expected
+    weights: Weights
+    sold: Sold
+    expected_units: float
+    usual_units: float
+    surge: Span | None
+    pace: float
+    items: dict[str, Span] = field(default_factory=dict)
+    shelves: dict[str, Shelves] = field(default_factory=dict)
+    is_slow: bool = False
+
+    @property
+    def loudest(self) -> Span | None:
+        """Its own surge, or the loudest of its items'."""
+        return self.surge or max(self.items.values(), key=lambda span: span.times, default=None)
+
+    @property
+    def short_items(self) -> int:
+        return sum(one.available + one.inbound < one.until_short + one.safety for one in self.shelves.values())
+
+    @property
+    def state(self) -> str:
+        if self.loudest is not None:
+            return "surge"
+        if self.short_items:
+            return "short"
+        return "slow" if self.is_slow else "as_forecast"
+
+    @property
+    def available(self) -> int:
+        return sum(max(one.available, 0) for one in self.shelves.values())
+
+    @property
+    def inbound(self) -> int:
+        return sum(one.inbound for one in self.shelves.values())
+
+
+_HOURS = """
+    SELECT location, sku, sum(receipts)::int AS receipts, sum(units)::int AS units,
+        sum(revenue_minor)::bigint AS revenue, sum(cost_minor)::bigint AS cost{windows}
+    FROM promotion_hour WHERE journey_id = :id AND {which} GROUP BY location, sku
+"""
+
+
+async def _sold(conn: AsyncConnection, about: str, times: Times, which: str) -> Mapping[tuple[str, str], Sold]:
+    windows = "".join(
+        f", (coalesce(sum(receipts) FILTER (WHERE hour >= CAST(:w{number} AS timestamptz)), 0))::int AS w{number}"
+        for number in range(len(times.windows))
+    )
+    given = {f"w{number}": since for number, (_, since) in enumerate(times.windows)}
+    rows = await conn.execute(text(_HOURS.format(windows=windows, which=which)), {"id": about, **given})
+    return {
+        (row["location"], row["sku"]): Sold(
+            row["receipts"], row["units"], row["revenue"], row["cost"],
+            tuple(row[f"w{number}"] for number in range(len(times.windows))),
+        )
+        for row in rows.mappings()
+    }  # fmt: skip
+
+
+# Units on their way to a place, or asked for, and units asked for from a place that nobody has agreed to yet.
+_CELLS = text(
+    """
+    WITH open AS (
+        SELECT t.from_location, t.to_location, l.sku, j.state,
+            greatest(l.ordered - l.cancelled - l.received - l.damaged - l.settled, 0) AS units
+        FROM transfer t JOIN journey j ON j.id = t.journey_id AND j.closed_at IS NULL
+        JOIN transfer_line l ON l.journey_id = t.journey_id
+        WHERE l.sku = ANY(CAST(:skus AS text[]))
+    ), coming AS (SELECT to_location AS location, sku, sum(units)::int AS units FROM open GROUP BY 1, 2),
+    asked AS (
+        SELECT from_location AS location, sku, sum(units)::int AS units FROM open
+        WHERE state = 'pending_approval' GROUP BY 1, 2
+    )
+    SELECT c.location, c.sku, c.forecast_units, c.forecast_receipts, coalesce(s.available, 0) AS available,
+        coalesce(s.safety_stock, 0) AS safety_stock, coalesce(s.confidence_permille, 1000) AS confidence_permille,
+        coalesce(n.units, 0) AS inbound, coalesce(a.units, 0) AS asked
+    FROM promotion_cell c
+    LEFT JOIN stock s ON s.location = c.location AND s.sku = c.sku
+    LEFT JOIN coming n ON n.location = c.location AND n.sku = c.sku
+    LEFT JOIN asked a ON a.location = c.location AND a.sku = c.sku
+    WHERE c.journey_id = :id
+    """
+)
+
+
+async def see(
+    conn: AsyncConnection,
+    about: str,
+    expected: Mapping[str, Expected],
+    times: Times,
+    policy: LookPolicy,
+    thresholds: Mapping[str, int],
+    skus: Sequence[str],
+) -> dict[str, Seen]:
+    """Every place. `thresholds` are what each keeps from transfers."""
+    whole = await _sold(conn, about, times, "sku = ''")
+    earliest = min((since for _, since in times.windows), default=times.begins)
+    recent = f"sku <> '' AND hour >= '{earliest.isoformat()}'"
+    of_items = await _sold(conn, about, times, recent)
+    weights = {zone: Weights.of(times, zone) for zone in sorted({one.time_zone for one in expected.values()})}
+    found = {
+        code: _place(one, whole.get((code, ""), NOTHING), weights[one.time_zone], times, policy)
+        for code, one in expected.items()
+    }
+    cells: dict[str, list[RowMapping]] = defaultdict(list)
+    for row in (await conn.execute(_CELLS, {"id": about, "skus": list(skus)})).mappings():
+        cells[row["location"]].append(row)
+    for code, seen in found.items():
+        _shelves(seen, cells[code], of_items, times, policy, thresholds.get(code, 0))
+    return found
+
+
+def _spans(sold: Sold, forecast: float, seen: tuple[Weights, Hours], times: Times, *, whole: bool) -> Iterable[Span]:
+    weights, spread = seen
+    for number, (hours, since) in enumerate(times.windows):
+        count = sold.windows[number] if sold.windows else 0
+        if since > times.begins or not whole:
+            yield Span(hours, count, forecast * share(weights.windows[number], weights.whole, spread))
+    if whole:
+        yield Span(None, sold.receipts, forecast * share(weights.so_far, weights.whole, spread))
+
+
+def _place(one: Expected, sold: Sold, weights: Weights, times: Times, policy: LookPolicy) -> Seen:
+    spans = list(_spans(sold, one.forecast_receipts, (weights, one.shape), times, whole=True))
+    surge = loudest(spans, policy.rule)
+    # Its pace is that of the surge, or of the longest window: what was long ago says little about the days to come.
+    asked = surge or (spans[-2] if len(spans) > 1 else spans[-1])
+    expected_receipts = spans[-1].expected
+    return Seen(
+        expected=one,
+        weights=weights,
+        sold=sold,
+        expected_units=one.forecast_units * share(weights.so_far, weights.whole, one.shape),
+        usual_units=one.usual_units * weighed(weights.so_far, one.shape),
+        surge=surge,
+        pace=pace(asked.sold, asked.expected),
+        is_slow=expected_receipts >= SLOW_FROM and sold.receipts < SLOW_PACE * expected_receipts,
+    )
+
+
+def _shelves(
+    seen: Seen,
+    cells: Sequence[RowMapping],
+    of_items: Mapping[tuple[str, str], Sold],
+    times: Times,
+    policy: LookPolicy,
+    threshold: int,
+) -> None:
+    one, weights = seen.expected, seen.weights
+    shares = [share(hours, weights.whole, one.shape)
+              for hours in (weights.until_short, weights.until_filled, weights.until_end)]  # fmt: skip
+    for row in cells:
+        sold = of_items.get((one.location, row["sku"]), NOTHING)
+        spans = list(_spans(sold, row["forecast_receipts"], (weights, one.shape), times, whole=False))
+        surge = loudest(spans, policy.rule, among=max(len(cells), 1))
+        if surge is not None:
+            seen.items[row["sku"]] = surge
+        asked = surge or (spans[-1] if spans else Span(None, 0, 0.0))
+        # The place's pace says something of an item that few have bought; of its only item it says the same again.
+        own = pace(asked.sold, asked.expected, towards=seen.pace) if len(cells) > 1 else seen.pace
+        runs = max(own, 1.0)
+        until = [row["forecast_units"] * part * runs for part in shares]
+        free = atp(
+            row["available"],
+            safety_stock=row["safety_stock"],
+            channel_threshold=threshold,
+            confidence_permille=row["confidence_permille"],
+        )
+        seen.shelves[row["sku"]] = Shelves(
+            one.location, row["sku"], row["available"], row["safety_stock"], max(free - row["asked"], 0),
+            row["inbound"], *until,
+        )  # fmt: skip
+
+
+def cover_days(seen: Seen, times: Times) -> float | None:
+    """For how many days of the promotion all its shelves together last at its pace; None where nothing more is to be
+    sold, and no more than until its end.
+    """
+    until_end = sum(one.until_end for one in seen.shelves.values())
+    left = (times.ends - times.at) / DAY
+    if until_end <= 0 or left <= 0:
+        return None
+    return min((seen.available + seen.inbound) / until_end, 1.0) * left
+
+
+def threshold_of(thresholds: Mapping[str, int]) -> int:
+    """What a policy keeps from transfers."""
+    return thresholds.get(CHANNEL, 0)
