@@ -140,8 +140,8 @@ def _because(leg: Leg, span: Span, moment: Moment, name: str) -> str:
     return (
         f"{name}: {places[leg.target].name} had {span_words(span)} ({span.times:.1f} times). It has {takes.available}"
         f"{coming}, and sells {takes.until_filled:.0f} within {days:.1f} days at this pace."
-        f" {places[leg.source].name}{way} has {gives.free} beyond its safety stock, and sells {gives.until_end:.0f} until"
-        f" the promotion ends: {leg.units} of them go."
+        f" {places[leg.source].name}{way} has {gives.free} beyond its safety stock, and sells {gives.until_end:.0f}"
+        f" until the promotion ends: {leg.units} of them go."
     )
 
 

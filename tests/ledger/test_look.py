@@ -59,9 +59,9 @@ class TestWhatIsCounted:
 
     async def test_an_order_counts_when_it_was_placed_at_what_it_pays(self, shop: Shop) -> None:
         it = await Watched.running_now(shop)
-        order = {"lines": [{"line_id": "1", "sku": TEA, "quantity": 2, "unit_price_minor": 1_190}],
-                 "payments": [{"reference": "card-1", "tender": "card", "amount_minor": 2_380, "state": "captured"}]}  # fmt: skip
-        await shop.order(2, **order)
+        paid = {"reference": "card-1", "tender": "card", "amount_minor": 2_380, "state": "captured"}
+        line = {"line_id": "1", "sku": TEA, "quantity": 2, "unit_price_minor": 1_190}
+        await shop.order(2, lines=[line], payments=[paid])
         found = await it.look_now()
         assert found is not None
         assert (found.figures.sold_units, found.figures.receipts) == (2, 1)
