@@ -18,7 +18,7 @@ async def case_of(shop: Shop, kind: str) -> dict[str, Any] | None:
     if number is None:
         return None
     names = ("facts", "owner_role", "location", "episode")
-    return {name: await shop.value(f"SELECT {name} FROM case_file WHERE id = :id", id=number) for name in names} | {
+    return {name: await shop.value(f"SELECT {name} FROM case_file WHERE id = :id", id=number) for name in names} | {  # noqa: S608
         "id": number
     }  # fmt: skip
 
