@@ -10,7 +10,7 @@ from tests.ledger.promoting import MIA, Promoted, hire
 from tests.shop import FIN, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")
-BY_HAND = {"override": {"reason": "label", "actor": "cashier-3"}}
+BY_HAND: dict[str, Any] = {"override": {"reason": "label", "actor": "cashier-3"}}
 
 
 async def case_of(shop: Shop, kind: str) -> dict[str, Any] | None:
