@@ -2,7 +2,8 @@
 
 ROWS=S1,S5 measures some, and replaces only those in the file; BENCH_SECONDS (default 5) is the length of one run;
 BENCH_GROWTH (default 5,000,000) is the number of orders whose rows S8 puts in place; BENCH_CASES and BENCH_ORDERS
-(a million of each) are those among which S9 and S10 look.
+(a million of each) are those among which S9 and S10 look;
+BENCH_PARKED (10,000) is the number of journeys of S12, BENCH_TIMERS (2,000) that of timers of S14.
 """
 
 import asyncio
@@ -15,12 +16,14 @@ from bench import (
     accrual,
     availability,
     browsing,
+    due,
     events,
     growth,
     intake,
     journeys,
     opened,
     over_http,
+    parked,
     place,
     prices,
     relaying,
@@ -47,6 +50,8 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S9": browsing.queues,
     "S10": browsing.one_case,
     "S11": opened.consoles,
+    "S12": parked.parked,
+    "S14": due.together,
     "S13": starting.twice,
     "P1": prices.published,
 }

@@ -65,6 +65,7 @@ class Company:
         self.process: subprocess.Popen[str] | None = None
         self.key = ""
         self.keys: dict[str, str] = {}  # of people
+        self.calls = self.sent_again = 0
 
     @property
     def nora_key(self) -> str:
@@ -112,7 +113,11 @@ class Company:
                 writer.writeheader()
                 writer.writerows(rows)
         self.run("load", str(folder))
-        scopes = [word for scope in ("orders:write", "events:write", "read") for word in ("--scope", scope)]
+        scopes = [
+            word
+            for scope in ("orders:write", "events:write", "promotions:write", "read")
+            for word in ("--scope", scope)
+        ]
         self.key = self.run("key", "shop", "--source", "web", *scopes)
         own = [word for scope in ("decide", "approve", "read") for word in ("--scope", scope)]
         self.keys = {
@@ -158,6 +163,7 @@ class Company:
         """One API call, sent again with the same body for as long as nobody answers, as a good client does."""
         deadline = time.monotonic() + patience_s
         headers = {"Authorization": f"Bearer {key or self.key}"}
+        self.calls += 1
         while True:
             try:
                 with httpx2.Client(base_url=self.access()["base_url"], timeout=120) as client:
@@ -168,6 +174,7 @@ class Company:
             except httpx2.TransportError as error:
                 last = error
             assert time.monotonic() < deadline, f"{method} {path}: {last}"
+            self.sent_again += 1
 
     def once(self, method: str, path: str, *, key: str | None = None, **more: Any) -> httpx2.Response | None:
         """One API call, sent once; None where nobody answered."""

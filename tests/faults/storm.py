@@ -1,5 +1,6 @@
-"""A seeded day of a small company whose machines fail all the time: orders, sales, deliveries, counts, transfers and
-returns through the API, each call sent again until somebody answers, while processes are killed and stopped.
+"""A seeded day of a small company whose machines fail all the time: orders, sales, deliveries, counts, transfers,
+returns, promotions and what vendors pay of them, through the API, each call sent again until somebody answers, while
+processes are killed, stopped and replaced.
 
 The same seed makes the same plan. What the company does is decided by the plan alone; how far Endcap is when a machine
 fails is not.
@@ -10,16 +11,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tests.faults.company import PRICE_MINOR, SKU, Company
+from tests.faults.company import PRICE_MINOR, SKU, Company, until
 
 STORES = ("S1", "S2")
 COUNTED, TILL = STORES  # a count waits for what the till of its place has to tell; the storm has no time for that
 # What only puts a question off; the storm wants to end.
 LATER = ("wait", "search", "count", "more_time", "extend", "chase", "await_rest", "keep", "leave", "recount", "stand")
 PEOPLE = ("nora", "ana", "fin", "ada")
+CHANNELS = ("web", "pos")
+RATE_MINOR = 100  # of each promoted unit
+AHEAD_S = 3  # so soon a promotion begins
+PATIENCE_S = 600.0  # for what a workflow does, on a machine whose servers are killed all the time
 
 
 class Told(NamedTuple):
@@ -37,7 +42,7 @@ class Plan:
 
     def __init__(self, seed: int, stories: int) -> None:
         self.seed = seed
-        kinds = ("order",) * 5 + ("sale", "delivery", "count", "transfer", "return")
+        kinds = ("order",) * 5 + ("sale", "delivery", "count", "transfer", "return", "promotion", "order")
         self.stories = [(kinds[number % len(kinds)], f"st{seed}-{number}") for number in range(stories)]
 
     def draws(self, key: str) -> random.Random:
@@ -52,6 +57,7 @@ class Storm:
         self.plan = plan
         self.orders: dict[str, tuple[int, str, dict[str, Any]]] = {}  # id → quantity, store, answer
         self.told: list[Told] = []
+        self.promoted: dict[str, int] = {}  # promotion → units that its vendor pays for
 
     # ------------------------------------------------------------------ the day
     def run(self, faults: Callable[[], None]) -> None:
@@ -126,6 +132,58 @@ class Storm:
         one = [{"line_id": "1", "quantity": 1}]
         self.tell(key, "return.received", return_id=key, location="S1", lines=one, complete=True)
         self.tell(key, "return.inspected", return_id=key, lines=one)
+
+    def a_promotion(self, key: str) -> None:
+        """Defined, published, sold, ended; what its vendor owes is claimed, answered and paid."""
+        draw = self.plan.draws(key)
+        now = datetime.now(UTC)
+        body = {
+            "promotion_id": key, "name": f"Week {key}", "offer": {"kind": "percent", "off_permille": 100},
+            "lines": [{"sku": SKU, "forecast_units": 40}], "channels": list(CHANNELS), "locations": list(STORES),
+            "starts_at": (now + timedelta(seconds=AHEAD_S)).isoformat(),
+            "ends_at": (now + timedelta(days=2)).isoformat(), "stacking": "best",
+        }  # fmt: skip
+        assert self.company.call("POST", "/promotions", json=body).status_code in (200, 201)
+        agreed = {
+            "number": f"A-{key}", "entity": "US01", "office": "S1", "vendor": "MUGMAKER", "vendor_name": "Mug Makers",
+            "claims_email": "claims@mugmakers.example", "signed_on": now.date().isoformat(), "document": "a.pdf",
+            "starts_at": (now - timedelta(days=1)).isoformat(), "ends_at": (now + timedelta(days=3)).isoformat(),
+            "currency": "USD", "terms": {"kind": "scan_back", "rate_minor": RATE_MINOR}, "promotions": [key],
+        }  # fmt: skip
+        assert self.company.call("POST", "/funding-agreements", json=agreed).status_code in (200, 201)
+        until(lambda: self._is_shown(key) or None, PATIENCE_S)
+        units = self.promoted[key] = draw.randint(1, 4)
+        line = {"line": "1", "sku": SKU, "quantity": units, "unit_price_minor": PRICE_MINOR - 120, "promotion_id": key}
+        self.tell(key, "pos.sale", location=TILL, receipt=key, lines=[line])
+        assert self.company.call("POST", f"/promotions/{key}:end", json={"reason": "storm"}).status_code in (200, 409)
+        self.company.call("POST", f"/funding-agreements/A-{key}:claim")  # a second time there is nothing left to claim
+        until(lambda: self._claim(key)["state"] == "sent" or None, PATIENCE_S)
+        self.tell(key, "claim.answered", claim_id=f"A-{key}-1", lines=None, settlement="cash")
+        self.tell(key, "claim.settled", claim_id=f"A-{key}-1", amount_minor=units * RATE_MINOR, settlement="cash")
+
+    def _is_shown(self, key: str) -> bool:
+        """Whether it has begun and every channel shows its prices."""
+        found = self._promotion(key)
+        told = found["publications"]
+        return found["state"] == "active" and bool(told) and all(one["right"] == one["prices"] for one in told)
+
+    def _promotion(self, key: str) -> dict[str, Any]:
+        return dict(self.company.call("GET", f"/promotions/{key}").json())
+
+    def _claim(self, key: str) -> dict[str, Any]:
+        return dict(self.company.call("GET", f"/claims/A-{key}-1").json())
+
+    def wrong_promotions(self) -> list[tuple[str, object]]:
+        """Promotions whose prices are not back everywhere, and those whose vendor has not paid just what it owes."""
+        wrong: list[tuple[str, object]] = []
+        for key, units in self.promoted.items():
+            found, claim = self._promotion(key), self._claim(key)
+            back = {one["channel"] for one in found["publications"] if one["phase"] == "revert" and one["prices"]}
+            wrong += [] if back == set(CHANNELS) else [(key, found["publications"])]
+            wrong += [(key, one) for one in found["publications"] if one["pending"] or one["waived"]]
+            paid = {name: claim[name] for name in ("amount_minor", "accepted_minor", "settled_minor")}
+            wrong += [(key, claim)] if set(paid.values()) != {units * RATE_MINOR} else []
+        return wrong
 
     # ------------------------------------------------------------------ the end
     def open_journeys(self) -> list[dict[str, Any]]:

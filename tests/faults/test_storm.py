@@ -10,6 +10,7 @@ import itertools
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -33,26 +34,40 @@ def company() -> Iterator[Company]:
         made.clear()
 
 
-def faults(company: Company, plan: Plan) -> None:
-    """One after the other, a moment apart: a process is killed, or stands still for a while."""
+def faults(company: Company, plan: Plan) -> Counter[str]:
+    """One after the other, a moment apart: a process is killed, or stands still for a while, or the code is replaced as
+    by a new version: asked to stop, drained, started again. How many there were of each kind.
+    """
     draw = plan.draws("faults")
+    done: Counter[str] = Counter()
     for _ in range(FAULTS):
         victim = draw.choice(("web", "worker", "temporal", "postgres"))
         pause_s = draw.uniform(0.5, 3)
         time.sleep(pause_s)  # when it happens is part of the plan
-        if draw.random() < 0.3:
+        how = draw.random()
+        if how < 0.15:
+            for part in ("worker", "web"):
+                os.kill(company.pid(part), signal.SIGTERM)
+            done["replaced"] += 1
+        elif how < 0.4:
             pid = company.pid(victim)
             os.kill(pid, signal.SIGSTOP)
             time.sleep(draw.uniform(1, 4))
             os.kill(pid, signal.SIGCONT)
+            done[f"{victim} stood still"] += 1
         else:
             company.kill(victim)
+            done[f"{victim} killed"] += 1
+    return done
 
 
 def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company) -> None:
     plan = Plan(SEED, STORIES)
     storm = Storm(company, plan)
-    storm.run(lambda: faults(company, plan))
+    done: Counter[str] = Counter()
+    began = time.monotonic()
+    storm.run(lambda: done.update(faults(company, plan)))
+    raged_s = time.monotonic() - began
     deadline = time.monotonic() + 240 + STORIES
     for again in itertools.count():
         storm.settle_once(again)
@@ -68,5 +83,9 @@ def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company) -> 
         assert answer["journey_id"] == f"bopis:web:{key}"
         moved = [one for one in company.journey(key)["movements"] if one["kind"] == "handed_over"]
         assert sum(one["quantity"] for one in moved) <= quantity
+    assert storm.wrong_promotions() == []
     assert storm.open_journeys() == []
     assert "rules hold" in company.run("audit")
+    figures = {"stories": Counter(kind for kind, _ in plan.stories), "faults": done, "raged for s": round(raged_s)}
+    figures |= {"until settled s": round(time.monotonic() - began), "calls": company.calls}
+    print(figures | {"facts": len(storm.told), "sent again": company.sent_again})  # noqa: T201  `pytest -s` shows it
