@@ -1,6 +1,7 @@
 """What channels and payment providers do: the plain model's side of checkout holds, and of money."""
 
-from tests.ledger.model import BASKET_PARTS, Basket, Command, Refused, Rows
+from tests.ledger.machine import Command, Refused
+from tests.ledger.model import BASKET_PARTS, Basket, Rows
 
 GONE = ("released", "expired", "lost")  # where units are counted that may leave although nothing holds them any more
 
@@ -18,24 +19,24 @@ class Baskets(Rows):
                 basket.lines[str(name)]["reserved"] = units
         if not basket.lines:
             raise Refused("refused")
-        self.baskets[command.order] = basket
+        self.baskets[command.about] = basket
         return "201"
 
     def _extended(self, command: Command) -> str:
-        if not self.baskets[command.order].is_open:
+        if not self.baskets[command.about].is_open:
             raise Refused("refused")
         return "done"
 
     def _released(self, command: Command) -> str:
-        if not self.baskets[command.order].is_open:
+        if not self.baskets[command.about].is_open:
             raise Refused("refused")
-        self._give_back(command.order, "released")
+        self._give_back(command.about, "released")
         return "done"
 
     def _expired(self, command: Command) -> str:
         """The end of a hold that has one, and the sweep that comes after it."""
-        if self.baskets[command.order].ends:
-            self._give_back(command.order, "expired")
+        if self.baskets[command.about].ends:
+            self._give_back(command.about, "expired")
         return "done"
 
     def _give_back(self, key: str, part: str) -> None:
@@ -49,7 +50,7 @@ class Baskets(Rows):
 
     def _shipped(self, command: Command, lines: tuple[tuple[str, int], ...] | None) -> str:
         """Goods have left: what is reserved first, then what was given back or lost meanwhile."""
-        basket = self.baskets[command.order]
+        basket = self.baskets[command.about]
         if lines is None:
             lines = tuple((name, line["reserved"]) for name, line in basket.lines.items() if line["reserved"])
         if not lines:
@@ -72,7 +73,7 @@ class Baskets(Rows):
 
     def _provider(self, command: Command) -> str:
         """The provider confirms whatever it was asked for."""
-        order = self.orders[command.order]
+        order = self.orders[command.about]
         order.refunded = order.refund_requested
         order.captured, order.capturing = order.captured + order.capturing, 0
         later, order.owed_when_captured = order.owed_when_captured, 0

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from tests.ledger.baskets import Baskets
+from tests.ledger.machine import Command, Refused
 from tests.ledger.model import (
     DAMAGED,
     FINAL,
@@ -12,11 +13,9 @@ from tests.ledger.model import (
     ON_THE_HOLD_SHELF,
     STILL_THERE,
     TIMERS,
-    Command,
     Line,
     Order,
     Place,
-    Refused,
 )
 
 
@@ -48,7 +47,7 @@ class Model(Baskets):
         lines = copy.deepcopy(lines)
         paid = charge + sum(line.worth(line.ordered) for line in lines.values())
         order = Order(at, promised, lines, charge, paid, auth, captured=0 if auth else paid, kept_back=kept_back)
-        self.orders[command.order] = order
+        self.orders[command.about] = order
         for name, line in lines.items():
             grant = min(line.ordered, max(self.stock[at, line.sku]["available"], 0))
             if grant:
@@ -56,7 +55,7 @@ class Model(Baskets):
                 line.reserved = grant
                 self._hold(line, at, grant)
             if line.missing:
-                self._wait_for(command.order, name, line.missing)
+                self._wait_for(command.about, name, line.missing)
         return "201"
 
     def _picked(self, command: Command, picks: tuple[tuple[str, int, str | None], ...]) -> str:
@@ -76,10 +75,10 @@ class Model(Baskets):
                 raise Refused("quarantined")
             self._stage(order, line, quantity)
             if reason:
-                self._short(command.order, name, reason)
+                self._short(command.about, name, reason)
         order.verify = False
         if not order.is_final:
-            self._trim(command.order)
+            self._trim(command.about)
             self._answer_itself(order)
             self._capture(order)
         return "accepted"
@@ -149,9 +148,9 @@ class Model(Baskets):
             self._refuse_at_counter(order, order.lines[name], refused)
         if all(not line.open and not line.collected for line in order.lines.values()):
             self._refund_charge(order)
-        self._trim(command.order)
+        self._trim(command.about)
         if order.state in FINAL:
-            self._end_waiting(command.order)
+            self._end_waiting(command.about)
         self._answer_itself(order)
         self._capture(order)
         return "accepted"
@@ -206,7 +205,7 @@ class Model(Baskets):
             raise Refused("refused")
         order.option = None
         if all(not line.open for name, line in order.lines.items() if name not in wanted):
-            self._end(command.order, "cancelled")
+            self._end(command.about, "cancelled")
             return "accepted"
         self._let_go(order, wanted)
         owed = 0
@@ -215,7 +214,7 @@ class Model(Baskets):
             owed += line.settle(line.open)
             line.cancelled += line.open
         self._owe(order, owed)
-        self._trim(command.order)
+        self._trim(command.about)
         return "accepted"
 
     def _let_go_on(self, command: Command) -> str:
@@ -253,7 +252,7 @@ class Model(Baskets):
     # ------------------------------------------------------------------ steps of the journey
     def _attend(self, command: Command) -> str:
         order = self._begin(command)
-        self._trim(command.order)
+        self._trim(command.about)
         self._answer_itself(order)
         if any(line.doubted and line.reserved for line in order.lines.values()) and not order.is_final:
             order.verify = True
@@ -261,15 +260,15 @@ class Model(Baskets):
 
     def _window(self, command: Command) -> str:
         """The end of the pickup window."""
-        if self.orders[command.order].state in ON_THE_HOLD_SHELF:
+        if self.orders[command.about].state in ON_THE_HOLD_SHELF:
             self._begin(command)
-            self._end(command.order, "expired")
-            self.orders[command.order].option = None
+            self._end(command.about, "expired")
+            self.orders[command.about].option = None
         return "done"
 
     def _verify(self, command: Command) -> str:
         """Nobody could find the doubted units."""
-        order = self.orders[command.order]
+        order = self.orders[command.about]
         if not order.verify:
             return "done"
         self._begin(command)
@@ -283,7 +282,7 @@ class Model(Baskets):
                 self._unreserve(order, line, sold)
                 self._unreserve(order, line, gone - sold, "count_pending")
                 self.freed = freed
-                self._wait_for(command.order, name, gone)
+                self._wait_for(command.about, name, gone)
         return "done"
 
     # ------------------------------------------------------------------ decisions
@@ -293,30 +292,30 @@ class Model(Baskets):
             order.option = None
 
     def _decide(self, command: Command, option: str) -> str:
-        order = self.orders[command.order]
+        order = self.orders[command.about]
         if order.state != "reservation_failed" or order.option is not None:
             raise Refused("refused")
         if any(line.found for line in order.lines.values()):
             raise Refused("refused")
-        self._end_waiting(command.order)
+        self._end_waiting(command.about)
         order.option = option
         return "done"
 
     def _carry_out(self, command: Command, approved: bool, swaps: tuple[tuple[str, str, int], ...]) -> str:
         """A decision is applied if it was approved and is still possible; else the order waits on as it did before."""
-        order = self.orders[command.order]
+        order = self.orders[command.about]
         if order.option is None:
             return "done"
         self._begin(command)
         option, _, target = order.option.partition(":")
         order.option = None
         if approved and self._able(order, option, target, swaps):
-            getattr(self, f"_apply_{option}")(command.order, target, swaps)
+            getattr(self, f"_apply_{option}")(command.about, target, swaps)
             if option != "wait":
-                self._end_waiting(command.order)
+                self._end_waiting(command.about)
             self._capture(order)
         else:
-            self._wait_again(command.order)
+            self._wait_again(command.about)
         return "done"
 
     def _able(self, order: Order, option: str, target: str, swaps: tuple[tuple[str, str, int], ...]) -> bool:

@@ -17,7 +17,8 @@ from domain.payments import PaymentOutcome
 from ledger import approval, case, facts, holds, intake, payments, situations
 from ledger.bopis import dues, steps
 from ledger.people import Caller
-from tests.ledger.model import BASKET_PARTS, BUCKETS, LATE_S, Command, Line
+from tests.ledger.machine import Command
+from tests.ledger.model import BASKET_PARTS, BUCKETS, LATE_S, Line
 from tests.shop import ANA, MAX, Shop
 
 SYSTEM = Caller(
@@ -74,7 +75,7 @@ class Driver:
     ) -> str:
         total = charge + sum(line.worth(line.ordered) for line in lines.values())
         body = {
-            "order_id": command.order,
+            "order_id": command.about,
             "channel": "web",
             "pickup_location": at,
             "currency": "EUR",
@@ -116,7 +117,7 @@ class Driver:
 
     async def _basket(self, command: Command, at: str, lines: tuple[tuple[str, int], ...], ends: bool) -> str:
         wanted = {
-            "hold_id": command.order,
+            "hold_id": command.about,
             "channel": "web",
             "lines": [
                 {"line_id": str(number), "sku": sku, "quantity": quantity, "location": at}
@@ -141,7 +142,7 @@ class Driver:
 
     async def _asked(self, ask: Callable[..., Awaitable[Any]], command: Command, *more: Any) -> str:
         try:
-            await ask(self.shop.database, SYSTEM, command.order, *more)
+            await ask(self.shop.database, SYSTEM, command.about, *more)
         except HoldEnded:
             return "refused"
         return "done"
@@ -159,7 +160,7 @@ class Driver:
         return "done"
 
     def _hold_of(self, command: Command) -> str:
-        return checkout_id("web", command.order)
+        return checkout_id("web", command.about)
 
     async def _event(self, command: Command) -> str:
         event = {
@@ -174,29 +175,29 @@ class Driver:
 
     def _data_of_picked(self, command: Command, picks: tuple[tuple[str, int, str | None], ...]) -> dict[str, Any]:
         lines = [{"line_id": name, "quantity": quantity, "reason": reason} for name, quantity, reason in picks]
-        return {"journey_id": self.journey(command.order), "picker": "p1", "lines": lines}
+        return {"journey_id": self.journey(command.about), "picker": "p1", "lines": lines}
 
     def _data_of_handed_over(self, command: Command, handed: tuple[tuple[str, int, int], ...] | None) -> dict[str, Any]:
         lines = None
         if handed is not None:
             lines = [{"line_id": name, "quantity": given, "refused_quantity": no} for name, given, no in handed]
-        return {"journey_id": self.journey(command.order), "lines": lines, "actor": "p1"}
+        return {"journey_id": self.journey(command.about), "lines": lines, "actor": "p1"}
 
     def _data_of_put_away(
         self, command: Command, lines: tuple[tuple[str, int], ...] | None, condition: str
     ) -> dict[str, Any]:
         some = None if lines is None else [{"line_id": name, "quantity": quantity} for name, quantity in lines]
-        return {"journey_id": self.journey(command.order), "lines": some, "condition": condition}
+        return {"journey_id": self.journey(command.about), "lines": some, "condition": condition}
 
     def _data_of_cancelled(self, command: Command, names: tuple[str, ...] | None) -> dict[str, Any]:
-        return {"journey_id": self.journey(command.order), "lines": None if names is None else list(names)}
+        return {"journey_id": self.journey(command.about), "lines": None if names is None else list(names)}
 
     def _data_of_let_go_on(self, command: Command) -> dict[str, Any]:
-        return {"journey_id": self.journey(command.order)}
+        return {"journey_id": self.journey(command.about)}
 
     def _data_of_shipped(self, command: Command, lines: tuple[tuple[str, int], ...] | None) -> dict[str, Any]:
         some = None if lines is None else [{"line_id": name, "quantity": quantity} for name, quantity in lines]
-        return {"hold_id": command.order, "lines": some}
+        return {"hold_id": command.about, "lines": some}
 
     def _data_of_sale(
         self, command: Command, location: str, lines: tuple[tuple[str, int], ...], price: int
@@ -225,7 +226,7 @@ class Driver:
 
     def _step(self, command: Command, name: str, at: datetime | None = None, **more: Any) -> Step:
         occurrence = f"{name}{command.at}"
-        return Step(subject=self.journey(command.order), occurrence=occurrence, at=at or self.clock(command.at), **more)
+        return Step(subject=self.journey(command.about), occurrence=occurrence, at=at or self.clock(command.at), **more)
 
     async def _attend(self, command: Command) -> str:
         await steps.attend(self.shop.database, self._step(command, "attend"))
@@ -244,7 +245,7 @@ class Driver:
         return await self._due(command, "verify")
 
     async def _provider(self, command: Command) -> str:
-        for number, operation in enumerate((await self.situation(command.order)).operations):
+        for number, operation in enumerate((await self.situation(command.about)).operations):
             step = self._step(command, f"pay{number}", operation_id=operation)
             outcome = PaymentOutcome("succeeded", "p-1", None)
             await payments.record_outcome(self.shop.database, step, outcome)
@@ -259,7 +260,7 @@ class Driver:
         return [option for option in options if option["allowed"]]
 
     async def _decide(self, command: Command, option: str) -> str:
-        situation = await self.situation(command.order)
+        situation = await self.situation(command.about)
         if situation.case_id is None:
             return "refused"
         offered = await self.shop.value("SELECT options FROM case_file WHERE id = :id", id=situation.case_id)
@@ -274,7 +275,7 @@ class Driver:
         return "done"
 
     async def _carry_out(self, command: Command, approved: bool, _swaps: Any) -> str:
-        situation = await self.situation(command.order)
+        situation = await self.situation(command.about)
         decision = situation.decision_id
         if decision is None:
             return "done"

@@ -5,7 +5,9 @@ It knows no table, lock or transaction, and takes one command after the other. Q
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+from tests.ledger.machine import Command, Refused
 
 BUCKETS = ("available", "reserved", "staged", "damaged", "count_pending")
 STILL_THERE = ("no_variance", "reserved_for_other")
@@ -16,19 +18,6 @@ BASKET_PARTS = ("reserved", "committed", "released", "expired", "lost")
 TIMERS = ("window", "verify")
 LATE_S = 400 * 24 * 3600  # timers fire as they would after an outage, and what they cause happens then
 Place = tuple[str, str]  # location, SKU
-
-
-class Command(NamedTuple):
-    """One request, event or step. `at` is its number on the run's clock; `order` names the order it is about."""
-
-    kind: str
-    at: int
-    order: str = ""
-    args: tuple[Any, ...] = ()
-
-
-class Refused(Exception):
-    """The command is answered with this and changes nothing."""
 
 
 @dataclass
@@ -255,7 +244,7 @@ class Rows:
 
     def _begin(self, command: Command) -> Order:
         """Any act on an order takes up first what was found for it, and hands back what it has no use for."""
-        order = self.orders[command.order]
+        order = self.orders[command.about]
         for line in order.lines.values():
             got, line.found = line.found, 0
             line.reserved += got

@@ -6,7 +6,7 @@ place, or has left by name: sold, lost, claimed, never booked where it came from
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 ENTITY = {"S1": "DE01", "S2": "DE01", "N1": "DE02"}
 PLACES = tuple(ENTITY)
@@ -18,19 +18,6 @@ ON_THE_WAY = ("in_transit", "partially_received")
 ASKED = ("wrong_store", "misship", "short", "damage", "over")
 WAITS = ("await_rest", "recount_destination", "recount_source")
 TOLERATED = 1  # unit of a line: the policy of the runs
-
-
-class Command(NamedTuple):
-    """One request, event or step. `at` is its number on the run's clock; `about` names the transfer."""
-
-    kind: str
-    at: int
-    about: str = ""
-    args: tuple[Any, ...] = ()
-
-
-class Refused(Exception):
-    """The command is answered with this and changes nothing."""
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tests.ledger.machine import Command, Refused
 from tests.ledger.moving import (
     ASKED,
     ENTITY,
@@ -9,12 +10,10 @@ from tests.ledger.moving import (
     TO_BE_SHIPPED,
     TOLERATED,
     WAITS,
-    Command,
     Extra,
     Goods,
     Line,
     Moving,
-    Refused,
 )
 
 

@@ -19,7 +19,8 @@ from ledger.people import Caller
 from ledger.tables import person, person_role
 from ledger.transfer import claims, dues, intake, steps
 from tests.ledger.counting import Count
-from tests.ledger.moving import BUCKETS, PLACES, Command
+from tests.ledger.machine import Command
+from tests.ledger.moving import BUCKETS, PLACES
 from tests.ledger.till import open_assortment
 from tests.ledger.transfers import other_company
 from tests.shop import Shop

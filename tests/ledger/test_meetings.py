@@ -14,7 +14,8 @@ from ledger.tables import item, substitute
 from tests.conftest import Database as OneDatabase
 from tests.ledger.books import accounts, assert_books_agree
 from tests.ledger.driver import Driver
-from tests.ledger.model import Command, Line
+from tests.ledger.machine import Command
+from tests.ledger.model import Line
 from tests.shop import PRICE_MINOR, TEA, open_shop
 
 MATE = "MATE-1"

@@ -9,8 +9,6 @@ sent at once it is what the model says for one of their orders, and in the end t
 from __future__ import annotations
 
 import asyncio
-import copy
-import itertools
 import os
 import random
 import uuid
@@ -26,6 +24,7 @@ from embedded.postgres import create_database, drop_database
 from ledger.returns import requests
 from tests.ledger.books import assert_books_agree
 from tests.ledger.exchanging import carry_out, exchange, wanted
+from tests.ledger.machine import agreeing
 from tests.ledger.returning import Back, ask, asked, collected
 from tests.ledger.returns_model import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command, Model
 from tests.shop import TEA, WEB, Shop, open_shop
@@ -219,19 +218,12 @@ class Day:
         """Send the commands at once; the answers and the ledger must be those of one of their orders."""
         answers = await asyncio.gather(*(self.driver.run(command) for command in commands))
         self.done += zip(commands, answers, strict=True)
-        wrong = []
-        for way in itertools.permutations(range(len(commands))):
-            model = copy.deepcopy(self.model)
-            said = {number: model.apply(commands[number]) for number in way}
-            seen = await self.driver.seen([*model.returns])
-            differences = _differences({"answers": said} | model.seen(), {"answers": dict(enumerate(answers))} | seen)
-            if not differences:
-                self.model = model
-                self._check()
-                return
-            wrong.append(differences)
-        told = "\n".join(f"{command.kind} {command.key} {command.args} → {answer}" for command, answer in self.done)
-        raise AssertionError(f"after\n{told}\nthe model and the ledger differ: " + "\nor ".join(wrong))
+
+        async def seen(model: Model) -> dict[str, Any]:
+            return await self.driver.seen([*model.returns])
+
+        self.model = await agreeing(self.model, commands, answers, seen, self.done)
+        self._check()
 
     def _check(self) -> None:
         """What holds whatever happens: each unit once, never more than was paid, nothing for sale unseen."""
@@ -264,23 +256,6 @@ class Day:
             if one.swap is not None and one.swap.order == "reserved":
                 await self.take([Command("collected", key)])
         await assert_books_agree(self.driver.shop.database)
-
-
-def _differences(model: dict[str, Any], ledger: dict[str, Any]) -> str:
-    """What differs, as one line: the model's value, then the ledger's."""
-    found = []
-    for name, expected in model.items():
-        got = ledger[name]
-        if isinstance(expected, dict):
-            keys = expected.keys() | got.keys()
-            found += [
-                f"{name} {key}: {expected.get(key)} ≠ {got.get(key)}"
-                for key in keys
-                if expected.get(key) != got.get(key)
-            ]
-        elif expected != got:
-            found.append(f"{name}: {expected} ≠ {got}")
-    return "; ".join(sorted(found))
 
 
 async def five(shop: Shop) -> str:

@@ -5,26 +5,21 @@ commands that were sent at once they are what the model says for one of their or
 transfers finds nothing. `ENDCAP_TRANSFER_RUNS` (default 4) is the number of runs; more than the default are drawn anew.
 """
 
-import asyncio
-import copy
 import itertools
 import os
 import random
 from collections import Counter
-from collections.abc import Coroutine
-from typing import Any
+from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule
 
-from embedded.postgres import create_database, drop_database
-from tests.ledger.books import assert_books_agree
-from tests.ledger.moving import FINAL, ON_THE_WAY, PLACES, TO_BE_SHIPPED, Command, Moving
+from embedded.postgres import create_database
+from tests.ledger.machine import ANYTHING, Command, Machine
+from tests.ledger.moving import FINAL, ON_THE_WAY, PLACES, TO_BE_SHIPPED, Moving
 from tests.ledger.moving_commands import Model
 from tests.ledger.moving_driver import Driver, new_name
-from tests.ledger.test_machine import _differences
 from tests.ledger.till import COFFEE
 from tests.shop import TEA, open_shop
 
@@ -41,28 +36,18 @@ POLICY = {
     "count": {"plus": NOTHING, "minus": NOTHING, "confidence_weight_permille": 0},
     "transfer": {"markup_permille": 70, "short": NOTHING | {"units": 1}, "over": NOTHING | {"units": 1}},
 }
-anything = st.integers(0, 2**32)
 # What depends on what somebody looked at before is done alone.
 ALONE = ("decide", "due", "attend", "count", "claim")
-REPEATED = {"accepted": "duplicate", "quarantined": "quarantined", "refused": "refused", "201": "200"}
 
 
-class Between(RuleBasedStateMachine):
-    """Each number that is drawn becomes a command on what there is at that moment."""
+class Between(Machine):
+    """Transfers between three places of two entities."""
 
-    server = ""
-    template = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.at = 0
-        self.done: list[tuple[Command, str]] = []
-        self.failed = False
+    repeated: ClassVar = {"accepted": "duplicate", "201": "200"}
 
     @initialize(shelves=st.lists(st.integers(0, 9), min_size=6, max_size=6))
     def open(self, shelves: list[int]) -> None:
-        self._until_done(self._open(shelves))
+        self.until_done(self._open(shelves))
 
     async def _open(self, shelves: list[int]) -> None:
         self.name = new_name()
@@ -71,34 +56,12 @@ class Between(RuleBasedStateMachine):
         self.model = Model({(place, sku): Counter() for place in PLACES for sku in SKUS})
         for (place, sku), quantity in zip(itertools.product(PLACES, SKUS), shelves, strict=True):
             if quantity:
-                await self._take([self._next("supply", "", place, sku, quantity)])
+                await self.take([self.next("supply", "", place, sku, quantity)])
 
-    def teardown(self) -> None:
-        if hasattr(self, "driver"):
-            try:
-                if not self.failed:
-                    self.loop.run_until_complete(assert_books_agree(self.driver.shop.database))
-            finally:
-                self.loop.run_until_complete(self._close())
-        self.loop.close()
-
-    async def _close(self) -> None:
-        await self.driver.shop.database.dispose()
-        await drop_database(self.server, self.name)
-
-    def _until_done(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it; after a failure the run ends without the checks of its end, which would tell of it again."""
-        try:
-            self.loop.run_until_complete(work)
-        except BaseException:
-            self.failed = True
-            raise
+    async def check(self) -> None:
+        await self.driver.check()
 
     # ------------------------------------------------------------------ what happens next
-    def _next(self, kind: str, about: str, *args: Any) -> Command:
-        self.at += 1
-        return Command(kind, self.at, about, args)
-
     async def _command(self, number: int, *, alone: bool) -> Command | None:
         """The command that a number stands for, given what there is."""
         dice = random.Random(number)  # noqa: S311  Hypothesis draws the number
@@ -109,11 +72,11 @@ class Between(RuleBasedStateMachine):
         kind = dice.choice(kinds)
         place, sku = dice.choice(PLACES), dice.choice(SKUS)
         if kind in ("sale", "supply"):
-            return self._next(kind, "", place, sku, dice.randint(1, 3 if kind == "sale" else 5))
+            return self.next(kind, "", place, sku, dice.randint(1, 3 if kind == "sale" else 5))
         if kind == "open":
             source, target = dice.sample(PLACES, 2)
             lines = tuple((dice.choice(SKUS), dice.randint(1, 6)) for _ in range(dice.choice((1, 1, 2, 3))))
-            return self._next("open", f"T{self.at + 1}", source, target, lines)
+            return self.next("open", f"T{self.at + 1}", source, target, lines)
         keys = under_way if under_way and dice.random() < 0.9 else list(self.model.moving)
         about = dice.choice(keys[-4:])
         one = self.model.moving[about]
@@ -129,11 +92,11 @@ class Between(RuleBasedStateMachine):
         complete = dice.random() < 0.3
         if kind == "shipped":
             told = tuple((name, self._about(dice, line.to_ship)) for name, line in one.lines.items())
-            return self._next(kind, about, dice.choice((None, told, told)), complete)
+            return self.next(kind, about, dice.choice((None, told, told)), complete)
         if kind == "received":
             place = one.target if dice.random() < 0.9 else dice.choice(PLACES)
-            return self._next(kind, about, place, dice.choice((None, *[self._receipt(dice, one)] * 3)), complete)
-        return self._next(kind, about)
+            return self.next(kind, about, place, dice.choice((None, *[self._receipt(dice, one)] * 3)), complete)
+        return self.next(kind, about)
 
     @staticmethod
     def _about(dice: random.Random, quantity: int) -> int:
@@ -154,94 +117,36 @@ class Between(RuleBasedStateMachine):
         """What the workflow does when it is told, and what somebody says."""
         doubted = await self.driver.doubted(about)
         if one.state == "pending_approval":
-            return self._next("agree", about, dice.random() < 0.8)
+            return self.next("agree", about, dice.random() < 0.8)
         if one.state == "received" and not one.asks:
-            return self._next("compare", about)
+            return self.next("compare", about)
         if not alone:
             return None
         if doubted:
-            return self._next("attend", about, doubted)
+            return self.next("attend", about, doubted)
         if dice.random() < 0.2:
-            return self._next("count", "", dice.choice(PLACES), dice.choice(SKUS), dice.randint(0, 9))
+            return self.next("count", "", dice.choice(PLACES), dice.choice(SKUS), dice.randint(0, 9))
         if dice.random() < 0.2:
-            return self._next("claim", "", dice.randint(0, 99), dice.randint(0, 3))
+            return self.next("claim", "", dice.randint(0, 99), dice.randint(0, 3))
         if options := await self.driver.options(about):
-            return self._next("decide", about, dice.choice(options)["id"])
+            return self.next("decide", about, dice.choice(options)["id"])
         if one.state in (*TO_BE_SHIPPED, *ON_THE_WAY, "discrepancy_review") and (dues := await self.driver.dues(about)):
-            return self._next("due", about, dice.choice(dues))
+            return self.next("due", about, dice.choice(dues))
         return None
 
-    # ------------------------------------------------------------------ the run
-    async def _take(self, commands: list[Command]) -> None:
-        """Send the commands at once; the answers and the ledger must be those of one of their orders."""
-        replies = await self.driver.at_once(commands)
-        answers = {command.at: answer for command, answer in zip(commands, replies, strict=True)}
-        self.done += zip(commands, replies, strict=True)
-        seen = await self.driver.seen()
-        wrong = []
-        for way in itertools.permutations(commands):
-            model = copy.deepcopy(self.model)
-            said = {command.at: model.apply(command) for command in way}
-            differences = _differences({"answers": said, **model.seen()}, {"answers": answers, **seen})
-            if not differences:
-                self.model = model
-                await self.driver.check()
-                return
-            wrong.append(differences)
-        raise AssertionError(f"after\n{self._told()}\nthe model and the ledger differ: " + "\nor ".join(wrong))
+    async def drawn(self, numbers: tuple[int, ...]) -> list[Command]:
+        found = [await self._command(number, alone=len(numbers) == 1) for number in numbers]
+        return [command for command in found if command is not None]
 
-    def _told(self) -> str:
-        return "\n".join(f"{one.at:3} {one.kind} {one.about} {one.args} → {answer}" for one, answer in self.done)
+    def may_be_sent_again(self, command: Command, answer: str) -> bool:
+        return command.kind not in (*ALONE, "agree", "compare")
 
-    def _happen(self, *numbers: int) -> None:
-        async def happen() -> None:
-            found = [await self._command(number, alone=len(numbers) == 1) for number in numbers]
-            commands = [command for command in found if command is not None]
-            if commands:
-                await self._take(commands)
-
-        self._until_done(happen())
-
-    @rule(number=anything)
-    def one(self, number: int) -> None:
-        self._happen(number)
-
-    @rule(number=anything)
+    @rule(number=ANYTHING)
     def another(self, number: int) -> None:
-        self._happen(number)
-
-    @rule(numbers=st.lists(anything, min_size=2, max_size=3))
-    def at_once(self, numbers: list[int]) -> None:
-        self._happen(*numbers)
-
-    @rule(number=st.integers(0, 7))
-    def lost_reply(self, number: int) -> None:
-        """The answer was lost, so the same is sent again: it is answered, and changes nothing."""
-        told = [one for one in self.done if one[0].kind not in (*ALONE, "agree", "compare")]
-        if told:
-            command, answer = told[-1 - number % len(told)]
-            self._until_done(self._send_again(command, REPEATED[answer]))
-
-    async def _send_again(self, command: Command, expected: str) -> None:
-        assert await self.driver.run(command) == expected, command
-        differences = _differences(self.model.seen(), await self.driver.seen())
-        assert not differences, f"{command} was sent again: {differences}"
+        """One by itself, as often again as the others: most of what people do is done alone."""
+        self.one(number)
 
 
 @pytest.mark.timeout(60 + 10 * RUNS)
 def test_goods_are_never_in_two_places_nor_in_none(postgres_url: str, template_database: str) -> None:
-    Between.server, Between.template = postgres_url, template_database
-    run_state_machine_as_test(
-        Between,
-        settings=settings(
-            max_examples=RUNS,
-            stateful_step_count=40,
-            phases=[Phase.generate],  # a run that failed says all that happened; smaller ones seldom meet it again
-            deadline=None,
-            derandomize=RUNS <= DEFAULT,
-            database=None,
-            report_multiple_bugs=False,
-            print_blob=False,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    Between.run_on(postgres_url, template_database, runs=RUNS, default=DEFAULT)

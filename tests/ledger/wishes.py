@@ -4,7 +4,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.ledger.model import Basket, Command, Line, Order
+from tests.ledger.machine import Command
+from tests.ledger.model import Basket, Line, Order
 from tests.shop import COST_MINOR, PRICE_MINOR, TEA
 
 STORES = ("S1", "S2")
