@@ -30,6 +30,8 @@ DAY_S = 86_400
 ZONE = ZoneInfo("America/New_York")
 AGREEING = (people.MIA.id, people.PRIYA.id)
 PUBLISH_BEFORE_S = DAY_S  # as policy ships it
+OVER = frozenset({"ended", "settled"})
+BEGUN = OVER | {"active", "reverting"}  # after a stop it may be further already
 
 
 class SceneStuckError(Exception):
@@ -189,10 +191,10 @@ class Scene:
     async def _happens(self, date: dt.date, what: str, at_s: int) -> None:
         if what == "1 begin":
             some = [one for one in self.campaign.promotions if one.starts_s == at_s]
-            await self._move(some, at_s, frozenset({"active"}))
+            await self._move(some, at_s, BEGUN)
         elif what == "0 end":
             some = [one for one in self.campaign.promotions if one.ends_s == at_s]
-            await self._move(some, at_s, frozenset({"ended", "settled"}))
+            await self._move(some, at_s, OVER)
         else:
             made = await self.clock.claims(self.agreements, bodies.instant(at_s + self.shift))
             await self._until(f"the claims of {date} are closed", self._closed)
