@@ -136,8 +136,10 @@ class TestRoom:
         check = response.json()["checks"]["storage"]
         assert (response.status_code, check["status"]) == (503, "fail")
         assert "make room" in check["detail"]
+        assert "endcap_storage_full 1.0" in (await web.get("/metrics")).text
         monkeypatch.undo()
         assert (await web.get("/readyz")).json()["checks"]["storage"]["status"] == "ok"
+        assert "endcap_storage_full 0.0" in (await web.get("/metrics")).text
         kept.storage.refused(UniqueViolationError("no matter of room"))
         monkeypatch.setattr(storage, "_WRITE", text("SELECT nothing"))  # room was seen a moment ago
         assert (await web.get("/readyz")).status_code == 200

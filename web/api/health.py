@@ -154,6 +154,7 @@ class Metrics:
             "stock_negative": ("Stock rows below zero", ()),
             "outbox_waiting": ("Messages not delivered to Temporal", ()),
             "outbox_oldest_age_seconds": ("Age of the oldest undelivered message", ()),
+            "storage_full": ("1 while PostgreSQL finds no room to write", ()),
         }
         self.gauges = {
             name: Gauge(f"endcap_{name}", words, labels, registry=self.registry)
@@ -162,6 +163,7 @@ class Metrics:
 
     async def refresh(self, database: Database) -> None:
         """Read the gauges from the database; a label that has no rows any more disappears."""
+        full = await database.storage.is_full()
         async with database.read() as conn:
             found = await counts(conn)
             depth = await outbox_depth(conn)
@@ -170,6 +172,7 @@ class Metrics:
         for name, labels, value in found:
             gauge = self.gauges[name]
             (gauge.labels(**dict(labels)) if labels else gauge).set(value)
+        self.gauges["storage_full"].set(full)
         self.gauges["outbox_waiting"].set(depth.waiting)
         self.gauges["outbox_oldest_age_seconds"].set(depth.oldest_age_s)
 
