@@ -197,7 +197,7 @@ async def parked(server_url: str, *, seconds: float, journeys: int | None = None
     temporal_note = f"{empty.temporal / mb:.0f} MB before, {full.temporal / mb:.0f} MB after"
     return [
         row("S12", f"worker memory with {journeys:,} journeys parked", [full.worker / mb], "MB", None, note),
-        row("S12.temporal", "Temporal's memory of each", [(full.temporal - empty.temporal) / kb / journeys], "kB", None,
+        row("S12.mem", "Temporal's memory of each", [(full.temporal - empty.temporal) / kb / journeys], "kB", None,
             temporal_note),
         row("S12.disk", "Temporal's file of each", [(full.disk - empty.disk) / kb / journeys], "kB", None),
         _answers("S12.stop", "first answers after a clean stop, p99", stopped, 1_000, held),

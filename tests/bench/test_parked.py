@@ -8,7 +8,7 @@ from bench import due, parked
 @pytest.mark.slow
 async def test_journeys_wait_and_another_worker_answers_for_them(postgres_url: str) -> None:
     rows = {one.id: one for one in await parked.parked(postgres_url, seconds=0.2, journeys=30)}
-    assert set(rows) == {"S12", "S12.temporal", "S12.disk", "S12.stop", "S12.kill"}
+    assert set(rows) == {"S12", "S12.mem", "S12.disk", "S12.stop", "S12.kill"}
     assert rows["S12"].value > 20
     assert rows["S12.disk"].value > 0
     for name in ("S12.stop", "S12.kill"):
