@@ -188,8 +188,7 @@ def divide(worth_minor: int, total_minor: int, paid_minor: int) -> Division:
 class ExchangeAnswer(BaseModel):
     """The replacement. It is let go on when what pays for it was accepted; `back_minor` goes back as money.
 
-    `because` says why there is none after all. While `state` is `asking`, its customer is asked by mail until
-    `answer_until` whether they pay `difference_minor`.
+    While `state` is `asking`, its customer is asked by mail until `answer_until` whether they pay `difference_minor`.
     """
 
     journey_id: str
@@ -199,7 +198,6 @@ class ExchangeAnswer(BaseModel):
     back_minor: int
     difference_minor: int = 0
     answer_until: datetime | None = None
-    because: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -60,7 +60,14 @@ async def return_view(
 
 
 def _exchange(found: Mapping[str, Any] | None) -> ExchangeView | None:
-    return None if found is None else ExchangeView(**{name: found[name] for name in ExchangeView.model_fields})
+    # One that costs no more has no difference, and one of before it could be sent does not say that it is not.
+    return (
+        None
+        if found is None
+        else ExchangeView.model_validate(
+            {name: value for name, value in found.items() if name in ExchangeView.model_fields}
+        )
+    )
 
 
 async def _lines(conn: AsyncConnection, own: str, decided: list[DispositionView]) -> list[ReturnedLine]:

@@ -23,7 +23,7 @@ from domain.ids import payment_id
 from domain.messages import Message, Situation, Step
 from domain.payments import PaymentOutcome
 from domain.words import money
-from ledger import payments
+from ledger import payments, steps
 from ledger.bopis.order import Order
 from ledger.case import heal_kind
 from ledger.engine import Database
@@ -122,7 +122,8 @@ async def end_here(database: Database, step: Step, return_journey: str) -> Situa
         await _end(tx, found, step.at, "succeeded")
         swap = it.exchange
         if swap is not None and swap["order"] == row["id"]:
-            await difference.look(it, step.at)
+            if told := await difference.look(it, step.at):
+                await steps.note(tx, it.id, "difference", found.id, told, step.at)
             await it.save(step.at)
             tx.tell(it.id, Message.RETURN_RECORDED)
         await payments.close_if_done(tx, row, step.at)
@@ -191,6 +192,7 @@ async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome
             told = await _charged(tx, row, it, found, outcome, step.at, is_wanted=is_wanted)
         else:
             told = await _declined(tx, row, it, found, outcome, step.at, is_wanted=is_wanted)
+        await steps.note(tx, it.id, "difference", found.id, told, step.at)
         await it.save(step.at)
         tx.tell(it.id, Message.RETURN_RECORDED)
         return told

@@ -54,13 +54,16 @@ async def start(
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     begun = await database.write(lambda tx: _begin(tx, caller, named, wanted, digest), actor=actor, via=via)
     if begun.order is None:
-        return 200, await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via)
+        return 200, (await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via))[0]
     try:
         await intake.place_order(database, caller, begun.order, idempotency_key=None, received_at=begun.at)
     except DomainError:
         await database.write(lambda tx: _refused(tx, begun.own, digest), actor=actor, via=via)
         raise
-    return 201, await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via)
+    answer, because = await database.write(lambda tx: _placed(tx, begun.own, digest), actor=actor, via=via)
+    if answer.state == "off":
+        raise StateConflict(f"The return is not exchanged: {because}.")
+    return 201, answer
 
 
 async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchange, digest: str) -> _Begun:
@@ -161,8 +164,10 @@ async def _refused(tx: Transaction, own: str, digest: str) -> None:
     tx.tell(it.id, Message.RETURN_RECORDED)
 
 
-async def _placed(tx: Transaction, own: str, digest: str) -> ExchangeAnswer:
-    """The order is there. Raises `StateConflict` where the exchange has ended meanwhile."""
+async def _placed(tx: Transaction, own: str, digest: str) -> tuple[ExchangeAnswer, str]:
+    """The order is there; the second is why there is no exchange all the same, or "". Raises `StateConflict` where it
+    has ended meanwhile.
+    """
     it = await Return.load(tx, await tx.lock_journey(own))
     at = await tx.now(it.row["clock_offset_s"])
     before = it.exchange
@@ -176,7 +181,7 @@ async def _placed(tx: Transaction, own: str, digest: str) -> ExchangeAnswer:
     swap = it.exchange
     assert swap is not None
     until = it.row["dues"].get(difference.DUE)
-    return ExchangeAnswer(
+    answer = ExchangeAnswer(
         journey_id=it.id,
         order_journey_id=swap["order"],
         state=swap["state"],
@@ -184,8 +189,8 @@ async def _placed(tx: Transaction, own: str, digest: str) -> ExchangeAnswer:
         back_minor=swap["back_minor"],
         difference_minor=swap.get("difference_minor", 0),
         answer_until=datetime.fromisoformat(until) if until else None,
-        because=swap["because"],
     )
+    return answer, swap["because"]
 
 
 async def _go_on_with(it: Return, at: datetime) -> None:

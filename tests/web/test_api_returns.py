@@ -187,11 +187,9 @@ class TestExchange:
             ({"lines": []}, 422, ""),
             ({"hold": {"reason": "payment"}}, 422, ""),
             ({"pickup_location": "S404"}, 422, "unknown_location"),
-            (
-                {"lines": [{"line_id": "1", "sku": BREAD, "quantity": 9, "unit_price_minor": 499}]},
-                409,
-                "state_conflict",
-            ),
+            ({"payments": [{"reference": "x", "tender": "card", "amount_minor": 134, "state": "captured"}]}, 422, ""),
+            ({"ship_to_home": True, "ship_from": "S1"}, 422, "malformed"),
+            ({"ship_to_home": True, "customer": {"address": {"city": "Mainz"}}}, 409, "state_conflict"),
         ],
     )
     async def test_what_cannot_be_is_refused_by_name(
@@ -202,6 +200,16 @@ class TestExchange:
         assert refused.status_code == status, refused.text
         assert not code or refused.json()["code"] == code
         assert (await web.get("/api/v1/returns/RT-1")).json()["exchange"] is None
+
+    async def test_what_is_not_there_is_refused_and_the_return_is_money_again(
+        self, web: httpx2.AsyncClient, collected: str
+    ) -> None:
+        await web.post("/api/v1/returns", json=body(order_reference=collected))
+        line = {"line_id": "1", "sku": BREAD, "quantity": 99, "unit_price_minor": 499}
+        refused = await web.post("/api/v1/returns/RT-1:exchange", json=self.wanted(lines=[line]))
+        assert (refused.status_code, refused.json()["code"]) == (409, "state_conflict")
+        seen = (await web.get("/api/v1/returns/RT-1")).json()["exchange"]
+        assert (seen["state"], seen["because"]) == ("off", "what the customer wants instead is not there")
 
     async def test_another_systems_return_is_not_there(
         self, as_key: As, web: httpx2.AsyncClient, collected: str

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
 from ledger.reads.coming import coming_to
+from ledger.reads.exchanges import exchange_panel, return_behind
 from ledger.reads.journeys import JourneyDetail, journey_customer
 from ledger.reads.order_beside import order_beside
 from ledger.reads.store import FloorOrder, StorePlace, counts, orders_for
@@ -42,8 +43,10 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
+    paid_by = return_behind([(one.tender, one.reference) for one in journey.payments])
     return {
         "customer": await journey_customer(conn, person, journey.id),
+        "swap": await exchange_panel(conn, person, paid_by, journey.id) if paid_by is not None else None,
         "coming": await coming_to(conn, journey.id),
     }
 

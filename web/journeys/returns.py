@@ -9,6 +9,7 @@ from domain.errors import NotFound
 from domain.people import Person
 from domain.words import units
 from ledger.reads.counter import awaited
+from ledger.reads.exchanges import exchange_panel
 from ledger.reads.journeys import JourneyDetail, journey_customer
 from ledger.reads.overrides import reasons_of
 from ledger.reads.photos import photos_of
@@ -22,6 +23,9 @@ DUES = {
     "goods_reminder": Due("Reminder", "the customer is reminded by mail to send the goods"),
     "goods": Due("Goods have come", "the return is closed as not received; a case where it was refunded before"),
     "inspection": Due("Inspected", "a case if nobody has looked at the goods by then"),
+    "answer_reminder": Due("Reminder of the question", "the customer is reminded by mail to answer"),
+    "answer": Due("Customer's answer", "without one nothing is charged, and what comes back is refunded"),
+    "exchange": Due("Replacement placed", "if its order was not placed by then, what comes back is refunded"),
     "refund_confirm": Due("Refund confirmed", "a case if the source has not confirmed the refund by then"),
 }
 
@@ -36,8 +40,10 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
+    found = await return_view(conn, person, journey.id)
     return {
-        "returned": await return_view(conn, person, journey.id),
+        "returned": found,
+        "swap": await exchange_panel(conn, person, journey.id) if found.exchange is not None else None,
         "customer": await journey_customer(conn, person, journey.id),
         "photos": await photos_of(conn, journey.id),
         "said": await said_of(conn, journey.id),
