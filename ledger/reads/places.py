@@ -1,6 +1,6 @@
 """Reads of places: names and time zones of locations and regions, as pages need them beside every row."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,13 +22,20 @@ class Place(NamedTuple):
     time_zone: str
 
 
-_ALL = Prepared(select(*(location.c[name] for name in Place._fields)).order_by(location.c.code), once=True)
+_PLACES = select(*(location.c[name] for name in Place._fields)).order_by(location.c.code)
+_ALL = Prepared(_PLACES, once=True)
+_SOME = Prepared(_PLACES.where(location.c.code == any_(bindparam("codes", type_=ARRAY(Text)))), once=True)
 _NAMES = Prepared(select(item.c.sku, item.c.name).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))))
 
 
 async def all_places(conn: AsyncConnection) -> dict[str, Place]:
     """Every location by code, visible or not: a way out may name a store of another region."""
     return {row[0]: Place(*row) for row in await _ALL.rows(conn)}
+
+
+async def places_at(conn: AsyncConnection, codes: Collection[str]) -> dict[str, Place]:
+    """These locations by code, visible or not; one that is not in the master data is left out."""
+    return {row[0]: Place(*row) for row in await _SOME.rows(conn, codes=sorted(codes))} if codes else {}
 
 
 async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:

@@ -45,6 +45,32 @@ async def test_a_claim_is_seen_by_others_at_once_and_their_selection_stays(site:
     await expect(sam.locator(".comment", has_text="counted")).to_be_visible()
 
 
+async def test_a_row_that_has_changed_is_asked_for_alone_and_with_the_list_where_it_does_not_come(
+    site: Site, open_page: OpenPage
+) -> None:
+    first, second = await a_case(site.database, "first"), await a_case(site.database, "second")
+    ana, sam = await open_page("ana.ruiz"), await open_page("sam.ortega")
+    asked: list[str] = []
+    sam.on("request", lambda request: asked.append(request.url))
+    # The first page of all cannot know what was told before it: it looks once.
+    async with sam.expect_response(re.compile("[?&]shown="), timeout=90_000):
+        await sam.goto("/console/queue")
+    await expect(sam.locator("body")).to_have_attribute("data-hears", HEARS)
+    await ana.goto(f"/console/cases/{first}")
+    await ana.get_by_role("button", name="Claim").first.click()
+    await expect(sam.locator(f"#case-{first}")).to_contain_text("Ana Ruiz")
+    assert any(url.endswith(f"/console/queue?tab=all&row={first}") for url in asked), [
+        url for url in asked if "queue" in url
+    ]
+    await sam.route(re.compile(r"[?&]row="), lambda route: route.fulfill(body="", content_type="text/html"))
+    await ana.goto(f"/console/cases/{second}")
+    await ana.get_by_role("button", name="Claim").first.click()
+    await expect(sam.locator(f"#case-{second}")).to_contain_text("Ana Ruiz")  # by the list
+    assert [await one.get_attribute("id") for one in await sam.locator(".case-row").all()] == [
+        f"case-{first}", f"case-{second}",
+    ]  # fmt: skip
+
+
 async def test_a_browser_without_streams_looks_by_itself(site: Site, open_page: OpenPage) -> None:
     first = await a_case(site.database, "first")
     page = await open_page("sam.ortega")

@@ -1,6 +1,7 @@
 """What a page of the queue and the page of a case ask of PostgreSQL: few statements, and no more for more rows."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 
@@ -20,6 +21,8 @@ PAGE = 8
 # their hours and shelves, items, warehouses, substitutes, whom one can write to and what was offered; what belongs to
 # the case; all places; its order; what stands beside it; policies of places near by; names of items.
 CASE = 21
+# Who asks; their zone; the rows, those of one cause, names of items, places of the rows.
+ROWS = 6
 REFRESH = 7  # the rows that are shown are read again; nothing is counted, no view read
 
 
@@ -60,6 +63,43 @@ async def test_who_opens_a_page_does_not_wait_for_lists_that_refresh_themselves(
         assert f'id="case-{number}"' in (await sam.get(address)).text  # a page, whatever its address says
         assert not refresh.done()
     assert f'id="case-{number}"' in (await refresh).text
+
+
+async def test_rows_that_have_changed_are_asked_for_alone(
+    app: FastAPI, sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    numbers = [await a_case(retailer, f"S1/{name}") for name in ("APPLE", "one", "two")]
+    sam = await sign_in("sam.ortega")
+    partial = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    for case_id, act in ((numbers[0], "claim"), (numbers[1], "claim")):
+        assert (await sam.post(f"/console/cases/{case_id}/{act}")).status_code == 303
+    with statements(app) as sent:
+        part = await sam.get(f"/console/queue?tab=unassigned&row={numbers[0]}&row={numbers[2]}", headers=partial)
+    assert 0 < len(sent) <= ROWS, "\n".join(sent)
+    assert re.findall(r'<li [^>]*id="case-(\d+)"[^>]* hx-swap-oob="outerMorph"', part.text) == [
+        str(number) for number in (numbers[0], numbers[2])
+    ]
+    claimed, free = part.text.split("</li>")[:2]
+    assert ("Sam Ortega" in claimed, "Left this list" in claimed) == (True, True)
+    assert ("unclaimed" in free, "Left this list" in free) == (True, False)
+    for word in ('id="news"', "pager", 'id="several"', "<h1>", f"case-{numbers[1]}"):
+        assert word not in part.text
+
+
+async def test_rows_of_other_regions_and_what_is_no_number_are_not_answered(
+    sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    number = await a_case(retailer, "S1/APPLE")
+    partial = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    far = await (await sign_in("sol.byrne")).get(f"/console/queue?row={number}", headers=partial)
+    assert (far.status_code, "case-row" in far.text) == (200, False)
+    sam = await sign_in("sam.ortega")
+    odd = await sam.get("/console/queue?row=x&row=-1&row=99999999999999999999", headers=partial)
+    assert (odd.status_code, 'id="news"' in odd.text) == (200, True)  # none of them is a row: the list
+    page = await sam.get(f"/console/queue?row={number}")  # opened by hand: a page as any other
+    assert ("<h1>Cases</h1>" in page.text, "hx-swap-oob" in page.text, "Not understood" in page.text) == (
+        True, False, False,
+    )  # fmt: skip
 
 
 async def test_the_page_of_a_case_is_few_statements(

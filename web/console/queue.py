@@ -24,7 +24,7 @@ from ledger.reads.endings import ENDINGS
 from ledger.reads.following import place_in_view
 from ledger.reads.journeys import JourneyFilter, list_journeys
 from ledger.reads.parents import members
-from ledger.reads.places import all_places, item_names, visible_among, zone_of
+from ledger.reads.places import Place, all_places, item_names, places_at, visible_among, zone_of
 from ledger.views import views
 from web.console.decided import decided_before
 from web.console.live import live_of
@@ -44,7 +44,7 @@ FILTERS = (
     "closed", "due", "ended", "sku", "order", "text", "mentions",
     "root_cause",
 )  # fmt: skip
-KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at")
+KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at", "row")
 MOST_SHOWN = 2 * PAGE_ROWS
 
 
@@ -138,6 +138,16 @@ async def _journey_of(conn: Any, person: Person, order: str) -> str:
     return found.items[0].id if found.items else order
 
 
+class Looked(NamedTuple):
+    """What an address means for who looks now: the cases that it wants, and what its text names."""
+
+    wanted: Wanted
+    filters: CaseFilter
+    meant: Named
+    now: datetime
+    zone: str
+
+
 class Listed(NamedTuple):
     """The rows of a page. `left` are those that a refresh keeps although the filters do not want them any more."""
 
@@ -147,26 +157,21 @@ class Listed(NamedTuple):
     next_cursor: str | None
 
 
-async def listed(
-    conn: Any, person: Person, filters: CaseFilter, wanted: Wanted, shown: Sequence[int], meant: Named
-) -> Listed:
+async def listed(conn: Any, person: Person, look: Looked, shown: Sequence[int]) -> Listed:
     """One page; with `shown`, the same rows in the same places as they are now, and how many there are besides."""
+    about: dict[str, Any] = {"cursor": look.wanted.cursor, "limit": PAGE_ROWS, "found": look.meant}
     if not shown:
-        opened = await list_cases(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
+        opened = await list_cases(conn, person, look.filters, **about)
         return Listed(opened.items, frozenset(), 0, opened.next)
-    found = await list_numbers(conn, person, filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=meant)
-    again = await cases_again(conn, person, filters, shown, found=meant)
-    new = set(found.items) - set(shown) if wanted.cursor is None else ()
-    left = frozenset(case.id for case, fits in again if not fits)
-    return Listed([case for case, _ in again], left, len(new), found.next)
+    found = await list_numbers(conn, person, look.filters, **about)
+    new = set(found.items) - set(shown) if look.wanted.cursor is None else ()
+    return (await _again(conn, person, look, shown))._replace(new=len(new), next_cursor=found.next)
 
 
-def rows_shown(request: Request) -> list[int]:
-    """The rows that a refreshing page says it shows; none for a page that is opened."""
-    if not is_partial(request):
-        return []
-    numbers = request.query_params.getlist("shown")[:MOST_SHOWN]
-    return [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+async def _again(conn: Any, person: Person, look: Looked, numbers: Sequence[int]) -> Listed:
+    """Rows that are shown already, in their order, as they are now."""
+    again = await cases_again(conn, person, look.filters, numbers, found=look.meant)
+    return Listed([case for case, _ in again], frozenset(case.id for case, fits in again if not fits), 0, None)
 
 
 def clock_now(case: CaseSummary, now: datetime) -> datetime:
@@ -176,59 +181,81 @@ def clock_now(case: CaseSummary, now: datetime) -> datetime:
 
 @router.get("/console/queue")
 async def show(request: Request, person: SignedIn) -> Response:
-    """One page of the queue, or the list alone when it refreshes itself."""
-    if not rows_shown(request):
-        return await _shown(request, person)
+    """One page of the queue; the list alone when it refreshes itself, or those of its rows that have changed."""
+    changed, shown = (_numbers(request, name) for name in ("row", "shown"))
+    if not changed and not shown:
+        return await _shown(request, person, [])
     async with live_of(request).refreshing:
-        return await _shown(request, person)
+        return await (_changed(request, person, changed) if changed else _shown(request, person, shown))
 
 
-async def _shown(request: Request, person: Person) -> Response:
-    wanted = read_address(request.query_params)
-    now, since = datetime.now(UTC), live_of(request).mark()
+def _numbers(request: Request, name: str) -> list[int]:
+    """The rows that a page says it shows (`shown`), or asks for (`row`); none for a page that is opened."""
+    if not is_partial(request):
+        return []
+    numbers = request.query_params.getlist(name)[:MOST_SHOWN]
+    return [int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 19]
+
+
+async def _looked(conn: Any, request: Request, person: Person, now: datetime) -> Looked:
+    wanted, zone = read_address(request.query_params), await zone_of(conn, person)
+    filters = await filter_of(conn, wanted, person, now, zone)
+    # Open cases of one cause are one row; who looks for one order sees each of its cases.
+    rolled_up = filters.sorted_by == "due" and filters.journey_id is None
+    filters = filters.model_copy(update={"rolled_up": rolled_up})
+    return Looked(wanted, filters, await named(conn, filters), now, zone)
+
+
+async def _rows(
+    conn: Any, person: Person, look: Looked, found: Listed, places: Mapping[str, Place] | None = None
+) -> dict[str, Any]:
+    """What `queue_rows.html` is filled with; `places` are all of them, where they were read."""
+    filters, cases = look.filters, found.cases
+    query = {"tab": look.wanted.tab, **look.wanted.given}
+    return {
+        "person": person,
+        "cases": cases,
+        "left": found.left,
+        "alone": False,
+        "members": await members(conn, person, filters, cases, found=look.meant) if filters.rolled_up else {},
+        "names": await item_names(conn, {case.sku for case in cases if case.sku}),
+        "places": places if places is not None else await places_at(conn, {case.location for case in cases}),
+        "zone": look.zone,
+        "now": look.now,
+        "clock_now": clock_now,
+        "place_of": lambda case: place_in_view(case, filters),
+        "view_query": urlencode(query),
+    }
+
+
+async def _changed(request: Request, person: Person, numbers: Sequence[int]) -> Response:
+    """Rows of an open page as they are now, each to be put in the place of the one that is there."""
     async with database_of(request).read() as conn:
-        zone = await zone_of(conn, person)
-        today = start_of_day(now, zone)
-        filters = await filter_of(conn, wanted, person, now, zone)
-        # Open cases of one cause are one row; who looks for one order sees each of its cases.
-        rolled_up = filters.sorted_by == "due" and filters.journey_id is None
-        filters = filters.model_copy(update={"rolled_up": rolled_up})
-        meant = await named(conn, filters)
-        found = await listed(conn, person, filters, wanted, rows_shown(request), meant)
-        places = await all_places(conn)
-        choices = visible_among(places, person) if not (is_partial(request) and found.cases) else []
-        context: dict[str, Any] = {
-            "cases": found.cases,
-            "left": found.left,
-            "new": found.new,
-            "members": await members(conn, person, filters, found.cases, found=meant) if rolled_up else {},
-            "names": await item_names(conn, {case.sku for case in found.cases if case.sku}),
-            "places": places,
-            "choices": choices,
-        }
+        look = await _looked(conn, request, person, datetime.now(UTC))
+        context = await _rows(conn, person, look, await _again(conn, person, look, numbers))
+    return page(request, "queue_rows.html", context | {"alone": True})
+
+
+async def _shown(request: Request, person: Person, shown: Sequence[int]) -> Response:
+    since = live_of(request).mark()
+    async with database_of(request).read() as conn:
+        look = await _looked(conn, request, person, datetime.now(UTC))
+        found = await listed(conn, person, look, shown)
+        places = None if is_partial(request) and found.cases else await all_places(conn)
+        choices = visible_among(places, person) if places else []
+        context = await _rows(conn, person, look, found, places)
         if not is_partial(request):
-            slugs = [tab.slug for tab in (*TABS, ALL)]
-            asked = [(filter_of_tab(slug, person, now, today), 100) for slug in slugs]
-            *counts, matching = await count_several(conn, person, [*asked, (filters, 1000)], found=meant)
-            context |= {
-                "counts": dict(zip(slugs, counts, strict=True)),
-                "views": await views(conn, person),
-                "matching": matching,
-                "decided": await decided_before(conn, person, request),
-                "at_the_end": "end" in request.query_params,
-            }
+            context |= await _about_it(conn, request, person, look)
+    wanted = look.wanted
     query = {"tab": wanted.tab, **wanted.given}
     context |= {
-        "person": person,
         "section": "queue",
         "live_since": since,
+        "new": found.new,
+        "choices": choices,
         "tabs": (*TABS, ALL),
         "tab": next(tab for tab in (*TABS, ALL) if tab.slug == wanted.tab),
         "wanted": wanted,
-        "zone": zone,
-        "now": now,
-        "clock_now": clock_now,
-        "place_of": lambda case: place_in_view(case, filters),
         "place_options": place_options,
         "regions": list(dict.fromkeys(one.region for one in choices)),
         "entities": list(dict.fromkeys(one.entity for one in choices)),
@@ -240,10 +267,24 @@ async def _shown(request: Request, person: Person) -> Response:
         "next_page": address("/console/queue", {**query, "cursor": found.next_cursor}) if found.next_cursor else None,
         "first_page": address("/console/queue", query),
         "csv": address("/console/queue.csv", query),
-        "view_query": urlencode(query),
         "tail": f"?{urlencode(query)}",
     }
     return page(request, "queue.html", context, block="list")
+
+
+async def _about_it(conn: Any, request: Request, person: Person, look: Looked) -> dict[str, Any]:
+    """What stands about the list: the tabs with their counts, saved views, what was decided just before."""
+    today = start_of_day(look.now, look.zone)
+    slugs = [tab.slug for tab in (*TABS, ALL)]
+    asked = [(filter_of_tab(slug, person, look.now, today), 100) for slug in slugs]
+    *counts, matching = await count_several(conn, person, [*asked, (look.filters, 1000)], found=look.meant)
+    return {
+        "counts": dict(zip(slugs, counts, strict=True)),
+        "views": await views(conn, person),
+        "matching": matching,
+        "decided": await decided_before(conn, person, request),
+        "at_the_end": "end" in request.query_params,
+    }
 
 
 @router.post("/console/queue/claim")

@@ -1,6 +1,7 @@
 // Open pages hear at once what has changed, by one stream of events, and ask for what they show anew. Without a stream
 // (an old browser, a proxy that breaks it, too many pages) they look by themselves every fifteen seconds, as before.
-// No row moves: the list is asked for with the rows that it shows, and what is new is announced.
+// No row moves: rows that have changed are asked for alone and put in their places; the list is asked for with the rows
+// that it shows, and what is new is announced.
 "use strict";
 (() => {
   const POLL_MS = 15_000;
@@ -14,12 +15,17 @@
   let wanted = Infinity; // when it will be asked for next
 
   const list = () => document.querySelector("[data-live=cases]");
+  const rows = () => document.getElementById("rows");
+  const refresh = (element) => element?.dispatchEvent(new CustomEvent("refresh"));
+  const busy = new Set(); // which of the two is being asked for; never both: the older answer might come last
+  let looksNext = false;
   const look = () => {
     clearTimeout(timer);
     timer = null;
     wanted = Infinity;
     last = Date.now();
-    list()?.dispatchEvent(new CustomEvent("refresh"));
+    looksNext = busy.has("rows");
+    if (!looksNext) refresh(list());
   };
   const within = (ms) => {
     const at = Math.max(last + ms, Date.now());
@@ -30,20 +36,62 @@
   };
   const isOlder = (element, version) => element !== null && Number(element.dataset.version ?? 0) < version;
 
-  const changed = (told) => {
-    const cases = Object.entries(told.case ?? {});
+  // Rows that are older than what was told of them, by the number of their case.
+  const told = new Map();
+  let lastRows = 0;
+  let rowsTimer = null;
+  const rowOf = (id) => document.getElementById(`case-${id}`);
+  const forget = () => {
+    for (const [id, version] of told) if (!isOlder(rowOf(id), version)) told.delete(id);
+  };
+  const field = ([id, version]) => {
+    const input = Object.assign(document.createElement("input"), { type: "hidden", name: "row", value: id });
+    input.dataset.version = version;
+    return input;
+  };
+  const askForRows = () => {
+    rowsTimer = null;
+    forget();
+    if (!told.size || !rows() || busy.size) return;
+    lastRows = Date.now();
+    rows().replaceChildren(...[...told].map(field));
+    refresh(rows());
+  };
+  const rowsSoon = () => {
+    rowsTimer ??= setTimeout(askForRows, Math.max(lastRows + SHOWN_MS - Date.now(), 0));
+  };
+  const isOurs = (event) => event.target === list() || event.target === rows();
+  document.addEventListener("htmx:before:request", (event) => isOurs(event) && busy.add(event.target.id));
+  document.addEventListener("htmx:finally:request", (event) => {
+    if (!isOurs(event)) return;
+    busy.delete(event.target.id);
+    if (event.target === rows()) {
+      // What did not come (nobody sees it there any more, or the answer was lost) shows itself with the whole list.
+      const missing = [...rows().children].filter(({ value, dataset }) => isOlder(rowOf(value), Number(dataset.version)));
+      for (const { value } of missing) told.delete(value);
+      if (missing.length) within(SHOWN_MS);
+      rows().replaceChildren();
+    }
+    forget();
+    if (looksNext) look();
+    else if (told.size) rowsSoon();
+  });
+
+  const changed = (news) => {
+    const cases = Object.entries(news.case ?? {});
     if (list()) {
-      const touched = cases.some(([id, version]) => isOlder(document.getElementById(`case-${id}`), version));
-      if (told.many || touched) within(SHOWN_MS);
-      else if (told.new?.includes("case")) within(NEW_MS);
+      for (const [id, version] of cases) if (isOlder(rowOf(id), version)) told.set(id, Math.max(version, told.get(id) ?? 0));
+      if (told.size) rowsSoon();
+      if (news.many) within(SHOWN_MS);
+      else if (news.new?.includes("case")) within(NEW_MS);
       else if (cases.length) within(POLL_MS * (0.7 + 0.3 * Math.random())); // pages of one morning not all at once
     }
     const notice = document.querySelector("[data-live-notice]");
     if (!notice) return;
     const of = notice.dataset.liveNotice; // case, approval
-    const rows = [...document.querySelectorAll(`[data-${of}]`)];
-    const here = rows.some((row) => isOlder(row, told[of]?.[row.dataset[of]] ?? 0));
-    if (here || (notice.dataset.liveNew === "yes" && told.new?.includes(of))) notice.hidden = false;
+    const shown = [...document.querySelectorAll(`[data-${of}]`)];
+    const here = shown.some((row) => isOlder(row, news[of]?.[row.dataset[of]] ?? 0));
+    if (here || (notice.dataset.liveNew === "yes" && news.new?.includes(of))) notice.hidden = false;
   };
   // After what this page did itself it shows the newest version already.
   document.addEventListener("htmx:after:swap", () => {
