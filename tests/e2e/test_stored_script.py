@@ -7,10 +7,10 @@ import pytest
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_every_page import PAGES, anybody
 from tests.web.conftest import app, as_key, web
+from tests.web.links import mailed
 from tests.web.markup import fill
 from tests.web.people import browse, sign_in
 from tests.web.store import staff
-from tests.web.test_console_links import mailed
 from tests.web.test_routes import ids
 
 __all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]

@@ -18,6 +18,8 @@ from ledger import approval, case
 from ledger.count import dues, requests, steps
 from ledger.engine import Database
 from ledger.people import Caller
+from tests.ledger.till import sale as receipt
+from tests.ledger.till import send
 from tests.shop import ANA, TEA, Shop
 
 STORE = Caller("key-store", "store", frozenset({"events:write"}), frozenset(), None, frozenset())
@@ -160,3 +162,11 @@ async def shelf(shop: Shop, sku: str = TEA, at: str = "S1") -> dict[str, int]:
             {"at": at, "sku": sku},
         )
         return {name: value for name, value in rows.mappings().one().items() if value}
+
+
+async def sell(shop: Shop, sku: str, quantity: int, *, ago: timedelta = timedelta(), at: str = "S1") -> None:
+    """A receipt of so long ago."""
+    one = receipt(f"s-{sku}-{quantity}-{ago.total_seconds():g}-{now().timestamp()}", (sku, quantity), at=at)
+    one["occurred_at"] = (now() - ago).isoformat()
+    (outcome,) = await send(shop, one)
+    assert outcome.outcome == "accepted"

@@ -16,10 +16,10 @@ import ledger.engine
 from ledger import tables
 from ledger.transaction import Transaction
 from tests.web.conftest import settings_for
+from tests.web.links import mailed
 from tests.web.markup import columns, elements_of, fill, payload
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.store import staff
-from tests.web.test_console_links import mailed
 from tests.web.test_routes import ROUTES, ids
 from web.app import create_app
 

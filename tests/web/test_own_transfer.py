@@ -6,10 +6,10 @@ import httpx2
 
 import ledger.engine
 from ledger import tables
+from tests.web.links import mailed, state_of
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows
 from tests.web.test_api_transfers import As, wanted
-from tests.web.test_console_links import mailed, state_of
 
 __all__ = ["accounts", "browse", "sign_in"]
 LARGE = [{"line_id": "1", "sku": "APPLE", "quantity": 800}]  # at 0.70 each: a manager of the source must agree

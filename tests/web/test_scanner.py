@@ -8,10 +8,10 @@ from collections.abc import Callable
 import httpx2
 
 import ledger.engine
+from tests.web.links import mailed
 from tests.web.people import accounts, browse, sign_in
 from tests.web.retail import an_approval
 from tests.web.robot import Reader, Robot
-from tests.web.test_console_links import mailed
 from tests.web.test_routes import everything
 
 __all__ = ["accounts", "browse", "sign_in"]
