@@ -63,6 +63,7 @@ from ledger.claim import preparing
 from ledger.engine import Database
 from ledger.promotion.settling import settle_ended
 from ledger.transfer import following
+from ledger.vendor_return import overdue as vendor_credits
 from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
 from ports.photos import PhotoStore, store_of
@@ -230,6 +231,7 @@ def sweeps(
         (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),
         (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
         (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
+        (lambda: vendor_credits.sweep(database, datetime.now(UTC)), 30.0),
         (lambda: preparing.prepare_due(database, datetime.now(UTC)), 300.0),
         (lambda: settle_ended(database, datetime.now(UTC)), 300.0),
         (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),

@@ -20,6 +20,7 @@ from domain.return_case_facts import (
     OverrideFacts,
     ReturnReviewFacts,
     UninspectedFacts,
+    VendorCreditFacts,
 )
 
 
@@ -348,6 +349,7 @@ FACTS: dict[str, type[Facts]] = {
     "return_uninspected": UninspectedFacts,
     "return_not_received": NotReceivedFacts,
     "disposition_override": OverrideFacts,
+    "vendor_credit_overdue": VendorCreditFacts,
     "transfer_short": TransferFacts,
     "transfer_over": TransferFacts,
     "transfer_misship": TransferFacts,

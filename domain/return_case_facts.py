@@ -1,5 +1,7 @@
 """What the cases about returns snapshot for the person who decides. Money in minor units, quantities in base units."""
 
+from datetime import datetime
+
 from pydantic import BaseModel
 
 from domain.case_fact import Facts
@@ -85,3 +87,18 @@ class OverrideFacts(Facts):
     partial = "disposition_override.html"
     return_id: str
     inspected: tuple[Inspected, ...]
+
+
+class VendorCreditFacts(Facts):
+    """What a vendor owes for goods that went back to it; `vendor_return` is the document's whole id, `key` its own."""
+
+    partial = "vendor_credit.html"
+    vendor_return: str
+    key: str
+    vendor: str
+    authorization: str
+    cost_minor: int
+    credited_minor: int
+    open_minor: int
+    shipped_at: datetime
+    due_at: datetime

@@ -61,4 +61,15 @@ RETURN_KINDS = (
         owner_role="regional_ops",
         runbook="The goods wait until it is decided: they go as they were inspected, or as the rule proposes.",
     ),
+    CaseKind(
+        kind="vendor_credit_overdue",
+        title="Vendor has not credited a return",
+        severity="low",
+        owner_role="regional_ops",
+        ladder=("regional_ops", "finance", "admin"),
+        runbook=(
+            "Goods went back to their vendor and its credit has not come, or not all of it. Ask the vendor and wait "
+            "again, or give up what is open; above the limit finance must agree."
+        ),
+    ),
 )

@@ -110,6 +110,8 @@ class ReturnPolicy(_Part):
     override_minor: int = Field(
         2_000, ge=0
     )  # from this cost on, another disposition than the proposed one is asked about
+    vendor_credit_s: int = Field(30 * DAY_S, gt=0)  # that a vendor has to credit what went back to it
+    vendor_credit_again_s: int = Field(14 * DAY_S, gt=0)  # once somebody has asked it
     # The codes by which somebody says why a line shall be taken back although it was refused.
     override_reasons: tuple[str, ...] = ("goodwill", "our_mistake", "told_otherwise", "could_not_come")
     promotions: dict[str, PromotionTerms] = {}

@@ -160,5 +160,6 @@ class VendorReturnView(BaseModel):
     opened_at: datetime
     shipped_at: datetime | None
     closed_at: datetime | None
+    credit_due_at: datetime | None  # from then on somebody is asked where the vendor's credit is
     lines: list[VendorReturnLineView]
     credits: list[CreditView]

@@ -207,6 +207,18 @@ async def _take_back(tx: Transaction, case_row: RowMapping, journey_row: RowMapp
     return await take_back(tx, case_row, journey_row, at)
 
 
+async def _vendor_has_time(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    from ledger.vendor_return.overdue import more_time  # it opens cases, so cases cannot need it while they are loaded
+
+    return await more_time(tx, case_row, at)
+
+
+async def _give_credit_up(tx: Transaction, case_row: RowMapping, _journey: RowMapping | None, at: datetime) -> str:
+    from ledger.vendor_return.overdue import give_up
+
+    return await give_up(tx, case_row, at)
+
+
 # Decisions that are carried out after they were recorded, one event or order at a time: by `ledger.facts.finish` and
 # `ledger.closures.finish`.
 CARRIED_OUT_LATER = frozenset({("event_rejected", "replay"), ("place_closed", "ask_each")})
@@ -291,6 +303,8 @@ EFFECTS: dict[tuple[str, str], Effect] = {
     ("return_disputed", "refund_declined"): _refund_declined,
     ("return_disputed", "refund_fee"): _refund_fee,
     ("return_disputed", "take_back"): _take_back,
+    ("vendor_credit_overdue", "more_time"): _vendor_has_time,
+    ("vendor_credit_overdue", "write_off"): _give_credit_up,
     ("promo_price_conflict", "retry"): _tell_channel_again,
     ("promo_price_conflict", "waive"): _give_prices_up,
     ("promo_override", "noted"): _look_noted,

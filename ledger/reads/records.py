@@ -158,13 +158,16 @@ async def movements_of(conn: AsyncConnection, journey_id: str) -> list[MovementR
     return [MovementRow.model_validate(dict(row)) for row in (await conn.execute(query)).mappings()]
 
 
+POSTING = (
+    journal_line.c.journal_id, journal_line.c.line_no, journal_line.c.account, journal_line.c.debit_minor,
+    journal_line.c.credit_minor, journal_line.c.location, journal_line.c.sku, journal.c.currency,
+    journal.c.entity, journal.c.event, journal.c.authority, journal.c.period, journal.c.effective_at,
+)  # fmt: skip
+
+
 async def postings_of(conn: AsyncConnection, journey_id: str) -> list[PostingRow]:
     query = (
-        select(
-            journal_line.c.journal_id, journal_line.c.line_no, journal_line.c.account, journal_line.c.debit_minor,
-            journal_line.c.credit_minor, journal_line.c.location, journal_line.c.sku, journal.c.currency,
-            journal.c.entity, journal.c.event, journal.c.authority, journal.c.period, journal.c.effective_at,
-        )
+        select(*POSTING)
         .join(journal, journal.c.id == journal_line.c.journal_id)
         .where(journal.c.journey_id == journey_id)
         .order_by(journal_line.c.journal_id, journal_line.c.line_no)

@@ -1,7 +1,8 @@
-"""Reads of vendor returns: one with its lines and credits, and those of a place."""
+"""Reads of one vendor return: its lines and credits, what was posted for it, and what was done to it."""
 
 from collections.abc import Collection
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.people import Person
 from domain.vendor_returns import Balance, CreditView, VendorReturnLineView, VendorReturnView
+from ledger.people import names
 from ledger.reads.access import of_sources, visible
-from ledger.tables import vendor_return, vendor_return_line
+from ledger.reads.records import POSTING, PostingRow
+from ledger.tables import audit, journal, journal_line, vendor_return, vendor_return_line
 from ledger.vendor_return.document import document_id
 
 
@@ -42,3 +45,41 @@ def _view(row: RowMapping, lines: list[VendorReturnLineView]) -> VendorReturnVie
     own |= {"vendor_return_id": row["key"], "lines": lines, "balance": Balance.model_validate(dict(row))}
     own["credits"] = [CreditView.model_validate(one) for one in row["credits"]]
     return VendorReturnView.model_validate(own)
+
+
+async def postings_of_document(conn: AsyncConnection, found: VendorReturnView) -> list[PostingRow]:
+    """What was posted for it, by its causes: shipped, each credit note, given up at once or by a verdict."""
+    causes = [f"{found.id}:shipped", f"{found.id}:written_off"]
+    causes += [f"{found.id}:credit:{one.reference}" for one in found.credits]
+    if found.approval_id is not None:
+        causes.append(f"approval:{found.approval_id}")
+    query = (
+        select(*POSTING)
+        .join(journal, journal.c.id == journal_line.c.journal_id)
+        .where(journal.c.cause.in_(causes), journal.c.event.startswith("vendor_return."))
+        .order_by(journal_line.c.journal_id, journal_line.c.line_no)
+    )
+    return [PostingRow.model_validate(dict(row)) for row in (await conn.execute(query)).mappings()]
+
+
+class Told(NamedTuple):
+    """Something that was done to it, by whom and how."""
+
+    what: str
+    who: str
+    via: str
+    at: datetime
+    after: dict[str, Any]
+    reason: str
+
+
+async def told_of(conn: AsyncConnection, own: str) -> list[Told]:
+    """All that was done to it, in its order; at most 500 entries."""
+    table = audit.c
+    query = select(audit).where(table.on_what == own).order_by(table.id).limit(500)
+    rows = (await conn.execute(query)).mappings().all()
+    known = await names(conn, [row["who"] for row in rows])
+    return [
+        Told(row["what"], known.get(row["who"], row["who"]), row["via"], row["at"], row["after"] or {}, row["reason"])
+        for row in rows
+    ]

@@ -31,10 +31,12 @@ vendor_return = Table(
     instant("opened_at"),
     instant("shipped_at", nullable=True),
     instant("closed_at", nullable=True),
+    instant("credit_due_at", nullable=True),  # from when on somebody is asked where the vendor's credit is
     recorded_at(),
     one_of("state", STATES),
     CheckConstraint("credited_minor >= 0 AND written_off_minor BETWEEN 0 AND cost_minor", name="money_in_range"),
     Index("ix_vendor_return_place", "location", "opened_at"),
+    Index("ix_vendor_return_due", "credit_due_at", postgresql_where=text("closed_at IS NULL")),
     Index("ix_vendor_return_open", "entity", postgresql_where=text("closed_at IS NULL")),
 )
 

@@ -35,7 +35,7 @@ async def credit(database: Database, caller: Caller, named: str, data: VendorCre
                 raise IdempotencyMismatch(f"Credit note {data.reference} was {said} before.", pointer="/reference")
             return str(row["id"])
         at = await tx.now()
-        balance, paid = _balance(row).with_credit(data.amount_minor)
+        balance, paid = balance_of(row).with_credit(data.amount_minor)
         check_transition(row["state"], balance.state())
         lines = return_postings.credited_by_vendor(paid, data.amount_minor - paid, location=row["location"])
         await post(tx, row, "vendor_return.credited", f"{row['id']}:credit:{data.reference}", lines, at)
@@ -59,40 +59,50 @@ async def write_off(database: Database, caller: Caller, named: str, *, reason: s
 
     async def work(tx: Transaction) -> str:
         row = await locked(tx, caller, named)
-        check_transition(row["state"], S.WRITTEN_OFF)
-        left = _balance(row).open_minor
-        if not left:
-            raise StateConflict("The vendor owes nothing of it any more; there is nothing to give up.")
-        if row["approval_id"] is not None:
-            raise StateConflict("Somebody is asked already whether it may be given up.")
-        at, place = await tx.now(), await reference.place(tx.conn, row["location"])
-        policy = await reference.policy_at(tx.conn, place, at)
-        if left < policy.bands.write_off_minor:
-            return await _give_up(tx, row, left, f"{row['id']}:written_off", at, reason=reason)
-        number = await approval.open_approval(
-            tx,
-            approval.Request(
-                kind=KIND,
-                subject=f"{money(left, row['currency'])} that {row['vendor']} does not credit (return {row['key']})",
-                place=place,
-                policy=policy,
-                at=at,
-                requester=actor_of(caller),
-                barred=[row["requested_by"]],
-                amount_minor=left,
-                facts={"vendor": row["vendor"], "vendor_return": row["key"], "reason": reason, "store": place.name},
-                journey_id=None,
-                case_id=None,
-                decision_id=None,
-            ),
-        )
-        await tx.conn.execute(
-            update(vendor_return).where(vendor_return.c.id == row["id"]).values(approval_id=number, reason=reason)
-        )
-        tx.record("vendor_return.write_off_asked", row["id"], at, after={"approval": number, "amount_minor": left})
+        await give_up_or_ask(tx, row, await tx.now(), requester=actor_of(caller), reason=reason)
         return str(row["id"])
 
     return await database.write(work, actor=actor_of(caller), via=via)
+
+
+async def give_up_or_ask(tx: Transaction, row: RowMapping, at: datetime, *, requester: str, reason: str) -> int | None:
+    """Give up what is open of a locked document, or ask whether it may be; returns the approval that is asked for.
+
+    Raises `StateConflict` where nothing is open, or somebody is asked already.
+    """
+    check_transition(row["state"], S.WRITTEN_OFF)
+    left = balance_of(row).open_minor
+    if not left:
+        raise StateConflict("The vendor owes nothing of it any more; there is nothing to give up.")
+    if row["approval_id"] is not None:
+        raise StateConflict("Somebody is asked already whether it may be given up.")
+    place = await reference.place(tx.conn, row["location"])
+    policy = await reference.policy_at(tx.conn, place, at)
+    if left < policy.bands.write_off_minor:
+        await _give_up(tx, row, left, f"{row['id']}:written_off", at, reason=reason)
+        return None
+    number = await approval.open_approval(
+        tx,
+        approval.Request(
+            kind=KIND,
+            subject=f"{money(left, row['currency'])} that {row['vendor']} does not credit (return {row['key']})",
+            place=place,
+            policy=policy,
+            at=at,
+            requester=requester,
+            barred=[row["requested_by"]],
+            amount_minor=left,
+            facts={"vendor": row["vendor"], "vendor_return": row["key"], "reason": reason, "store": place.name},
+            journey_id=None,
+            case_id=None,
+            decision_id=None,
+        ),
+    )
+    await tx.conn.execute(
+        update(vendor_return).where(vendor_return.c.id == row["id"]).values(approval_id=number, reason=reason)
+    )
+    tx.record("vendor_return.write_off_asked", row["id"], at, after={"approval": number, "amount_minor": left})
+    return number
 
 
 async def on_verdict(tx: Transaction, approval_row: RowMapping, outcome: str, at: datetime) -> None:
@@ -102,7 +112,7 @@ async def on_verdict(tx: Transaction, approval_row: RowMapping, outcome: str, at
     if row is None:
         return
     if outcome == "approved":
-        left = _balance(row).open_minor
+        left = balance_of(row).open_minor
         await _give_up(tx, row, left, f"approval:{approval_row['id']}", at, reason=row["reason"])
         return
     await tx.conn.execute(update(vendor_return).where(vendor_return.c.id == row["id"]).values(approval_id=None))
@@ -117,5 +127,5 @@ async def _give_up(
     return await change(tx, row, S.WRITTEN_OFF, at, written_off_minor=amount_minor, reason=reason)
 
 
-def _balance(row: RowMapping) -> Balance:
+def balance_of(row: RowMapping) -> Balance:
     return Balance.model_validate({name: row[name] for name in Balance.model_fields})

@@ -3,6 +3,7 @@ the books. Shipping is a fact; from then on the vendor owes that cost.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from sqlalchemy import RowMapping, func, insert, select, text, update
 
@@ -141,7 +142,10 @@ async def ship(database: Database, caller: Caller, named: str, data: VendorShipm
                 .values(shipped=quantity, cost_minor=cost)
             )
         await post(tx, row, "vendor_return.shipped", cause, posted, at)
+        place = await reference.place(tx.conn, row["location"])
+        patience = (await reference.policy_at(tx.conn, place, at)).returns.vendor_credit_s
         values = {"carrier": data.carrier, "tracking": data.tracking, "shipped_at": at, "cost_minor": total}
+        values["credit_due_at"] = at + timedelta(seconds=patience)
         return await change(tx, row, S.SHIPPED, at, **values)
 
     return await database.write(work, actor=actor_of(caller), via=via)

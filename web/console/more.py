@@ -29,6 +29,7 @@ WAYS = (
     Way("Adjustments", "/console/adjustments", "Who corrected the book, where, by how much and why."),
     Way("On the way", "/console/transfers/moving", "Goods in transit between places, by age and value."),
     Way("Claims", "/console/claims", "What carriers are to pay for goods that were lost or broken on the way."),
+    Way("Vendor returns", "/console/vendor-returns", "What goes back to vendors, what they owe of it, and since when."),
     Way("Vendor funding", "/console/funding", "What vendors have signed to pay of promotions, and what has accrued."),
     Way("Refunds today", "/console/refunds", "What payment providers have confirmed since midnight."),
     Way("Approvers", "/console/approvers", "Who approves what at a place, from which amount, and who stands in today."),
