@@ -298,12 +298,17 @@ class Supervisor:
             except (StackError, OSError) as error:
                 # one that lives and is only slow (a recovery, a server it waits for) is left to its work
                 self.progress.warn(f"{child.name}: {error}")
+                self._retell()
                 continue
-            try:
-                self._write_access()
-            except OSError:
-                self.is_untold.set()  # a full disk is no reason to end what still serves
+            self._retell()
             self.progress.note(f"{child.name} runs again (process {child.process.pid})")
+
+    def _retell(self) -> None:
+        """Say which processes there are now. A full disk is no reason to end what still serves."""
+        try:
+            self._write_access()
+        except OSError:
+            self.is_untold.set()
 
     async def _write_again(self) -> None:
         """Write what could not be written, as soon as there is room."""
