@@ -1,8 +1,8 @@
 """Reads of promotions: the list, one with how far each channel is, and the prices that are not right."""
 
 from collections.abc import Collection
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
@@ -50,11 +50,13 @@ class PromotionFilter(BaseModel):
     sku: str | None = None
     text: str | None = None  # part of the name or the id
     running_at: datetime | None = None
+    asked: bool = False  # it waits for somebody's decision or verdict
 
 
 class PromotionSummary(BaseModel):
-    """A promotion in a list. `wrong`: prices that its channels do not show as they should; `items` and `places` count
-    what it covers.
+    """A promotion in a list. `wrong`: prices that its channels did not show as they should when they were looked at
+    last; `items` and `places` count what it covers; `margin_permille` and `discount_minor` are those at forecast.
+    `due_at` is the next instant of its own clock, `due` its name, `now` that clock's time.
     """
 
     journey_id: str
@@ -70,6 +72,14 @@ class PromotionSummary(BaseModel):
     places: int
     channels: list[str]
     cases: int
+    wrong: int
+    margin_permille: int | None
+    discount_minor: int
+    currency: str
+    due: str
+    due_at: datetime | None
+    now: datetime
+    approval_id: int | None
     suspended: bool
 
     @property
@@ -97,6 +107,9 @@ def _where(filters: PromotionFilter) -> list[ColumnElement[bool]]:
     if filters.text:
         like = contains(filters.text)
         clauses.append(or_(promotion.c.name.ilike(like, escape="\\"), journey.c.id.ilike(like, escape="\\")))
+    if filters.asked:
+        open_case = exists().where(case_file.c.journey_id == promotion.c.journey_id, case_file.c.closed_at.is_(None))
+        clauses.append(or_(open_case, journey.c.asks.has_key("approval_id")))
     if filters.running_at is not None:
         clauses += [promotion.c.starts_at <= filters.running_at, promotion.c.ends_at > filters.running_at]
     return clauses
@@ -122,6 +135,14 @@ async def list_promotions(
             *(own[name] for name in ("journey_id", "promotion_id", "source", "name", "state", "offer", "stacking")),
             own.starts_at,
             own.ends_at,
+            own.margin_permille,
+            own.discount_minor,
+            *(journey.c[name] for name in ("currency", "dues", "asks", "clock_offset_s")),
+            func.now().label("now"),
+            select(func.coalesce(func.sum(publication.c.wrong), 0))
+            .where(publication.c.journey_id == own.journey_id, publication.c.done_at.is_(None))
+            .scalar_subquery()
+            .label("wrong"),
             journey.c.suspended_from.is_not(None).label("suspended"),
             select(func.count()).where(thing.journey_id == own.journey_id).scalar_subquery().label("items"),
             select(func.count()).where(place.journey_id == own.journey_id).scalar_subquery().label("places"),
@@ -141,9 +162,29 @@ async def list_promotions(
         query = query.where(tuple_(own.starts_at, own.journey_id) < tuple_(after.value, after.id))
     query = query.order_by(own.starts_at.desc(), own.journey_id.desc()).limit(check_limit(limit) + 1)
     rows = (await conn.execute(query)).mappings().all()
-    items = [PromotionSummary.model_validate(dict(row)) for row in rows[:limit]]
+    items = [_summary(dict(row)) for row in rows[:limit]]
     more = len(rows) > limit
     return Page(items=items, next=write_cursor(mark, items[-1].starts_at, items[-1].journey_id) if more else None)
+
+
+def _summary(row: dict[str, Any]) -> PromotionSummary:
+    dues = sorted((datetime.fromisoformat(at), name) for name, at in row.pop("dues").items() if at)
+    due_at, due = dues[0] if dues else (None, "")
+    row |= {"due": due, "due_at": due_at, "approval_id": row.pop("asks").get("approval_id")}
+    row["now"] += timedelta(seconds=row.pop("clock_offset_s"))
+    return PromotionSummary.model_validate(row)
+
+
+async def by_state(conn: AsyncConnection, viewer: Person | None, filters: PromotionFilter) -> dict[str, int]:
+    """How many there are in each state, by the other filters."""
+    others = filters.model_copy(update={"state": None})
+    rows = await conn.execute(
+        select(promotion.c.state, func.count())
+        .join(journey, journey.c.id == promotion.c.journey_id)
+        .where(visible_promotion(viewer), *_where(others))
+        .group_by(promotion.c.state)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def promotion_view(

@@ -149,7 +149,7 @@ class TestPages:
         assert "Nothing matches" in (await sam.get("/console/promotions?state=active")).text
         assert "Nothing matches" in (await sam.get("/console/promotions?now=on")).text
         page = (await sam.get("/console/promotions?channel=web&colour=red")).text
-        assert "Not understood and left out: <code>colour</code>" in page
+        assert "Not understood and left out: <code>colour=red</code>" in page
         assert "<option selected>web</option>" in page
         assert ">P-1</a>" in page
 

@@ -9,65 +9,123 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, Malformed, NotFound
 from domain.journey_kinds import JOURNEY_KINDS, journey_page
 from domain.people import Person
 from domain.promotions import PromotionView
 from ledger.promotion import intake, requests
+from ledger.reads.paging import Page
 from ledger.reads.places import all_places, visible_places, zone_of
-from ledger.reads.promotions import PromotionFilter, list_promotions, promotion_view
+from ledger.reads.promotions import (
+    PromotionFilter,
+    PromotionSummary,
+    by_state,
+    list_promotions,
+    promotion_view,
+)
 from web.console.defining_promotions import check_promotes, promotes_somewhere
 from web.console.journeys import show_one
+from web.console.spreadsheet import spreadsheet
+from web.console.transfers import Address, read_address
+from web.journeys.promotion import DUES
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 Reason = Annotated[str, Form(max_length=200)]
-FIELDS = ("state", "channel", "location", "sku", "text")
+KIND = JOURNEY_KINDS["promotion"]
+STATES = ("open", "closed", *KIND.transitions)
+# The tabs: what each is called, and the states under it.
+TABS = (
+    ("Drafts", "draft"),
+    ("To be agreed", "pending_approval"),
+    ("To come", "approved,publishing"),
+    ("Running", "active"),
+    ("Being taken back", "reverting"),
+    ("Over", "ended,settled,cancelled"),
+)
+SAYS: dict[str, Callable[[str], bool]] = {
+    "state": lambda value: set(value.split(",")) <= set(STATES),
+    "channel": bool,
+    "location": bool,
+    "sku": bool,
+    "text": bool,
+    "now": lambda value: value == "on",
+    "asked": lambda value: value == "on",
+}
+COLUMNS = (
+    "promotion_id", "source", "name", "state", "suspended", "offer_words", "stacking", "starts_at", "ends_at", "items",
+    "places", "margin_permille", "discount_minor", "currency", "wrong", "cases", "approval_id", "due", "due_at",
+)  # fmt: skip
 
 
-@router.get("/console/promotions")
-async def show_list(request: Request, person: SignedIn) -> Response:
-    """Promotions at the places that the person sees, those that begin last first, narrowed by what the address says.
-
-    `now=on` are those that run at this moment.
-    """
-    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
-    unknown = [name for name in request.query_params if name not in {*FIELDS, "now", "cursor"}]
-    now = request.query_params.get("now") == "on"
-    wanted = PromotionFilter.model_validate({**given, "running_at": _this_minute() if now else None})
-    kept = {**given, "now": "on"} if now else given
-    cursor = request.query_params.get("cursor") or None
-    async with database_of(request).read() as conn:
-        found = await list_promotions(conn, person, wanted, cursor=cursor)
-        context: dict[str, Any] = {
-            "places": await all_places(conn),
-            "choices": await visible_places(conn, person),
-            "zone": await zone_of(conn, person),
-        }
-    kind = JOURNEY_KINDS["promotion"]
-    context |= {
-        "person": person,
-        "section": kind.section,
-        "kind": kind,
-        "promotions": found.items,
-        "channels": sorted(request.app.state.settings.price_channels),
-        "given": given,
-        "running": now,
-        "may_define": promotes_somewhere(person),
-        "narrowed": bool(kept),
-        "unknown": unknown,
-        "cursor": cursor,
-        "first_page": address(kind.list_page, kept),
-        "next_page": address(kind.list_page, {**kept, "cursor": found.next}) if found.next else None,
-    }
-    return page(request, "promotions/list.html", context)
+def _filters(asked: Address) -> PromotionFilter:
+    """`now=on` are those that run at this moment."""
+    given = {name: value for name, value in asked.given.items() if name not in ("now", "asked")}
+    running_at = _this_minute() if "now" in asked.given else None
+    return PromotionFilter.model_validate({**given, "running_at": running_at, "asked": "asked" in asked.given})
 
 
 def _this_minute() -> datetime:
     """A list is read on with the same filters, and the instant is one of them."""
     return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
+@router.get("/console/promotions")
+async def show_list(request: Request, person: SignedIn) -> Response:
+    """Promotions at the places that the person sees, those that begin last first, narrowed by what the address says."""
+    asked = read_address(request.query_params, SAYS)
+    filters = _filters(asked)
+    cursor = request.query_params.get("cursor") or None
+    async with database_of(request).read() as conn:
+        found = await list_promotions(conn, person, filters, cursor=cursor)
+        counted = await by_state(conn, person, filters)
+        context: dict[str, Any] = {
+            "places": await all_places(conn),
+            "choices": await visible_places(conn, person),
+            "zone": await zone_of(conn, person),
+        }
+    others = {name: value for name, value in asked.given.items() if name != "state"}
+    tabs = [
+        (name, sum(counted.get(state, 0) for state in states.split(",")), states,
+         address(KIND.list_page, {"state": states, **others}))
+        for name, states in TABS
+    ]  # fmt: skip
+    context |= {
+        "person": person,
+        "section": KIND.section,
+        "kind": KIND,
+        "promotions": found.items,
+        "channels": sorted(request.app.state.settings.price_channels),
+        "given": asked.given,
+        "tabs": tabs,
+        "all_page": address(KIND.list_page, others),
+        "dues": DUES,
+        "states": STATES,
+        "may_define": promotes_somewhere(person),
+        "unknown": asked.unknown,
+        "cursor": cursor,
+        "csv": address(f"{KIND.list_page}.csv", asked.given),
+        "first_page": address(KIND.list_page, asked.given),
+        "next_page": address(KIND.list_page, {**asked.given, "cursor": found.next}) if found.next else None,
+    }
+    return page(request, "promotions/list.html", context)
+
+
+@router.get("/console/promotions.csv")
+async def as_table(request: Request, person: SignedIn) -> Response:
+    """Raises `Malformed` for what an address says that means nothing: in a file nobody would see it left out."""
+    asked = read_address(request.query_params, SAYS)
+    if asked.unknown:
+        raise Malformed(f"Not understood: {', '.join(asked.unknown)}. Correct the address or leave it out.")
+    filters = _filters(asked)
+
+    async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[PromotionSummary]:
+        return await list_promotions(conn, person, filters, cursor=cursor, limit=limit)
+
+    return spreadsheet(database_of(request), "promotions", COLUMNS, read)
 
 
 async def _change(

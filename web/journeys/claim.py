@@ -10,6 +10,7 @@ from domain.claim import DISPUTE_GROUNDS, WITH_THE_VENDOR
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.journeys import JourneyDetail
+from ledger.reads.places import item_names
 from ledger.reads.promotions import journeys_of
 from ledger.reads.store import StorePlace
 from ledger.reads.vendor_claims import claim_view
@@ -33,7 +34,9 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
     claim = await claim_view(conn, person, journey.id)
+    skus = {line.sku for line in claim.lines if line.sku} | {line.sku for line in journey.postings if line.sku}
     return {
+        "names": await item_names(conn, skus),
         "promotions": await journeys_of(conn, claim.entity, {line.promotion_id for line in claim.lines}),
         "claim": claim,
         "may_say": person.may_decide(journey.entity, journey.region, journey.location),

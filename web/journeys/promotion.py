@@ -11,7 +11,7 @@ from domain.promotion import in_words
 from domain.promotions import PromotionView
 from ledger.reads.funding import paid_for
 from ledger.reads.journeys import JourneyDetail
-from ledger.reads.places import Place, all_places
+from ledger.reads.places import Place, all_places, item_names
 from ledger.reads.promotions import promotion_view, wrong_prices
 from ledger.reads.store import StorePlace
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
@@ -43,6 +43,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "offer": in_words(found.offer),
         "channels": channels,
         "wrong": await wrong_prices(conn, journey.id),
+        "names": await item_names(conn, {line.sku for line in found.lines if line.sku}),
         "funding": await paid_for(conn, person, found.entity, found.promotion_id),
         "may_change": _may_change(person, found, await all_places(conn)),
     }

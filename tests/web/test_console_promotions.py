@@ -1,0 +1,91 @@
+"""The list of promotions: tabs, what comes next and what is wrong, narrowed by its address, and as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from ledger.engine import Database
+from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.promotions import promotion
+
+__all__ = ["accounts", "browse", "sign_in"]
+LIST = "/console/promotions"
+
+
+@pytest.fixture
+async def three(web: httpx2.AsyncClient, retailer: Database) -> None:
+    """A draft, one that is agreed to, and one that waits for merchandising."""
+    bread = [{"sku": "BREAD", "forecast_units": 5}]
+    for body in (
+        promotion("P-1", submit=False, name="Draft days"),
+        promotion("P-2", name="Apple days"),
+        promotion("P-3", name="Bread days", lines=bread, margin_floor_permille=900),
+    ):
+        assert (await web.post("/api/v1/promotions", json=body)).status_code == 201
+    async with retailer.engine.begin() as conn:  # as a channel that refused three of them left it
+        await conn.execute(
+            text(
+                "INSERT INTO publication (journey_id, phase, channel, prices, wrong, began_at)"
+                " VALUES ('promotion:web:P-2', 'publish', 'pos', 9, 3, now())"
+            )
+        )
+
+
+def named(page: str) -> list[str]:
+    return sorted(set(re.findall(r"/console/journeys/promotion:web:(P-\d)", page)))
+
+
+@pytest.mark.usefixtures("three")
+class TestList:
+    async def test_tabs_count_by_where_they_are(self, sign_in: SignIn) -> None:
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(LIST)).text
+        assert re.findall(r'<span class="count">(\d+)</span>', page) == ["1", "1", "1", "0", "0", "0"]
+        for words in ("Prices go out: ", "Begins: ", "Lapses: ", "13.00 USD", "32.0 %", '<span class="over">3</span>'):
+            assert words in page, words
+        assert named((await sam.get(f"{LIST}?state=approved,publishing")).text) == ["P-2"]
+        assert re.findall(r'<span class="count">(\d+)</span>', (await sam.get(f"{LIST}?text=bread")).text)[:3] == [
+            "0",
+            "1",
+            "0",
+        ]
+
+    @pytest.mark.parametrize(
+        ("query", "there"),
+        [
+            ("asked=on", ["P-3"]),
+            ("text=Draft", ["P-1"]),
+            ("sku=BREAD", ["P-3"]),
+            ("channel=kiosk", []),
+            ("location=S2", []),
+            ("now=on", []),
+            ("state=draft,approved", ["P-1", "P-2"]),
+            ("state=open", ["P-1", "P-2", "P-3"]),
+        ],
+    )
+    async def test_an_address_narrows_the_page_and_the_file(
+        self, sign_in: SignIn, query: str, there: list[str]
+    ) -> None:
+        sam = await sign_in("sam.ortega")
+        assert named((await sam.get(f"{LIST}?{query}")).text) == there
+        rows = list(csv.DictReader(io.StringIO((await sam.get(f"{LIST}.csv?{query}")).text)))
+        assert sorted(row["promotion_id"] for row in rows) == there
+
+    async def test_what_means_nothing_is_said_and_makes_no_file(self, sign_in: SignIn) -> None:
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(f"{LIST}?state=nowhere")).text
+        assert "<code>state=nowhere</code>" in page
+        assert named(page) == ["P-1", "P-2", "P-3"]
+        refused = await sam.get(f"{LIST}.csv?state=nowhere")
+        assert refused.status_code == 422
+
+    async def test_another_region_sees_none(self, sign_in: SignIn) -> None:
+        sol = await sign_in("sol.byrne")
+        assert named((await sol.get(LIST)).text) == []
+        assert len((await sol.get(f"{LIST}.csv")).text.splitlines()) == 1
