@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from ledger.engine import Database
+from ledger.tables import person_role
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.promotions import promotion
 
@@ -35,6 +37,70 @@ async def three(web: httpx2.AsyncClient, retailer: Database) -> None:
                 " VALUES ('promotion:web:P-2', 'publish', 'pos', 9, 3, now())"
             )
         )
+
+
+PAGE = "/console/journeys/promotion:web:P-2"
+MOVE = "/console/promotions/promotion:web:P-2/move"
+
+
+async def promoter(retailer: Database, sign_in: SignIn) -> httpx2.AsyncClient:
+    async with retailer.engine.begin() as conn:
+        await conn.execute(insert(person_role).values(person_id="sam.ortega", role="merchandiser", region="NORTH"))
+    return await sign_in("sam.ortega")
+
+
+@pytest.mark.usefixtures("three")
+class TestOne:
+    async def test_it_names_places_and_items_and_shows_what_is_not_right(
+        self, sign_in: SignIn, retailer: Database
+    ) -> None:
+        async with retailer.engine.begin() as conn:
+            await conn.execute(
+                text(
+                    "INSERT INTO price_publication (publication_id, location, sku, valid_from, wanted_minor,"
+                    " seen_minor, attempts, run, error)"
+                    " SELECT id, 'S1', 'APPLE', now(), 103, 129, 2, 1, 'shows another price' FROM publication"
+                )
+            )
+        page = (await (await sign_in("sam.ortega")).get(PAGE)).text
+        for words in ("Store S1</span>", "Apple <code", "1.03 USD", "1.29 USD", "shows another price"):
+            assert words in page, words
+        assert "Place(" not in page
+
+    async def test_its_end_is_moved_later_in_the_time_of_its_place(self, sign_in: SignIn, retailer: Database) -> None:
+        sam = await promoter(retailer, sign_in)
+        assert "Change its end" in (await sam.get(PAGE)).text
+        given = {"ends_at": "2099-01-01T10:00", "reason": "it goes well"}
+        assert (await sam.post(MOVE, data=given)).status_code == 303
+        async with retailer.read() as conn:
+            ends_at = await conn.execute(text("SELECT ends_at FROM promotion WHERE promotion_id = 'P-2'"))
+            assert ends_at.scalar_one() == datetime(2099, 1, 1, 10, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"ends_at": "soon", "reason": "why"}, "Say when it ends"),
+            ({"ends_at": "2099-01-01T10:00", "reason": " "}, "Say why"),
+            ({"ends_at": "2020-01-01T10:00", "reason": "why not"}, "only one that has begun is ended"),
+        ],
+    )
+    async def test_what_cannot_be_is_refused_and_keeps_what_was_typed(
+        self, sign_in: SignIn, retailer: Database, given: dict[str, str], says: str
+    ) -> None:
+        sam = await promoter(retailer, sign_in)
+        answer = await sam.post(MOVE, data=given)
+        assert answer.status_code in (409, 422)
+        assert says in answer.text
+        assert f'value="{given["ends_at"]}"' in answer.text
+        async with retailer.read() as conn:
+            moved = await conn.execute(text("SELECT count(*) FROM audit WHERE what LIKE 'promotion.e%'"))
+            assert moved.scalar_one() == 0
+
+    async def test_other_roles_move_nothing(self, sign_in: SignIn) -> None:
+        sam = await sign_in("sam.ortega")
+        assert "Change its end" not in (await sam.get(PAGE)).text
+        answer = await sam.post(MOVE, data={"ends_at": "2099-01-01T10:00", "reason": "x"})
+        assert answer.status_code == 403
 
 
 def named(page: str) -> list[str]:

@@ -25,11 +25,12 @@ from ledger.reads.promotions import (
     list_promotions,
     promotion_view,
 )
-from web.console.defining_promotions import check_promotes, promotes_somewhere
+from web.console.defining_promotions import check_promotes, instant_of, promotes_somewhere
 from web.console.journeys import show_one
 from web.console.spreadsheet import spreadsheet
 from web.console.transfers import Address, read_address
 from web.journeys.promotion import DUES
+from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
 
@@ -148,7 +149,7 @@ async def _change(
     except NotFound:
         raise
     except DomainError as refused:
-        return await show_one(request, person, found.journey_id, refused=refused)
+        return await typed_again(request, await show_one(request, person, found.journey_id, refused=refused))
     return see(request, journey_page(found.journey_id))
 
 
@@ -182,5 +183,29 @@ async def end(request: Request, person: SignedIn, promotion_id: str, reason: Rea
         await requests.end(
             database_of(request), found.journey_id, at=None, reason=reason.strip(), actor=person.id, via="console"
         )
+
+    return await _change(request, person, promotion_id, change, reason=reason)
+
+
+@router.post("/console/promotions/{promotion_id}/move")
+async def move(
+    request: Request,
+    person: SignedIn,
+    promotion_id: str,
+    ends_at: Annotated[str, Form(max_length=40)] = "",
+    reason: Reason = "",
+) -> Response:
+    """Another end, as a local time of its first place: later, or for one that has begun also earlier."""
+
+    async def change(found: PromotionView) -> None:
+        database = database_of(request)
+        async with database.read() as conn:
+            zone = (await all_places(conn))[found.places[0].location].time_zone
+        at = instant_of(ends_at.strip(), zone, "ends", "ends_at")
+        said, by = reason.strip(), person.id
+        if at > found.ends_at:
+            await requests.extend(database, found.journey_id, ends_at=at, reason=said, actor=by, via="console")
+        else:
+            await requests.end(database, found.journey_id, at=at, reason=said, actor=by, via="console")
 
     return await _change(request, person, promotion_id, change, reason=reason)
