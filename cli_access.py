@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -65,3 +66,15 @@ def add_access_commands(app: typer.Typer, change: Change) -> None:
 
         change(lambda database: revoke_key(database, key_id))
         typer.echo(f"{key_id} is revoked")
+
+    @app.command()
+    def rotate(
+        key_id: str,
+        hours: Annotated[
+            float, typer.Option(help="how long the key before goes on beside the new one; 0: no longer")
+        ] = 24,
+    ) -> None:
+        """Give an API key anew and print it, once; the one before goes on for a while."""
+        from ledger.access import rotate_key
+
+        typer.echo(change(lambda database: rotate_key(database, key_id, older_for=timedelta(hours=hours))))

@@ -23,7 +23,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from secret_files import SecretFiles
 
 DEMO_SECRET = "endcap-demo-secret-that-is-no-secret"  # noqa: S105  refused outside the demo
 DEMO_PAYLOAD_KEYS = "demo:" + base64.b64encode(b"endcap-demo-payload-key-is-open!").decode()
@@ -70,6 +72,18 @@ class LocalSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,  # an error must not print a secret
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given first counts: arguments, the environment, files it names, `.env`, the state folder."""
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings, file_secret_settings
 
     home: Path = Path(".endcap")
     database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "ENDCAP_DATABASE_URL"))

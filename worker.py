@@ -48,6 +48,7 @@ from activities.transfer import TransferActivities
 from ledger import (
     bands,
     closures,
+    denials,
     erasing,
     facts,
     holds,
@@ -238,6 +239,7 @@ def sweeps(
         (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
         (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),
         (lambda: photos.sweep(database, store.remove), 60.0),
+        (lambda: denials.sweep(database, datetime.now(UTC)), 3_600.0),
     )
 
 

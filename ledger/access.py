@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
@@ -28,6 +28,8 @@ SCOPES = (
     "act_as",
 )
 MIN_PASSWORD = 12
+_NO_OLDER = {"older_hash": None, "older_until": None}
+LONGEST_OLDER = timedelta(days=30)
 
 
 def password_hasher() -> PasswordHasher:
@@ -79,7 +81,7 @@ async def create_key(
         raise Malformed(f"There is no scope {', '.join(unknown)}; the scopes are {', '.join(SCOPES)}.")
     if "approve" in scopes and person_id is None:
         raise Malformed("Only a person's own token may approve; name the person.")
-    key = f"endcap_{source}_{secrets.token_urlsafe(32)}"
+    key = _new_key(source)
 
     async def work(tx: Transaction) -> None:
         if person_id is not None:
@@ -109,8 +111,37 @@ async def create_key(
     return key
 
 
+def _new_key(source: str) -> str:
+    return f"endcap_{source}_{secrets.token_urlsafe(32)}"
+
+
+async def rotate_key(database: Database, key_id: str, *, older_for: timedelta) -> str:
+    """A new key in place of the one that holds, which goes on beside it for `older_for`; returns the new one, once.
+
+    A key that was replaced before ends now: there are never more than two. Raises `NotFound` for one that does not
+    hold, `Malformed` for a time that is none or longer than 30 days.
+    """
+    if not timedelta(0) <= older_for <= LONGEST_OLDER:
+        raise Malformed("The key before may go on for 0 to 720 hours.")
+
+    async def work(tx: Transaction) -> str:
+        now = datetime.now(UTC)
+        holds = (api_key.c.id == key_id, api_key.c.revoked_at.is_(None))
+        row = (await tx.conn.execute(select(api_key).where(*holds).with_for_update())).mappings().first()
+        if row is None:
+            raise NotFound(f"There is no key {key_id} that holds.")
+        key = _new_key(row["source"])
+        older = {"older_hash": row["key_hash"], "older_until": now + older_for} if older_for else _NO_OLDER
+        await tx.conn.execute(update(api_key).where(*holds).values(key_hash=key_hash(key), **older))
+        hours = older_for.total_seconds() / 3600
+        tx.record("key.rotated", f"key:{key_id}", now, after={"older_for_hours": hours})
+        return key
+
+    return await database.write(work, actor="operator", via="cli")
+
+
 async def revoke_key(database: Database, key_id: str) -> None:
-    """End a key at once. Raises `NotFound` for one that does not hold."""
+    """End a key at once, and the one that it has replaced. Raises `NotFound` for one that does not hold."""
 
     async def work(tx: Transaction) -> None:
         now = datetime.now(UTC)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, or_, select
+from sqlalchemy import ARRAY, Text, and_, any_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
@@ -70,12 +70,13 @@ async def person_by_email(conn: AsyncConnection, email: str) -> Person | None:
 
 
 async def caller_of_key(conn: AsyncConnection, key: str) -> Caller | None:
-    """Who a bearer key speaks for, or None when it is unknown or revoked."""
-    row = (
-        (await conn.execute(select(api_key).where(api_key.c.key_hash == key_hash(key), api_key.c.revoked_at.is_(None))))
-        .mappings()
-        .first()
+    """Who a bearer key speaks for, or None when it is unknown, revoked, or was replaced and its time is over."""
+    given = key_hash(key)
+    is_older = and_(api_key.c.older_hash == given, api_key.c.older_until > func.clock_timestamp())
+    found = await conn.execute(
+        select(api_key).where(or_(api_key.c.key_hash == given, is_older), api_key.c.revoked_at.is_(None))
     )
+    row = found.mappings().first()
     if row is None:
         return None
     behind = await person_by_id(conn, row["person_id"]) if row["person_id"] else None

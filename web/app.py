@@ -20,6 +20,7 @@ from web import api, approvals, console, errors, photos, store
 from web.api.health import PROBES, Measured, Metrics
 from web.api.health import router as health
 from web.csrf import CrossOriginProtection, origin_of
+from web.denials import Denials, Watched
 from web.headers import SecurityHeaders
 from web.hygiene import Hygiene
 from web.keys import Limits
@@ -65,6 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await live.stop()
         await intake.close()
+        await app.state.denials.close(database)
         await app.state.photos.close()
         if app.state.sign_on is not None:
             await app.state.sign_on.close()
@@ -78,6 +80,7 @@ def equip(app: FastAPI, settings: Settings) -> None:
     app.state.limits = Limits(settings.api_requests_per_minute)
     app.state.known_keys = KnownKeys()
     app.state.metrics = Metrics()
+    app.state.denials = Denials()
     app.state.photos = store_of(settings)
     app.state.sign_on = sign_on_of(settings)
 
@@ -110,6 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(errors.Guarded)
     app.add_middleware(CrossOriginProtection, trusted=frozenset({origin_of(settings.base_url)}))
     app.add_middleware(Hygiene, most_bytes=partial(photos.most_bytes, settings))
+    app.add_middleware(Watched)
     app.add_middleware(Measured)
     app.add_middleware(
         SecurityHeaders, asset_base=settings.asset_base, is_https=settings.base_url.startswith("https://")

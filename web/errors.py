@@ -139,6 +139,8 @@ def wants_page(request: Request) -> bool:
 
 def respond(request: Request, found: Problem, headers: dict[str, str] | None = None) -> Response:
     """The problem in the form that whoever asked can read."""
+    if found.status in (401, 403, 429):
+        request.state.denied = found.code
     if not wants_page(request):
         return answer(found, headers)
     from web.pages import page

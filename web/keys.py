@@ -83,6 +83,7 @@ async def caller_of(
         await limits.check_address(remote)
         await limits.count_wrong(remote)
         raise _unauthorized("This key is unknown or was revoked. Ask for a new one.", "unknown_key")
+    request.state.who = f"key:{caller.key_id}"
     await limits.check_key(caller.key_id)
     return caller
 

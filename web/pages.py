@@ -250,4 +250,6 @@ def sign_in_page(
 def refusal(request: Request, error: DomainError) -> Response:
     """A page (or, for htmx, a fragment) that says why not."""
     status = STATUS_OF_FAMILY[error.family]
+    if error.family == "forbidden":
+        request.state.denied = error.code
     return page(request, "error.html", {"status": status, "detail": error.detail}, block="problem", status=status)

@@ -111,7 +111,10 @@ async def sign_in(request: Request, response: Response, email: str, password: st
     async with database.read() as conn:
         account = await records.account(conn, email)
     right = await asyncio.to_thread(_matches, account.password_hash if account else _NOBODYS_HASH, password)
+    if account is not None:
+        request.state.who = f"person:{account.person_id}"  # who was tried, should it be refused
     if account is None or not right:
+        request.state.denied = "wrong_password"
         raise NotAllowed(WRONG)
     attempts_of(request).succeeded(email)
     settings = request.app.state.settings
@@ -145,9 +148,12 @@ async def visitor(request: Request) -> Person | None:
     database = database_of(request)
     async with database.read(by_key=True) as conn:
         session = await records.session_of(conn, token)
-    if session is not None and session.touch_due:
+    if session is None:
+        return None
+    request.state.who = f"person:{session.person.id}"
+    if session.touch_due:
         await records.touch(database, token)
-    return session.person if session else None
+    return session.person
 
 
 async def signed_in(request: Request) -> Person:

@@ -1,6 +1,6 @@
 """People who work here, their roles and keys; and customers, the only place of personal data that can be erased."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.people import ROLES
@@ -88,6 +88,27 @@ api_key = Table(
     Column("act_as", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     instant("created_at"),
     instant("revoked_at", nullable=True),
+    Column("older_hash", LargeBinary),  # the key before, which goes on for a while beside the one that replaced it
+    instant("older_until", nullable=True),
+    Index("uq_api_key_older_hash", "older_hash", unique=True),
+)
+
+# Who was refused what, and from where; equal ones of a minute are one row. A word that is empty: nobody is known.
+denial = Table(
+    "denial",
+    metadata,
+    number(),
+    instant("minute"),
+    Column("status", Integer, nullable=False),
+    word("code"),
+    word("method"),
+    word("route"),
+    word("who"),
+    word("remote"),
+    word("path"),
+    Column("times", BigInteger, nullable=False),
+    instant("last_at"),
+    Index("uq_denial_minute", "minute", "status", "code", "method", "route", "who", "remote", unique=True),
 )
 
 delegation = Table(

@@ -101,6 +101,62 @@ class TestReading:
         assert EmbeddedSettings(**REAL).demo is expected
 
 
+class TestSecretsByFile:
+    @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+    def test_each_secret_may_stand_in_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str
+    ) -> None:
+        given = {
+            "ENDCAP_SECRET": "f" * 40,
+            "ENDCAP_PAYLOAD_KEYS": f"k1:{GOOD_KEY}",
+            "ENDCAP_OIDC_CLIENT_SECRET": "of the provider",
+            "ENDCAP_SMTP_PASSWORD": "of the mail",
+            "DATABASE_URL": "postgresql://u:p@db/x",
+        }
+        for name, value in given.items():
+            (tmp_path / name).write_bytes((value + ending).encode())
+            monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+        found = Settings()
+        assert found.secret.get_secret_value() == "f" * 40
+        assert list(found.payload_keyring) == ["k1"]
+        assert found.oidc_client_secret is not None
+        assert found.oidc_client_secret.get_secret_value() == "of the provider"
+        assert found.smtp_password is not None
+        assert found.smtp_password.get_secret_value() == "of the mail"
+        assert found.database_url == "postgresql://u:p@db/x"
+
+    def test_a_secret_given_twice(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "s").write_text("f" * 40)
+        monkeypatch.setenv("ENDCAP_SECRET", "e" * 40)
+        monkeypatch.setenv("ENDCAP_SECRET_FILE", str(tmp_path / "s"))
+        with pytest.raises(ValidationError, match=r"ENDCAP_SECRET_FILE\n.*is given as well"):
+            Settings(payload_keys=SecretStr(f"k1:{GOOD_KEY}"))
+
+    @pytest.mark.parametrize("what", ["missing", "folder", "bytes"])
+    def test_a_file_that_cannot_be_read_is_named_and_never_shown(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+    ) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "bytes").write_bytes(b"secret\xff\xfe")
+        monkeypatch.setenv("ENDCAP_SECRET_FILE", str(tmp_path / what))
+        with pytest.raises(ValidationError, match="cannot be read") as refused:
+            Settings(payload_keys=SecretStr(f"k1:{GOOD_KEY}"))
+        assert "ENDCAP_SECRET_FILE" in str(refused.value)
+        assert "xff" not in str(refused.value)
+
+    def test_what_is_no_secret_is_not_read_from_files(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "p").write_text("9000")
+        monkeypatch.setenv("ENDCAP_PORT_FILE", str(tmp_path / "p"))
+        assert made().port == 8400
+
+    def test_a_short_secret_in_a_file_is_refused_as_well(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "s").write_text("too-short-to-be-good")
+        monkeypatch.setenv("ENDCAP_SECRET_FILE", str(tmp_path / "s"))
+        with pytest.raises(ValidationError, match="32 characters") as refused:
+            Settings(payload_keys=SecretStr(f"k1:{GOOD_KEY}"))
+        assert "too-short-to-be-good" not in str(refused.value)
+
+
 class TestRefusing:
     def test_the_demo_secret_outside_the_demo(self) -> None:
         with pytest.raises(ValidationError, match="ENDCAP_SECRET must be set"):

@@ -213,7 +213,7 @@ class Measured:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                template = _template(scope)
+                template = template_of(scope)
                 method = scope["method"] if scope["method"] in KNOWN_METHODS else "OTHER"
                 kept.requests.labels(method, template, message["status"]).inc()
                 kept.seconds.labels(method, template).observe(time.perf_counter() - began)
@@ -222,7 +222,7 @@ class Measured:
         await self._app(scope, receive, counted)
 
 
-def _template(scope: Scope) -> str:
+def template_of(scope: Scope) -> str:
     """`/api/v1/journeys/{journey_id}`: a route of an included router knows only its own part of the path."""
     whole: Any = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
     return getattr(whole, "path", None) or "(none)"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from fastapi import Request, Response
 
-from web.sessions import attempts_of, set_cookie
+from web.sessions import attempts_of, remote_of, set_cookie
 
 LIFETIME = timedelta(hours=12)
 ROBOTS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
@@ -56,4 +56,5 @@ def private(response: Response) -> Response:
 
 def count_unknown(request: Request) -> None:
     """Raises `Busy` when one address of the network tries many links that never were."""
-    attempts_of(request).check_link(request.client.host if request.client else "unknown")
+    request.state.denied = "unknown_link"
+    attempts_of(request).check_link(remote_of(request))

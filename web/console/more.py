@@ -48,6 +48,7 @@ WAYS = (
         "Which systems are told of changes, and whether it arrives.",
         ("integration_owner", "admin"),
     ),
+    Way("Denials", "/console/denials", "Who was refused what, and from where.", ("admin",)),
     Way("Help", "/console/help", "The keys of the console, the words of its pages, and who you are here."),
 )
 

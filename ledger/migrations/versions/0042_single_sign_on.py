@@ -1,8 +1,7 @@
 """Single sign-on: which identity at a provider is which person, and of a session when its person last proved themselves,
 with which provider, and by which answer of it (used once).
 
-Safe on a running system: columns without a default change the catalogue alone and give way to whoever holds the table for
-longer than five seconds; the index is built beside the work.
+Safe on a running system: columns without a default change the catalogue alone; the index is built beside the work.
 """
 
 from alembic import op
@@ -12,7 +11,6 @@ down_revision = "0041"
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute(
         "CREATE TABLE IF NOT EXISTS person_identity ("
         " issuer text NOT NULL, subject text NOT NULL, person_id text NOT NULL, linked_by text NOT NULL,"
