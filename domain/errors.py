@@ -114,6 +114,13 @@ class OwnRequest(DomainError):
     family = "forbidden"
 
 
+class ProofTooOld(DomainError):
+    """The amount is one for which somebody has to prove anew who they are."""
+
+    code = "proof_too_old"
+    family = "forbidden"
+
+
 class SignInNeeded(DomainError):
     """The amount is above what a link alone may decide."""
 

@@ -122,6 +122,8 @@ class Bands(Part):
     refund_approval_minor: int = Field(20_000, ge=0)
     appeasement_minor: int = Field(1_000, ge=0)
     sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
+    # and whoever agrees in the console has proven themselves so many seconds before at most; null: once a session
+    proven_within_s: int | None = Field(900, ge=60, le=43_200)
     write_off_minor: int = Field(5_000, ge=0)
 
 

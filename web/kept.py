@@ -25,6 +25,10 @@ AS_TYPED = (
     "You were signed out before this was sent, so nothing of it was done. What you had written is in the form again: "
     "look at it, then send it."
 )
+AS_CHOSEN = (
+    "You are signed in, and nothing was done yet. What you had written and chosen is in the form again: look at it, "
+    "then send it."
+)
 GONE = (
     "You were signed out before this was sent, so nothing of it was done. The form is not here any more, because "
     "something has changed meanwhile. This is what you had written:"

@@ -18,9 +18,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 from markupsafe import Markup, escape
 
-from domain.errors import DomainError, Malformed
+from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
+from domain.people import Person
 from domain.statements import before, statement
 from domain.words import kind_title, local, moment, money, more, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
@@ -245,6 +246,16 @@ def sign_in_page(
     admins_only = request.app.state.settings.local_sign_in == "admins"
     context = {"next": next, "email": email, "kept": kept, "problem": problem, "proves": proves}
     return page(request, "sign_in.html", context | {"admins_only": admins_only}, status=status)
+
+
+async def prove_again(request: Request, person: Person, target: str, refused: ProofTooOld) -> Response:
+    """Have somebody who is signed in prove who they are; the form that they sent comes back on `target` afterwards."""
+    request.state.denied = refused.code
+    kept = await kept_of(request)
+    words = f"{refused.detail} Nothing is decided yet; what you chose comes back, and you send it then."
+    return sign_in_page(
+        request, next=target, email=person.email, kept=kept.written() if kept else "", proves=words, status=403
+    )
 
 
 def refusal(request: Request, error: DomainError) -> Response:

@@ -151,9 +151,16 @@ async def visitor(request: Request) -> Person | None:
     if session is None:
         return None
     request.state.who = f"person:{session.person.id}"
+    request.state.proven_at = session.proven_at
     if session.touch_due:
         await records.touch(database, token)
     return session.person
+
+
+def proven_at(request: Request) -> datetime | None:
+    """When whoever is signed in last proved who they are, where that is known."""
+    found: datetime | None = getattr(request.state, "proven_at", None)
+    return found
 
 
 async def signed_in(request: Request) -> Person:

@@ -3,10 +3,11 @@
 from ledger.approval.clock import on_due, supersede
 from ledger.approval.links import LinkRow, create_link, link, revoke_links
 from ledger.approval.opening import Request, open_approval
-from ledger.approval.verdicts import answer, decided_sentence, record_verdict
+from ledger.approval.verdicts import Proven, answer, decided_sentence, record_verdict
 
 __all__ = [
     "LinkRow",
+    "Proven",
     "Request",
     "answer",
     "create_link",

@@ -5,7 +5,7 @@ it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, insert, select, update
@@ -19,6 +19,7 @@ from domain.errors import (
     Malformed,
     NotAllowed,
     NotFound,
+    ProofTooOld,
     SignInNeeded,
     StaleVersion,
     StateConflict,
@@ -37,6 +38,12 @@ from ledger.tables import approval, approval_verdict, journey, person_note
 from ledger.transaction import Transaction
 
 
+class Proven(NamedTuple):
+    """When somebody who is signed in last gave their password or proved themselves to a provider; None: not known."""
+
+    proven_at: datetime | None
+
+
 async def record_verdict(
     database: Database,
     approval_id: int,
@@ -47,14 +54,16 @@ async def record_verdict(
     version: int | None = None,
     via: str,
     by_link: bool = False,
+    session: Proven | None = None,
 ) -> None:
     """Record a verdict once. A second comer is told who decided, and when.
 
     Where more people must agree, the request stays pending and says whose word is missing; whoever has agreed may still
-    reject or ask.
+    reject or ask. `session`: how somebody is signed in who decides in the console; a key proves itself.
 
     Raises `AlreadyDecided`, `ApprovalExpired`, `ApprovalSuperseded`, `OwnRequest`, `NotAllowed`, `SignInNeeded` (a link
-    alone does not decide above the policy's amount), `StaleVersion`, `Malformed`, `NotFound`.
+    alone does not decide above the policy's amount) and `ProofTooOld` (nor a session of long ago), `StaleVersion`,
+    `Malformed`, `NotFound`.
     """
     if verdict not in ("approve", "reject", "ask"):
         raise Malformed("Choose approve, reject or ask.", pointer="/verdict")
@@ -79,6 +88,8 @@ async def record_verdict(
         at = await tx.now(row["clock_offset_s"])
         if by_link and row["amount_minor"] >= await _sign_in_limit(tx, row, at):
             raise SignInNeeded("This amount is above what a link alone may decide: sign in as yourself, then decide.")
+        if session is not None and verdict == "approve":
+            await _check_proof(tx, row, session, at)
         is_last = verdict == "reject" or (verdict == "approve" and tally(sides, [*words, word]).is_complete)
         note_id = await _write_verdict(tx, row, _Given(word, verdict, note, is_last), at)
         if case_row is not None and not is_last:
@@ -188,6 +199,18 @@ async def _check_not_said(tx: Transaction, person: Person, words: Sequence[Word]
         if word.voice == person.id:
             known = await people.names(tx.conn, [word.person])
             raise AlreadyDecided(f"{known.get(word.person, word.person)} has agreed for you already.")
+
+
+async def _check_proof(tx: Transaction, row: RowMapping, session: Proven, at: datetime) -> None:
+    """Raise `ProofTooOld` where a link may not decide the amount, and the proof is older than policy wants."""
+    place = await reference.place(tx.conn, row["location"])
+    bands = (await reference.policy_at(tx.conn, place, at)).bands
+    if bands.proven_within_s is None or row["amount_minor"] < bands.sign_in_minor:
+        return
+    oldest = await tx.now() - timedelta(seconds=bands.proven_within_s)
+    if session.proven_at is None or session.proven_at < oldest:
+        minutes = bands.proven_within_s // 60
+        raise ProofTooOld(f"For this amount whoever agrees confirms who they are, at most {minutes} minutes before.")
 
 
 async def _sign_in_limit(tx: Transaction, row: RowMapping, at: datetime) -> int:

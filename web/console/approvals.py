@@ -7,15 +7,15 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import DomainError, Malformed
+from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.people import Person
-from ledger.approval import answer, record_verdict
+from ledger.approval import Proven, answer, record_verdict
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
 from web.console.live import live_of
 from web.errors import STATUS_OF_FAMILY
-from web.pages import MAX_FORM, ConsoleRoute, address, page, see, written
-from web.sessions import SignedIn, database_of
+from web.pages import MAX_FORM, ConsoleRoute, address, page, prove_again, see, written
+from web.sessions import SignedIn, database_of, proven_at
 
 router = APIRouter(route_class=ConsoleRoute)
 VIEWS = {
@@ -99,8 +99,10 @@ async def give(
         check_verdict(verdict)
         await record_verdict(
             database, approval_id, person, verdict=verdict, note=written(note), version=version, via="console",
-            by_link=False,
+            session=Proven(proven_at(request)),
         )  # fmt: skip
+    except ProofTooOld as refused:
+        return await prove_again(request, person, f"/console/approvals/{approval_id}", refused)
     except DomainError as refused:
         return await show_one(request, person, approval_id, refused=refused, note=note)
     return see(request, f"/console/approvals/{approval_id}")

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from domain.errors import Busy, NotAllowed
 from ledger.sessions import end_all
-from web.kept import AS_TYPED, GONE, MAX_CHARACTERS, Kept, fill, look_at, read_kept, tell, texts_of
+from web.kept import AS_CHOSEN, AS_TYPED, GONE, MAX_CHARACTERS, Kept, fill, look_at, read_kept, tell, texts_of
 from web.pages import ConsoleRoute, sign_in_page
 from web.sessions import (
     SignedIn,
@@ -18,6 +18,7 @@ from web.sessions import (
     same_site_path,
     sign_in,
     sign_out,
+    visitor,
 )
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -45,6 +46,7 @@ async def enter(
     """
     target = same_site_path(next)
     form = read_kept(kept)
+    said = AS_TYPED if await visitor(request) is None else AS_CHOSEN
     response: Response = RedirectResponse(target, status_code=303)
     try:
         token = await sign_in(request, response, email, password)
@@ -53,18 +55,18 @@ async def enter(
         return sign_in_page(request, next=target, email=email, problem=refused.detail, kept=kept, status=status)
     if form is not None:
         cookie = response.headers["set-cookie"]
-        response = await as_typed(request, target, f"{cookie_name(request)}={token}", form)
+        response = await as_typed(request, target, f"{cookie_name(request)}={token}", form, said)
         response.headers["set-cookie"] = cookie
     return response
 
 
-async def as_typed(request: Request, target: str, cookie: str, form: Kept) -> Response:
+async def as_typed(request: Request, target: str, cookie: str, form: Kept, said: str = AS_TYPED) -> Response:
     """The page that a form was on, with what was typed in the form again; where it is gone, with what was written."""
     status, html = await look_at(request, target, cookie)
     if status != 200:
         html = (await look_at(request, "/console/help", cookie))[1]
     filled = fill(html, form)
-    html = tell(html, GONE, texts_of(form)) if filled is None else tell(filled, AS_TYPED)
+    html = tell(html, GONE, texts_of(form)) if filled is None else tell(filled, said)
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from domain.errors import Busy
 from web import sign_on
 from web.console.sign_in import as_typed
-from web.kept import MAX_CHARACTERS, read_kept
+from web.kept import AS_CHOSEN, MAX_CHARACTERS, read_kept
 from web.pages import ConsoleRoute, page, sign_in_page
 from web.sessions import SignedIn, Visitor, cookie_name, same_site_path
 
@@ -70,7 +70,7 @@ async def go_on(
     if form is None:
         return RedirectResponse(target, status_code=303)
     cookie = f"{cookie_name(request)}={request.cookies[cookie_name(request)]}"
-    return await as_typed(request, target, cookie, form)
+    return await as_typed(request, target, cookie, form, AS_CHOSEN)
 
 
 @router.get("/signed-out")

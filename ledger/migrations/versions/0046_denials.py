@@ -5,8 +5,8 @@ Safe on a running system: columns without a default change the catalogue alone; 
 
 from alembic import op
 
-revision = "0044"
-down_revision = "0043"
+revision = "0046"
+down_revision = "0045"
 
 
 def upgrade() -> None:
