@@ -18,9 +18,9 @@ from ledger import tables
 from ledger.transaction import Transaction
 from settings import Settings
 from tests.provider import Provider
+from tests.web.links import form_of, state_of
 from tests.web.people import PASSWORD, SignIn, accounts, browse, email_of, sign_in
 from tests.web.retail import NOW, an_approval, rows
-from tests.web.test_console_links import form_of, state_of
 from tests.web.test_sign_on import begin, enter, provider, with_provider
 
 __all__ = ["accounts", "browse", "provider", "sign_in"]
