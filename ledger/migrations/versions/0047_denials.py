@@ -5,8 +5,8 @@ Safe on a running system: columns without a default change the catalogue alone; 
 
 from alembic import op
 
-revision = "0046"
-down_revision = "0045"
+revision = "0047"
+down_revision = "0046"
 
 
 def upgrade() -> None:
