@@ -56,6 +56,12 @@ class TestClaim:
         assert "accepted_minor" in (await sam.get(f"{SAY}/lines.csv")).text
         assert "receipt:web:S1:P1" in (await sam.get(f"{SAY}/proof.csv")).text
 
+    async def test_its_lines_name_their_items(self, web: httpx2.AsyncClient, sign_in: SignIn) -> None:
+        await a_claim(web, 3)
+        shown = (await (await sign_in("sam.ortega")).get(PAGE)).text
+        assert "Bread <code" in shown
+        assert "Line 1, P1, Bread" in shown
+
     async def test_a_person_records_the_answer_and_the_money(
         self, web: httpx2.AsyncClient, sign_in: SignIn, retailer: Database
     ) -> None:
