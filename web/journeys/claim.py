@@ -39,7 +39,6 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "names": await item_names(conn, skus),
         "promotions": await journeys_of(conn, claim.entity, {line.promotion_id for line in claim.lines}),
         "claim": claim,
-        "names": await item_names(conn, {line.sku for line in claim.lines if line.sku}),
         "may_say": person.may_decide(journey.entity, journey.region, journey.location),
         "with_vendor": claim.state in WITH_THE_VENDOR,
         "grounds": DISPUTE_GROUNDS,
