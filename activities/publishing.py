@@ -12,9 +12,10 @@ from domain.errors import Malformed, NotFound
 from domain.messages import Situation, Step
 from ledger import situations
 from ledger.engine import Database
-from ledger.promotion import publishing, steps
+from ledger.promotion import publishing, steps, telling
 from ledger.promotion.prices import PriceKey
-from ledger.promotion.publishing import Task, ToShow, Tried
+from ledger.promotion.publishing import Task
+from ledger.promotion.telling import ToShow, Tried
 from ports.price import ChannelAway, PriceAt, PricePort, PriceToShow
 
 log = logging.getLogger("endcap.prices")
@@ -72,12 +73,12 @@ class PublishingActivities:
     async def _tell(self, port: PricePort, task: Task, until: float) -> Slice:
         silent, told = 0, 0
         while time.monotonic() < until:
-            number, prices = await publishing.take(self._database, task)
+            number, prices = await telling.take(self._database, task)
             if not prices:
                 break
 
             async def is_newest(number: int = number) -> bool:
-                return await publishing.is_newest(self._database, task, number)
+                return await telling.is_newest(self._database, task, number)
 
             try:
                 tried = await _apart(Talk(port, task, number, is_newest), prices, Patience())
@@ -89,7 +90,7 @@ class PublishingActivities:
                 if silent >= AWAY_AFTER:
                     return Slice(is_made=True, away=str(away))
             else:
-                recorded = await publishing.record(self._database, task, tried, number)
+                recorded = await telling.record(self._database, task, tried, number)
                 told += recorded.right
                 if recorded.late:
                     await self._tell_again(port, task, recorded.late)
@@ -102,7 +103,7 @@ class PublishingActivities:
         shows it. Raises `ChannelAway` where it does not; so it is tried again with the activity.
         """
         for _ in range(TELL_AGAIN):
-            number, prices = await publishing.take_right(self._database, task, keys)
+            number, prices = await telling.take_right(self._database, task, keys)
             tried = await _converse(Talk(port, task, number), prices)
             keys = [one.key for one in tried if one.seen != one.wanted]
             if not keys:

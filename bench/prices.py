@@ -25,7 +25,8 @@ from domain.promotions import NewPromotion
 from ledger.engine import Database
 from ledger.people import Caller
 from ledger.promotion import dues, intake
-from ledger.promotion.publishing import CHUNK, DUE
+from ledger.promotion.publishing import DUE
+from ledger.promotion.telling import CHUNK
 from ledger.tables import journey
 from ports.price import PriceAt, PriceToShow
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, tuple_
@@ -282,7 +282,7 @@ async def journeys_of(conn: AsyncConnection, entity: str, promotion_ids: Collect
     return {row.promotion_id: row.journey_id for row in rows}
 
 
-class WrongPrice(NamedTuple):
+class WrongPrice(BaseModel):
     """A price that a channel does not show as it should; None: it shows none."""
 
     channel: str
@@ -311,4 +311,4 @@ async def wrong_prices(conn: AsyncConnection, key: str, *, limit: int = 50) -> l
         .order_by(publication.c.id, own.location, own.sku)
         .limit(limit)
     )  # fmt: skip
-    return [WrongPrice._make(row) for row in rows]
+    return [WrongPrice.model_validate(dict(row)) for row in rows.mappings()]

@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.publishing import PublishingActivities
 from domain.messages import Situation, Step
 from domain.promotion import ShelfPrice
-from ledger.promotion import publishing, requests
+from ledger.promotion import publishing, requests, telling
 from ports.price import PriceAt, PricePort, PriceToShow
 from tests.ledger.promoting import Promoted
 from tests.shop import Shop
@@ -138,18 +138,18 @@ class TestNumbers:
         assert task is not None
         while await publishing.make_rows(shop.database, task):
             pass
-        first, second = [(await publishing.take(shop.database, task)).number for _ in range(2)]
+        first, second = [(await telling.take(shop.database, task)).number for _ in range(2)]
         assert second > first >= datetime(2025, 1, 1, tzinfo=UTC).timestamp() * 1_000_000
         ahead = second + 10**15
         await shop.change("UPDATE price_channel SET number = :ahead WHERE channel = 'web'", ahead=ahead)
-        assert (await publishing.take(shop.database, task)).number == ahead + 1
+        assert (await telling.take(shop.database, task)).number == ahead + 1
 
     async def test_a_hundred_at_once_draw_a_hundred(self, shop: Shop) -> None:
         it = await Promoted.open(shop)
         await it.due("publish")
         task = await publishing.task_of(shop.database, it.id, "web")
         assert task is not None
-        drawn = await asyncio.gather(*(publishing.take_right(shop.database, task, []) for _ in range(100)))
+        drawn = await asyncio.gather(*(telling.take_right(shop.database, task, []) for _ in range(100)))
         assert len({one.number for one in drawn}) == 100
 
     async def test_a_publication_that_is_over_has_nothing_left_to_tell(self, shop: Shop) -> None:
@@ -157,5 +157,5 @@ class TestNumbers:
         await it.publish()
         number = await shop.value("SELECT id FROM publication WHERE channel = 'web'")
         task = publishing.Task(number, it.id, "DE01", "EUR", "web", "publish", 2)
-        assert (await publishing.take(shop.database, task)).prices == []
-        assert not await publishing.is_newest(shop.database, task, 2**60)
+        assert (await telling.take(shop.database, task)).prices == []
+        assert not await telling.is_newest(shop.database, task, 2**60)

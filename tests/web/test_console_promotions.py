@@ -40,6 +40,7 @@ async def three(web: httpx2.AsyncClient, retailer: Database) -> None:
 
 
 PAGE = "/console/journeys/promotion:web:P-2"
+PRICES = "/console/promotions/promotion:web:P-2/prices.csv"
 MOVE = "/console/promotions/promotion:web:P-2/move"
 
 
@@ -66,6 +67,12 @@ class TestOne:
         for words in ("Store S1</span>", "Apple <code", "1.03 USD", "1.29 USD", "shows another price"):
             assert words in page, words
         assert "Place(" not in page
+        sam = await sign_in("sam.ortega")
+        rows = list(csv.DictReader(io.StringIO((await sam.get(PRICES)).text)))
+        assert [(row["location"], row["sku"], row["wanted_minor"], row["seen_minor"]) for row in rows] == [
+            ("S1", "APPLE", "103", "129")
+        ]
+        assert (await (await sign_in("sol.byrne")).get(PRICES)).status_code == 404
 
     async def test_its_end_is_moved_later_in_the_time_of_its_place(self, sign_in: SignIn, retailer: Database) -> None:
         sam = await promoter(retailer, sign_in)

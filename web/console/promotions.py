@@ -21,14 +21,17 @@ from ledger.reads.places import all_places, visible_places, zone_of
 from ledger.reads.promotions import (
     PromotionFilter,
     PromotionSummary,
+    WrongPrice,
     by_state,
     list_promotions,
     promotion_view,
+    wrong_prices,
 )
 from web.console.defining_promotions import check_promotes, instant_of, promotes_somewhere
 from web.console.journeys import show_one
 from web.console.spreadsheet import spreadsheet
 from web.console.transfers import Address, read_address
+from web.console.views import MOST_ROWS
 from web.journeys.promotion import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, see
@@ -127,6 +130,19 @@ async def as_table(request: Request, person: SignedIn) -> Response:
         return await list_promotions(conn, person, filters, cursor=cursor, limit=limit)
 
     return spreadsheet(database_of(request), "promotions", COLUMNS, read)
+
+
+@router.get("/console/promotions/{promotion_id}/prices.csv")
+async def wrong_as_table(request: Request, person: SignedIn, promotion_id: str) -> Response:
+    """Every price of it that a channel does not show as it should, or that was given up."""
+    database = database_of(request)
+    async with database.read() as conn:
+        found = await promotion_view(conn, person, promotion_id)
+
+    async def read(conn: AsyncConnection, _cursor: str | None, _limit: int) -> Page[WrongPrice]:
+        return Page(items=await wrong_prices(conn, found.journey_id, limit=MOST_ROWS))
+
+    return spreadsheet(database, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
 
 
 async def _change(
