@@ -25,7 +25,7 @@ COPY ledger/ ledger/
 COPY ports/ ports/
 COPY web/ web/
 COPY workflows/ workflows/
-COPY cli.py cli_access.py cli_events.py cli_webhooks.py notifier.py relay.py secret_files.py sender.py settings.py telemetry.py wire.py worker.py ./
+COPY cli.py cli_access.py cli_events.py cli_webhooks.py notifier.py relay.py schedules.py secret_files.py sender.py settings.py telemetry.py wire.py worker.py ./
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENDCAP_HOME=/var/lib/endcap
 VOLUME /var/lib/endcap
 USER endcap

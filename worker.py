@@ -16,19 +16,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 import notifier
+import schedules
 import sender
 import telemetry
 import wire
@@ -39,6 +31,7 @@ from activities.case import CaseActivities
 from activities.claim import ClaimActivities
 from activities.count import CountActivities
 from activities.journey import JourneyActivities
+from activities.look import LookActivities
 from activities.payment import PaymentActivities
 from activities.promotion import PromotionActivities
 from activities.publishing import PublishingActivities
@@ -80,6 +73,7 @@ from workflows.claim import ClaimWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.promotion_looks import PromotionLooksWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -91,6 +85,7 @@ WORKFLOWS: Sequence[type] = (
     CountWorkflow,
     CountScheduleWorkflow,
     PromotionWorkflow,
+    PromotionLooksWorkflow,
     ReturnWorkflow,
     TransferWorkflow,
     CaseWorkflow,
@@ -105,7 +100,6 @@ JOURNEYS: Sequence[type[JourneyActivities]] = (
     ReturnActivities,
     TransferActivities,
 )
-COUNTS_OF_THE_DAY = "counts-of-the-day"
 SANDBOX_RECORD = "sandbox-payments.sqlite"
 SANDBOX_PRICES = "sandbox-prices.sqlite"
 SCHEDULE_LOOK_S = 600.0
@@ -151,6 +145,7 @@ def activities_on(
         BulkActivities(database).on_due,
         PaymentActivities(database, provider).carry_out,
         PublishingActivities(database, channels or {}).publish,
+        LookActivities(database).look_at_all,
     ]
 
 
@@ -167,23 +162,6 @@ def build_worker(client: Client, settings: Settings, activities: Sequence[Callab
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout_s),
         max_concurrent_activities=max(settings.database_pool_size, 4),
     )
-
-
-async def keep_schedule(client: Client, task_queue: str) -> int:
-    """See that Temporal has the schedule of the counts of the day; returns 1 where it was missing.
-
-    Each hour, since each place's day begins at an hour of its own; a Temporal whose database was lost gets it again.
-    """
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(CountScheduleWorkflow.run, id=COUNTS_OF_THE_DAY, task_queue=task_queue),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
-    )
-    try:
-        await client.create_schedule(COUNTS_OF_THE_DAY, schedule)
-    except ScheduleAlreadyRunningError:
-        return 0
-    return 1
 
 
 async def keep_working(make: Callable[[], Worker], stop: asyncio.Event) -> None:
@@ -286,7 +264,7 @@ async def main(settings: Settings) -> None:
         activities = activities_on(database, provider, channels)
         logger.info("ready: Temporal at %s answers, task queue %s", settings.temporal_address, settings.task_queue)
         async with asyncio.TaskGroup() as beside:
-            look = keep_sweeping(lambda: keep_schedule(client, settings.task_queue), SCHEDULE_LOOK_S, stop)
+            look = keep_sweeping(lambda: schedules.keep_all(client, settings.task_queue), SCHEDULE_LOOK_S, stop)
             beside.create_task(look)
             await keep_working(lambda: build_worker(client, settings, activities), stop)
 

@@ -23,7 +23,7 @@ NAMES = (
     *(f"{noun}.{step}" for noun in JOURNEYS for step in SHARED),
     "bopis.open_case", "bopis.settle_offer", "count.compare", "count.count_again", "count.post",
     "count.open_days_counts", "transfer.settle_agreement", "transfer.compare",
-    "promotion.settle_agreement", "promotion.publish",
+    "promotion.settle_agreement", "promotion.publish", "promotion.look_at_all",
     "claim.settle_approval",
     "case.on_due", "approval.on_due", "payment.carry_out", "bulk.on_due",
 )  # fmt: skip

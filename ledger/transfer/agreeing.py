@@ -50,7 +50,7 @@ async def ask(
                 "to": one.target.name,
                 "reason": one.reason.replace("_", " "),
                 "lines": [{"sku": sku, "name": names[sku]["name"], "units": number} for _, sku, number in one.lines],
-                **({"because": list(one.detail["because"])} if one.detail.get("because") else {}),
+                **({"because": " ".join(one.detail["because"])} if one.detail.get("because") else {}),
             },
             journey_id=one.id,
             case_id=None,

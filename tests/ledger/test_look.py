@@ -142,7 +142,7 @@ class TestASurge:
         (made,) = await it.proposals()  # 134 units at 6.00 are above 500.00
         assert made["state"] == "pending_approval"
         facts = await shop.value("SELECT facts FROM approval WHERE journey_id = :id", id=made["transfer_id"])
-        assert facts["because"] == [made["because"]]
+        assert facts["because"] == made["because"]
         assert facts["reason"] == "rebalance"
 
     async def test_below_the_band_it_is_made_and_reserved_at_once(self, shop: Shop) -> None:

@@ -208,6 +208,13 @@ async def counts_of_the_day(scene: Recorder) -> Handle:
     return await scene.start_plain("count_schedule")
 
 
+async def looks_at_promotions(scene: Recorder) -> Handle:
+    """One run of the schedule, of which a look fails at first."""
+    done = Situation(subject="promotions", state="3 looked at", ended=True)
+    scene.steps.answer("promotion.look_at_all", ApplicationError("1 of 3 looks failed"), done)
+    return await scene.start_plain("promotion_looks")
+
+
 def back(state: str, seq: int = 1, **more: object) -> Situation:
     return Situation.model_validate({"subject": "returns:web:RT-1", "state": state, "seq": seq, **more})
 
@@ -427,6 +434,7 @@ SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "count-rejected": count_rejected,
     "count-schedule": counts_of_the_day,
     "promotion-ended": promotion_ended,
+    "promotion-looks": looks_at_promotions,
     "returns-by-mail": returned_by_mail,
     "returns-reviewed": returned_and_reviewed,
     "transfer-closed": transfer_closed,

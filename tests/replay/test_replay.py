@@ -32,7 +32,7 @@ def test_every_workflow_has_a_stored_history() -> None:
         json.loads(stored.read_text())["events"][0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"]
         for stored in HISTORIES
     }
-    assert found == {*relay.WORKFLOWS, "count_schedule"}  # that one is started by a schedule, not by the relay
+    assert found == {*relay.WORKFLOWS, "count_schedule", "promotion_looks"}  # these are started by schedules
 
 
 async def test_a_workflow_that_does_something_else_than_its_history_is_noticed() -> None:

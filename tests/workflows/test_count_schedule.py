@@ -8,7 +8,7 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.messages import Situation
-from worker import COUNTS_OF_THE_DAY, keep_schedule
+from schedules import COUNTS, COUNTS_OF_THE_DAY, keep
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import Stage
@@ -29,9 +29,9 @@ async def without_schedule(client: Client) -> None:
 class TestTheSchedule:
     async def test_it_is_made_once_and_opens_the_counts_of_the_day(self, hub: Hub) -> None:
         await without_schedule(hub.client)
-        assert await keep_schedule(hub.client, hub.task_queue) == 1
+        assert await keep(hub.client, hub.task_queue, COUNTS) == 1
         try:
-            assert await keep_schedule(hub.client, hub.task_queue) == 0
+            assert await keep(hub.client, hub.task_queue, COUNTS) == 0
             handle = hub.client.get_schedule_handle(COUNTS_OF_THE_DAY)
             async with hub.worker():
                 await handle.trigger()

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
+from domain.errors import NotFound
 from domain.promotions import (
     CancelPromotion,
     ChangedPromotion,
@@ -15,6 +16,7 @@ from domain.promotions import (
 )
 from ledger.people import Caller
 from ledger.promotion import intake, requests
+from ledger.reads.looks import LatestLook, LookView, latest_look, list_looks
 from ledger.reads.paging import DEFAULT_LIMIT, Page
 from ledger.reads.promotions import PromotionFilter, PromotionSummary, list_promotions, promotion_view
 from web.api.responses import MISSING, WRITES, IdempotencyKey
@@ -90,6 +92,33 @@ async def get_promotions(
 async def get_promotion(request: Request, caller: Reader, promotion_id: PromotionKey) -> PromotionView:
     """Its lines and places, what its forecast earns, and how far each channel shows its prices."""
     return await _shown(request, caller, promotion_id)
+
+
+@router.get("/promotions/{promotion_id}/looks", summary="Looks at a promotion, the latest first", responses=MISSING)
+async def get_looks(
+    request: Request,
+    caller: Reader,
+    promotion_id: PromotionKey,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = DEFAULT_LIMIT,
+) -> Page[LookView]:
+    """Each hour while it runs: sold against forecast, uplift, margin so far, places that surge or will be short."""
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        return await list_looks(conn, viewer, promotion_id, cursor=cursor, limit=limit, sources=sources)
+
+
+@router.get("/promotions/{promotion_id}/looks/latest", summary="The latest look with its places", responses=MISSING)
+async def get_latest_look(request: Request, caller: Reader, promotion_id: PromotionKey) -> LatestLook:
+    """Every place with its cover, the course of units sold beside the forecast, and the transfers that were proposed
+    with the reason for each. 404 for one that was not looked at yet."""
+    viewer, sources = view_of(caller)
+    async with database_of(request).read() as conn:
+        about = (await promotion_view(conn, viewer, promotion_id, sources=sources)).journey_id
+        found = await latest_look(conn, viewer, about)
+    if found is None:
+        raise NotFound(f"Promotion {promotion_id} was not looked at yet; it is, every hour, from its start on.")
+    return found
 
 
 @router.post("/promotions/{promotion_id}:amend", summary="Define it anew", responses={**MISSING, **WRITES})

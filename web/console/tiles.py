@@ -22,6 +22,7 @@ from ledger.reads.case_lists import count_cases
 from ledger.reads.comments import unanswered
 from ledger.reads.events import list_set_aside
 from ledger.reads.journeys import under_way as journeys_under_way
+from ledger.reads.looks import running_promotions
 from ledger.reads.places import item_names
 from ledger.reads.store import stores_of
 from web import charts
@@ -88,6 +89,12 @@ async def under_way(conn: AsyncConnection, person: Person, moment: Moment) -> di
     """How many journeys of each kind have not ended."""
     kinds = JOURNEY_KINDS.values()
     return {"under_way": [(kind, await journeys_under_way(conn, person, kind.kind, cap=COUNT_CAP)) for kind in kinds]}
+
+
+async def promotions(conn: AsyncConnection, person: Person, moment: Moment) -> dict[str, Any]:  # noqa: ARG001
+    """Those that run, as the latest look has found them."""
+    found, whole = await running_promotions(conn, person, limit=MOST_LISTED)
+    return {"running": found, "running_more": max(whole - MOST_LISTED, 0)}
 
 
 async def coming(conn: AsyncConnection, person: Person, moment: Moment) -> dict[str, Any]:
@@ -240,6 +247,7 @@ SECTIONS: dict[str, Section] = {
         stories,
         queues,
         under_way,
+        promotions,
         coming,
         watched,
         kinds,

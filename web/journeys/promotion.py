@@ -11,9 +11,11 @@ from domain.promotion import in_words
 from domain.promotions import PromotionView
 from ledger.reads.funding import paid_for
 from ledger.reads.journeys import JourneyDetail
+from ledger.reads.looks import latest_look
 from ledger.reads.places import Place, all_places, item_names
 from ledger.reads.promotions import promotion_view, wrong_prices
 from ledger.reads.store import StorePlace
+from web import course
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
 
 DUES = {
@@ -38,7 +40,10 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
     channels: dict[str, list[str]] = {}
     for one in found.places:
         channels.setdefault(one.channel, []).append(one.location)
+    looked = await latest_look(conn, person, journey.id)
     return {
+        "looked": looked,
+        "look_chart": course.lines("Units sold, and forecast", looked.course) if looked else None,
         "promotion": found,
         "offer": in_words(found.offer),
         "channels": channels,
