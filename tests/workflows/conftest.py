@@ -24,6 +24,7 @@ from workflows.claim import ClaimWorkflow
 from workflows.count import CountWorkflow
 from workflows.count_schedule import CountScheduleWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.promotion_looks import PromotionLooksWorkflow
 from workflows.returns import ReturnWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -87,6 +88,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
             CountWorkflow,
             CountScheduleWorkflow,
             PromotionWorkflow,
+            PromotionLooksWorkflow,
             ReturnWorkflow,
             TransferWorkflow,
             CaseWorkflow,
