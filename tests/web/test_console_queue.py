@@ -71,6 +71,9 @@ class TestList:
         second = (await sam.get(onward[1].replace("&amp;", "&"))).text
         assert sorted(listed(first) + listed(second)) == made
         assert 'rel="next"' not in second
+        for page in (first, second, (await sam.get("/console/queue?text=case%205")).text):  # 5, 50, 51, 52
+            number = 4 if page is not first and page is not second else 53
+            assert f"{number} cases · refreshes" in re.sub(r"\s+", " ", page)
 
 
 class TestFilters:

@@ -49,6 +49,18 @@ async def test_a_page_and_its_refresh_are_few_statements(
     assert 0 < len(of_the_refresh) <= REFRESH, "\n".join(of_the_refresh)
 
 
+async def test_a_text_is_not_looked_for_again_to_count_what_the_page_shows_whole(
+    app: FastAPI, sign_in: SignIn, retailer: ledger.engine.Database
+) -> None:
+    for name in ("APPLE", "one", "two"):
+        await a_case(retailer, f"S1/{name}")
+    sam = await sign_in("sam.ortega")
+    with statements(app) as sent:
+        page = await sam.get("/console/queue?text=S1")
+    assert "3 cases · refreshes" in re.sub(r"\s+", " ", page.text)
+    assert [one for one in sent if "ILIKE" in one and "count(*)" in one] == []
+
+
 async def test_who_opens_a_page_does_not_wait_for_lists_that_refresh_themselves(
     app: FastAPI, sign_in: SignIn, retailer: ledger.engine.Database
 ) -> None:

@@ -23,6 +23,7 @@ from ledger.reads.cases import case_detail
 from ledger.reads.endings import ENDINGS
 from ledger.reads.following import place_in_view
 from ledger.reads.journeys import JourneyFilter, list_journeys
+from ledger.reads.parents import SHOWN as GROUP_SHOWN
 from ledger.reads.parents import members
 from ledger.reads.places import Place, all_places, item_names, places_at, visible_among, zone_of
 from ledger.views import views
@@ -245,7 +246,7 @@ async def _shown(request: Request, person: Person, shown: Sequence[int]) -> Resp
         choices = visible_among(places, person) if places else []
         context = await _rows(conn, person, look, found, places)
         if not is_partial(request):
-            context |= await _about_it(conn, request, person, look)
+            context |= await _about_it(conn, request, person, look, _all_of(look, found, context["members"]))
     wanted = look.wanted
     query = {"tab": wanted.tab, **wanted.given}
     context |= {
@@ -272,12 +273,26 @@ async def _shown(request: Request, person: Person, shown: Sequence[int]) -> Resp
     return page(request, "queue.html", context, block="list")
 
 
-async def _about_it(conn: Any, request: Request, person: Person, look: Looked) -> dict[str, Any]:
-    """What stands about the list: the tabs with their counts, saved views, what was decided just before."""
+def _all_of(look: Looked, found: Listed, groups: Mapping[int, Sequence[object]]) -> int | None:
+    """How many cases the filters want, where the page shows all of them; otherwise they are to be counted."""
+    if look.wanted.cursor is not None or found.next_cursor is not None:
+        return None
+    sizes = [len(groups.get(case.id, (case,))) for case in found.cases]
+    return None if max(sizes, default=0) > GROUP_SHOWN else sum(sizes)
+
+
+async def _about_it(conn: Any, request: Request, person: Person, look: Looked, matching: int | None) -> dict[str, Any]:
+    """What stands about the list: the tabs with their counts, saved views, what was decided just before. `matching` is
+    how many cases there are, where it is known.
+    """
     today = start_of_day(look.now, look.zone)
     slugs = [tab.slug for tab in (*TABS, ALL)]
     asked = [(filter_of_tab(slug, person, look.now, today), 100) for slug in slugs]
-    *counts, matching = await count_several(conn, person, [*asked, (look.filters, 1000)], found=look.meant)
+    if matching is None:
+        asked.append((look.filters, 1000))
+    counts = await count_several(conn, person, asked, found=look.meant)
+    if matching is None:
+        matching = counts.pop()
     return {
         "counts": dict(zip(slugs, counts, strict=True)),
         "views": await views(conn, person),
