@@ -36,6 +36,7 @@ from web.pages import templates
 FEW = 10_000
 ROUNDS = 12
 REAL_CASES = 16
+OWN_PLANS = "-c plan_cache_mode=force_custom_plan"  # as lists are read: see `Database.read`
 VIEWERS = {"six regions": "six", "one small region": "rare", "everywhere": "every"}
 # What people ask of the queue: every tab, every filter, alone and some together.
 QUEUES = (
@@ -115,7 +116,9 @@ async def rounds(port: int, pages: Sequence[Page], number: int) -> list[list[flo
     return taken
 
 
-async def alone(database: Database, pages: Sequence[Page], module: ModuleType, seconds: float) -> list[list[float]]:
+async def alone(
+    database: Database, pages: Sequence[Page], module: ModuleType, seconds: float, planner: str
+) -> list[list[float]]:
     """[statements by pgbench, template from memory] in milliseconds for each page: what it sends and fills is recorded
     while the application answers it in this process.
     """
@@ -134,7 +137,7 @@ async def alone(database: Database, pages: Sequence[Page], module: ModuleType, s
                     filled.append(_filling(made.call_args))
     finally:
         await conn.close()
-    by_script = await pgbench.latencies(database.url, scripts, seconds=max(int(seconds * 4), 4))
+    by_script = await pgbench.latencies(database.url, scripts, seconds=max(int(seconds * 4), 4), planner=planner)
     return [[statistics.median(by_script[at]), filled[at]] for at in range(len(pages))]
 
 
@@ -173,11 +176,11 @@ def _filling(call: Any) -> float:
 
 
 async def costs(
-    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float
+    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, planner: str = ""
 ) -> list[Cost]:
-    """Every page over HTTP, and its limit."""
+    """Every page over HTTP, and its limit with plans as the page gets them: kept ones unless `planner` says."""
     runs = await rounds(port, pages, ROUNDS)
-    limits = await alone(database, pages, module, seconds)
+    limits = await alone(database, pages, module, seconds, planner)
     return [Cost(one, taken, sql, filled) for one, taken, (sql, filled) in zip(pages, runs, limits, strict=True)]
 
 
@@ -197,7 +200,7 @@ async def queues(server_url: str, *, seconds: float, size: tuple[int, int] | Non
             cookies = [await signed_in(database, person) for person in VIEWERS.values()]
             pages = [Page(f"/console/queue?{query}", cookie) for cookie in cookies for query in QUEUES]
             async with served.application(database) as port:
-                found[name] = await costs(database, port, pages, queue_page, seconds=seconds)
+                found[name] = await costs(database, port, pages, queue_page, seconds=seconds, planner=OWN_PLANS)
     many = found["many"]
     limit = statistics.median(one.sql_ms + one.template_ms for one in many)
     p50 = statistics.median(one.p50_ms for one in many)

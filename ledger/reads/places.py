@@ -47,7 +47,15 @@ async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
 
 def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
     """The same of places that were read already."""
-    return [one for one in places.values() if any(g.covers(one.entity, one.region, one.code) for g in viewer.grants)]
+    narrow = [grant for grant in viewer.grants if grant.location]
+    wide = [grant for grant in viewer.grants if not grant.location]
+    areas = {(one.entity, one.region) for one in places.values()}
+    seen = {area for area in areas if any(grant.covers(*area, "") for grant in wide)}
+    return [
+        one
+        for one in places.values()
+        if (one.entity, one.region) in seen or any(g.covers(one.entity, one.region, one.code) for g in narrow)
+    ]
 
 
 async def zone_of(conn: AsyncConnection, viewer: Person) -> str:
