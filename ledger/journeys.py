@@ -44,7 +44,7 @@ async def skip_time(database: Database, journey_id: str, person: Person, *, seco
             journey_id,
             "time_skipped",
             str(row["clock_offset_s"] + seconds),
-            f"{person.name} skipped {hours:g} h.",
+            f"{person.name} skipped {round(hours, 1):g} h.",
             at,
         )
         tx.record("journey.time_skipped", journey_id, at, after={"seconds": seconds})

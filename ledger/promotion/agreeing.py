@@ -87,7 +87,7 @@ def agreed(it: Promotion, at: datetime) -> str:
     it.drop_dues("start", "lapse")
     out = max(at, it.head["starts_at"] - timedelta(seconds=it.policy.promotion.publish_before_s))
     it.due("publish", out)
-    return f"Agreed; its prices go out {'at once' if out == at else f'{out:%Y-%m-%d %H:%M} UTC'}."
+    return f"Agreed; its prices go out {'at once' if out == at else it.local(out)}."
 
 
 def back_to_draft(it: Promotion, because: str) -> str:

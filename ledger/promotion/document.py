@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, override
 
 from sqlalchemy import Table, select, text
 
 from domain import promotion as rules
 from domain.promotion import PromotionState
+from domain.words import local
 from ledger.changes import Row
 from ledger.document import Document, Rules
 from ledger.idempotency import LOCK_KEYS
@@ -70,6 +72,10 @@ class Promotion(Document):
             select(own.channel, own.location).where(own.journey_id == self.id).order_by(own.channel, own.location)
         )
         return [(row.channel, row.location) for row in rows]
+
+    def local(self, instant: datetime) -> str:
+        """An instant in the time of its first place, as people read it."""
+        return local(instant, self.place.hours.time_zone)
 
     def bar(self, people: Iterable[str]) -> None:
         """These people have asked for it or agreed to it already: they approve nothing more about it."""

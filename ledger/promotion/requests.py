@@ -88,7 +88,7 @@ async def end(database: Database, about: str, *, at: datetime | None, reason: st
         it.row["detail"]["planned_end"] = max(planned, it.head["ends_at"]).isoformat()
         it.head["ends_at"] = at
         it.due("end", at)
-        await _written(it, row, "end_moved", f"It ends earlier ({said}): {at:%Y-%m-%d %H:%M} UTC.", reason, now)
+        await _written(it, row, "end_moved", f"It ends earlier ({said}): {it.local(at)}.", reason, now)
 
     await database.write(work, actor=actor, via=via)
 
@@ -142,7 +142,7 @@ async def extend(database: Database, about: str, *, ends_at: datetime, reason: s
         it.head["ends_at"] = ends_at
         if it.state is S.ACTIVE:
             it.due("end", ends_at)
-        told = f"It runs longer, to {ends_at:%Y-%m-%d %H:%M} UTC instead of {before:%Y-%m-%d %H:%M}."
+        told = f"It runs longer, to {it.local(ends_at)} instead of {it.local(before)}."
         await _written(it, row, "extended", told, reason, now)
 
     await database.write(work, actor=actor, via=via)

@@ -69,7 +69,7 @@ async def _run_over(it: Promotion, row: RowMapping, away: str, at: datetime, *, 
         return f"{told} The promotion is over." if await finish_if_over(it, at) else told
     then = await publishing.next_run(it, row, wrong, away, at)
     told = f"{channel}, run {row['run']}: {away or f'{wrong:,} of {row["prices"]:,} prices are not right'}."
-    told += f" Tried again {then:%Y-%m-%d %H:%M} UTC."
+    told += f" Tried again {it.local(then)}."
     if row["run"] >= it.policy.promotion.case_after_runs:
         ref = await cases.open_or_refresh(it, row, wrong, away, at)
         told += f" Case {ref.id}."

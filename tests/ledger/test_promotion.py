@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.errors import StateConflict
+from domain.words import local
 from ledger.promotion import dues, requests, steps
 from tests.ledger.promoting import DAY, MIA, Promoted, hire
 from tests.ledger.till import COFFEE, MILK
@@ -20,6 +21,8 @@ class TestAsItShould:
         assert (it.answer.state, it.answer.items, it.answer.places) == ("approved", 2, 4)
         starts_at, ends_at = await it.instant("starts_at"), await it.instant("ends_at")
         assert datetime.fromisoformat((await it.row())["dues"]["publish"]) == starts_at - DAY
+        told = await shop.value("SELECT detail FROM journey_step WHERE journey_id = :id AND step = 'opened'", id=it.id)
+        assert told.endswith(f"its prices go out {local(starts_at - DAY)}.")
         assert await it.publish() == "publishing"
         assert await it.prices() == {"publish right": 8}
         assert it.shown(TEA, starts_at - MINUTE) == {1_500}
