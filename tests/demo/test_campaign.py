@@ -170,6 +170,7 @@ class TestPlayed:
             repeated = await outcome.result(again)
         assert found.wrong == repeated.wrong == []
         assert found.lines[1:] == repeated.lines[1:]
+        assert found.lines[-1].endswith("in no claim 0.00")
         assert scene.refused == {}
         shop, like = hub.shop, f"CJ{scene.campaign.number}-%"
         states = "SELECT string_agg(DISTINCT state, ',') FROM journey WHERE kind = :kind AND key LIKE :like"
