@@ -21,6 +21,7 @@ from bench import (
     growth,
     intake,
     journeys,
+    looks,
     opened,
     over_http,
     parked,
@@ -54,6 +55,7 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S14": due.together,
     "S13": starting.twice,
     "P1": prices.published,
+    "L1": looks.looked,
 }
 TOGETHER = ("S1", "S2", "S3")  # their orders are taken once
 
