@@ -99,6 +99,7 @@ class Live:
 
     def __init__(self, database: Database) -> None:
         self.refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
+        self.changing = asyncio.Semaphore(REFRESHES_AT_ONCE)  # rows that have changed do not stand behind whole lists
         self._database = database
         self._era = secrets.token_hex(4)
         self._heard = 0

@@ -73,6 +73,8 @@ async def test_who_opens_a_page_does_not_wait_for_lists_that_refresh_themselves(
         refresh = asyncio.create_task(sam.get(address, headers=partial))
         assert f'id="case-{number}"' in (await sam.get("/console/queue")).text
         assert f'id="case-{number}"' in (await sam.get(address)).text  # a page, whatever its address says
+        rows = await sam.get(f"/console/queue?row={number}", headers=partial)  # those alone do not stand behind lists
+        assert f'id="case-{number}"' in rows.text
         assert not refresh.done()
     assert f'id="case-{number}"' in (await refresh).text
 

@@ -186,7 +186,8 @@ async def show(request: Request, person: SignedIn) -> Response:
     changed, shown = (_numbers(request, name) for name in ("row", "shown"))
     if not changed and not shown:
         return await _shown(request, person, [])
-    async with live_of(request).refreshing:
+    live = live_of(request)
+    async with live.changing if changed else live.refreshing:
         return await (_changed(request, person, changed) if changed else _shown(request, person, shown))
 
 
