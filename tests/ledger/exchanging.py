@@ -45,12 +45,14 @@ class Provider:
     """A payment provider that says what it is told to, and remembers what it was asked."""
 
     does: list[str] = field(default_factory=list)  # succeeded, declined, unknown; then always `succeeded`
+    charges: str = "succeeded"  # what it says to a charge where `does` says nothing
     asked: list[PaymentRequest] = field(default_factory=list)
 
     async def carry_out(self, request: PaymentRequest) -> PaymentOutcome:
         """What it says to one request."""
         self.asked.append(request)
-        state: Any = self.does.pop(0) if self.does else "succeeded"
+        usual = self.charges if request.kind == "charge" else "succeeded"
+        state: Any = self.does.pop(0) if self.does else usual
         said = {"succeeded": None, "declined": "card expired", "unknown": "no answer"}[state]
         return PaymentOutcome(state, f"p-{len(self.asked)}" if state == "succeeded" else None, said)
 

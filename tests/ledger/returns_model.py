@@ -14,6 +14,9 @@ TILL_MINOR = 1_000  # what a till says that a unit cost
 STOCK = 30
 
 OVER = ("closed", "cancelled")
+ASKS = 2  # how often a customer is asked to pay a difference
+# In which order what a replacement has asked for is carried out: by the names of the operations.
+TURN = {"charge": 0, "refund_more": 1, "refund": 2, "void_more": 3, "call_off": 4, "void": 5}
 
 
 class Command(NamedTuple):
@@ -26,10 +29,15 @@ class Command(NamedTuple):
 
 @dataclass
 class Swap:
-    """What a return is exchanged for: an order of one unit, of which it pays `price`."""
+    """What a return is exchanged for: an order of one unit, of which it pays `price`, and its customer `more`."""
 
     price: int
-    state: str = "waiting"  # waiting, applied, off
+    more: int = 0
+    state: str = "waiting"  # asking, collecting, waiting, applied, off
+    times_asked: int = 1
+    more_captured: int = 0
+    more_voided: int = 0
+    more_back: int = 0
     credit: int = 0  # of the price, what the return still means to pay
     order: str = "placed"
     captured: int = 0
@@ -45,6 +53,11 @@ class Swap:
     @property
     def is_over(self) -> bool:
         return self.order in ("cancelled", "collected")
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the customer's word, or their money, is waited for."""
+        return self.state in ("asking", "collecting")
 
 
 @dataclass
@@ -80,6 +93,8 @@ class Return:
             return "cancelled" if self.called_off else "authorized"
         if self.waiting:
             return "inspecting" if self.accepted + self.declined or self.in_work else "received"
+        if self.swap is not None and self.swap.is_asked:
+            return "dispositioned"
         return "refund_pending" if self.is_owed else "closed"
 
     @property
@@ -88,7 +103,7 @@ class Return:
 
     @property
     def keeps_refund(self) -> bool:
-        return self.swap is not None and self.swap.state == "waiting"
+        return self.swap is not None and (self.swap.state == "waiting" or self.swap.is_asked)
 
     def due(self) -> int:
         """Units whose refund is due: as they come in a store or for a replacement, by mail when they were looked at."""
@@ -134,7 +149,10 @@ class Model:
                 for key, one in self.returns.items()
             },
             "exchanges": {
-                key: (one.swap.state, one.swap.order, one.swap.captured, one.swap.voided, one.swap.back)
+                key: (
+                    one.swap.state, one.swap.order, one.swap.captured, one.swap.voided, one.swap.back,
+                    one.swap.more_captured, one.swap.more_voided, one.swap.more_back,
+                )
                 for key, one in self.returns.items()
                 if one.swap
             },
@@ -180,6 +198,8 @@ class Model:
         credit = 0
         if one.keeps_refund:
             assert one.swap is not None
+            if worth >= one.swap.credit and one.swap.is_asked:
+                return
             if worth >= one.swap.credit:
                 credit, one.swap.state = one.swap.credit, "applied"
             elif one.received and not one.awaits_goods and not one.waiting:
@@ -282,16 +302,18 @@ class Model:
         if (one.swap and one.swap.state != "off") or one.state in OVER or one.refunded or not one.has_sale:
             return "refused"
         units = min(one.claimed, UNITS - self.refunded)
-        if not units or self._share(units) < price:
+        if not units:
             return "refused"
-        one.swap = Swap(price, credit=price)
+        credit = min(price, self._share(units))
+        one.swap = Swap(credit, price - credit, "asking" if price > credit else "waiting", credit=credit)
         self.stock["available"] -= 1
         self.stock["reserved"] += 1
         self._settle(one)
         return one.swap.state
 
     def _take_off(self, one: Return) -> None:
-        if one.swap is not None and one.swap.state == "waiting":
+        if one.keeps_refund:
+            assert one.swap is not None
             one.swap.state = "off"
             if not one.swap.is_over:
                 one.swap.asked.append("call_off")
@@ -301,6 +323,12 @@ class Model:
         swap.order = "cancelled"
         self.stock["reserved"] -= 1
         self.stock["available"] += 1
+        if "charge" not in swap.asked and (loose := swap.more - swap.more_captured - swap.more_voided):
+            swap.more_voided += loose
+            swap.asked.append("void_more")
+        if swap.more_captured:
+            swap.more_back = swap.more_captured
+            swap.asked.append("refund_more")
         if swap.loose:
             swap.voided += swap.loose
             swap.asked.append("void")
@@ -315,16 +343,58 @@ class Model:
         self._let_go(swap)
         return "accepted"
 
-    def _order_asks(self, key: str) -> str:
-        """What the replacement has asked for is carried out."""
+    def _answered(self, key: str, words: str) -> str:
+        """What the customer says by their link about a replacement that costs more."""
+        one = self.returns[key]
+        swap = one.swap
+        if swap is None or swap.state != "asking":
+            return "refused"
+        if swap.order == "cancelled" or words == "decline":
+            self._take_off(one)
+            self._settle(one)
+            return "withdrawn" if swap.order == "cancelled" else "declined"
+        swap.state = "collecting"
+        swap.asked.append("charge")
+        return "accepted"
+
+    def _silent(self, key: str) -> str:
+        """The time to answer is over."""
+        one = self.returns[key]
+        if one.swap is not None and one.swap.state == "asking":
+            self._take_off(one)
+            self._settle(one)
+        return "done"
+
+    def _charge(self, one: Return, swap: Swap, says: str) -> None:
+        """The provider is asked for the difference; not at all where the exchange has ended."""
+        if swap.state != "collecting" or swap.order == "cancelled":
+            if swap.order == "cancelled":
+                swap.more_voided += swap.more
+            return
+        if says == "succeeded":
+            swap.more_captured, swap.state = swap.more, "waiting"
+        elif swap.times_asked < ASKS:
+            swap.times_asked, swap.state = swap.times_asked + 1, "asking"
+            return
+        else:
+            self._take_off(one)
+        self._settle(one)
+
+    def _order_asks(self, key: str, says: str) -> str:
+        """What the replacement has asked for is carried out; `says` is what the provider answers to a charge."""
         one = self.returns[key]
         assert one.swap is not None
-        swap, asked = one.swap, list(one.swap.asked)
+        swap, asked = one.swap, sorted(one.swap.asked, key=lambda what: TURN[what])
         for what in asked:
             swap.asked.remove(what)
-            if what == "call_off" and not swap.is_over:
+            if what == "charge":
+                self._charge(one, swap, says)
+            elif what == "call_off" and not swap.is_over:
                 self._let_go(swap)
-            elif what == "void" and swap.state == "waiting":
+            elif what == "void_more" and swap.state == "asking" and swap.order == "cancelled":
+                self._take_off(one)
+                self._settle(one)
+            elif what == "void" and one.keeps_refund:
                 swap.credit = 0
                 self._take_off(one)
                 self._settle(one)

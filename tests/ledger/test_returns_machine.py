@@ -21,9 +21,9 @@ from sqlalchemy import text
 
 from domain.errors import DomainError
 from embedded.postgres import create_database, drop_database
-from ledger.returns import requests
+from ledger.returns import difference, requests
 from tests.ledger.books import assert_books_agree
-from tests.ledger.exchanging import carry_out, exchange, wanted
+from tests.ledger.exchanging import Provider, carry_out, exchange, wanted
 from tests.ledger.machine import agreeing
 from tests.ledger.returning import Back, ask, asked, collected
 from tests.ledger.returns_model import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command, Model
@@ -96,8 +96,18 @@ class Driver:
     async def _order_cancelled(self, key: str) -> str:
         return (await self.shop.report("bopis.cancelled", journey_id=self.orders[key], lines=None)).outcome
 
-    async def _order_asks(self, key: str) -> str:
-        await carry_out(self.shop, self.orders[key])
+    async def _order_asks(self, key: str, says: str) -> str:
+        await carry_out(self.shop, self.orders[key], Provider(charges=says))
+        return "done"
+
+    async def _answered(self, key: str, words: str) -> str:
+        row = await self.back(key).row()
+        number = row["detail"]["exchange"].get("offer_id", 0)
+        return (await difference.answer(self.shop.database, number, row["customer_id"], answer=words, via="link")).state
+
+    async def _silent(self, key: str) -> str:
+        if "answer" in (await self.back(key).row())["dues"]:
+            await self.back(key).fall_due("answer")
         return "done"
 
     async def _collected(self, key: str) -> str:
@@ -133,9 +143,11 @@ class Driver:
             )
             swaps = await rows(
                 "SELECT j.key, j.detail -> 'exchange' ->> 'state' AS state, o.state AS order_state, p.captured_minor,"
-                " p.voided_minor, p.refunded_minor FROM journey j"
+                " p.voided_minor, p.refunded_minor, coalesce(d.captured_minor, 0), coalesce(d.voided_minor, 0),"
+                " coalesce(d.refund_requested_minor, 0) FROM journey j"
                 " JOIN journey o ON o.id = j.detail -> 'exchange' ->> 'order'"
-                " JOIN payment p ON p.journey_id = o.id AND p.tender = 'exchange' WHERE j.id = ANY(:ids)"
+                " JOIN payment p ON p.journey_id = o.id AND p.tender = 'exchange'"
+                " LEFT JOIN payment d ON d.journey_id = o.id AND d.reference LIKE 'difference:%' WHERE j.id = ANY(:ids)"
             )
         money: dict[str, dict[str, Any]] = {row.key: {} for row in lines}
         for row in paid:
@@ -166,6 +178,9 @@ class Day:
         kinds = ["asked", "asked", "alone"]
         if returns:
             key = dice.choice([*returns][-4:])
+            # What has come is mostly paid back: exchanges are wanted before that.
+            fresh = [key for key, one in returns.items() if one.state == "authorized" and not one.keeps_refund]
+            swapping = dice.choice(fresh or [*returns])
             draw |= {
                 "received": lambda: Command("received", key, (dice.randint(0, 2), dice.random() < 0.6)),
                 "inspected": lambda: Command("inspected", key, (dice.randint(1, 2), self._disposition())),
@@ -174,19 +189,28 @@ class Day:
                 ),
                 "called_off": lambda: Command("called_off", key),
                 "paid": lambda: Command("paid", key),
-                "exchanged": lambda: Command("exchanged", key, (dice.choice((400, 995, 1_990)),)),
+                "exchanged": lambda: Command("exchanged", swapping, (dice.choice((400, 995, 1_990)),)),
             }
             kinds += (
-                ["received"] * 4 + ["inspected"] * 3 + ["rung_up", "called_off", "paid", "paid"] + ["exchanged"] * 3
+                ["received"] * 4
+                + ["inspected"] * 3
+                + ["rung_up", "called_off", "paid", "paid"]
+                + ["exchanged"] * (6 if fresh else 2)
             )
         swapped = [key for key, one in returns.items() if one.swap is not None and key in self.driver.orders]
         if swapped:
             other = dice.choice(swapped[-3:])
+            asking = [key for key in swapped if (swap := returns[key].swap) is not None and swap.state == "asking"]
+            asked = dice.choice(asking or swapped)
+            says = dice.choice(("succeeded", "succeeded", "declined"))
+            words = dice.choice(("accept", "accept", "decline"))
             draw |= {
                 "order_cancelled": lambda: Command("order_cancelled", other),
-                "order_asks": lambda: Command("order_asks", other),
+                "order_asks": lambda: Command("order_asks", other, (says,)),
+                "answered": lambda: Command("answered", asked, (words,)),
+                "silent": lambda: Command("silent", other),
             }
-            kinds += ["order_cancelled"] + ["order_asks"] * 3
+            kinds += ["order_cancelled", "silent", "answered"] + ["order_asks"] * 3 + ["answered"] * 6 * bool(asking)
         return draw[dice.choice(kinds)]()
 
     def _name(self, prefix: str) -> str:
@@ -206,7 +230,15 @@ class Day:
         once = {one.kind + one.key: one for one in commands}
         if any(one.kind == "exchanged" for one in commands):
             once = {"": next(one for one in commands if one.kind == "exchanged")}
+        # A provider is asked between two transactions: what else happens then is tried in test_exchange_dearer.
+        charged = [one for one in commands if one.kind == "order_asks" and self._charges(one.key)]
+        if charged:
+            once = {"": charged[0]}
         await self.take(list(once.values()))
+
+    def _charges(self, key: str) -> bool:
+        swap = self.model.returns[key].swap
+        return swap is not None and "charge" in swap.asked
 
     async def _again(self) -> None:
         """The answer was lost, so the same is sent again: what a till reports twice counts once."""
@@ -239,6 +271,9 @@ class Day:
         )
         undone = sum(one.swap.back for one in model.returns.values() if one.swap is not None)
         assert sold_back - undone <= PAID_MINOR
+        for one in model.returns.values():
+            if one.swap is not None:
+                assert one.swap.more_back <= one.swap.more_captured <= one.swap.more
         accepted = sum(one.accepted for one in model.returns.values())
         reserved = sum(one.swap.order == "collected" for one in model.returns.values() if one.swap is not None)
         there = model.stock["available"] + model.stock["reserved"] + model.stock["damaged"] + reserved
@@ -246,11 +281,13 @@ class Day:
 
     async def end(self) -> None:
         """What is asked for is carried out; then nothing is owed but for goods that still wait."""
+        for key in [*self.driver.orders]:
+            await self.take([Command("silent", key)])
         for _ in range(4):
             for key in [*self.model.returns]:
                 await self.take([Command("paid", key)])
                 if key in self.driver.orders:
-                    await self.take([Command("order_asks", key)])
+                    await self.take([Command("order_asks", key, ("succeeded",))])
         assert not any(one.is_owed for one in self.model.returns.values())
         for key, one in self.model.returns.items():
             if one.swap is not None and one.swap.order == "reserved":
