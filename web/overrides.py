@@ -1,5 +1,7 @@
 """The form by which somebody asks to take back what was refused: at the console and at the counter."""
 
+from pydantic import ValidationError
+
 from domain.errors import Malformed
 from domain.overrides import NewOverride
 
@@ -10,4 +12,10 @@ def wanted_of(lines: list[str], reason: str, note: str) -> NewOverride:
         raise Malformed("Tick what is to be taken back.", pointer="/lines")
     if not reason:
         raise Malformed("Choose why it is taken back although it was refused.", pointer="/reason")
-    return NewOverride(lines=tuple(dict.fromkeys(lines)), reason=reason[:80], note=note)
+    try:
+        return NewOverride(lines=tuple(dict.fromkeys(lines)), reason=reason, note=note)
+    except ValidationError as error:
+        wrong = str(error.errors()[0]["loc"][0])
+        raise Malformed(
+            f"The {wrong} cannot be taken as it was sent. Open the page again.", pointer=f"/{wrong}"
+        ) from error

@@ -210,11 +210,12 @@ async def ship(request: Request, person: SignedIn, vendor_return_id: str) -> Res
 
     async def act(found: VendorReturnView, caller: Caller) -> None:
         lines = tuple(ShippedLine(line_id=line.line_id, quantity=_units(typed, line.line_id)) for line in found.lines)
-        data = VendorShipment(
-            lines=lines,
-            carrier=typed.get("carrier", "").strip()[:200],
-            tracking=typed.get("tracking", "").strip()[:200],
-        )
+        carrier, tracking = typed.get("carrier", "").strip(), typed.get("tracking", "").strip()
+        try:
+            data = VendorShipment(lines=lines, carrier=carrier, tracking=tracking)
+        except ValidationError as error:
+            wrong = str(error.errors()[0]["loc"][0])
+            raise Malformed(f"The {wrong} cannot be kept as it is written; write it in one line of text.") from error
         await vendor_return.ship(database, caller, found.id, data, via="console")
 
     return await _act(request, person, vendor_return_id, act, typed)
