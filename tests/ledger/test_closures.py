@@ -90,7 +90,7 @@ class TestClosed:
 
     async def test_nothing_is_promised_there_until_it_opens(self, shop: Shop) -> None:
         await say(shop, "closed")
-        with pytest.raises(StateConflict, match="takes no pickup orders now: closed"):
+        with pytest.raises(StateConflict, match="takes no orders now: closed"):
             await shop.order(1, pickup_location="S1")
         await say(shop, "open")
         assert await shop.value("SELECT status FROM location WHERE code = 'S1'") == "open"
