@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx2
 
 from domain.payments import PaymentOutcome
+from ports import bounded
 
 ANSWER_TIMEOUT_S = 15.0
 _REASON_LENGTH = 200
@@ -76,7 +77,9 @@ class HttpPaymentProvider:
     async def carry_out(self, request: PaymentRequest) -> PaymentOutcome:
         """Ask once. Whatever is not a clear yes or no is `unknown`."""
         try:
-            answer = await self._client.post(
+            answer = await bounded.ask(
+                self._client,
+                "POST",
                 request.kind,
                 headers={"Idempotency-Key": request.operation_id},
                 json={

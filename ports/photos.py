@@ -19,8 +19,11 @@ from urllib.parse import quote, urlsplit
 import httpx2
 from pydantic import SecretStr
 
+from ports import bounded
+
 KEY = re.compile(r"[0-9a-f]{32}")
 TIMEOUT_S = 20.0
+MOST_BYTES = 64_000_000  # of an answer: more than the largest photo that may be kept
 
 
 class PhotoMissingError(Exception):
@@ -171,7 +174,9 @@ class S3Photos:
             region=self._region, key_id=self._key_id, secret=self._secret,
         )  # fmt: skip
         try:
-            return await self._client().request(method, url, headers=signed, content=content or None)
+            return await bounded.ask(
+                self._client(), method, url, headers=dict(signed), content=content or None, most_bytes=MOST_BYTES
+            )
         except httpx2.HTTPError as error:
             raise PhotosAwayError(f"the bucket cannot be reached: {type(error).__name__}") from error
 

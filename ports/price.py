@@ -32,6 +32,7 @@ from typing import Any, NamedTuple, Protocol
 import httpx2
 
 from domain.promotion import ShelfPrice
+from ports import bounded
 
 ANSWER_TIMEOUT_S = 15.0
 _REASON_LENGTH = 200
@@ -156,8 +157,9 @@ class HttpPriceChannel:
         await self._client.aclose()
 
     async def _ask(self, path: str, prices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        asked = {"channel": self._channel, "prices": list(prices)}
         try:
-            answer = await self._client.post(path, json={"channel": self._channel, "prices": list(prices)})
+            answer = await bounded.ask(self._client, "POST", path, json=asked)
         except httpx2.HTTPError as error:
             raise ChannelAway(f"no answer: {type(error).__name__}") from error
         if not answer.is_success:

@@ -4,7 +4,6 @@ Every call goes through `ports.guarded`, in bounded time and size; no redirect i
 for an hour.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from domain.addresses import why_not
+from ports import bounded
 from ports.guarded import AddressRefusedError, Guarded, Resolve, resolve
 
 TIMEOUT_S = 8.0
@@ -111,21 +111,14 @@ class Provider:
     async def ask(self, method: str, url: str, **sent: Any) -> tuple[int, dict[str, Any]]:
         """Status and JSON object of an answer; an empty one for what is none. Raises `ProviderAwayError`."""
         _check_url(url)
-        content = b""
         try:
-            async with asyncio.timeout(self._timeout_s), self._http.stream(method, url, **sent) as answer:
-                async for part in answer.aiter_bytes():
-                    content += part
-                    if len(content) > MOST_BYTES:
-                        raise ProviderAwayError("its answer has no end")
+            answer = await bounded.ask(self._http, method, url, within_s=self._timeout_s, most_bytes=MOST_BYTES, **sent)
         except AddressRefusedError as error:
             raise ProviderAwayError(str(error)) from error
-        except TimeoutError as error:
-            raise ProviderAwayError(f"no answer within {self._timeout_s:g} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ProviderAwayError(f"no answer: {type(error).__name__}") from error
         try:
-            found = json.loads(content)
+            found = json.loads(answer.content)
         except ValueError:
             found = {}
         return answer.status_code, found if isinstance(found, dict) else {}

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx2
 
 from domain.tracking import ParcelState
+from ports import bounded
 
 ANSWER_TIMEOUT_S = 10.0
 MOST_BYTES = 100_000
@@ -57,8 +58,9 @@ class HttpTracking:
     async def ask(self, tracking: str, carrier: str | None) -> News | None:
         # Dots would be taken for a way up.
         segment = quote(tracking, safe="").replace(".", "%2E")
+        asked = {"carrier": carrier} if carrier else None
         try:
-            answer = await self._client.get(f"parcels/{segment}", params={"carrier": carrier} if carrier else None)
+            answer = await bounded.ask(self._client, "GET", f"parcels/{segment}", params=asked, most_bytes=MOST_BYTES)
         except httpx2.HTTPError as error:
             raise TrackingAwayError(f"no answer: {type(error).__name__}") from error
         if answer.status_code == 404:
@@ -73,8 +75,6 @@ class HttpTracking:
 
 def _news(answer: httpx2.Response) -> News:
     """Raises `TrackingAwayError`, naming what is not understood."""
-    if len(answer.content) > MOST_BYTES:
-        raise TrackingAwayError("answered with more than a parcel needs")
     try:
         body = answer.json()
     except ValueError as error:
