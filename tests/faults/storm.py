@@ -136,14 +136,8 @@ class Storm:
     def a_promotion(self, key: str) -> None:
         """Defined, published, sold, ended; what its vendor owes is claimed, answered and paid."""
         draw = self.plan.draws(key)
+        until(lambda: self._defined(key) or None, PATIENCE_S)
         now = datetime.now(UTC)
-        body = {
-            "promotion_id": key, "name": f"Week {key}", "offer": {"kind": "percent", "off_permille": 100},
-            "lines": [{"sku": SKU, "forecast_units": 40}], "channels": list(CHANNELS), "locations": list(STORES),
-            "starts_at": (now + timedelta(seconds=AHEAD_S)).isoformat(),
-            "ends_at": (now + timedelta(days=2)).isoformat(), "stacking": "best",
-        }  # fmt: skip
-        assert self.company.call("POST", "/promotions", json=body).status_code in (200, 201)
         agreed = {
             "number": f"A-{key}", "entity": "US01", "office": "S1", "vendor": "MUGMAKER", "vendor_name": "Mug Makers",
             "claims_email": "claims@mugmakers.example", "signed_on": now.date().isoformat(), "document": "a.pdf",
@@ -160,6 +154,19 @@ class Storm:
         until(lambda: self._claim(key)["state"] == "sent" or None, PATIENCE_S)
         self.tell(key, "claim.answered", claim_id=f"A-{key}-1", lines=None, settlement="cash")
         self.tell(key, "claim.settled", claim_id=f"A-{key}-1", amount_minor=units * RATE_MINOR, settlement="cash")
+
+    def _defined(self, key: str) -> bool:
+        """Define it; anew with a later start where nobody answered until the first one had passed."""
+        now = datetime.now(UTC)
+        body = {
+            "promotion_id": key, "name": f"Week {key}", "offer": {"kind": "percent", "off_permille": 100},
+            "lines": [{"sku": SKU, "forecast_units": 40}], "channels": list(CHANNELS), "locations": list(STORES),
+            "starts_at": (now + timedelta(seconds=AHEAD_S)).isoformat(),
+            "ends_at": (now + timedelta(days=2)).isoformat(), "stacking": "best",
+        }  # fmt: skip
+        if self.company.call("POST", "/promotions", json=body).status_code in (200, 201):
+            return True
+        return bool(self.company.call("GET", f"/promotions/{key}").status_code == 200)  # an answer was lost
 
     def _is_shown(self, key: str) -> bool:
         """Whether it has begun and every channel shows its prices."""
