@@ -118,6 +118,8 @@ class TestPages:
         assert "25 units sold so far" in shown
         assert "<b>Surges</b>: 25 receipts" in shown
         assert "Proposed between places" in shown
+        assert "104 Apple" in shown
+        assert "Place(" not in shown
         told = re.search(r"Store S2, 22 km away,[^<]*", shown)
         assert told is not None
         assert "has 650 beyond its safety stock" in told.group()
