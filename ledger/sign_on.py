@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import DomainError, NotAllowed, NotFound, StateConflict
+from domain.errors import NotAllowed, NotFound, StateConflict
 from ledger import sessions
 from ledger.people import person_by_email
 from ledger.tables import person, person_identity
@@ -18,13 +18,6 @@ from ledger.tables import person, person_identity
 if TYPE_CHECKING:
     from ledger.engine import Database
     from ledger.transaction import Transaction
-
-
-class AnswerUsed(DomainError):
-    """An answer of the provider has begun a session before."""
-
-    code = "answer_used"
-    family = "conflict"
 
 
 class SignedOn(NamedTuple):
@@ -48,7 +41,7 @@ async def begin(
     """Begin a session for whoever the identity is, in place of an earlier one.
 
     The first time, a verified `email` says which person that is; from then on the provider's own name for them does.
-    Raises `NotAllowed` where it is nobody of ours, and `AnswerUsed` where `state` has begun a session before.
+    Raises `NotAllowed` where it is nobody of ours, and `StateConflict` where `state` has begun a session before.
     """
 
     async def work(tx: "Transaction") -> SignedOn:
@@ -59,7 +52,7 @@ async def begin(
             tx.conn, who, token, proven_at=proven_at, issuer=issuer, state_hash=sessions.hash_of(state)
         )
         if expires_at is None:
-            raise AnswerUsed("This answer of the provider was used already. Begin to sign in again.")
+            raise StateConflict("This answer of the provider was used already. Begin to sign in again.")
         sessions.record(tx, who, "signed_in")
         return SignedOn(who, expires_at)
 
