@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from ledger import tables
 from ledger.approval import create_link
@@ -39,6 +39,11 @@ async def look_again(page: Page, case_id: int, with_script: bool) -> None:
     """With its script a page that shows something under way looks again by itself; to open it then would meet that."""
     if not with_script:
         await page.goto(f"/console/cases/{case_id}")
+
+
+async def hears_nothing(route: Route) -> None:
+    """In place of the script that listens for changes: the page stays as it was opened."""
+    await route.fulfill(body="", content_type="text/javascript")
 
 
 class TestQueueToDecision:
@@ -127,6 +132,7 @@ class TestQueueToDecision:
         case_id = await a_case(site.database, "S1/APPLE")
         sam = await open_page("sam.ortega", java_script_enabled=with_script)
         ana = await open_page("ana.ruiz", java_script_enabled=with_script)
+        await ana.route("**/static/live.js", hears_nothing)  # else the button is gone as soon as it is of no use
         for page in (sam, ana):
             await page.goto("/console/queue?tab=unassigned")
         await sam.get_by_role("button", name=f"Claim case {case_id}").click()
