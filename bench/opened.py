@@ -49,6 +49,7 @@ class Console:
         self._asked_for_rows_at = 0.0
         self._rows_timer: asyncio.TimerHandle | None = None
         self._refreshing: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
         self._writer: asyncio.StreamWriter | None = None
         self.listening = asyncio.Event()
 
@@ -60,10 +61,9 @@ class Console:
             self.refreshed_ms.append((time.perf_counter() - began) * 1e3)
         self.shown = found
 
-    async def load_rows(self, client: httpx2.AsyncClient) -> None:
+    async def load_rows(self, client: httpx2.AsyncClient, asked: set[int]) -> None:
         """Those that have changed."""
-        began = self._asked_for_rows_at = time.perf_counter()
-        asked, self._changed = self._changed, set()
+        began = time.perf_counter()
         found = await self._ask(client, "row", sorted(asked))
         if set(found) != asked:
             raise RuntimeError(f"rows {asked} were asked for, and {found} came")
@@ -121,16 +121,25 @@ class Console:
         self._begin(self.load(client))
 
     def _refresh_rows(self, client: httpx2.AsyncClient) -> None:
-        self._rows_timer = None
-        self._begin(self.load_rows(client))
+        self._rows_timer, self._asked_for_rows_at = None, time.perf_counter()
+        asked, self._changed = self._changed, set()
+        self._begin(self.load_rows(client, asked))
 
     def _begin(self, asking: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(asking)
         self._refreshing.add(task)
-        task.add_done_callback(self._refreshing.discard)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failures.append(error)
 
     async def settle(self) -> None:
-        await asyncio.gather(*self._refreshing)
+        """Wait for what was asked for. Raises what went wrong since the page was opened."""
+        await asyncio.gather(*self._refreshing, return_exceptions=True)
+        if self._failures:
+            raise self._failures[0]
 
 
 async def change(database: Database, consoles: Sequence[Console], *, seconds: float) -> int:
