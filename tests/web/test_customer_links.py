@@ -1,7 +1,7 @@
 """What a customer's link opens: looking decides nothing, an answer is given once, every end has its own page."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -18,33 +18,11 @@ from tests.ledger.test_bopis import decide, pick, step
 from tests.ledger.test_shipping import warehouse
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import open_app, settings_for
+from tests.web.customers import Browse, browse, shop
 from tests.web.robot import Robot
 from tests.web.test_routes import everything
 
-Browse = Callable[[], httpx2.AsyncClient]
-
-
-@pytest.fixture
-async def shop(database: ledger.engine.Database) -> AsyncIterator[Shop]:
-    opened = await open_shop(database.url)
-    yield opened
-    await opened.database.dispose()
-
-
-@pytest.fixture
-async def browse(shop: Shop) -> AsyncIterator[Browse]:
-    clients: list[httpx2.AsyncClient] = []
-    async with open_app(settings_for(shop.database.url)) as app:
-
-        def made() -> httpx2.AsyncClient:
-            headers = {"Accept": "text/html", "Origin": "http://endcap.test", "Sec-Fetch-Site": "same-origin"}
-            transport = httpx2.ASGITransport(app=app)
-            clients.append(httpx2.AsyncClient(transport=transport, base_url="http://endcap.test", headers=headers))
-            return clients[-1]
-
-        yield made
-        for client in clients:
-            await client.aclose()
+__all__ = ["browse", "shop"]
 
 
 async def mailed(order: Asked, *, hours: float = 2, about: str = "offer") -> str:

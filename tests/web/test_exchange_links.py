@@ -1,46 +1,20 @@
 """What a customer is asked about a dearer replacement, by their link: looking charges nothing, one answer counts."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import httpx2
-import pytest
 from sqlalchemy import update
 
-import ledger.engine
 from ledger import links, tables
 from ledger.transaction import Transaction
 from tests.ledger.exchanging import Swap, wanted
-from tests.shop import PRICE_MINOR, Shop, open_shop
-from tests.web.conftest import open_app, settings_for
+from tests.shop import PRICE_MINOR, Shop
+from tests.web.customers import Browse, browse, shop
 from tests.web.robot import Robot
-from tests.web.test_customer_links import Browse, answered, form_of
+from tests.web.test_customer_links import answered, form_of
 from tests.web.test_routes import everything
 
+__all__ = ["browse", "shop"]
 MORE = "5.00 EUR"
-
-
-@pytest.fixture
-async def shop(database: ledger.engine.Database) -> AsyncIterator[Shop]:
-    opened = await open_shop(database.url)
-    yield opened
-    await opened.database.dispose()
-
-
-@pytest.fixture
-async def browse(shop: Shop) -> AsyncIterator[Browse]:
-    clients: list[httpx2.AsyncClient] = []
-    async with open_app(settings_for(shop.database.url)) as app:
-
-        def made() -> httpx2.AsyncClient:
-            headers = {"Accept": "text/html", "Origin": "http://endcap.test", "Sec-Fetch-Site": "same-origin"}
-            transport = httpx2.ASGITransport(app=app)
-            clients.append(httpx2.AsyncClient(transport=transport, base_url="http://endcap.test", headers=headers))
-            return clients[-1]
-
-        yield made
-        for client in clients:
-            await client.aclose()
 
 
 async def dear(shop: Shop) -> Swap:
