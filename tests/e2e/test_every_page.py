@@ -17,8 +17,8 @@ from tests.e2e.test_console import PHONE
 from tests.e2e.test_pages import DESK, WCAG
 from tests.web.conftest import app, as_key, web
 from tests.web.people import browse, sign_in
+from tests.web.routes import ROUTES, ids
 from tests.web.store import staff
-from tests.web.test_routes import ROUTES, ids
 
 __all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]
 pytestmark = [pytest.mark.browser]

@@ -12,12 +12,12 @@ from tests.browser import NewContext
 from tests.conftest import Database
 from tests.e2e.conftest import served
 from tests.ledger.offers import Asked, asked
-from tests.ledger.test_bopis import pick
+from tests.ledger.orders import pick
 from tests.ledger.test_quorum import ask
 from tests.shop import Shop, open_shop
 from tests.web.conftest import settings_for
+from tests.web.routes import everything
 from tests.web.test_customer_links import mailed
-from tests.web.test_routes import everything
 
 pytestmark = [pytest.mark.browser]
 # Past what the browser itself would ask for first: robots do not fill in required fields.

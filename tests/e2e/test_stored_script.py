@@ -10,8 +10,8 @@ from tests.web.conftest import app, as_key, web
 from tests.web.links import mailed
 from tests.web.markup import fill
 from tests.web.people import browse, sign_in
+from tests.web.routes import ids
 from tests.web.store import staff
-from tests.web.test_routes import ids
 
 __all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]
 pytestmark = [pytest.mark.browser]

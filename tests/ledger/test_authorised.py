@@ -11,7 +11,7 @@ from domain.payments import PaymentOutcome
 from ledger import case, payments, renewals
 from ledger.reads.journeys import journey_detail
 from tests.ledger.books import accounts
-from tests.ledger.test_bopis import hand_over, pick, situation
+from tests.ledger.orders import hand_over, pick, situation
 from tests.shop import FIN, Shop
 
 

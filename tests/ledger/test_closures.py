@@ -11,7 +11,7 @@ from domain.events import EventOutcome
 from domain.messages import Step
 from ledger import case, closures
 from ledger.bopis import dues, steps
-from tests.ledger.test_bopis import pick, situation, step
+from tests.ledger.orders import pick, situation, step
 from tests.shop import ANA, Shop
 
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ from ledger.bopis import dues
 from ledger.notices import Placed
 from tests.conftest import Database
 from tests.ledger.offers import Asked
-from tests.ledger.test_bopis import decide, failed_order, step
+from tests.ledger.orders import decide, failed_order, step
 from tests.shop import Shop, open_shop
 
 

@@ -13,7 +13,7 @@ from ledger.reads.approvals import approval_detail
 from ledger.reads.cases import case_detail
 from tests.ledger.books import accounts
 from tests.ledger.offers import OOLONG, Asked, asked, line, with_substitute
-from tests.ledger.test_bopis import decide, failed_order, pick, step
+from tests.ledger.orders import decide, failed_order, pick, step
 from tests.ledger.test_shipping import failed, warehouse
 from tests.shop import ADA, MAX, TEA, Shop
 

@@ -9,8 +9,8 @@ import pytest
 from domain.messages import Situation, Step
 from ledger.bopis import dues
 from tests.ledger.books import accounts
+from tests.ledger.orders import hand_over, pick, situation
 from tests.ledger.test_authorised import answer, authorised
-from tests.ledger.test_bopis import hand_over, pick, situation
 from tests.shop import Shop
 
 

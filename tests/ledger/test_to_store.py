@@ -17,7 +17,7 @@ from ledger.transfer import steps as of_transfers
 from tests.ledger.books import accounts
 from tests.ledger.coming import Coming, brought_by
 from tests.ledger.offers import Asked
-from tests.ledger.test_bopis import decide, hand_over, pick, step
+from tests.ledger.orders import decide, hand_over, pick, step
 from tests.ledger.test_shipping import warehouse
 from tests.ledger.transfers import Moved, shelf
 from tests.shop import PRICE_MINOR, TEA, Shop

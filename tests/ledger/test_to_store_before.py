@@ -8,7 +8,7 @@ from domain.messages import Step
 from ledger.bopis import dues
 from tests.ledger.books import accounts
 from tests.ledger.coming import held_there
-from tests.ledger.test_bopis import hand_over, pick, situation
+from tests.ledger.orders import hand_over, pick, situation
 from tests.shop import TEA, Shop
 
 

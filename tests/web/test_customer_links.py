@@ -14,13 +14,13 @@ from ledger.approval import create_link
 from ledger.bopis import steps
 from ledger.transaction import Transaction
 from tests.ledger.offers import Asked, asked
-from tests.ledger.test_bopis import decide, pick, step
+from tests.ledger.orders import decide, pick, step
 from tests.ledger.test_shipping import warehouse
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import open_app, settings_for
 from tests.web.customers import Browse, browse, shop
 from tests.web.robot import Robot
-from tests.web.test_routes import everything
+from tests.web.routes import everything
 
 __all__ = ["browse", "shop"]
 

@@ -10,8 +10,8 @@ from tests.ledger.exchanging import Swap, wanted
 from tests.shop import PRICE_MINOR, Shop
 from tests.web.customers import Browse, browse, shop
 from tests.web.robot import Robot
+from tests.web.routes import everything
 from tests.web.test_customer_links import answered, form_of
-from tests.web.test_routes import everything
 
 __all__ = ["browse", "shop"]
 MORE = "5.00 EUR"

@@ -19,8 +19,8 @@ from tests.web.conftest import settings_for
 from tests.web.links import mailed
 from tests.web.markup import columns, elements_of, fill, payload
 from tests.web.people import SignIn, accounts, browse, sign_in
+from tests.web.routes import ROUTES, ids
 from tests.web.store import staff
-from tests.web.test_routes import ROUTES, ids
 from web.app import create_app
 
 __all__ = ["accounts", "browse", "ids", "sign_in", "staff"]

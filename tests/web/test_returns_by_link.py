@@ -19,7 +19,7 @@ from tests.pictures import JPEG, exif, jpeg, png
 from tests.shop import Shop, open_shop
 from tests.web.conftest import open_app, settings_for
 from tests.web.robot import Robot
-from tests.web.test_routes import everything
+from tests.web.routes import everything
 
 Browse = Callable[[], httpx2.AsyncClient]
 Mailed = Callable[..., Awaitable[str]]

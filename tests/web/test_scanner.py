@@ -12,7 +12,7 @@ from tests.web.links import mailed
 from tests.web.people import accounts, browse, sign_in
 from tests.web.retail import an_approval
 from tests.web.robot import Reader, Robot
-from tests.web.test_routes import everything
+from tests.web.routes import everything
 
 __all__ = ["accounts", "browse", "sign_in"]
 
