@@ -38,7 +38,15 @@ def is_refused(method: str, headers: Headers, trusted: frozenset[str]) -> bool:
         return False
     if origin in trusted:
         return False
-    return bool(site) or origin == "null" or urlsplit(origin).netloc != headers.get("host", "").lower()
+    return bool(site) or origin == "null" or _host_of(origin) != headers.get("host", "").lower()
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None for what is no address, which no browser sends."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 class CrossOriginProtection:

@@ -66,11 +66,16 @@ def read_kept(text: str) -> Kept | None:
     try:
         path, fields = json.loads(text)
         pairs = tuple((name, value) for name, value in fields)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pairs, path = ((0, 0),), ""
     if not all(isinstance(word, str) for word in (path, *(word for pair in pairs for word in pair))):
         raise Malformed("What was kept of the form cannot be read. Sign in, and open its page again.")
-    return Kept(path, pairs)
+    return Kept(_sendable(path), tuple((_sendable(name), _sendable(value)) for name, value in pairs))
+
+
+def _sendable(word: str) -> str:
+    """Without halves of characters, which JSON can name and no page can be sent with."""
+    return word.encode("utf-8", "replace").decode()
 
 
 async def look_at(request: Request, target: str, cookie: str) -> tuple[int, str]:

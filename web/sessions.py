@@ -179,17 +179,20 @@ def same_site_path(wanted: str | None) -> str:
     """`wanted` if it is a path of this Endcap, else the first page: a sign-in link must not lead to another site."""
     if not wanted or not wanted.startswith("/") or any(sign in wanted for sign in "\\\r\n\t"):
         return "/"
-    parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or wanted.startswith("//"):
+    if wanted.startswith("//"):
         return "/"
-    return wanted
+    parts = urlsplit(wanted)
+    return "/" if parts.scheme or parts.netloc else wanted
 
 
 def way_back(request: Request) -> str:
     """The page that a request came from, or asks for when it can be opened again."""
     if request.method in {"GET", "HEAD"}:
         return same_site_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # no address at all
+        return "/"
     if came.netloc != request.headers.get("host", ""):
         return same_site_path(came.path)
     return same_site_path(came.path + (f"?{came.query}" if came.query else ""))
