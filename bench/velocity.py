@@ -27,7 +27,6 @@ PAST = 8
 WEEKS = 52
 BUSY_A_DAY = 1  # receipts; at the others a household of the data shopped now and then
 SATURDAY_AT, LASTS = 11, 6
-ADDED = (3, 5, 8)  # receipts an hour
 ADDED = (4, 6, 10)  # receipts an hour
 SETS = (1, 5, 20)  # of the categories that sell most, so many together
 

@@ -138,7 +138,8 @@ def _because(leg: Leg, span: Span, moment: Moment, name: str) -> str:
     coming = f" and {takes.inbound} coming" if takes.inbound else ""
     way = "" if leg.km is None else f", {leg.km:.0f} km away,"
     return (
-        f"{name}: {places[leg.target].name} had {span_words(span)} ({span.times:.1f} times). It has {takes.available}"
+        f"{name}: {places[leg.target].name} had {span_words(span)} ({span.times:.1f} times). It has"
+        f" {max(takes.available, 0)}"
         f"{coming}, and sells {takes.until_filled:.0f} within {days:.1f} days at this pace."
         f" {places[leg.source].name}{way} has {gives.free} beyond its safety stock, and sells {gives.until_end:.0f}"
         f" until the promotion ends: {leg.units} of them go."
