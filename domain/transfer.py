@@ -3,6 +3,7 @@
 Quantities are in the item's base unit, money in minor units at cost, shares in thousandths.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ REASONS = ("rebalance", "ship_to_store", "replenish", "recall", "send_back", "se
 CONDITIONS = ("good", "damaged")
 # Units that came without having been in transit for their line.
 EXTRA_KINDS = ("over", "misship", "wrong_store")
+NEVER_TOLERATED = ("misship", "wrong_store")
 CLAIM_STATES = ("opened", "sent", "accepted", "declined", "paid")
 CLAIM_TRANSITIONS: dict[str, frozenset[str]] = {
     "opened": frozenset({"sent", "accepted", "declined"}),
@@ -123,17 +125,30 @@ CASE_KINDS: dict[str, str] = {
 }
 
 
-def is_tolerated(one: Discrepancy, policy: TransferPolicy) -> bool:
-    """Whether a discrepancy keeps every limit of its direction. Another item, or another store, is never tolerated."""
-    if one.kind in ("misship", "wrong_store"):
-        return False
-    limits: ToleranceLimits = policy.over if one.kind == "over" else policy.short
+def _limits(kind: str, policy: TransferPolicy) -> ToleranceLimits:
+    return policy.over if kind == "over" else policy.short
+
+
+def _is_small(one: Discrepancy, limits: ToleranceLimits) -> bool:
     kept = (
         limits.units is None or one.units <= limits.units,
         limits.permille is None or one.units * 1000 <= limits.permille * max(one.of_units, 0),
         limits.value_minor is None or one.value_minor <= limits.value_minor,
     )
     return all(kept)
+
+
+def tolerated(some: Sequence[Discrepancy], policy: TransferPolicy) -> list[Discrepancy]:
+    """Those that keep every limit of their direction. Another item, or another store, is never tolerated; and where the
+    small ones of one direction are together worth more than its limit, none of them is.
+    """
+    small = [one for one in some if one.kind not in NEVER_TOLERATED and _is_small(one, _limits(one.kind, policy))]
+    kept: list[str] = []
+    for limits, kinds in ((policy.short, ("short", "damage")), (policy.over, ("over",))):
+        worth = sum(one.value_minor for one in small if one.kind in kinds)
+        if limits.value_minor is None or worth <= limits.value_minor:
+            kept += kinds
+    return [one for one in small if one.kind in kept]
 
 
 class Quantities(NamedTuple):

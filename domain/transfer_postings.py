@@ -75,6 +75,11 @@ def kept_as_gain(value_minor: int, *, location: str, sku: str) -> list[Line]:
     return _lines([("transfer_differences", value_minor, 0), ("inventory_found", 0, value_minor)], location, sku)
 
 
+def taken_back(value_minor: int, account: str, *, location: str, sku: str) -> list[Line]:
+    """What was written off has come after all; `account` carries the loss."""
+    return _lines([("transfer_differences", value_minor, 0), (account, 0, value_minor)], location, sku)
+
+
 def explained(rest_minor: int, *, location: str, sku: str) -> list[Line]:
     """What is left of a difference that the source explains: it was booked at one value and sent at another."""
     return _lines([("transfer_differences", rest_minor, 0), ("average_cost_adjustment", 0, rest_minor)], location, sku)

@@ -90,12 +90,19 @@ RULES: dict[str, str] = {
         ) c USING (entity)
         WHERE coalesce(b.value, 0) <> coalesce(c.value, 0)
     """,
+    "what a transfer has settled has a root cause": """
+        SELECT journey_id || ' ' || line_id, 'settled ' || settled || ', of damage ' || damage_settled
+        FROM transfer_line WHERE settled + damage_settled > 0 AND coalesce(root_cause, '') = ''
+        UNION ALL
+        SELECT journey_id || ' ' || line_id, kind || ' settled ' || settled
+        FROM transfer_extra WHERE settled > 0 AND coalesce(root_cause, '') = ''
+    """,
     "a transfer that has ended has nothing on its way and no open question": """
         SELECT j.id, 'state ' || j.state || ', in transit ' || sum(l.in_transit) || ', reserved ' || sum(l.reserved)
         FROM journey j JOIN transfer_line l ON l.journey_id = j.id
         WHERE j.closed_at IS NOT NULL GROUP BY j.id, j.state
         HAVING sum(l.in_transit + l.reserved) > 0
-            OR bool_or(l.settled > 0 AND l.root_cause IS NULL)
+            OR bool_or(l.damaged > l.damage_settled)
             OR EXISTS (SELECT FROM transfer_extra e WHERE e.journey_id = j.id AND e.settled < e.quantity)
     """,
 }

@@ -17,6 +17,7 @@ from ledger.transfer.document import Transfer
 async def shipment_overdue(it: Transfer, at: datetime) -> int:
     """The source has not sent it in time; returns the case."""
     waiting = it.quantities().to_ship
+    worth = sum(it.cost_of(it.place.entity, str(line["sku"]), it.to_ship(line)) for line in it.lines.values())
     ref = await it.open_case(
         "transfer_shipment_overdue",
         at,
@@ -24,11 +25,11 @@ async def shipment_overdue(it: Transfer, at: datetime) -> int:
         text=f"{units(waiting)} should have left {it.place.name} by now.",
         facts={
             "units": waiting,
-            "value_minor": it.head["value_minor"],
+            "value_minor": worth,
             "needed_by": _told(it.head["needed_by"]),
         },
         options=_late_shipment(it),
-        value_at_risk_minor=it.head["value_minor"],
+        value_at_risk_minor=worth,
     )
     it.row["asks"] = {"case_id": ref.id, "about": "shipment"}
     return ref.id

@@ -10,7 +10,7 @@ from domain.transfer import (
     WITHIN_TOLERANCE,
     Discrepancy,
     TransferState,
-    is_tolerated,
+    tolerated,
 )
 from domain.words import money, units
 from ledger import reference
@@ -60,7 +60,7 @@ async def compare(it: Transfer, moment: Moment) -> str:
     """Settle what is tolerated, and ask about the rest, one kind after the other; with nothing left the transfer is
     closed. The transfer, its cases and its goods are locked. Returns the sentence for the timeline.
     """
-    fine = [one for one in discrepancies(it) if is_tolerated(one, it.policy.transfer)]
+    fine = tolerated(discrepancies(it), it.policy.transfer)
     for one in fine:
         await _tolerate(it, one, moment)
     told = f"Within tolerance, posted: {_sentence(fine)}. " if fine else ""
@@ -76,10 +76,14 @@ async def _tolerate(it: Transfer, one: Discrepancy, moment: Moment) -> None:
     line = it.lines[one.line_id]
     if one.kind == "short":
         goods.lose(it, line, one.units, WITHIN_TOLERANCE, moment)
-    elif one.kind == "damage":
+        return
+    if one.kind == "damage":
         goods.settle_damage(line, WITHIN_TOLERANCE)
+        return
+    extra = next(extra for extra in it.extras if extra.get("id") == one.extra_id)
+    if _not_written_off(it, one) is None:
+        goods.take_back(it, line, extra, one.units, WITHIN_TOLERANCE, moment)
     else:
-        extra = next(extra for extra in it.extras if extra.get("id") == one.extra_id)
         goods.keep_as_gain(it, extra, one.units, await it.entity_of(one.location), WITHIN_TOLERANCE, moment)
 
 
@@ -147,7 +151,7 @@ def options_of(it: Transfer, about: Sequence[Discrepancy]) -> list[CaseOption]:
     elif kind == "wrong_store":
         options = [_send_on(it, about), _keep_there(about)]
     else:
-        options = [_sent_unbooked(it, about), _send_back(it, about), *_recounts(it)]
+        options = [*_was_written_off(it, about), _sent_unbooked(it, about), _send_back(it, about), *_recounts(it)]
         options.append(_write_off(it, about, label="Keep it as found"))
     return [option.model_copy(update={"rank": rank}) for rank, option in enumerate(options, start=1)]
 
@@ -234,6 +238,39 @@ def _write_off(it: Transfer, about: Sequence[Discrepancy], *, label: str = "Acce
         needs_approval=worth >= it.policy.bands.write_off_minor,
         choices=_CAUSES,
     )
+
+
+def _not_written_off(it: Transfer, one: Discrepancy) -> str | None:
+    """Why what came too many cannot be what was written off of its line; None where it can."""
+    line = it.lines[one.line_id]
+    if one.kind != "over" or one.location != it.target.code or not line["settled"]:
+        return "nothing of it was written off"
+    if one.line_id in it.claimed():
+        return "it was claimed from the carrier; keep it as found, and tell the carrier"
+    return None if one.units <= line["settled"] else "more came than was written off"
+
+
+def _was_written_off(it: Transfer, about: Sequence[Discrepancy]) -> list[CaseOption]:
+    """Goods that came after their loss was booked. Not shown where there was no loss."""
+    if not any(it.lines[one.line_id]["settled"] for one in about):
+        return []
+    worth = sum(one.value_minor for one in about)
+    why_not = next((why for one in about if (why := _not_written_off(it, one))), None)
+    gain = MoneyEffect(label="Loss taken back", amount_minor=worth, currency=it.target.currency)
+    return [
+        CaseOption(
+            id="was_written_off",
+            label="It is what was written off; take the loss back",
+            consequence=Consequence(
+                stock=_effects(about, "kept"), money=(gain,) if worth else (), customer=f"{it.target.name} has it."
+            ),
+            because="" if why_not else "as much was given up for lost before it came",
+            allowed=why_not is None,
+            why_not=why_not,
+            needs_approval=worth >= it.policy.bands.write_off_minor,
+            choices=_CAUSES,
+        )
+    ]
 
 
 def _sent_unbooked(it: Transfer, about: Sequence[Discrepancy]) -> CaseOption:

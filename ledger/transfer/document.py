@@ -36,6 +36,7 @@ class Transfer(Document):
     costs: dict[tuple[str, str], int] = field(default_factory=dict)  # average unit costs by (entity, SKU)
     parcels: list[Row] = field(default_factory=list)  # new ones
     claims: list[Row] = field(default_factory=list)  # new ones
+    claimed_before: set[str] = field(default_factory=set)  # lines of which a carrier was held liable before
     awaited: list[Row] = field(default_factory=list)  # by the order that it was sent for
     brought: dict[str, int] = field(default_factory=dict)  # units by line that have come for that order just now
     beside: set[Place] = field(default_factory=set)  # what the same fact moves besides
@@ -50,6 +51,8 @@ class Transfer(Document):
         it.target = await reference.place(tx.conn, it.head["to_location"])
         it.lines = {line["line_id"]: line for line in await it.read(tables.transfer_line)}
         it.extras = await it.read(tables.transfer_extra)
+        if any(line["settled"] for line in it.lines.values()):
+            it.claimed_before = {claim["line_id"] for claim in await it.read(tables.carrier_claim)}
         return it
 
     # ------------------------------------------------------------------ what is true
@@ -85,6 +88,10 @@ class Transfer(Document):
     def to_ship(line: Mapping[str, Any]) -> int:
         """Units of a line that are still to leave the source."""
         return max(int(line["ordered"] - line["cancelled"] - line["shipped"]), 0)
+
+    def claimed(self) -> set[str]:
+        """The lines of which a carrier is held liable."""
+        return self.claimed_before | {claim["line_id"] for claim in self.claims}
 
     def open_extras(self) -> list[dict[str, Any]]:
         """What came unexpected and is not settled."""

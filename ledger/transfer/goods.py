@@ -240,6 +240,21 @@ def keep_as_gain(it: Transfer, extra: dict[str, Any], units: int, entity: str, r
     it.post(SETTLED, moment.cause, {entity: lines})
 
 
+def take_back(
+    it: Transfer, line: dict[str, Any], extra: dict[str, Any], units: int, root_cause: str, moment: Moment
+) -> int:
+    """What came unexpected is what was written off of its line: that loss was none. Returns what it was worth."""
+    booked = _settle(extra, units, root_cause)
+    account = LOSS_ACCOUNTS.get(line["root_cause"] or "", "transit_loss")
+    lines = postings.taken_back(booked, account, location=str(extra["location"]), sku=str(extra["sku"]))
+    it.post(SETTLED, moment.cause, {it.target.entity: lines})
+    line["settled"] -= units
+    line["received"] += units
+    if not line["settled"] and not line["damage_settled"]:
+        line["root_cause"] = None
+    return booked
+
+
 def settle_stray(extra: dict[str, Any], root_cause: str) -> None:
     """Goods at another store stay there, or go on from there; in the books they are there already."""
     _settle(extra, extra["quantity"] - extra["settled"], root_cause)

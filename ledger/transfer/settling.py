@@ -101,6 +101,11 @@ async def _settle(it: Transfer, option: str, about: list[Discrepancy], root_caus
     if option == "carrier_claim":
         worth = sum(claims.open_claim(it, one, root_cause, moment) for one in about)
         return f"Claimed from the carrier: {money(worth, it.target.currency)}."
+    if option == "was_written_off":
+        worth = sum(
+            goods.take_back(it, it.lines[one.line_id], _extra(it, one), one.units, root_cause, moment) for one in about
+        )
+        return f"{number} were written off before; {money(worth, it.target.currency)} of that loss are taken back."
     if option in ("send_on", "keep_there"):
         return await _stray(it, option, about, moment)
     if option in ("sent_unbooked", "send_back"):

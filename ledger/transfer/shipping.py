@@ -1,11 +1,13 @@
 """What the source reports: an advance notice, and goods that have left. A shipment is a fact in every state."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.errors import UnknownLine
 from domain.messages import Message
 from domain.transfer import BEFORE_APPROVAL, TransferState
-from domain.transfers import TransferAnnounced, TransferShipped
+from domain.transfers import ShippedLine, TransferAnnounced, TransferShipped
 from domain.words import units
 from ledger import steps
 from ledger.transfer import goods, standing
@@ -15,11 +17,13 @@ from ledger.transfer.people import people_of
 
 
 async def announced(it: Transfer, data: TransferAnnounced, cause: str, at: datetime) -> str:
-    """What is to come and when. It moves no goods; the destination is asked about them later, or sooner."""
+    """What is to come and when. It moves no goods; the destination is asked about them later, or sooner.
+
+    Raises `UnknownLine`.
+    """
+    _check(it, data.lines or ())
     await it.lock_cases()
     lines = [{"line_id": one.line_id, "sku": one.sku, "quantity": one.quantity} for one in data.lines or ()]
-    for one in data.lines or ():
-        it.line(one.line_id)
     _keep(it, "announced", data, lines, cause, at, complete=False)
     if data.expected_at is not None:
         it.row["detail"]["expected_at"] = data.expected_at.isoformat()
@@ -37,17 +41,21 @@ async def shipped(it: Transfer, data: TransferShipped, cause: str, at: datetime)
 
     Raises `UnknownLine`.
     """
-    before = it.state
-    wanted = {one.line_id: one.quantity for one in data.lines or ()}
-    for line_id in wanted:
-        it.line(line_id)
+    before, was_moving = it.state, it.quantities().in_transit > 0
+    _check(it, data.lines or ())
+    wanted: dict[str, int] = {}
+    for one in data.lines or ():  # a line may fill several cartons
+        wanted[one.line_id] = wanted.get(one.line_id, 0) + one.quantity
     await it.lock_cases()
     await it.lock_goods()
     if data.lines is None:
         wanted = {name: it.to_ship(line) for name, line in it.lines.items()}
     moment, sent = Moment(cause, at), 0
     for line_id, quantity in wanted.items():
-        sent += _ship_line(it, it.line(line_id), quantity, moment)
+        left = _ship_line(it, it.line(line_id), quantity, moment)
+        sent += left
+        if left:  # the number that the destination gave before was of other goods
+            it.row["detail"]["counted"] = [name for name in it.row["detail"].get("counted", ()) if name != line_id]
     if data.complete:
         for line in it.lines.values():
             goods.release(it, line, it.to_ship(line), moment, "not_shipped")
@@ -56,6 +64,8 @@ async def shipped(it: Transfer, data: TransferShipped, cause: str, at: datetime)
     it.bar(await people_of(it, data.actor, it.place.code))
     if data.expected_at is not None:
         it.row["detail"]["expected_at"] = data.expected_at.isoformat()
+    elif sent and not was_moving and _is_over(it.row["detail"].get("expected_at"), at):
+        it.row["detail"]["expected_at"] = None  # it was said of goods that have come
     if sent:
         it.row["detail"]["complete"] = False
     it.row["detail"]["carrier"] = data.carrier or it.row["detail"].get("carrier")
@@ -70,6 +80,22 @@ async def shipped(it: Transfer, data: TransferShipped, cause: str, at: datetime)
     await it.save(at)
     it.tx.tell(it.id, Message.TRANSFER_SHIPPED)
     return detail
+
+
+def _check(it: Transfer, told: Sequence[ShippedLine]) -> None:
+    """Raises `UnknownLine` for a line that there is not, or that is of another item."""
+    for one in told:
+        sku = str(it.line(one.line_id)["sku"])
+        if one.sku not in (None, sku):
+            raise UnknownLine(
+                f"Line {one.line_id} is of {sku}, not of {one.sku}; report what left under the line of its own item,"
+                " or leave the SKU out.",
+                pointer="/data/lines",
+            )
+
+
+def _is_over(told: str | None, at: datetime) -> bool:
+    return told is not None and datetime.fromisoformat(told) <= at
 
 
 def _cut(line: dict[str, Any]) -> bool:

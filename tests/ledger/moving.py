@@ -33,6 +33,7 @@ class Line:
     damaged: int = 0
     settled: int = 0
     damage_open: int = 0  # nobody has said yet why
+    claimed: bool = False  # a carrier is held liable for some of it
 
     @property
     def to_ship(self) -> int:

@@ -101,6 +101,8 @@ class Model(Goods):
                     left -= explained
             self._leave(one, line, left)
             sent += left
+            if left:
+                one.counted.discard(name)  # a number of other goods
         if complete:
             self._cut(one)
         if sent:
@@ -183,6 +185,9 @@ class Model(Goods):
         for kind, name, units, extra in one.differences():
             if units <= TOLERATED and kind not in ("wrong_store", "misship"):
                 self._explain(one, kind, name, units, extra)
+                line = one.lines[name]
+                if extra is not None and extra.place == one.target and units <= line.settled and not line.claimed:
+                    self._take_back(line, units)
         one.state = "discrepancy_review" if one.differences() else "closed"
         one.asks = "difference" if one.differences() else None
 
@@ -208,6 +213,12 @@ class Model(Goods):
             line.damage_open = 0
         elif extra is not None:
             extra.open = 0
+
+    @staticmethod
+    def _take_back(line: Line, units: int) -> None:
+        """What was given up for lost has come after all."""
+        line.settled -= units
+        line.received += units
 
     def _decide(self, key: str, option: str) -> str:
         one = self.moving[key]
@@ -269,6 +280,9 @@ class Model(Goods):
             if option in ("send_on", "send_back") and extra is not None:
                 follows.setdefault(extra.place, []).append((extra.sku, units))
             self._explain(one, kind, name, units, extra)
+            if option == "was_written_off":
+                self._take_back(line, units)
+            line.claimed |= option == "carrier_claim"
         self._follow(key, one, option, follows)
         self._look_at_differences(one)
 

@@ -150,6 +150,7 @@ BREAKS: dict[str, tuple[str, str]] = {
         " opened_at) VALUES ('transfer:wms:T-1', '1', 'TEA-1', 1, 'S2', 'DE01', 'EUR', 600, now())"),
         "DE01",
     ),
+    "what a transfer has settled has a root cause": ("UPDATE transfer_extra SET settled = 1", "transfer:wms:T-4 1"),
     "a transfer that has ended has nothing on its way and no open question": (
         "UPDATE journey SET closed_at = now() WHERE id = 'transfer:wms:T-1'", "transfer:wms:T-1"
     ),
