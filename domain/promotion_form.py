@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from domain.errors import Malformed
 from domain.promotion import AmountOff, FixedPrice, Offer, PercentOff
 from domain.promotions import Definition
-from domain.words import money, read_money
+from domain.words import plain_money, read_money
 
 OFFERS = ("percent", "amount", "price", "buy_get")
 MOST_TYPED = 200_000
@@ -86,15 +86,11 @@ def write_offer(offer: Offer, currency: str) -> str:
         case PercentOff():
             return f"{offer.off_permille / 10:g}"
         case AmountOff():
-            return _plain(offer.off_minor, currency)
+            return plain_money(offer.off_minor, currency)
         case FixedPrice():
-            return _plain(offer.price_minor, currency)
+            return plain_money(offer.price_minor, currency)
         case _:
             return f"{offer.buy}+{offer.get}"
-
-
-def _plain(amount_minor: int, currency: str) -> str:
-    return money(amount_minor, currency).removesuffix(f" {currency}").replace(",", "")
 
 
 def read_permille(typed: str, pointer: str) -> int:

@@ -42,6 +42,11 @@ def read_money(text: str, currency: str) -> int:
     return int(whole + f"{part:0<{digits}}"[:digits])
 
 
+def plain_money(amount_minor: int, currency: str) -> str:
+    """An amount as it stands in a field, to be read again by `read_money`: `1290.50`."""
+    return money(amount_minor, currency).removesuffix(f" {currency}").replace(",", "")
+
+
 def local(instant: datetime, zone: str = "UTC") -> str:
     """`Sat 21 Nov, 20:40 EST`: the zone is always written."""
     there = instant.astimezone(ZoneInfo(zone))

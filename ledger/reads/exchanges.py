@@ -146,6 +146,7 @@ class ExchangePanel(NamedTuple):
     charged_minor: int
     back_minor: int
     is_sent: bool
+    place: str
     place_name: str
     questions: list[Question]
 
@@ -168,7 +169,7 @@ async def exchange_panel(
     is_now = order is None or swap["order"] == order
     named = order or str(swap["order"])
     query = (
-        select(journey.c.state, journey.c.detail, location.c.name, payment.c.captured_minor)
+        select(journey.c.state, journey.c.detail, journey.c.location, location.c.name, payment.c.captured_minor)
         .add_columns(visible(journey.c, viewer).label("seen"))
         .join(location, location.c.code == journey.c.location)
         .join(
@@ -196,6 +197,7 @@ async def exchange_panel(
         charged_minor=(placed.captured_minor or 0) if placed is not None else 0,
         back_minor=swap["back_minor"] if is_now else 0,
         is_sent=bool(placed is not None and placed.detail.get("ship_to_home")),
+        place=placed.location if placed is not None else "",
         place_name=placed.name if placed is not None else "",
         questions=await _questions(conn, return_journey, named),
     )

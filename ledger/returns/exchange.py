@@ -5,6 +5,7 @@ The replacement is a journey of its own and never changed here. What a return wa
 the tender `exchange`, which `exchange_payments` carries out.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import RowMapping, insert, select
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import bopis, exchanges
 from domain.bopis import BopisState
+from domain.errors import StateConflict, UnknownLine
 from domain.ids import payment_id
 from domain.messages import Message
 from ledger import steps
@@ -20,6 +22,40 @@ from ledger.returns import questions, refunding
 from ledger.returns.book import Return, waiting
 from ledger.returns.refunding import Refund
 from ledger.tables import payment, payment_operation
+
+
+def lines_of(it: Return, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The lines of the return that are exchanged; all that may come back for None. Raises `UnknownLine`,
+    `StateConflict`.
+    """
+    may = [key for key, line in it.lines.items() if line["claimed"] and not line["ruling"].get("refused")]
+    lines = tuple(wanted or may)
+    for number, line_id in enumerate(lines):
+        pointer = f"/lines/{number}"
+        if line_id not in it.lines:
+            raise UnknownLine(f"The return has no line {line_id}.", pointer=pointer)
+        line = it.lines[line_id]
+        if line["ruling"].get("refused"):
+            raise StateConflict(f"Line {line_id} does not come back: {line['ruling']['because']}", pointer=pointer)
+        if line["ruling"].get("asks"):
+            raise StateConflict(f"Somebody still decides whether line {line_id} may come back.", pointer=pointer)
+        if line["refunded"]:
+            raise StateConflict(
+                f"Line {line_id} was paid back already; order the other item by itself.", pointer=pointer
+            )
+    if not lines:
+        raise StateConflict("No line of the return comes back; there is nothing to exchange.")
+    return lines
+
+
+def worth_of(it: Return, lines: Sequence[str]) -> Refund:
+    """What lines are worth when all of them come: the share that was paid, less the fee, less what a promotion is not
+    earned by any more. The sale lines are locked. Raises `StateConflict` where that is nothing.
+    """
+    worth = refunding.refund_due(it, all_units={line_id: int(it.lines[line_id]["claimed"]) for line_id in lines})
+    if worth.total_minor <= 0:
+        raise StateConflict("What comes back is worth nothing any more; there is nothing to exchange.")
+    return worth
 
 
 def is_called_off(order: RowMapping | None) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from domain import bopis
 from domain.bopis import BopisState
-from domain.errors import DomainError, IdempotencyMismatch, NotFound, StateConflict, UnknownLine
+from domain.errors import DomainError, IdempotencyMismatch, NotFound, StateConflict
 from domain.exchanges import (
     ExchangeAnswer,
     NewExchange,
@@ -25,10 +25,9 @@ from domain.returns import FINAL
 from ledger import intake, steps
 from ledger.engine import Database
 from ledger.people import Caller
-from ledger.returns import difference, exchange, refunding, replacing, settling
+from ledger.returns import difference, exchange, replacing, settling
 from ledger.returns.book import Return
 from ledger.returns.finding import find
-from ledger.returns.refunding import Refund
 from ledger.transaction import Transaction
 
 PLACING_S = 300  # after which the return looks itself whether its replacement was placed
@@ -86,7 +85,8 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     # Whoever asks again means the same order, also where another warehouse would be chosen by now.
     code = before["place"] if before is not None and again else await replacing.place_for(it, wanted)
     who = await replacing.customer_for(it, wanted)
-    worth = _worth(it, wanted)
+    lines = exchange.lines_of(it, wanted.lines)
+    worth = exchange.worth_of(it, lines)
     paid = sum(payment.amount_minor for payment in wanted.order.payments)
     split = divide(worth.total_minor, wanted.order.total_minor, paid)
     means = await difference.means_for(it, wanted, split.open_minor) if split.open_minor else None
@@ -103,7 +103,7 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     it.row["detail"]["exchange"] = {
         "order": order_journey,
         "order_id": wanted.order.order_id,
-        "lines": list(_lines(it, wanted)),
+        "lines": list(lines),
         "credit_minor": split.credit_minor,
         "back_minor": split.back_minor,
         "place": code,
@@ -117,39 +117,6 @@ async def _begin(tx: Transaction, caller: Caller, named: str, wanted: NewExchang
     await it.save(at)
     tx.tell(it.id, Message.RETURN_RECORDED)
     return _Begun(it.id, replacing.as_order(it, wanted, code, who, split, means), at)
-
-
-def _lines(it: Return, wanted: NewExchange) -> tuple[str, ...]:
-    """The lines of the return that are exchanged. Raises `UnknownLine`, `StateConflict`."""
-    may = [key for key, line in it.lines.items() if line["claimed"] and not line["ruling"].get("refused")]
-    lines = wanted.lines or tuple(may)
-    for number, line_id in enumerate(lines):
-        pointer = f"/lines/{number}"
-        if line_id not in it.lines:
-            raise UnknownLine(f"The return has no line {line_id}.", pointer=pointer)
-        line = it.lines[line_id]
-        if line["ruling"].get("refused"):
-            raise StateConflict(f"Line {line_id} does not come back: {line['ruling']['because']}", pointer=pointer)
-        if line["ruling"].get("asks"):
-            raise StateConflict(f"Somebody still decides whether line {line_id} may come back.", pointer=pointer)
-        if line["refunded"]:
-            raise StateConflict(
-                f"Line {line_id} was paid back already; order the other item by itself.", pointer=pointer
-            )
-    if not lines:
-        raise StateConflict("No line of the return comes back; there is nothing to exchange.")
-    return lines
-
-
-def _worth(it: Return, wanted: NewExchange) -> Refund:
-    """What the exchanged lines are worth when all of them come: the share that was paid, less the fee, less what a
-    promotion is not earned by any more.
-    """
-    units = {line_id: int(it.lines[line_id]["claimed"]) for line_id in _lines(it, wanted)}
-    worth = refunding.refund_due(it, all_units=units)
-    if worth.total_minor <= 0:
-        raise StateConflict("What comes back is worth nothing any more; there is nothing to exchange.")
-    return worth
 
 
 async def _refused(tx: Transaction, own: str, digest: str) -> None:

@@ -45,6 +45,7 @@ async def street(database: Database, new_context: NewContext) -> AsyncIterator[S
 
 async def fits(page: Page) -> None:
     """Nothing hangs over the edge, and what is to be touched is large enough for a thumb."""
+    await page.wait_for_load_state("load")  # words are there before the style is
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for control in await page.locator("label.option, button").all():
         box = await control.bounding_box()

@@ -6,6 +6,7 @@ A person of the store reports what was done; each report is a fact that takes th
 from fastapi import APIRouter
 
 from web.store import (
+    exchanging,
     handing_over,
     home,
     inspecting,
@@ -18,5 +19,7 @@ from web.store import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (home, verifying, picking, handing_over, putting_away, inspecting, returning, transferring, strays):
+for part in (
+    home, verifying, picking, handing_over, putting_away, inspecting, exchanging, returning, transferring, strays,
+):  # fmt: skip
     router.include_router(part.router)

@@ -8,19 +8,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import RowMapping
+from pydantic import ValidationError
 
+from domain.bopis import ON_THE_HOLD_SHELF, TO_BE_PICKED
 from domain.errors import IdempotencyMismatch, Malformed, StaleVersion
 from domain.ids import journey_id
-from domain.orders import Code
 from domain.return_requests import NewReturn, ReturnView
 from domain.returns import AWAITING_GOODS, REASONS, ReturnState
 from ledger.people import Caller
 from ledger.reads import counter
+from ledger.reads.exchanges import exchange_panel
 from ledger.reads.overrides import reasons_of
 from ledger.reads.places import all_places
-from ledger.reads.returns import names_of, return_view
+from ledger.reads.returns import names_of
 from ledger.returns import overriding, requests
 from ledger.returns.book import Return
 from ledger.transaction import Transaction
@@ -28,10 +28,10 @@ from web.overrides import wanted_of
 from web.pages import ConsoleRoute, path, see, written
 from web.sessions import SignedIn, database_of
 from web.store.floor import MAX_FIELDS, Floor, Sent, attempt, floor_of, new_form, reading, sent_form
+from web.store.taking_back import is_sku, may_exchange, return_of
 
 router = APIRouter(route_class=ConsoleRoute)
 ROWS = 4  # without a receipt
-SKU = TypeAdapter[str](Code)
 
 
 # ---------------------------------------------------------------------- finding
@@ -171,21 +171,13 @@ def _without_receipt(sent: Sent) -> list[dict[str, Any]]:
         sku, units = sent.text(f"sku:{row}"), sent.text(f"units:{row}")
         if not sku and not units:
             continue
-        if not _is_sku(sku):
+        if not is_sku(sku):
             sent.problems[f"sku:{row}"] = "Enter the SKU as it stands on the label."
         number = sent.units(f"units:{row}")
         if number == 0:
             sent.problems[f"units:{row}"] = "Enter how many of it came, or clear its SKU."
         told.append({"line_id": str(row), "sku": sku, "quantity": number or 0, "reason": _reason(sent, str(row))})
     return told
-
-
-def _is_sku(typed: str) -> bool:
-    try:
-        SKU.validate_python(typed)
-    except ValidationError:
-        return False
-    return True
 
 
 def _reason(sent: Sent, line_id: str) -> str:
@@ -202,15 +194,8 @@ async def show(request: Request, person: SignedIn, location: str, return_id: str
     return await _show(floor, return_id, Sent())
 
 
-async def _here(floor: Floor, named: str) -> tuple[RowMapping, ReturnView]:
-    """The return as it is recorded now. Raises `NotFound` for one that is elsewhere, unless its reference is given."""
-    async with database_of(floor.request).read() as conn:
-        row = await counter.return_here(conn, floor.place, named)
-        return row, await return_view(conn, None, row["id"], sources={row["source"]})
-
-
 async def _show(floor: Floor, named: str, sent: Sent) -> Response:
-    row, found = await _here(floor, named)
+    row, found = await return_of(floor, named)
     names = await reading(floor.request, lambda conn: names_of(conn, {line.sku for line in found.lines}))
     context = {
         "returned": found,
@@ -223,6 +208,10 @@ async def _show(floor: Floor, named: str, sent: Sent) -> Response:
         "lines": [line for line in found.lines if not line.refused],
         "refused": [line for line in found.lines if line.refused],
         "to_inspect": sum(line.waiting for line in found.lines),
+        "may_exchange": may_exchange(found),
+        "swap": await reading(floor.request, lambda conn: exchange_panel(conn, floor.person, found.journey_id)),
+        "to_pick": TO_BE_PICKED,
+        "on_the_shelf": ON_THE_HOLD_SHELF,
         "names": names,
         "sent": sent,
     }
@@ -233,7 +222,7 @@ async def _show(floor: Floor, named: str, sent: Sent) -> Response:
 async def take_in(request: Request, person: SignedIn, location: str, return_id: str) -> Response:
     """Record what has come. A field that is left empty is no number, and never taken for zero."""
     floor = await floor_of(request, person, location)
-    row, found = await _here(floor, return_id)
+    row, found = await return_of(floor, return_id)
     floor.must_report()
     sent = await sent_form(request)
     told = _came(sent, found)
@@ -254,7 +243,7 @@ def _came(sent: Sent, found: ReturnView) -> list[dict[str, Any]]:
             told += [{"line_id": line.line_id, "quantity": units}] if units else []
     sku, units_of_other = sent.text("other"), sent.text("units")
     if sku or units_of_other:
-        if not _is_sku(sku):
+        if not is_sku(sku):
             sent.problems["other"] = "Enter the SKU of what came, as it stands on its label."
         number = sent.units("units")
         if number == 0:
@@ -289,7 +278,7 @@ async def _report(floor: Floor, sent: Sent, found: ReturnView, told: list[dict[s
 async def override(request: Request, person: SignedIn, location: str, return_id: str) -> Response:
     """Ask to take back what was refused; the page says whom it waits for. A refusal keeps what was typed."""
     floor = await floor_of(request, person, location)
-    _, found = await _here(floor, return_id)
+    _, found = await return_of(floor, return_id)
     floor.must_report()
     form = await request.form(max_fields=MAX_FIELDS)
     sent = Sent({name: value for name, value in form.multi_items() if isinstance(value, str)})
