@@ -10,8 +10,8 @@ from ledger.transaction import Transaction
 from tests.e2e.test_customer import PHONE, Street, fits, street
 from tests.e2e.test_pages import violations
 from tests.ledger.offers import Asked, asked
+from tests.ledger.orders import pick
 from tests.ledger.returning import Back, collected
-from tests.ledger.test_bopis import pick
 from tests.web.test_customer_links import mailed
 from tests.web.test_exchange_links import dear
 from tests.web.test_exchange_links import mailed as mailed_exchange
