@@ -173,7 +173,7 @@ class TestQueue:
         await page.goto("/console/queue")
         await expect(page.locator(".case-row")).to_have_count(2)
         await page.locator("summary", has_text="Filters").click()
-        await page.get_by_label("Text").fill("empty shelf")
+        await page.get_by_label("Search cases").fill("empty shelf")
         await page.get_by_role("button", name="Filter").click()
         await expect(page.locator(".case-row")).to_have_count(1)
         await page.reload()
@@ -223,8 +223,8 @@ class TestQueue:
         await a_case(site.database, "one")
         page = await open_page("sam.ortega")
         await page.goto("/console/queue?text=o")
-        await page.get_by_label("Text").press_sequentially("xj")
-        await expect(page.get_by_label("Text")).to_have_value("xjo")
+        await page.get_by_label("Search cases").press_sequentially("xj")
+        await expect(page.get_by_label("Search cases")).to_have_value("xjo")
         await expect(page.locator(".case-row input:checked")).to_have_count(0)
 
 

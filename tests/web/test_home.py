@@ -99,7 +99,7 @@ async def test_each_figure_of_each_role_is_the_number_of_rows_behind_it(
 async def test_todays_strip_counts_what_it_says(a_day: None, sign_in: SignIn) -> None:
     page = (await (await sign_in("sam.ortega")).get("/")).text
     said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition('<div class="strip">')[2].partition("</div>")[0]))
-    assert "1 healed alone" in said
+    assert "1 healed by itself" in said
     assert "2 decided by people" in said
     assert "5.16 USD kept for customers in 2 cases" not in said  # what healed itself was kept as well
     assert "7.74 USD kept for customers in 3 cases" in said
