@@ -28,6 +28,7 @@ from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.bulk import BulkActivities
 from activities.case import CaseActivities
+from activities.checking import check_due
 from activities.claim import ClaimActivities
 from activities.count import CountActivities
 from activities.journey import JourneyActivities
@@ -227,6 +228,11 @@ def follow(database: Database, port: TrackingPort, every_s: int) -> Callable[[],
     return lambda: following.sweep(database, ask, datetime.now(UTC), every=every)
 
 
+def read_back_prices(database: Database, channels: Mapping[str, PricePort]) -> Callable[[], Awaitable[int]]:
+    """A sweep that reads back prices which were right, so that none of before stays."""
+    return lambda: check_due(database, channels, datetime.now(UTC))
+
+
 async def main(settings: Settings) -> None:
     """Run everything that one worker process runs, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -277,6 +283,8 @@ async def main(settings: Settings) -> None:
             group.create_task(workflows())
             for sweep, every_s in sweeps(database, store_of(settings), settings.customers_kept_days):
                 group.create_task(keep_sweeping(sweep, every_s, stop))
+            read_back = read_back_prices(database, channels)
+            group.create_task(keep_sweeping(read_back, 60.0, stop))
             if tracking is not None:
                 look = follow(database, tracking, settings.tracking_every_s)
                 group.create_task(keep_sweeping(look, 10.0, stop))

@@ -180,11 +180,17 @@ class PromotionPolicy(Part):
     # Between two runs over the prices that a channel does not show yet; the last one is kept for as long as it takes.
     pauses_s: tuple[Annotated[int, Field(gt=0)], ...] = Field((60, 300, 900, 1800), min_length=1)
     case_after_runs: int = Field(3, ge=1)
+    # How long after a channel has shown every price it is read back once more, and how long after that again.
+    check_after_s: tuple[Annotated[int, Field(gt=0)], ...] = Field((900, 7_200, DAY_S), max_length=12)
     look: LookPolicy = LookPolicy()
 
     def pause(self, run: int) -> timedelta:
         """How long to wait after so many runs, from 1."""
         return timedelta(seconds=self.pauses_s[min(run, len(self.pauses_s)) - 1])
+
+    def check_after(self, checks: int) -> timedelta | None:
+        """How long until a channel is read back, when it was so many times already; None: no more."""
+        return timedelta(seconds=self.check_after_s[checks]) if checks < len(self.check_after_s) else None
 
 
 class ClaimPolicy(Part):

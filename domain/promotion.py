@@ -42,9 +42,10 @@ TRANSITIONS: dict[PromotionState, frozenset[PromotionState]] = {
     S.ACTIVE: frozenset({S.REVERTING}),
     # Its last claim may be closed before its prices are back.
     S.REVERTING: frozenset({S.ENDED, S.SETTLED, S.CANCELLED}),
-    S.ENDED: frozenset({S.SETTLED}),
-    S.SETTLED: frozenset(),
-    S.CANCELLED: frozenset(),
+    # A price of it was found at a channel after its end: it is taken back once more.
+    S.ENDED: frozenset({S.SETTLED, S.REVERTING}),
+    S.SETTLED: frozenset({S.REVERTING}),
+    S.CANCELLED: frozenset({S.REVERTING}),
 }
 
 FINAL = frozenset({S.ENDED, S.SETTLED, S.CANCELLED})

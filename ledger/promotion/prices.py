@@ -64,6 +64,22 @@ async def wanted_prices(
     return {key: price_of(minor, running.get(key, ())) for key, minor in regular.items()}
 
 
+async def prices_of_it(
+    conn: AsyncConnection, about: str, entity: str, channel: str, keys: Sequence[PriceKey]
+) -> dict[PriceKey, frozenset[ShelfPrice]]:
+    """What the channel would show of these if a promotion that is over still ran: beside those that run, and alone."""
+    if not keys:
+        return {}
+    row = (await conn.execute(select(promotion).where(promotion.c.journey_id == about))).mappings().one()
+    it = Running(about, row["stacking"], offer_of(row["offer"]), row["starts_at"])
+    regular = await regular_prices(conn, channel, keys)
+    running = await _running(conn, entity, channel, keys)
+    return {
+        key: frozenset({price_of(minor, [*running.get(key, ()), it]), price_of(minor, [it])})
+        for key, minor in regular.items()
+    }
+
+
 async def _running(
     conn: AsyncConnection, entity: str, channel: str, keys: Sequence[PriceKey]
 ) -> Mapping[PriceKey, list[Running]]:

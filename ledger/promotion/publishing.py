@@ -7,7 +7,6 @@ out at each attempt, never saved from before: so a revert brings back whatever i
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import RowMapping, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,8 +40,13 @@ async def begin(it: Promotion, phase: str, at: datetime) -> None:
 
 
 async def drop(it: Promotion, at: datetime) -> None:
-    """Nothing that was being published is wanted any more."""
+    """Nothing that was being published is wanted any more, nor read back."""
     conn = it.tx.conn
+    await conn.execute(
+        update(publication)
+        .where(publication.c.journey_id == it.id, publication.c.check_at.is_not(None))
+        .values(check_at=None)
+    )
     over = await conn.execute(
         update(publication)
         .where(publication.c.journey_id == it.id, publication.c.done_at.is_(None))
@@ -186,9 +190,24 @@ async def open_publications(conn: AsyncConnection, journey_id: str) -> list[RowM
     return list(rows.mappings())
 
 
-async def close(conn: AsyncConnection, number: int, at: datetime, **more: Any) -> None:
-    """A publication is over: each price is right, or was given up."""
-    await conn.execute(update(publication).where(publication.c.id == number).values(done_at=at, error="", **more))
+async def close(it: Promotion, row: RowMapping, at: datetime) -> None:
+    """A publication is over: each price is right, or was given up. Those that are right are read back again later."""
+    after = it.policy.promotion.check_after(row["checks"])
+    await it.tx.conn.execute(
+        update(publication)
+        .where(publication.c.id == row["id"])
+        .values(done_at=at, error="", wrong=0, check_at=None if after is None else func.now() + after)
+    )
+
+
+async def read_back(it: Promotion, number: int, checks: int) -> None:
+    """Every price was found right again: it is read back once more later, or this was the last time."""
+    after = it.policy.promotion.check_after(checks)
+    await it.tx.conn.execute(
+        update(publication)
+        .where(publication.c.id == number)
+        .values(checks=checks, check_at=None if after is None else func.now() + after)
+    )
 
 
 async def next_run(it: Promotion, row: RowMapping, wrong: int, error: str, at: datetime) -> datetime:
@@ -211,7 +230,7 @@ def at_once(it: Promotion, channel: str, at: datetime) -> None:
 
 async def waive(it: Promotion, row: RowMapping, at: datetime) -> int:
     """Give up what is not right at a channel; returns how many prices."""
-    await close(it.tx.conn, row["id"], at, wrong=0)
+    await close(it, row, at)
     left = await it.tx.conn.execute(
         update(price_publication)
         .where(_OWN.publication_id == row["id"], _OWN.state == "pending")

@@ -62,7 +62,7 @@ async def _run_over(it: Promotion, row: RowMapping, away: str, at: datetime, *, 
     channel, what = row["channel"], "taken back" if row["phase"] == "revert" else "published"
     wrong = await publishing.pending(it.tx.conn, row["id"])
     if not wrong and is_made:
-        await publishing.close(it.tx.conn, row["id"], at, wrong=0)
+        await publishing.close(it, row, at)
         it.drop_dues(publishing.DUE + channel)
         await cases.healed(it, row, f"{channel} shows every price as it should", at)
         told = f"{channel}: all {row['prices']:,} prices are {what} and seen."

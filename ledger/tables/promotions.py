@@ -93,9 +93,12 @@ publication = Table(
     Column("told_number", BigInteger, nullable=False, server_default=text("0")),  # of its last conversation
     instant("began_at"),
     instant("done_at", nullable=True),
+    instant("check_at", nullable=True),  # by the wall's clock: when what was right is read back once more
+    Column("checks", Integer, nullable=False, server_default=text("0")),  # how often it was
     recorded_at(),
     one_of("phase", PHASES),
     UniqueConstraint("journey_id", "phase", "channel"),
+    Index("ix_publication_check", "check_at", postgresql_where=text("check_at IS NOT NULL")),
 )
 
 # The number of the last conversation with a channel. It rises with every one, also across a restored backup: it is at

@@ -125,10 +125,11 @@ class TestMargin:
 
 
 class TestStates:
-    def test_each_state_can_be_reached_and_final_ones_are_left_only_to_be_settled(self) -> None:
+    def test_each_state_can_be_reached_and_final_ones_are_left_only_to_be_settled_or_taken_back(self) -> None:
         reached = {then for after in TRANSITIONS.values() for then in after}
         assert reached == set(PromotionState)
-        assert {then for state in FINAL for then in TRANSITIONS[state]} == {PromotionState.SETTLED}
+        left_for = {then for state in FINAL for then in TRANSITIONS[state]}
+        assert left_for == {PromotionState.SETTLED, PromotionState.REVERTING}
 
     def test_what_was_published_is_taken_back_before_it_is_over(self) -> None:
         for state in ("publishing", "active"):
@@ -187,3 +188,9 @@ class TestDefinition:
 def test_the_last_pause_is_kept_for_as_long_as_it_takes() -> None:
     policy = PromotionPolicy(pauses_s=(60, 300))
     assert [policy.pause(run) for run in (1, 2, 3, 50)] == [timedelta(seconds=s) for s in (60, 300, 300, 300)]
+
+
+def test_read_backs_come_ever_later_and_end() -> None:
+    policy = PromotionPolicy(check_after_s=(60, 300))
+    assert [policy.check_after(checks) for checks in (0, 1, 2)] == [timedelta(minutes=1), timedelta(minutes=5), None]
+    assert PromotionPolicy(check_after_s=()).check_after(0) is None

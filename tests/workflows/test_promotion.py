@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.checking import check_due
 from domain.messages import Message, Situation
-from domain.promotion import FINAL, PromotionState
+from domain.promotion import FINAL, PromotionState, ShelfPrice
 from ledger import approval
 from ledger.journeys import skip_time
 from ledger.promotion import requests
@@ -136,6 +137,25 @@ class TestWholePaths:
             await hub.until(it.id, "ended")
             await hub.ended(it.id)
         assert it.shown(TEA, ends_at) == {1_500}
+
+    async def test_a_price_that_is_shown_again_after_its_end_is_taken_back_once_more(self, hub: Hub) -> None:
+        """Its workflow has ended by then; what is read back later starts it anew."""
+        it = await Promoted.open(hub.shop)
+        hub.channels.update({name: one.port() for name, one in it.channels.items()})
+        async with hub.worker():
+            for seconds, state in ((DAY_S + 60, "publishing"), (DAY_S, "active")):
+                await skip_time(hub.shop.database, it.id, ADA, seconds=seconds, via="test")
+                await hub.until(it.id, state)
+            await requests.end(hub.shop.database, it.id, at=None, reason="sold out", actor="ada", via="test")
+            await hub.until(it.id, "ended")
+            await hub.ended(it.id)
+            ends_at = await it.instant("ends_at")
+            it.channels["web"].told["S1", TEA][ends_at] = ShelfPrice(1_200)
+            later = await hub.shop.value("SELECT now() + interval '1 hour'")
+            assert await check_due(hub.shop.database, hub.channels, later) == 1
+            await hub.until(it.id, "ended")
+            await hub.ended(it.id)
+        assert it.shown(TEA, ends_at + DAY) == {1_500}
 
     async def test_called_off_while_its_prices_go_out(self, hub: Hub) -> None:
         it = await Promoted.open(hub.shop, begins=timedelta(hours=2))
