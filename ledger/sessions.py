@@ -4,16 +4,17 @@ It knows no cookie and checks no password; it says who a token belongs to, and u
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, LargeBinary, any_, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
-from ledger.prepared import Prepared
+from ledger.prepared import Prepared, Record
 from ledger.tables import credential, person, person_role, session
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def _holds() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_OF_TOKEN = Prepared(
+_OF_TOKENS = Prepared(
     select(
+        session.c.token_hash,
         session.c.expires_at,
         (session.c.last_seen_at < func.clock_timestamp() - TOUCH_EVERY).label("touch_due"),
         session.c.proven_at,
@@ -123,22 +125,33 @@ _OF_TOKEN = Prepared(
     .join(person, person.c.id == session.c.person_id)
     .outerjoin(credential, credential.c.person_id == session.c.person_id)
     .outerjoin(person_role, person_role.c.person_id == session.c.person_id)
-    .where(session.c.token_hash == bindparam("token_hash"), *_holds())
+    .where(session.c.token_hash == any_(bindparam("hashes", type_=ARRAY(LargeBinary))), *_holds())
     .order_by(person_role.c.id)
 )
 
 
-async def session_of(conn: AsyncConnection, token: str) -> Session | None:
-    """The session behind a token, with its person and their grants: one statement, since every page asks.
+async def sessions_of(conn: AsyncConnection, tokens: Iterable[str]) -> dict[str, Session]:
+    """The sessions behind tokens, each with its person and their grants: one statement, since every page asks.
 
-    None when it ended, expired, lay idle, or is older than the person's password.
+    One that ended, expired, lay idle, or is older than the person's password is left out.
     """
-    rows = await _OF_TOKEN.rows(conn, token_hash=hash_of(token))
-    if not rows:
-        return None
-    expires_at, touch_due, proven_at, issuer, number, name, email = rows[0][:7]
-    grants = tuple(Grant(*row[7:]) for row in rows if row["role"] is not None)
+    by_hash = {hash_of(token): token for token in tokens}
+    found: dict[str, list[Record]] = defaultdict(list)
+    for row in await _OF_TOKENS.rows(conn, hashes=list(by_hash)):
+        found[by_hash[row["token_hash"]]].append(row)
+    return {token: _session(rows) for token, rows in found.items()}
+
+
+def _session(rows: Sequence[Record]) -> Session:
+    """Out of its rows, one for each grant."""
+    _, expires_at, touch_due, proven_at, issuer, number, name, email = rows[0][:8]
+    grants = tuple(Grant(*row[8:]) for row in rows if row["role"] is not None)
     return Session(Person(number, name, email or "", grants), expires_at, touch_due, proven_at, issuer)
+
+
+async def session_of(conn: AsyncConnection, token: str) -> Session | None:
+    """The session behind one token; None as `sessions_of` leaves it out."""
+    return (await sessions_of(conn, [token])).get(token)
 
 
 async def still_held(conn: AsyncConnection, hashes: Iterable[bytes]) -> dict[bytes, str]:

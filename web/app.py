@@ -19,6 +19,7 @@ from settings import Settings, read_settings
 from web import api, approvals, console, errors, photos, store
 from web.api.health import PROBES, Measured, Metrics
 from web.api.health import router as health
+from web.console.refreshing import Refreshing
 from web.csrf import CrossOriginProtection, origin_of
 from web.denials import Denials, Watched
 from web.headers import SecurityHeaders
@@ -27,6 +28,7 @@ from web.keys import Limits
 from web.known_keys import KnownKeys
 from web.live import Live, ends_at_once
 from web.openapi import describe
+from web.sessions import looked_up_with
 
 # Where a collector is given (`telemetry.start`): a span for each request, none for the probes that come every second.
 TRACES = TelemetryConfig(
@@ -60,12 +62,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.database = database
     app.state.intake = intake = Intake(database)
     app.state.live = live = Live(database)
+    app.state.refreshing = refreshing = Refreshing(database)
+    app.state.sessions = looked_up = looked_up_with(database)
     try:
         with ends_at_once(live):
             yield
     finally:
         await live.stop()
         await intake.close()
+        await refreshing.close()
+        await looked_up.close()
         await app.state.denials.close(database)
         await app.state.photos.close()
         if app.state.sign_on is not None:

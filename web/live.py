@@ -36,9 +36,6 @@ MOST_STREAMS = 2_000  # of one process
 MOST_OF_A_SESSION = 4  # browsers open six connections to one host, and forms need some
 MOST_NAMED = 50  # rows named in one event; of more it says that there are many
 EVENTS_APART_S = 0.5
-# Lists that look again by themselves: who opens a page does not stand behind two hundred of them. One at a time is too
-# few: then they wait for seconds.
-REFRESHES_AT_ONCE = 2
 BEAT_S = 15.0  # proxies close what is silent for longer
 TAKEN_WITHIN_S = 20.0  # a browser that reads nothing for so long is gone
 LOOK_AT_SESSIONS_S = 5.0
@@ -98,8 +95,6 @@ class Live:
     """All open pages of this process. The connection is opened with the first of them."""
 
     def __init__(self, database: Database) -> None:
-        self.refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
-        self.changing = asyncio.Semaphore(REFRESHES_AT_ONCE)  # rows that have changed do not stand behind whole lists
         self._database = database
         self._era = secrets.token_hex(4)
         self._heard = 0

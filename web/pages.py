@@ -191,6 +191,11 @@ def page(
         body = render_block(templates, template, block, **full)
     else:
         body = templates.get_template(template).render(full)
+    return fragment(body, status=status)
+
+
+def fragment(body: str, *, status: int = 200) -> Response:
+    """An answer of what is written already."""
     return HTMLResponse(body, status_code=status, headers={"Vary": VARY, "Cache-Control": "no-store"})
 
 

@@ -6,6 +6,7 @@ may do.
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote, urlsplit
@@ -21,6 +22,7 @@ from domain.people import Person
 from ledger import sessions as records
 from ledger.access import password_hasher
 from ledger.engine import Database
+from web.together import Together
 
 PER_ACCOUNT = RateLimitItemPerMinute(8, 5)
 PER_ADDRESS = RateLimitItemPerMinute(300, 5)
@@ -140,20 +142,38 @@ def forget(request: Request, response: Response) -> None:
     response.delete_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="lax")
 
 
+type LookedUp = Together[str, records.Session | None]
+
+
+def looked_up_with(database: Database) -> LookedUp:
+    """Sessions by their tokens; requests of the same moment ask for theirs together."""
+
+    async def read(tokens: Sequence[str]) -> dict[str, records.Session | None]:
+        async with database.read(by_key=True) as conn:
+            found = await records.sessions_of(conn, tokens)
+        return {token: found.get(token) for token in tokens}
+
+    return Together(read)
+
+
+def looked_up_of(request: Request) -> LookedUp:
+    """The sessions of this application."""
+    found: LookedUp = request.app.state.sessions
+    return found
+
+
 async def visitor(request: Request) -> Person | None:
     """The person who is signed in, or None."""
     token = request.cookies.get(cookie_name(request))
     if not token:
         return None
-    database = database_of(request)
-    async with database.read(by_key=True) as conn:
-        session = await records.session_of(conn, token)
+    session = await looked_up_of(request).ask(token)
     if session is None:
         return None
     request.state.who = f"person:{session.person.id}"
     request.state.proven_at = session.proven_at
     if session.touch_due:
-        await records.touch(database, token)
+        await records.touch(database_of(request), token)
     return session.person
 
 

@@ -1,11 +1,12 @@
 """Reads of places: names and time zones of locations and regions, as pages need them beside every row."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, select
+from sqlalchemy import ARRAY, ScalarSelect, Text, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.util import ClauseAdapter
 
 from domain.people import Person
 from ledger.prepared import Prepared
@@ -60,27 +61,28 @@ def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
 
 async def zone_of(conn: AsyncConnection, viewer: Person) -> str:
     """The zone in which a person reads lists: of the home location, else of most places the person sees, else UTC."""
-    reach, words = reach_of(viewer)
-    return str(await _zone(reach).value(conn, words, viewer=viewer.id))
+    return (await zones_of(conn, [viewer])).get(viewer.id, "UTC")
+
+
+async def zones_of(conn: AsyncConnection, viewers: Sequence[Person]) -> dict[str, str]:
+    """The same for several who have the same grants, by the id of each."""
+    reach, words = reach_of(viewers[0])
+    return {row[0]: row[1] for row in await _zones(reach).rows(conn, words, viewers=[one.id for one in viewers])}
 
 
 @lru_cache(maxsize=64)
-def _zone(reach: Reach) -> Prepared:
-    home = (
-        select(location.c.time_zone)
-        .join(person, person.c.home_location == location.c.code)
-        .where(person.c.id == bindparam("viewer", type_=Text))
-        .scalar_subquery()
-    )
-    usual = (
-        select(location.c.time_zone)
-        .where(location_within(reach))
-        .group_by(location.c.time_zone)
-        .order_by(func.count().desc(), location.c.time_zone)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return Prepared(select(func.coalesce(home, usual, "UTC")))
+def _zones(reach: Reach) -> Prepared:
+    homes = select(person.c.id, func.coalesce(location.c.time_zone, _usual(reach), "UTC"))
+    at_home = homes.join(location, location.c.code == person.c.home_location, isouter=True)
+    return Prepared(at_home.where(person.c.id == any_(bindparam("viewers", type_=ARRAY(Text)))))
+
+
+def _usual(reach: Reach) -> ScalarSelect[str]:
+    """The zone of most of the places that are seen."""
+    place = location.alias()  # the one beside it is a home
+    seen = ClauseAdapter(place).traverse(location_within(reach))
+    count = select(place.c.time_zone).where(seen).group_by(place.c.time_zone)
+    return count.order_by(func.count().desc(), place.c.time_zone).limit(1).scalar_subquery()
 
 
 async def item_names(conn: AsyncConnection, skus: set[str]) -> Mapping[str, str]:

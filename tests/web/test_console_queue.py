@@ -9,7 +9,7 @@ import ledger.engine
 from ledger import tables
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, rows
-from web.console.queue import read_address
+from web.console.queue_address import read_address
 
 __all__ = ["accounts", "browse", "sign_in"]
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}

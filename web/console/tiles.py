@@ -26,7 +26,7 @@ from ledger.reads.looks import running_promotions
 from ledger.reads.places import item_names
 from ledger.reads.store import stores_of
 from web import charts
-from web.console.queue import TABS, filter_of_tab
+from web.console.queue_address import TABS, filter_of_tab
 from web.console.spans import days, hours
 from web.journeys import work_of
 from web.pages import address

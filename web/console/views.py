@@ -17,7 +17,7 @@ from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import CaseSummary, list_cases
 from ledger.reads.places import zone_of
 from ledger.views import delete_view, save_view
-from web.console.queue import filter_of, read_address
+from web.console.queue_address import filter_of, read_address
 from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of
 

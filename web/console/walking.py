@@ -16,7 +16,7 @@ from domain.people import Person
 from ledger.reads.cases import case_detail
 from ledger.reads.following import next_case
 from ledger.reads.places import zone_of
-from web.console.queue import filter_of, read_address
+from web.console.queue_address import filter_of, read_address
 from web.pages import ConsoleRoute, address, see
 from web.sessions import SignedIn, database_of
 
