@@ -230,8 +230,21 @@ class DiffersOnTheWay(BaseModel, frozen=True):
     value_minor: int
 
 
+class CountedSince(BaseModel, frozen=True):
+    """What a count has posted that was opened because of a transfer; `more` than the book, or less."""
+
+    count: str
+    at: str
+    sku: str
+    name: str
+    counted: int
+    more: int
+
+
 class TransferFacts(Facts):
-    """What came of a transfer against what was sent. `counts` are those that were opened because of it."""
+    """What came of a transfer against what was sent. `counts` are those that were opened because of it, `counted` what
+    they have posted.
+    """
 
     partial = "transfer.html"
     transfer: str
@@ -242,6 +255,7 @@ class TransferFacts(Facts):
     tracking: str | None
     counts: tuple[str, ...]
     lines: tuple[DiffersOnTheWay, ...]
+    counted: tuple[CountedSince, ...] = ()
 
 
 class TransferLateFacts(Facts):

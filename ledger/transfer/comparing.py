@@ -12,9 +12,9 @@ from domain.transfer import (
     TransferState,
     tolerated,
 )
-from domain.words import money, units
+from domain.words import money, units, words
 from ledger import reference
-from ledger.transfer import goods
+from ledger.transfer import goods, recounts
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
 
@@ -108,6 +108,18 @@ async def ask(it: Transfer, left: Sequence[Discrepancy], at: datetime) -> int:
             "carrier": it.row["detail"].get("carrier"),
             "tracking": it.row["detail"].get("tracking"),
             "counts": it.row["detail"].get("recounts", []),
+            "counted": [
+                {
+                    "count": one["journey_id"],
+                    "at": one["location"],
+                    "sku": one["sku"],
+                    "name": names[one["sku"]]["name"],
+                    "counted": one["counted"],
+                    "more": one["counted"] - one["book"],
+                }
+                for one in it.counted
+                if one["sku"] in names
+            ],
             "lines": [
                 {
                     "line_id": one.line_id,
@@ -215,10 +227,16 @@ def _never_left(it: Transfer, about: Sequence[Discrepancy]) -> CaseOption:
             stock=_effects(about, "available again", it.place.code),
             customer=f"{it.place.name} has them for sale again; whoever waits there gets them.",
         ),
-        because="the source has found them",
+        because=_found_at(it, it.place, about) or "the source has found them",
         allowed=not turned,
         why_not="these goods were turned back on their way" if turned else None,
     )
+
+
+def _found_at(it: Transfer, place: reference.Place, about: Sequence[Discrepancy]) -> str:
+    """What a count there has found of what lacks, in words; nothing where none has."""
+    found = sum(recounts.gained(it, place.code, sku).units for sku in sorted({one.sku for one in about}))
+    return f"a count at {place.name} has found {units(found)} more than the book" if found else ""
 
 
 def _write_off(it: Transfer, about: Sequence[Discrepancy], *, label: str = "Accept and write off") -> CaseOption:
@@ -227,9 +245,11 @@ def _write_off(it: Transfer, about: Sequence[Discrepancy], *, label: str = "Acce
     signed = -worth if is_loss else worth
     name = "Lost in transit" if about[0].kind == "short" else "Damaged goods" if is_loss else "Inventory found"
     effects = (MoneyEffect(label=name, amount_minor=signed, currency=it.target.currency),) if worth else ()
+    found = _found_at(it, it.target, about) if about[0].kind == "short" else ""
     return CaseOption(
         id="accept",
         label=label,
+        because=f"{found}: choose {words('receipt_found_by_count')} as its cause" if found else "",
         consequence=Consequence(
             stock=_effects(about, "written off" if is_loss else "kept"),
             money=effects,

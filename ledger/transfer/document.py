@@ -19,7 +19,7 @@ from ledger.document import Document, Rules
 from ledger.journal import Entry
 from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
-from ledger.transfer import awaited
+from ledger.transfer import awaited, recounts
 
 type Place = tuple[str, str]  # (location, SKU)
 
@@ -36,6 +36,7 @@ class Transfer(Document):
     costs: dict[tuple[str, str], int] = field(default_factory=dict)  # average unit costs by (entity, SKU)
     parcels: list[Row] = field(default_factory=list)  # new ones
     claims: list[Row] = field(default_factory=list)  # new ones
+    counted: list[Row] = field(default_factory=list)  # what the counts that were opened because of it have posted
     claimed_before: set[str] = field(default_factory=set)  # lines of which a carrier was held liable before
     awaited: list[Row] = field(default_factory=list)  # by the order that it was sent for
     brought: dict[str, int] = field(default_factory=dict)  # units by line that have come for that order just now
@@ -53,6 +54,8 @@ class Transfer(Document):
         it.extras = await it.read(tables.transfer_extra)
         if any(line["settled"] for line in it.lines.values()):
             it.claimed_before = {claim["line_id"] for claim in await it.read(tables.carrier_claim)}
+        if it.row["detail"].get("recounts"):
+            it.counted = await recounts.posted(tx, it.row["detail"]["recounts"])
         return it
 
     # ------------------------------------------------------------------ what is true

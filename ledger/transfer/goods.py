@@ -11,7 +11,7 @@ from domain import transfer_postings as postings
 from domain.transfer import LOSS_ACCOUNTS, share
 from domain.transfer_postings import Side, Value, transfer_price
 from ledger.reference import Place
-from ledger.transfer import awaited
+from ledger.transfer import awaited, recounts
 from ledger.transfer.document import Transfer
 
 SHIPPED, RECEIVED, SETTLED = "transfer.shipped", "transfer.received", "transfer.settled"
@@ -166,9 +166,34 @@ def note_extra(
 
 
 def never_left(it: Transfer, line: dict[str, Any], units: int, moment: Moment) -> None:
-    """Units that were said to be shipped are still at the source."""
-    sku, source, target = str(line["sku"]), it.place, it.target
+    """Units that were said to be shipped are still at the source. Those that a count has found there since are dated
+    before it, so that its gain is moved back (`ledger.checkpoint`) and the quantity stays as counted.
+    """
+    sku, source = str(line["sku"]), it.place
     value = _taken_out(line, units)
+    gain = recounts.gained(it, source.code, sku)
+    counted = min(gain.units, units)
+    left = value
+    for part, at in ((counted, gain.seen_at), (units - counted, moment.at)):
+        if not part:
+            continue
+        worth = left if part == units or at == moment.at else Value(*(share(one, part, units) for one in left))
+        left = Value(left.given_minor - worth.given_minor, left.taken_minor - worth.taken_minor)
+        _put_back(it, sku, part, worth, Moment(moment.cause, at or moment.at))
+    if counted:
+        recounts.explain(it, source.code, sku, counted)
+    giver = Side(source.entity, "inventory", source.code)
+    it.post(SETTLED, moment.cause, postings.passed(giver, _on_the_way(it), value, sku, back=True))
+    line["shipped"] -= units
+    line["assumed"] = min(line["assumed"], line["shipped"])
+    line["cancelled"] += units
+    if counted < units:
+        it.freed.add((source.code, sku))
+
+
+def _put_back(it: Transfer, sku: str, units: int, value: Value, moment: Moment) -> None:
+    """From their way to the shelf of the source."""
+    source, target = it.place, it.target
     why = it.cause(*moment, entity=target.entity)
     if it.crosses:
         ours = it.cause(*moment)
@@ -179,12 +204,6 @@ def never_left(it: Transfer, line: dict[str, Any], units: int, moment: Moment) -
     else:
         sides = (target.code, "in_transit"), (source.code, "available")
         it.tx.shelf.move("transfer_settled", sku, units, *sides, why, cost_minor=value.taken_minor)
-    giver = Side(source.entity, "inventory", source.code)
-    it.post(SETTLED, moment.cause, postings.passed(giver, _on_the_way(it), value, sku, back=True))
-    line["shipped"] -= units
-    line["assumed"] = min(line["assumed"], line["shipped"])
-    line["cancelled"] += units
-    it.freed.add((source.code, sku))
 
 
 def lose(it: Transfer, line: dict[str, Any], units: int, root_cause: str, moment: Moment) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,21 @@ from ledger import case
 from ports.payment import PaymentPort, SandboxPaymentProvider
 from ports.price import PricePort
 from relay import Relay
+from sender import Sender
 from tests.shop import ANA, Shop
 from worker import WORKFLOWS, activities_on
+
+BASE = "http://endcap.test"  # where the links of mails lead
+
+
+@dataclass
+class Letterbox:
+    """Where the real sender leaves what it has written."""
+
+    letters: dict[str, EmailMessage] = field(default_factory=dict)  # by their ids
+
+    async def send(self, message: EmailMessage) -> None:
+        self.letters[str(message["Message-ID"])] = message
 
 
 @dataclass
@@ -32,6 +46,7 @@ class Hub:
     eventually: Callable[..., Any]
     channels: dict[str, PricePort] = field(default_factory=dict)  # that show prices of promotions
     provider: PaymentPort | None = None  # the sandbox, unless a test brings its own
+    letterbox: Letterbox = field(default_factory=Letterbox)
 
     def worker(self) -> Worker:
         """A worker with the real activities."""
@@ -55,6 +70,25 @@ class Hub:
             raise AssertionError("run_once is given its client")
 
         await Relay(self.shop.database, never, task_queue=self.task_queue, by="test").run_once(self.client)
+
+    async def asked_by_mail(self, approval: int, person: str) -> str:
+        """The plain text of the mail that asks somebody to agree, once it has gone out."""
+
+        async def there() -> EmailMessage | None:
+            await self.carry()
+            database = self.shop.database
+            await Sender(database, self.letterbox, sender="Endcap <endcap@shop.example>", base_url=BASE).once()
+            found = await self.shop.value(
+                "SELECT message_id FROM mail WHERE approval_id = :id AND person_id = :person AND state = 'sent'"
+                " ORDER BY id DESC LIMIT 1",
+                id=approval, person=person,
+            )  # fmt: skip
+            return self.letterbox.letters.get(found)
+
+        letter: EmailMessage = await self.eventually(there)
+        part = letter.get_body(("plain",))
+        assert part is not None
+        return str(part.get_content()).replace("\r\n", "\n")
 
     async def until(self, journey: str, state: str) -> None:
         """Carry messages until the journey is in a state."""
