@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from domain.count import REASONS
 from domain.errors import Malformed
+from domain.ids import api_link
 from domain.orders import Body, Code, Instant, Name
 
 
@@ -51,7 +52,7 @@ class CountAnswer(BaseModel):
             state=state,
             round=round_,
             lines=tuple(CountLineAnswer(line_id=sku, sku=sku) for sku in skus),
-            links={"self": f"/api/v1/counts/{journey_id}"},
+            links={"self": api_link("counts", journey_id)},
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, computed_field, model_validator
 
 from domain.errors import Malformed
+from domain.ids import api_link
 from domain.orders import (
     Body,
     BopisOrder,
@@ -202,7 +203,7 @@ class ExchangeAnswer(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def links(self) -> dict[str, str]:
-        return {"self": f"/api/v1/returns/{self.journey_id}", "order": f"/api/v1/journeys/{self.order_journey_id}"}
+        return {"self": api_link("returns", self.journey_id), "order": api_link("journeys", self.order_journey_id)}
 
 
 class ExchangeView(BaseModel):

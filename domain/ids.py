@@ -1,6 +1,7 @@
 """Builds and parses the ids that workflows, outbox targets and pages share; nowhere else is an id put together."""
 
 from typing import NamedTuple
+from urllib.parse import quote
 
 TASK_QUEUE = "endcap"
 # The source of journeys that Endcap begins by itself.
@@ -21,6 +22,11 @@ def journey_id(kind: str, source: str, key: str) -> str:
 def parse_journey_id(text: str) -> JourneyId:
     kind, source, key = text.split(":", 2)
     return JourneyId(kind, source, key)
+
+
+def api_link(collection: str, name: str) -> str:
+    """Where the API has it: `/api/v1/journeys/bopis:web:W-1001`, whatever letters and signs the name is made of."""
+    return f"/api/v1/{collection}/{quote(name, safe=':')}"
 
 
 def case_target(case_id: int, episode: int) -> str:

@@ -16,6 +16,7 @@ import asyncpg
 from pydantic import BaseModel, ValidationError
 
 from domain import masterdata
+from domain.cells import defused
 from domain.policy import merge
 from ledger import masterdata as rows_of
 from ledger import opening
@@ -327,14 +328,8 @@ def _write_rejects(folder: Path, result: LoadResult) -> None:
         path.unlink(missing_ok=True)
         return
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(Reject._fields)
         for reject in result.rejects:
-            writer.writerow([_defused(cell) for cell in reject])
+            writer.writerow([defused(str(cell)) for cell in reject])
     result.rejects_path = path
-
-
-def _defused(cell: object) -> str:
-    """A spreadsheet would run a cell that begins like a formula; the rejects are opened with one."""
-    text = str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pydyf
 
+from domain.cells import defused
 from domain.claims import ClaimView, Proof
 from domain.words import money, words
 
@@ -18,8 +19,6 @@ PAGE = (595, 842)  # A4, in points
 MARGIN, LEADING = 50, 14
 ROWS_ON_FIRST, ROWS_ON_NEXT = 36, 50
 LOST = "A question mark stands for a letter that cannot be printed here; the lines that came along as CSV have it."
-# A spreadsheet takes what begins so for a formula; a quotation mark before it keeps it a text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def lines_csv(claim: ClaimView, names: Mapping[str, str]) -> bytes:
@@ -53,14 +52,10 @@ def proof_csv(claim: ClaimView, proofs: Iterable[Proof]) -> bytes:
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow(head)
-    writer.writerows([_plain(cell) for cell in row] for row in rows)
+    writer.writerows([defused(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return out.getvalue().encode()
-
-
-def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 # ---------------------------------------------------------------------------------------------------- PDF

@@ -33,6 +33,7 @@ MAX_FORM = 20_000  # refused without ceremony; what lies between is refused with
 HTMX = "htmx.org@4.0.1/dist/htmx.min.js"
 # Of the file in the published package; its own read-me names the hash of the release before.
 HTMX_SRI = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
+SIGNS = ":/%#?=@[]!$&'()*+,;"  # stay as they are in an address that is sent as a header
 VARY = "HX-Request, HX-Request-Type, HX-History-Restore-Request, Cookie"
 
 
@@ -202,7 +203,9 @@ def fragment(body: str, *, status: int = 200) -> Response:
 def see(request: Request, target: str) -> Response:
     """After something was done: go and look at `target` (303), by htmx or without."""
     if is_partial(request):
-        return Response(status_code=204, headers={"HX-Redirect": target, "Cache-Control": "no-store"})
+        return Response(
+            status_code=204, headers={"HX-Redirect": quote(target, safe=SIGNS), "Cache-Control": "no-store"}
+        )
     return RedirectResponse(target, status_code=303, headers={"Cache-Control": "no-store"})
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from domain.bopis import BopisState
 from domain.errors import HoldEnded, Malformed
-from domain.ids import checkout_id
+from domain.ids import api_link, checkout_id
 from domain.orders import OrderLine, PlacedLine, PlacedOrder
 from domain.stock import atp
 from ledger.intake.checking import Checked
@@ -81,7 +81,7 @@ class Decided:
                 )
                 for got in self.lines
             ),
-            links={"self": f"/api/v1/journeys/{self.checked.journey}"},
+            links={"self": api_link("journeys", self.checked.journey)},
         )
 
     def told(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from domain.errors import AlreadyPublished, Malformed, NotFound, StateConflict
-from domain.ids import journey_id, parse_journey_id
+from domain.ids import api_link, journey_id, parse_journey_id
 from domain.messages import Message, Situation
 from domain.policy import Policy
 from domain.promotion import FINAL, OPEN_TO_CHANGE, Margin, PromotionState, in_words, is_below
@@ -198,7 +198,7 @@ def _answer(it: Promotion, meant: Meant, channels: int) -> PromotionAnswer:
         discount_minor=meant.margin.discount_minor,
         currency=meant.currency,
         approval_id=it.row["asks"].get("approval_id"),
-        links={"self": f"/api/v1/promotions/{it.id}"},
+        links={"self": api_link("promotions", it.id)},
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.claims import ClaimLineView, ClaimView, Proof
 from domain.errors import NotFound
-from domain.ids import OWN_SOURCE, journey_id
+from domain.ids import OWN_SOURCE, api_link, journey_id
 from domain.people import Person
 from ledger import reference
 from ledger.claim.document import given_up
@@ -68,7 +68,7 @@ async def claim_view(
         lines=lines,
         agreement_number=row["agreement_number"],
         agreement_document=row["agreement_document"],
-        links={"self": f"/api/v1/claims/{row['id']}", "journey": f"/api/v1/journeys/{row['id']}"},
+        links={"self": api_link("claims", row["id"]), "journey": api_link("journeys", row["id"])},
         **{name: row[name] for name in (*_FROM_JOURNEY, *_FROM_AGREEMENT)},
         **{name: row[name] for name in _FROM_CLAIM if name != "kind"},
         kind=row["occasion"],

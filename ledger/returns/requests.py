@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from domain.errors import Malformed, NotFound, StateConflict
+from domain.ids import api_link
 from domain.messages import Message
 from domain.return_requests import NewReturn, ReturnAnswer, ReturnLineAnswer
 from domain.returns import AWAITING_GOODS, ReturnState
@@ -204,7 +205,7 @@ def _answer(it: Return) -> ReturnAnswer:
         state=it.row["state"],
         label=it.row["detail"]["label"],
         lines=tuple(lines),
-        links={"self": f"/api/v1/returns/{it.id}"},
+        links={"self": api_link("returns", it.id)},
     )
 
 

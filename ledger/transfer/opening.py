@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.bands import Level, Rolling, level_of
 from domain.calendars import add_open_time
-from domain.ids import hold_id, journey_id
+from domain.ids import api_link, hold_id, journey_id
 from domain.messages import Situation
 from domain.policy import Policy
 from domain.stock import atp
@@ -240,5 +240,5 @@ def _answer(
             )
             for line_id, sku, number in one.lines
         ),
-        links={"self": f"/api/v1/transfers/{one.id}"},
+        links={"self": api_link("transfers", one.id)},
     )

@@ -297,7 +297,10 @@ class TestClaims:
         await a_claim(web, 3, 2)
         say = "/console/vendor-claims/claim:web:A-17-1"
         lines = (await vic.get(f"{say}/lines.csv")).text.splitlines()
-        filled = "\r\n".join([lines[0], f"{lines[1][:-1]}300,", f"{lines[2][:-1]}50,over_cap"])
+        left = '"",""'  # to be filled in: what is accepted, and why not all of it
+        filled = "\r\n".join(
+            [lines[0], f"{lines[1].removesuffix(left)}300,", f"{lines[2].removesuffix(left)}50,over_cap"]
+        )
         given = {"settlement": "cash", "reference": "V-9"}
         other = {"file": ("x.csv", filled.replace("A-17-1", "A-17-2").encode(), "text/csv")}
         refused = await vic.post(f"{say}/answer", data=given, files=other)

@@ -5,7 +5,10 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
+import ledger.engine
+from tests.web.links import mailed
 from tests.web.people import PASSWORD, accounts, browse, email_of, sign_in
+from tests.web.retail import an_approval
 from web.errors import WebError
 from web.hygiene import _no_duplicates
 from web.kept import read_kept
@@ -78,3 +81,14 @@ class TestKept:
         kept = read_kept('["/x", [["a", "b\\ud800c"]]]')
         assert kept is not None
         assert kept.fields == (("a", "b?c"),)
+
+
+class TestProof:
+    async def test_a_proof_of_letters_that_no_proof_has_proves_nothing(
+        self, accounts: None, browse: Browse, retailer: ledger.engine.Database
+    ) -> None:
+        link, client = await mailed(retailer, await an_approval(retailer)), browse()
+        assert (await client.get(link)).status_code == 200
+        answer = await client.post(link, data={"verdict": "approve", "proof": "\u00e9" * 64})
+        assert answer.status_code == 403
+        assert "not opened in this browser" in answer.text

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from domain.adjustments import Adjustment, AdjustmentIn
+from domain.ids import api_link
 from ledger import adjustments
 from ledger.people import Caller
 from ledger.reads.adjustments import adjustment_detail
-from web.api.responses import MISSING, WRITES, IdempotencyKey
+from web.api.responses import MISSING, WRITES, IdempotencyKey, located
 from web.keys import OnBehalfOf, Reader, database_of, decider_of, require, view_of
 
 router = APIRouter(tags=["adjustments"])
@@ -42,7 +43,7 @@ async def post_adjustment(
     status, made = await adjustments.ask(
         database_of(request), person, wanted, source=caller.source, via="api", idempotency_key=idempotency_key
     )
-    headers = {"Location": f"/api/v1/adjustments/{made.adjustment_id}"}
+    headers = located(api_link("adjustments", made.adjustment_id))
     return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 

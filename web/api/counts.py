@@ -11,7 +11,7 @@ from ledger.count import requests
 from ledger.people import Caller
 from ledger.reads.counts import count_view
 from ledger.transaction import Transaction
-from web.api.responses import MISSING, WRITES, IdempotencyKey
+from web.api.responses import MISSING, WRITES, IdempotencyKey, located
 from web.keys import Reader, database_of, require, view_of
 
 router = APIRouter(tags=["counts"])
@@ -45,7 +45,7 @@ async def post_count(
     status, made = await requests.start(
         database_of(request), caller.source, wanted, actor=actor, via="api", idempotency_key=idempotency_key
     )
-    headers = {"Location": made.links["self"]}
+    headers = located(made.links["self"])
     return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 

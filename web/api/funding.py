@@ -10,6 +10,7 @@ from domain import funding_csv
 from domain.claims import ClaimAnswer, ClaimPayment, ClaimReference, ClaimSent, ClaimView
 from domain.errors import DomainError
 from domain.funding import AgreementView, EndAgreement, NewAgreement
+from domain.ids import api_link
 from domain.orders import Body as Strict
 from domain.orders import Name
 from ledger.claim import answering, preparing
@@ -20,7 +21,8 @@ from ledger.reads import vendor_claims
 from ledger.reads.funding import agreement_view, list_agreements
 from ledger.reads.paging import Page
 from ports import claim_paper
-from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit
+from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, IdempotencyKey, Limit, located
+from web.downloads import saved_as
 from web.errors import Problem, problem_of
 from web.keys import Reader, database_of, require, view_of
 
@@ -101,7 +103,7 @@ async def post_agreement(
         raise result
     status, key = result
     view = await _agreement(request, caller, key)
-    headers = {"Location": f"/api/v1/funding-agreements/{key}"}
+    headers = located(api_link("funding-agreements", key))
     return Response(view.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 
@@ -208,8 +210,7 @@ async def get_proof(request: Request, caller: Reader, vendor_claim_id: ClaimKey)
 
 
 def _file(content: bytes, kind: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=kind, headers=saved_as(name))
 
 
 @router.post("/claims/{vendor_claim_id}:answer", summary="The vendor's answer", responses={**MISSING, **WRITES})

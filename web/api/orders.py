@@ -12,7 +12,7 @@ from domain.errors import DomainError
 from domain.orders import BopisOrder, PlacedOrder
 from ledger.intake import Intake
 from ledger.people import Caller
-from web.api.responses import WRITES, IdempotencyKey
+from web.api.responses import WRITES, IdempotencyKey, located
 from web.api.straight import straight
 from web.errors import Problem, problem_of, unexpected_problem, validation_problem
 from web.keys import require
@@ -94,7 +94,7 @@ async def post_order(
         placed.model_dump_json(),
         status_code=status,
         media_type="application/json",
-        headers={"Location": placed.links["self"]},
+        headers=located(placed.links["self"]),
     )
 
 

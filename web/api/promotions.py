@@ -19,7 +19,7 @@ from ledger.promotion import intake, requests
 from ledger.reads.looks import LatestLook, LookView, latest_look, list_looks
 from ledger.reads.paging import DEFAULT_LIMIT, Page
 from ledger.reads.promotions import PromotionFilter, PromotionSummary, list_promotions, promotion_view
-from web.api.responses import MISSING, WRITES, IdempotencyKey
+from web.api.responses import MISSING, WRITES, IdempotencyKey, located
 from web.keys import Reader, database_of, require, view_of
 
 router = APIRouter(tags=["promotions"])
@@ -70,7 +70,7 @@ async def post_promotion(
         via="api",
         idempotency_key=idempotency_key,
     )
-    headers = {"Location": made.links["self"]}
+    headers = located(made.links["self"])
     return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 

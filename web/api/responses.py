@@ -1,6 +1,7 @@
 """What the routes of the API have in common: the problems they may answer with, and the parameters of lists."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Header, Path, Query
 
@@ -53,4 +54,12 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_LIMIT", "MISSING", "PROBLEMS", "WRITES", "Cursor", "IdempotencyKey", "Limit", "Number"]
+
+def located(link: str) -> dict[str, str]:
+    """The header that says where a thing is which was made. An answer that was stored long ago may have a link with
+    letters in it that no header holds.
+    """
+    return {"Location": quote(link, safe="%/:?=&#")}
+
+
+__all__ = ["DEFAULT_LIMIT", "MISSING", "PROBLEMS", "WRITES", "Cursor", "IdempotencyKey", "Limit", "Number", "located"]

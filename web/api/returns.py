@@ -12,7 +12,7 @@ from ledger.reads.overrides import overrides_of
 from ledger.reads.returns import return_view
 from ledger.returns import exchanging, finding, overriding, requests
 from ledger.transaction import Transaction
-from web.api.responses import MISSING, WRITES, IdempotencyKey
+from web.api.responses import MISSING, WRITES, IdempotencyKey, located
 from web.keys import Reader, database_of, require, view_of
 
 EXCHANGE = {
@@ -64,7 +64,7 @@ async def post_return(
         via="api",
         idempotency_key=idempotency_key,
     )
-    headers = {"Location": made.links["self"]}
+    headers = located(made.links["self"])
     return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 
@@ -142,5 +142,5 @@ async def exchange_return(
     )
     return Response(
         made.model_dump_json(), status_code=status, media_type="application/json",
-        headers={"Location": made.links["self"]},
+        headers=located(made.links["self"]),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from ledger.people import Caller
 from ledger.reads.transfers import claim_view, transfer_view
 from ledger.transaction import Transaction
 from ledger.transfer import claims, intake, requests
-from web.api.responses import MISSING, WRITES, IdempotencyKey, Number
+from web.api.responses import MISSING, WRITES, IdempotencyKey, Number, located
 from web.errors import Problem, problem_of, validation_problem
 from web.keys import Reader, database_of, require, view_of
 
@@ -77,7 +77,7 @@ async def post_transfer(
     status, made = result
     if status == 201:
         await facts.apply_parked(database, caller.source, wanted.transfer_id, made.journey_id)
-    headers = {"Location": made.links["self"]}
+    headers = located(made.links["self"])
     return Response(made.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
+from domain.ids import api_link
 from domain.vendor_returns import Authorization, NewVendorReturn, Reason, VendorCredit, VendorReturnView, VendorShipment
 from ledger import vendor_return
 from ledger.people import Caller
 from ledger.reads.vendor_returns import vendor_return_view
-from web.api.responses import MISSING, WRITES
+from web.api.responses import MISSING, WRITES, located
 from web.keys import Reader, database_of, require, view_of
 
 router = APIRouter(tags=["vendor returns"])
@@ -38,7 +39,7 @@ async def post_vendor_return(
     """Units that wait at a place to go back (`vendor_return_pending`), and that no other document has gathered."""
     status, made = await vendor_return.open_document(database_of(request), caller, wanted, via="api")
     shown = await _shown(request, caller, made)
-    headers = {"Location": f"/api/v1/vendor-returns/{made}"}
+    headers = located(api_link("vendor-returns", made))
     return Response(shown.model_dump_json(), status_code=status, media_type="application/json", headers=headers)
 
 

@@ -45,7 +45,7 @@ def proof_for(request: Request, token: str, nonce: str) -> str:
 def holds(request: Request, token: str, proof: str) -> bool:
     """Whether the form came from a page that this browser was given for this link."""
     nonce = request.cookies.get(_cookie(token), "")
-    return bool(nonce) and hmac.compare_digest(_proof(request, token, nonce), proof)
+    return bool(nonce) and hmac.compare_digest(_proof(request, token, nonce).encode(), proof.encode())
 
 
 def private(response: Response) -> Response:

@@ -23,7 +23,7 @@ from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.transaction import Transaction
 from web.console.journeys import shown
 from web.errors import STATUS_OF_FAMILY
-from web.pages import ConsoleRoute, page, see
+from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of, is_https
 
 router = APIRouter(route_class=ConsoleRoute)
@@ -90,7 +90,7 @@ async def start(
         _, made = await requests.start(database, SOURCE, wanted, actor=person.id, via="console")
     except DomainError as refused:
         return await _list(request, person, refused=refused, draft=draft)
-    return see(request, f"/console/counts/{made.journey_id}")
+    return see(request, f"/console/counts/{path(made.journey_id)}")
 
 
 def _wanted(count_id: str, location: str, skus: str) -> NewCount:
@@ -187,7 +187,7 @@ async def enter(
     except DomainError as refused:
         answer = await _sheet(request, person, count_id, refused=refused, draft=draft)
     else:
-        base = f"/console/counts/{sheet.id}"
+        base = f"/console/counts/{path(sheet.id)}"
         here = f"#line-{draft['sku']}-{bucket}" if draft["sku"] else ""
         answer = see(request, base if saved.state == "submitted" else f"{base}/sheet{here}")
     answer.set_cookie(
@@ -252,7 +252,7 @@ async def cancel(request: Request, person: SignedIn, count_id: str, reason: Word
         await requests.cancel(database, find, reason=reason.strip(), actor=person.id, via="console")
     except DomainError as refused:
         return await _one(request, person, count_id, refused=refused)
-    return see(request, f"/console/counts/{sheet.id}")
+    return see(request, f"/console/counts/{path(sheet.id)}")
 
 
 @router.get("/console/counts/{count_id}")

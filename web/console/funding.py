@@ -20,6 +20,7 @@ from ledger.reads.places import all_places, zone_of
 from ports import claim_paper
 from web.console.journeys import show_one
 from web.console.promotion_files import uploaded_text
+from web.downloads import saved_as
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
@@ -217,4 +218,4 @@ async def _papers(request: Request, person: Person, claim_id: str) -> tuple[Clai
 
 
 def _file(content: bytes, kind: str, name: str) -> Response:
-    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return Response(content, media_type=kind, headers=saved_as(name))

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.engine import Database
 from ledger.reads.paging import Page
 from web.console.views import CHUNK_ROWS, MOST_ROWS, cell
+from web.downloads import saved_as
 
 type ReadPage[T] = Callable[[AsyncConnection, str | None, int], Awaitable[Page[T]]]
 
 
 async def _lines[T: BaseModel](database: Database, columns: Sequence[str], read: ReadPage[T]) -> AsyncIterator[str]:
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
     cursor, written = None, 0
     while True:
@@ -41,7 +42,7 @@ def spreadsheet[T: BaseModel](
 ) -> StreamingResponse:
     """The list that `read` gives page by page, as CSV; `columns` are fields of its rows."""
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}-{datetime.now(UTC):%Y%m%d-%H%M}Z.csv"',
+        **saved_as(f"{name}-{datetime.now(UTC):%Y%m%d-%H%M}Z.csv"),
         "Cache-Control": "no-store",
     }
     return StreamingResponse(_lines(database, columns, read), media_type="text/csv; charset=utf-8", headers=headers)

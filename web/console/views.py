@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from domain.cells import defused
 from domain.errors import Malformed
 from domain.people import Person
 from ledger.engine import Database
@@ -25,7 +26,6 @@ router = APIRouter(route_class=ConsoleRoute)
 MOST_ROWS = 50_000
 CHUNK_ROWS = 500
 # A spreadsheet takes a cell that begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     *("id", "kind", "state", "severity", "subject", "journey_id", "sku", "location", "region", "entity", "channel"),
     *("owner", "claimed_by", "value_at_risk_minor", "currency", "promised_at", "opened_at", "next_due_at", "closed_at"),
@@ -39,8 +39,7 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) and not isinstance(value, int) else text
+    return str(value) if isinstance(value, int) else defused(str(value))
 
 
 def row_of(case: CaseSummary) -> list[str]:
@@ -51,7 +50,7 @@ def row_of(case: CaseSummary) -> list[str]:
 async def lines(database: Database, person: Person, filters: CaseFilter) -> AsyncIterator[str]:
     """The table in chunks, page after page of the list that the queue shows."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     cursor, written = None, 0
     while True:
