@@ -96,3 +96,11 @@ class Gate:
 def due_in(name: str, **span: float) -> Due:
     """A due instant that far from now: `due_in("pick", hours=2)`."""
     return Due(name=name, at=datetime.now(UTC) + timedelta(**span))
+
+
+ORDER = "bopis:web:W-1"
+
+
+def order(state: str, seq: int = 1, **more: Any) -> Situation:
+    """How one and the same order stands."""
+    return Situation.model_validate({"subject": ORDER, "state": state, "seq": seq, **more})

@@ -152,3 +152,38 @@ async def hand_over(swap: Swap, quantity: int = 1) -> None:
     await swap.shop.report("bopis.picked", journey_id=swap.order, picker="p", lines=lines)
     outcome = await swap.shop.report("bopis.handed_over", journey_id=swap.order, lines=None, actor="p")
     assert outcome.outcome == "accepted", outcome
+
+
+DEAR_MINOR = 2_000
+MORE_MINOR = DEAR_MINOR - PRICE_MINOR
+
+
+async def dear(shop: Shop, **more: Any) -> Swap:
+    """Bought, announced, and to be exchanged for what costs 5.00 more: its customer is asked."""
+    swap = await Swap.open(shop, body=wanted(1, DEAR_MINOR), **more)
+    assert await swap.state() == "asking"
+    return swap
+
+
+async def offer(swap: Swap, column: str) -> Any:
+    """A column of the latest question."""
+    return await swap.shop.value(
+        f"SELECT {column} FROM offer WHERE journey_id = :id ORDER BY id DESC LIMIT 1",  # noqa: S608  of a test
+        id=swap.back.id,
+    )
+
+
+async def mails(swap: Swap) -> list[str]:
+    """Templates of the mails about the exchange, in their order."""
+    query = "SELECT array_agg(template ORDER BY id) FROM mail WHERE journey_id = :id AND template LIKE 'exchange%'"
+    return list(await swap.shop.value(query, id=swap.back.id) or [])
+
+
+async def paid(swap: Swap) -> tuple[int, int, int]:
+    """(taken, not wanted any more, asked back) of the difference, in minor units."""
+    query = (
+        "SELECT captured_minor || ' ' || voided_minor || ' ' || refund_requested_minor FROM payment"
+        " WHERE journey_id = :id AND reference LIKE 'difference:%'"
+    )
+    captured, voided, back = str(await swap.shop.value(query, id=swap.order)).split()
+    return int(captured), int(voided), int(back)

@@ -31,7 +31,8 @@ from tests.ledger.exchanging import exchange, wanted
 from tests.ledger.machine import agreeing
 from tests.ledger.mortal import Bank, Mortal, heard
 from tests.ledger.returning import Back, ask, asked, collected, now
-from tests.ledger.returns_model import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command, Model
+from tests.ledger.returns_model import Model
+from tests.ledger.returns_seen import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command
 from tests.shop import TEA, WEB, Shop, open_shop
 
 RUNS = int(os.environ.get("ENDCAP_RETURNS_RUNS", "3"))
