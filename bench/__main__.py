@@ -27,6 +27,7 @@ from bench import (
     parked,
     place,
     prices,
+    promotion_pages,
     relaying,
     starting,
     transfers,
@@ -55,6 +56,7 @@ MEASURES: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "S14": due.together,
     "S13": starting.twice,
     "P1": prices.published,
+    "P2": promotion_pages.pages,
     "L1": looks.looked,
 }
 TOGETHER = ("S1", "S2", "S3")  # their orders are taken once

@@ -1,4 +1,4 @@
-"""Reads of promotions: the list, one with how far each channel is, and the prices that are not right."""
+"""Reads of promotions: the list, and one with how far each channel is."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -17,7 +17,6 @@ from ledger.reads.access import of_sources, visible, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
 from ledger.tables import (
     case_file,
-    item,
     journey,
     location,
     price_publication,
@@ -280,35 +279,3 @@ async def journeys_of(conn: AsyncConnection, entity: str, promotion_ids: Collect
         .order_by(promotion.c.recorded_at)
     )
     return {row.promotion_id: row.journey_id for row in rows}
-
-
-class WrongPrice(BaseModel):
-    """A price that a channel does not show as it should; None: it shows none."""
-
-    channel: str
-    phase: str
-    location: str
-    sku: str
-    name: str
-    valid_from: datetime
-    wanted_minor: int | None
-    seen_minor: int | None
-    attempts: int
-    error: str
-
-
-async def wrong_prices(conn: AsyncConnection, key: str, *, limit: int = 50) -> list[WrongPrice]:
-    """Prices of a promotion that were tried and are not right yet, or were given up, by channel, place and item."""
-    own = price_publication.c
-    rows = await conn.execute(
-        select(
-            publication.c.channel, publication.c.phase, own.location, own.sku, item.c.name, own.valid_from,
-            own.wanted_minor, own.seen_minor, own.attempts, own.error,
-        )
-        .join(publication, publication.c.id == own.publication_id)
-        .join(item, item.c.sku == own.sku)
-        .where(publication.c.journey_id == key, own.state.in_(("pending", "waived")), own.attempts > 0)
-        .order_by(publication.c.id, own.location, own.sku)
-        .limit(limit)
-    )  # fmt: skip
-    return [WrongPrice.model_validate(dict(row)) for row in rows.mappings()]

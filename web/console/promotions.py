@@ -3,35 +3,34 @@
 One of them is a journey's page.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, Malformed, NotFound
 from domain.journey_kinds import JOURNEY_KINDS, journey_page
 from domain.people import Person
-from domain.promotions import PromotionView
+from domain.promotions import PlaceView, PromotedLineView, PromotionView
 from ledger.promotion import intake, requests
 from ledger.reads.paging import Page
 from ledger.reads.places import all_places, visible_places, zone_of
 from ledger.reads.promotions import (
     PromotionFilter,
     PromotionSummary,
-    WrongPrice,
     by_state,
     list_promotions,
     promotion_view,
-    wrong_prices,
 )
+from ledger.reads.wrong_prices import WrongPrice, wrong_prices
 from web.console.defining_promotions import check_promotes, instant_of, promotes_somewhere
 from web.console.journeys import show_one
 from web.console.spreadsheet import spreadsheet
 from web.console.transfers import Address, read_address
-from web.console.views import MOST_ROWS
 from web.journeys.promotion import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, see
@@ -139,10 +138,41 @@ async def wrong_as_table(request: Request, person: SignedIn, promotion_id: str) 
     async with database.read() as conn:
         found = await promotion_view(conn, person, promotion_id)
 
-    async def read(conn: AsyncConnection, _cursor: str | None, _limit: int) -> Page[WrongPrice]:
-        return Page(items=await wrong_prices(conn, found.journey_id, limit=MOST_ROWS))
+    async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[WrongPrice]:
+        return await wrong_prices(conn, found.journey_id, cursor=cursor, limit=limit)
 
     return spreadsheet(database, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
+
+
+@router.get("/console/promotions/{promotion_id}/lines.csv")
+async def lines_as_table(request: Request, person: SignedIn, promotion_id: str) -> Response:
+    """Every line of it; its page shows the first ones."""
+    database = database_of(request)
+    async with database.read() as conn:
+        found = await promotion_view(conn, person, promotion_id)
+    return spreadsheet(
+        database, f"lines-{found.promotion_id}", list(PromotedLineView.model_fields), _known(found.lines)
+    )
+
+
+@router.get("/console/promotions/{promotion_id}/places.csv")
+async def places_as_table(request: Request, person: SignedIn, promotion_id: str) -> Response:
+    """Every place of each of its channels."""
+    database = database_of(request)
+    async with database.read() as conn:
+        found = await promotion_view(conn, person, promotion_id)
+    return spreadsheet(database, f"places-{found.promotion_id}", list(PlaceView.model_fields), _known(found.places))
+
+
+def _known[T: BaseModel](rows: Sequence[T]) -> Callable[[AsyncConnection, str | None, int], Awaitable[Page[T]]]:
+    """Rows that are there already, page by page."""
+
+    async def read(_conn: AsyncConnection, cursor: str | None, limit: int) -> Page[T]:
+        begin = int(cursor or 0)
+        end = begin + limit
+        return Page(items=list(rows[begin:end]), next=str(end) if end < len(rows) else None)
+
+    return read
 
 
 async def _change(

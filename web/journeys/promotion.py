@@ -13,11 +13,13 @@ from ledger.reads.funding import paid_for
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.looks import latest_look
 from ledger.reads.places import Place, all_places, item_names
-from ledger.reads.promotions import promotion_view, wrong_prices
+from ledger.reads.promotions import promotion_view
 from ledger.reads.store import StorePlace
+from ledger.reads.wrong_prices import wrong_prices
 from web import course
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
 
+SHOWN = 50  # lines, and places of a channel, on the page; all of them are in files
 DUES = {
     "lapse": Due("Lapses", "a draft that nobody has submitted by its end is cancelled"),
     "publish": Due("Prices go out", "every channel is told of its prices, and they are read back"),
@@ -37,6 +39,8 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
     found = await promotion_view(conn, person, journey.id)
+    wrong = await wrong_prices(conn, journey.id)
+    lines = found.lines[:SHOWN]
     channels: dict[str, list[str]] = {}
     for one in found.places:
         channels.setdefault(one.channel, []).append(one.location)
@@ -47,8 +51,11 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
         "promotion": found,
         "offer": in_words(found.offer),
         "channels": channels,
-        "wrong": await wrong_prices(conn, journey.id),
-        "names": await item_names(conn, {line.sku for line in found.lines if line.sku}),
+        "shown": SHOWN,
+        "lines": lines,
+        "wrong": wrong.items,
+        "more_wrong": wrong.next is not None,
+        "names": await item_names(conn, {line.sku for line in lines if line.sku}),
         "funding": await paid_for(conn, person, found.entity, found.promotion_id),
         "may_change": _may_change(person, found, await all_places(conn)),
     }
