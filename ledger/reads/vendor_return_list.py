@@ -1,4 +1,4 @@
-"""The list of vendor returns, what each vendor owes by age, and what waits at a place to go back."""
+"""The list of vendor returns, and what each vendor owes by age."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from domain.people import Person
 from domain.vendor_returns import WITH_US, VendorReturnState
 from ledger.reads.access import visible
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
-from ledger.tables import item, stock, vendor_return, vendor_return_line
+from ledger.tables import vendor_return, vendor_return_line
 
 OWED = (VendorReturnState.SHIPPED.value, VendorReturnState.SHORT_CREDITED.value)
 GROUPS = {"waiting": tuple(sorted(state.value for state in WITH_US)), "owed": OWED}
@@ -148,31 +148,3 @@ async def owing(conn: AsyncConnection, viewer: Person | None, filters: VendorRet
         Owing(row[0], row[1], row[2], tuple(int(one) for one in row[3:-1]), int(row[-1]))
         for row in await conn.execute(query)
     ]
-
-
-class Waiting(NamedTuple):
-    """Units of an item that wait at a place and that no document has gathered."""
-
-    sku: str
-    name: str
-    units: int
-
-
-async def waiting_at(conn: AsyncConnection, location: str) -> list[Waiting]:
-    taken = (
-        select(vendor_return_line.c.sku, func.sum(vendor_return_line.c.quantity).label("units"))
-        .join(vendor_return, vendor_return.c.id == vendor_return_line.c.vendor_return_id)
-        .where(_T.location == location, _T.state.in_(GROUPS["waiting"]))
-        .group_by(vendor_return_line.c.sku)
-        .subquery()
-    )
-    left = stock.c.vendor_return_pending - func.coalesce(taken.c.units, 0)
-    rows = await conn.execute(
-        select(stock.c.sku, item.c.name, left)
-        .join(item, item.c.sku == stock.c.sku)
-        .outerjoin(taken, taken.c.sku == stock.c.sku)
-        .where(stock.c.location == location, stock.c.vendor_return_pending > 0, left > 0)
-        .order_by(item.c.name, stock.c.sku)
-        .limit(200)
-    )
-    return [Waiting(row[0], row[1], int(row[2])) for row in rows]

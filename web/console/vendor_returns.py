@@ -182,7 +182,8 @@ async def _act(request: Request, person: Person, named: str, act: Act, draft: di
     return see(request, f"{LIST}/{path(found.id)}")
 
 
-def _code(typed: str, what: str) -> str:
+def code_of(typed: str, what: str) -> str:
+    """A code as somebody has typed it. Raises `Malformed`, which asks for `what`."""
     try:
         return CODE.validate_python(typed.strip())
     except ValidationError as error:
@@ -195,7 +196,7 @@ async def authorize(request: Request, person: SignedIn, vendor_return_id: str, n
     database = database_of(request)
 
     async def act(found: VendorReturnView, caller: Caller) -> None:
-        code = _code(number, "the vendor's number")
+        code = code_of(number, "the vendor's number")
         await vendor_return.authorize(database, caller, found.id, number=code, via="console")
 
     return await _act(request, person, vendor_return_id, act, {"number": number})
@@ -237,7 +238,7 @@ async def credit(
 
     async def act(found: VendorReturnView, caller: Caller) -> None:
         data = VendorCredit(
-            reference=_code(reference, "the number of the credit note"),
+            reference=code_of(reference, "the number of the credit note"),
             amount_minor=read_money(amount, found.currency),
         )
         await vendor_return.credit(database, caller, found.id, data, via="console")
