@@ -48,7 +48,7 @@ KEYS = (
     Key(
         "oms",
         "oms",
-        ("orders:write", "events:write", "stock:adjust", "promotions:write", "decide", "act_as", *READ),
+        ("orders:write", "events:write", "stock:adjust", "promotions:write", "claims:write", "decide", "act_as", *READ),
         sources=("web", "pos"),
         act_as=tuple(worker.id for worker in people.OFFICE),
     ),

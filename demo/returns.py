@@ -1,17 +1,19 @@
 """Returns of the demo's first seconds: at Ana's store one waits to be looked at, one was refunded, one is announced,
-and one has a fraud score, so that regional operations looked first and Ana has to agree.
+and one has a fraud score, so that regional operations looked first and Ana has to agree. Others were defective and went
+back to their makers (`demo/vendors.py`).
 
 What comes back was sold at her till in the weeks before. It is asked for and reported by the public API only; a body
 that is sent again is the same one.
 """
 
 import datetime as dt
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from demo import bodies, people, places
+from demo import bodies, people, places, vendors
 from demo.baskets import Line
 from demo.bodies import Body
 from demo.client import Client
@@ -24,6 +26,8 @@ log = logging.getLogger("endcap.demo")
 HERE = people.ANAS_STORE
 SOLD_BEFORE = dt.timedelta(days=9)
 USUAL_MINOR = range(300, 900)
+PINNED = 4  # returns that somebody is led to
+DEFECTIVE = 4  # others, whose goods go back to their makers
 SUSPECT_UNITS = 3
 SUSPECT_MINOR = range(900, 1_600)  # three of them are above the demo's band of 25.00, and need no word before they come
 OFTEN = {"bought": 22, "returned": 13}  # of that customer's last ninety days
@@ -47,15 +51,35 @@ def plan(shelf: Sequence[Candidate], seed: int, day: int) -> list[Plan]:
     """Which items come back; the same for a seed and a day."""
     here = [item for item in shelf if item.location == HERE]
     here.sort(key=lambda item: (chance(seed, "return", item.sku), item.sku))
-    usual = [item for item in here if item.price_minor in USUAL_MINOR][:3]
+    cheap = [item for item in here if item.price_minor in USUAL_MINOR]
+    usual, defective = cheap[:3], cheap[3 : 3 + DEFECTIVE]
     dear = next(item for item in here if item.price_minor in SUSPECT_MINOR and item not in usual)
-    number = iter(f"RT-{day:03d}-{count}" for count in range(1, 9))
-    return [
+    number = iter(f"RT-{day:03d}-{count}" for count in itertools.count(1))
+    pinned = [
         Plan(next(number), usual[0], 2, "changed_mind", "mail", 1204, came_min=50),
         Plan(next(number), usual[1], 1, "defective", "store", 1217, came_min=170, condition="damaged"),
         Plan(next(number), dear, SUSPECT_UNITS, "changed_mind", "store", 1233, receipt=False, came_min=25),
         Plan(next(number), usual[2], 1, "wrong_item", "mail", 1248),
     ]
+    broken = [
+        Plan(
+            next(number),
+            item,
+            2,
+            "defective",
+            "store",
+            1301 + 7 * count,
+            came_min=300 + 90 * count,
+            condition="damaged",
+        )
+        for count, item in enumerate(defective)
+    ]
+    return [*pinned, *broken]
+
+
+def for_vendors(plans: Sequence[Plan]) -> list[Plan]:
+    """What of them has gone back to its maker, or is to; the defective one of the first four waits to be gathered."""
+    return list(plans[PINNED:])
 
 
 def sale(one: Plan, at: dt.datetime) -> Body:
@@ -124,4 +148,5 @@ class Counter:
             if not one.receipt:
                 note = "Two of them are sealed; nothing speaks against it but the number of returns."
                 self.memory.to_decide.append(ToDecide(journey=journey, option="pay", note=note))
+        await vendors.send_back(self.client, [(one.item.sku, one.units) for one in for_vendors(plans)], self.memory.day)
         self.memory.returns_brought = True

@@ -100,7 +100,5 @@ async def known_vendors(conn: AsyncConnection, of_entity: str) -> list[str]:
     named = select(vendor_return.c.vendor).where(vendor_return.c.entity == of_entity)
     agreed = select(funding_agreement.c.vendor).where(funding_agreement.c.entity == of_entity)
     both = named.union(agreed).subquery()
-    rows = await conn.execute(
-        select(func.min(both.c.vendor)).group_by(both.c.vendor).order_by(both.c.vendor).limit(200)
-    )
+    rows = await conn.execute(select(both.c.vendor).order_by(both.c.vendor).limit(200))
     return [str(name) for name in rows.scalars()]

@@ -13,8 +13,16 @@ from domain.events import EVENT_TYPES, Event, Figures
 from domain.orders import BopisOrder
 from domain.return_requests import NewReturn
 from domain.transfers import NewTransfer
+from domain.vendor_returns import Authorization, NewVendorReturn, VendorCredit, VendorShipment
 
 OPTIONS = ("part", "cancel_refund", "pay")
+# What is said of a vendor return, with its body and the states in which it is said.
+VENDOR_RETURNS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "": (NewVendorReturn, ("",)),
+    "authorize": (Authorization, ("open",)),
+    "ship": (VendorShipment, ("authorized",)),
+    "credit": (VendorCredit, ("shipped",)),
+}
 
 
 class PulledPlugError(Exception):
@@ -30,6 +38,7 @@ class Till:
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     journeys: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    vendor_returns: dict[str, str] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     decided: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[httpx2.Response | Exception] = field(default_factory=list)
@@ -73,6 +82,8 @@ class Till:
             assert (parameters["kind"], parameters["state"]) == ("count", "open")
             found = [count for count in self.counts.values() if count["state"] == "scheduled"]
             return httpx2.Response(200, json={"items": found, "next": None})
+        if path.startswith("/vendor-returns"):
+            return self.to_a_vendor(path.removeprefix("/vendor-returns").removeprefix("/"), body)
         if path == "/stock":
             return httpx2.Response(200, json={"items": [], "next": None})
         if path.startswith("/counts/"):
@@ -129,6 +140,20 @@ class Till:
         journey = f"returns:oms:{wanted.return_id}"
         self.journeys[journey] = {"state": "authorized"}
         return httpx2.Response(201, json={"journey_id": journey, "state": "authorized"})
+
+    def to_a_vendor(self, named: str, body: dict[str, Any]) -> httpx2.Response:
+        """A document and what is said of it; each is said once."""
+        own, _, act = (named or body["vendor_return_id"]).partition(":")
+        model, states = VENDOR_RETURNS[act]
+        model.model_validate(body)
+        before = self.bodies.setdefault(f"vendor return {own} {act}", body)
+        assert before == body, "the same id with something else in it"
+        if before is body:
+            assert self.vendor_returns.get(own, "") in states, f"{act} of one that is {self.vendor_returns.get(own)}"
+            self.sent.append((f"vendor_return{act and '.'}{act}", body))
+            self.vendor_returns[own] = {"": "open", "authorize": "authorized", "ship": "shipped"}.get(act, "credited")
+        found = {"state": self.vendor_returns[own], "balance": {"cost_minor": 400}}
+        return httpx2.Response(200, json=found)
 
     def count(self, method: str, number: str, body: dict[str, Any]) -> httpx2.Response:
         if method == "POST":

@@ -91,7 +91,20 @@ async def test_the_first_seconds_leave_a_living_queue_and_books_that_agree(repla
         ("refund_pending", None),
         ("received", "return_review"),
         ("authorized", None),
+        *[("refund_pending", None)] * 4,
     ]
+    sent = await rows(
+        engine,
+        "SELECT state, credited_minor = 0, credited_minor = cost_minor FROM vendor_return ORDER BY key",
+    )
+    assert sent == [
+        ("authorized", True, True),
+        ("shipped", True, False),
+        ("short_credited", False, False),
+        ("credited", False, True),
+    ]
+    waiting = await rows(engine, "SELECT sum(vendor_return_pending)::int FROM stock")
+    assert waiting == [(3,)]  # two that are gathered, and one that is not
     # Each was promised wholly, and the one that waits for Ana is above her band.
     lacking = await rows(engine, "SELECT journey_id, line_id FROM transfer_line WHERE cancelled > 0")
     assert lacking == []

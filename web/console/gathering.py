@@ -115,7 +115,7 @@ def _wanted(typed: Mapping[str, str]) -> NewVendorReturn:
     if not typed.get("location"):
         raise Malformed("Choose where the goods wait.")
     vendor = code_of(typed.get("vendor", ""), "the vendor's code")
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, value in typed.items():
         field, _, sku = name.partition(":")
         if field != "quantity" or not value:
