@@ -28,7 +28,7 @@ from ledger.engine import Database
 from ledger.mails import MailRow
 from ledger.reads import vendor_claims
 from ledger.reads.approvals import ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
-from ledger.reads.letters import Addressee, Matter, addressee, matter
+from ledger.reads.letters import Addressee, Matter, addressee, matter, policy_of_question
 from ledger.reads.places import zone_of
 from ledger.transaction import Transaction
 from ports import claim_paper
@@ -255,7 +255,11 @@ class Sender:
             return await self._link(to, about.approval)
         question = about.swap or about.offer
         if row.template in ASKING and question is not None:
-            return await self._customers_link(row, question.due_at, offer_id=question.id), None
+            async with self._database.read() as conn:
+                wanted = (await policy_of_question(conn, question.id)).offers.mail_code
+            asks = wanted == "always" or (wanted == "charged" and about.swap is not None)
+            code = links.new_code() if asks else None
+            return await self._customers_link(row, question.due_at, offer_id=question.id, code=code), code
         if about.returned is not None:
             until = row.not_before + timedelta(seconds=about.returned.clock_offset_s) + LINK_OF_RETURN
             return await self._customers_link(row, until, journey_id=about.returned.journey_id), None
@@ -266,7 +270,7 @@ class Sender:
         return None, None
 
     async def _customers_link(self, row: MailRow, until: datetime, **about: Any) -> str:
-        """A link of the customer's own; its token, too, is stored nowhere."""
+        """A link of the customer's own; its token, too, is stored nowhere, and neither is its code."""
 
         async def work(tx: Transaction) -> str:
             return await links.create(tx, customer_id=row.customer_id, expires_at=until, **about)

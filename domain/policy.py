@@ -84,6 +84,8 @@ class OfferPolicy(Part):
     extension_open_days: int = Field(2, ge=0)
     extensions: int = Field(1, ge=0)
     cancel_by_link: bool = True
+    # Which questions ask for a code that stands in their mail: those by which a customer would be charged, or all.
+    mail_code: Literal["never", "charged", "always"] = "never"
 
 
 class StockPolicy(Part):

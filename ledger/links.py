@@ -38,6 +38,10 @@ class Link(NamedTuple):
     def is_locked(self) -> bool:
         return self.code_misses >= MISSES
 
+    @property
+    def asks_code(self) -> bool:
+        return self.code_hash is not None
+
 
 def new_code() -> str:
     """Six digits for a mail; the page asks for them before it takes an answer."""
@@ -92,8 +96,9 @@ async def find(conn: AsyncConnection, token: str) -> Link | None:
     return None if row is None else Link(*row)
 
 
-async def check_code(database: Database, token: str, code: str) -> None:
-    """Raise `NotAllowed` unless the code is the one of the mail; after five wrong ones the link takes none any more.
+async def check_code(database: Database, token: str, code: str, *, then: str = "Ask for a new one.") -> None:
+    """Raise `NotAllowed` unless the code is the one of the mail; after five wrong ones the link takes none any more,
+    and `then` says what to do.
 
     A miss is counted in a transaction of its own, whatever the answer leads to.
     """
@@ -111,7 +116,7 @@ async def check_code(database: Database, token: str, code: str) -> None:
 
     left = await database.write(work, actor="link", via="link")
     if left == 0:
-        raise NotAllowed("The code was wrong five times: this link takes no answer any more. Ask for a new one.")
+        raise NotAllowed(f"The code was wrong five times: this link takes no answer any more. {then}")
     if left is not None:
         tries = "one try is" if left == 1 else f"{left} tries are"
         raise NotAllowed(f"This is not the code of the mail. It has six digits; {tries} left.")

@@ -3,7 +3,7 @@
 Names and addresses are read here at the moment of sending, so a customer who was erased meanwhile gets no mail.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case_kinds import KINDS
 from domain.claims import ClaimView
 from domain.people import Person
+from domain.policy import Policy
 from ledger import delegations, reference
 from ledger.delegations import DelegationView
 from ledger.mails import MailRow
@@ -22,7 +23,7 @@ from ledger.reads.comments import Comment, comment_of
 from ledger.reads.exchanges import ExchangeOffer, exchange_offer
 from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.reads.returns_by_link import ReturnByLink, return_by_link
-from ledger.tables import case_file, customer, funding_agreement, item, journey, journey_line, location, payment
+from ledger.tables import case_file, customer, funding_agreement, item, journey, journey_line, location, offer, payment
 
 
 class Addressee(NamedTuple):
@@ -140,6 +141,15 @@ async def matter(conn: AsyncConnection, row: MailRow, to: Addressee) -> Matter:
         comment=await comment_of(conn, about["comment_id"]) if "comment_id" in about else None,
         returned=await return_by_link(conn, row.journey_id) if row.journey_id and to.person is None else None,
     )
+
+
+async def policy_of_question(conn: AsyncConnection, offer_id: int) -> Policy:
+    """The policy in force where a customer is asked."""
+    found = await conn.execute(
+        select(journey.c.location).join(offer, offer.c.journey_id == journey.c.id).where(offer.c.id == offer_id)
+    )
+    place = await reference.place(conn, found.scalar_one())
+    return await reference.policy_at(conn, place, datetime.now(UTC))
 
 
 async def _order(conn: AsyncConnection, journey_id: str) -> Order | None:

@@ -159,17 +159,30 @@ class TestFirstSeconds:
         run = start(till, Clock())
         await run._open()
         asked = [body for kind, body in till.sent if kind == "return"]
-        assert [body["method"] for body in asked] == ["mail", "store", "store", "mail"]
+        assert [body["method"] for body in asked] == ["mail", "store", "store", "mail", *["store"] * 4]
         assert {body["returned_to"] for body in asked} == {people.ANAS_STORE}
         came, seen = (
             [body["data"]["return_id"].rsplit(":", 1)[1] for kind, body in till.sent if kind == f"return.{name}"]
             for name in ("received", "inspected")
         )
         numbers = [body["return_id"] for body in asked]
-        assert (came, seen) == (numbers[:3], numbers[1:2])
+        assert (came, seen) == (numbers[:3] + numbers[4:], numbers[1:2] + numbers[4:])
         (strange,) = [body for body in asked if body["receipt"] is None]
         assert strange["return_id"] == numbers[2]
         assert strange["customer_history"]["returned"] > strange["customer_history"]["bought"] * 0.4
+
+    async def test_what_was_defective_is_on_its_way_back_to_its_makers_one_further_than_the_other(
+        self, till: Till, start: Start
+    ) -> None:
+        run = start(till, Clock())
+        await run._open()
+        assert list(till.vendor_returns.values()) == ["authorized", "shipped", "credited", "credited"]
+        defective = {body["lines"][0]["sku"] for kind, body in till.sent if kind == "return"} - {
+            line["sku"] for kind, body in till.sent if kind == "vendor_return" for line in body["lines"]
+        }
+        assert len(defective) == 4  # what the first four bring back is in no document
+        notes = [body["amount_minor"] for kind, body in till.sent if kind == "vendor_return.credit"]
+        assert notes == [240, 400]
 
     async def test_the_day_brings_some_of_them_and_leaves_the_rest(self, till: Till, start: Start) -> None:
         run = start(till, Clock())

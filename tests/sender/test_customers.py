@@ -181,3 +181,30 @@ class TestExchange:
         assert "nobody answered in time. Nothing is charged" in text
         state = "SELECT state FROM mail WHERE template = 'exchange_asked'"
         assert await shop.value(state) == "withdrawn"
+
+
+@pytest.mark.parametrize(("policy", "offer", "exchange"), [("never", 0, 0), ("charged", 0, 1), ("always", 1, 1)])
+async def test_where_policy_wants_a_code_it_stands_in_the_mail_and_nowhere_else(
+    shop: Shop, mail_server: MailServer, policy: str, offer: int, exchange: int
+) -> None:
+    await shop.change(
+        "INSERT INTO policy_document (version, effective_from, body) VALUES ('c', '2020-01-01', CAST(:body AS jsonb))",
+        body=f'{{"offers": {{"mail_code": "{policy}"}}}}',
+    )
+    await asked(shop)
+    swap = await Swap.open(shop, body=wanted(1, PRICE_MINOR + 500, pickup_location="S2"))
+    await shop.change("UPDATE mail SET not_before = now() - interval '1 minute' WHERE state = 'queued'")
+    carrier = sender(swap.shop.database, mail_server.port)
+    while await carrier.once():
+        pass
+    asking = {"Order": 0, "Return": 0}
+    for message in mail_server.mails:
+        found = re.findall(r"^The page asks for this code: (\d{6})$", text_of(message), re.MULTILINE)
+        for code in found:
+            asking[str(message["Subject"]).split()[0]] += 1
+            assert code in html_of(message)
+            assert code not in str(message["Subject"])
+            stored = "SELECT json_agg(m)::text || (SELECT json_agg(a)::text FROM audit a) FROM mail m"
+            assert code not in await shop.value(stored)
+    assert asking == {"Order": offer, "Return": exchange}
+    assert await shop.value("SELECT count(*) FROM link WHERE code_hash IS NOT NULL") == offer + exchange

@@ -151,3 +151,63 @@ async def test_a_strangers_link_opens_nothing(shop: Shop, browse: Browse) -> Non
         await conn.execute(update(tables.link).values(customer_id=stranger))
     assert (await browse().get(path)).status_code == 404
     assert (await browse().post(path, data={"answer": "accept"})).status_code == 404
+
+
+class TestACode:
+    """Where policy wants one, an answer needs the code of the mail; without it the link decides nothing."""
+
+    async def coded(self, shop: Shop) -> tuple[Swap, str]:
+        swap = await dear(shop)
+        row = await swap.back.row()
+        offer_id = row["detail"]["exchange"]["offer_id"]
+
+        async def work(tx: Transaction) -> str:
+            until = datetime.now(UTC) + timedelta(hours=40)
+            return await links.create(
+                tx, expires_at=until, offer_id=offer_id, customer_id=row["customer_id"], code="112233"
+            )
+
+        return swap, "/c/" + await shop.database.write(work, actor="test", via="test")
+
+    async def test_a_yes_with_the_code_is_recorded(self, shop: Shop, browse: Browse) -> None:
+        swap, path = await self.coded(shop)
+        client = browse()
+        page = (await client.get(path)).text
+        assert '<input name="code" inputmode="numeric" autocomplete="off" required maxlength="12">' in page
+        form = form_of(page)
+        done = await client.post(path, data=form | {"answer": "accept", "code": " 112 233 "})
+        assert done.status_code == 303, done.text
+        assert await swap.state() == "collecting"
+
+    async def test_a_wrong_one_is_counted_and_keeps_what_was_chosen(self, shop: Shop, browse: Browse) -> None:
+        swap, path = await self.coded(shop)
+        client = browse()
+        form = form_of((await client.get(path)).text)
+        wrong = await client.post(path, data=form | {"answer": "accept", "code": "000000"})
+        assert (wrong.status_code, "4 tries are left" in wrong.text) == (403, True)
+        assert 'value="accept" checked' in wrong.text
+        assert "000000" not in wrong.text
+        forgotten = await client.post(path, data=form | {"code": "000000"})
+        assert (forgotten.status_code, "nothing is chosen for you" in forgotten.text) == (422, True)
+        assert await shop.value("SELECT max(code_misses) FROM link") == 1
+        assert await swap.state() == "asking"
+
+    async def test_after_five_the_link_takes_none_and_says_what_to_do(self, shop: Shop, browse: Browse) -> None:
+        swap, path = await self.coded(shop)
+        client = browse()
+        form = form_of((await client.get(path)).text) | {"answer": "accept"}
+        for _ in range(5):
+            await client.post(path, data=form | {"code": "000000"})
+        late = await client.post(path, data=form | {"code": "112233"})
+        assert (late.status_code, await swap.state()) == (403, "asking")
+        page = await client.get(path)
+        assert (page.status_code, "Call us, and say what you would like." in page.text) == (410, True)
+        assert "<form" not in page.text
+
+    async def test_robots_decide_nothing_with_it_either(self, shop: Shop, browse: Browse) -> None:
+        _, path = await self.coded(shop)
+        before = await everything(shop.database)
+        robot = Robot(browse())
+        await robot.walk(path)
+        assert {status for _, status in robot.sent} == {422}
+        assert await everything(shop.database) == before

@@ -1,5 +1,6 @@
 """What a customer may answer by a link: a question about the order, or whether to keep it longer. Never a sign-in."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -7,9 +8,11 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain import exchanges
 from domain.bopis import ON_THE_HOLD_SHELF, BopisState
-from domain.errors import DomainError, NotAllowed
+from domain.errors import DomainError, Malformed, NotAllowed
 from domain.ids import parse_journey_id
+from domain.offer import ANSWERS
 from ledger import links
 from ledger.bopis import asking, by_link
 from ledger.reads.exchanges import ExchangeOffer, exchange_offer
@@ -23,6 +26,7 @@ from web.photos import PhotoId
 from web.sessions import database_of
 
 router = APIRouter(route_class=ConsoleRoute)
+LOCKED = "Call us, and say what you would like."
 STATUS_OF_VIEW = {"ask": 200, "pickup": 200, "applied": 200, "accepted": 200, "declined": 200, "unknown": 404}
 
 
@@ -38,6 +42,7 @@ class Opened(NamedTuple):
     returned: ReturnByLink | None = None
     may_say: bool = False
     swap: ExchangeOffer | None = None
+    asks_code: bool = False
 
 
 async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
@@ -54,7 +59,8 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
     if swap is not None:
         if swap.customer_id != found.customer_id:
             return None
-        return Opened(found.customer_id, None, None, exchanged.view_of(found, swap, now), swap=swap)
+        view = exchanged.view_of(found, swap, now)
+        return Opened(found.customer_id, None, None, view, swap=swap, asks_code=found.asks_code)
     offer = await offer_view(conn, found.offer_id) if found.offer_id is not None else None
     pickup = await pickup_view(conn, found.journey_id) if found.journey_id is not None else None
     about = offer or pickup
@@ -63,19 +69,30 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
     there = now + timedelta(seconds=about.clock_offset_s)
     if offer is not None:
         is_late = offer.state == "open" and min(offer.due_at, found.expires_at) <= there
-        return Opened(found.customer_id, offer, None, "expired" if is_late else _view_of(offer.state))
+        view = "expired" if is_late else _view_of(offer.state)
+        if view == "ask" and found.is_locked:
+            view = "locked"
+        return Opened(found.customer_id, offer, None, view, asks_code=found.asks_code)
     assert pickup is not None
     is_over = found.revoked_at is not None or found.expires_at <= there
     stands = BopisState(pickup.state) in ON_THE_HOLD_SHELF and not is_over
     return Opened(found.customer_id, None, pickup, "pickup" if stands else "pickup_over")
 
 
+def _check_answer(answer: str, known: Collection[str]) -> None:
+    """Raise `Malformed` for none: whoever has forgotten to choose has not mistyped the code."""
+    if answer not in known:
+        raise Malformed("Choose one of the answers; nothing is chosen for you.", pointer="/answer")
+
+
 def _view_of(state: str) -> str:
     return "ask" if state == "open" else state
 
 
-async def show_link(request: Request, token: str, *, refused: DomainError | None = None) -> Response:
-    """The page of a link. It changes nothing, however often it is opened, by whomever."""
+async def show_link(request: Request, token: str, *, refused: DomainError | None = None, chosen: str = "") -> Response:
+    """The page of a link. It changes nothing, however often it is opened, by whomever. `chosen` is what an answer with
+    a wrong code had chosen; without the right one the form decides nothing.
+    """
     async with database_of(request).read() as conn:
         opened = await open_link(conn, token, datetime.now(UTC))
     if opened is None:
@@ -84,7 +101,8 @@ async def show_link(request: Request, token: str, *, refused: DomainError | None
     if opened.returned is not None:
         return returned.show(request, token, opened.returned, may_say=opened.may_say, refused=refused)
     if opened.swap is not None:
-        return exchanged.show(request, token, opened.swap, view=opened.view, refused=refused)
+        asked = {"asks_code": opened.asks_code, "chosen": chosen if opened.asks_code else ""}
+        return exchanged.show(request, token, opened.swap, view=opened.view, refused=refused, asked=asked)
     nonce = proof.nonce_of(request, token)
     context: dict[str, Any] = {
         "view": opened.view,
@@ -93,6 +111,8 @@ async def show_link(request: Request, token: str, *, refused: DomainError | None
         "token": token,
         "proof": proof.proof_for(request, token, nonce),
         "refusal": refused,
+        "asks_code": opened.asks_code,
+        "chosen": chosen if opened.asks_code else "",
     }
     usual = STATUS_OF_FAMILY[refused.family] if refused else STATUS_OF_VIEW.get(opened.view, 410)
     response = page(request, "customer.html", context, status=usual)
@@ -114,6 +134,7 @@ async def give(
     window: Annotated[str, Form(max_length=60)] = "",
     words: Annotated[str, Form(max_length=MAX_FORM)] = "",
     proof_: Annotated[str, Form(alias="proof", max_length=200)] = "",
+    code: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Record what the customer chose or wrote, once, or show why not."""
     database = database_of(request)
@@ -128,6 +149,9 @@ async def give(
     try:
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: answer here.")
+        if opened.asks_code and opened.view in ("ask", "locked"):
+            _check_answer(answer, exchanges.ANSWERS if opened.swap is not None else ANSWERS)
+            await links.check_code(database, token, code, then=LOCKED)
         if opened.swap is not None:
             await difference.answer(database, opened.swap.id, opened.customer_id, answer=answer, via="link")
         elif opened.offer is not None:
@@ -137,7 +161,7 @@ async def give(
                 database, opened.pickup.journey_id, opened.customer_id, act=answer, window_seen=window, via="link"
             )
     except DomainError as refused:
-        return await show_link(request, token, refused=refused)
+        return await show_link(request, token, refused=refused, chosen=answer)
     return RedirectResponse(f"/c/{token}", status_code=303, headers={"Cache-Control": "no-store"})
 
 

@@ -1,5 +1,6 @@
 """What a customer is asked about a replacement that costs more, by the link in its mail: the figures, and yes or no."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,21 +14,30 @@ from web.approvals import proof
 from web.errors import STATUS_OF_FAMILY
 from web.pages import page
 
-GONE = ("expired", "withdrawn", "rejected")
+GONE = ("expired", "locked", "withdrawn", "rejected")
 
 
 def view_of(found: Link, swap: ExchangeOffer, now: datetime) -> str:
     """Which page: what became of the question; one whose time is over has expired, whether or not that was recorded."""
     there = now + timedelta(seconds=swap.clock_offset_s)
     if swap.state == "open":
-        return "expired" if min(swap.due_at, found.expires_at) <= there else "ask"
+        is_over = min(swap.due_at, found.expires_at) <= there
+        return "expired" if is_over else "locked" if found.is_locked else "ask"
     return swap.state
 
 
 def show(
-    request: Request, token: str, swap: ExchangeOffer, *, view: str, refused: DomainError | None = None
+    request: Request,
+    token: str,
+    swap: ExchangeOffer,
+    *,
+    view: str,
+    asked: Mapping[str, Any],
+    refused: DomainError | None = None,
 ) -> Response:
-    """The page. It changes nothing, however often it is opened, by whomever."""
+    """The page; `asked` says whether its form asks for a code, and what was chosen in it. It changes nothing, however
+    often it is opened, by whomever.
+    """
     nonce = proof.nonce_of(request, token)
     context: dict[str, Any] = {
         "swap": swap,
@@ -35,6 +45,7 @@ def show(
         "token": token,
         "proof": proof.proof_for(request, token, nonce),
         "refusal": refused,
+        **asked,
     }
     status = STATUS_OF_FAMILY[refused.family] if refused else 410 if view in GONE else 200
     response = page(request, "customer_exchange.html", context, status=status)
