@@ -248,7 +248,8 @@ async def journey_customer(conn: AsyncConnection, viewer: Person, journey_id: st
 
 async def under_way(conn: AsyncConnection, viewer: Person, kind: str, *, cap: int) -> UnderWay:
     """How many journeys of a kind are open at the places that the viewer sees, and how many of them wait for people."""
-    here = (journey.c.kind == kind, journey.c.closed_at.is_(None), visible(journey.c, viewer))
+    seen = visible_transfer(viewer) if kind == "transfer" else visible(journey.c, viewer)  # from either of its ends
+    here = (journey.c.kind == kind, journey.c.closed_at.is_(None), seen)
     is_asked = exists().where(case_file.c.journey_id == journey.c.id, case_file.c.closed_at.is_(None))
     some = select(journey.c.id).where(*here).limit(cap).subquery()
     asked = select(journey.c.id).where(*here, is_asked).limit(cap).subquery()

@@ -152,6 +152,7 @@ async def _show_receipt(floor: Floor, transfer_id: str, sent: Sent) -> Response:
         "scanned": scanned,
         "marks": {line.line_id: mark_of_view(found, line) for line in found.lines},
         "counted": {line.line_id for line in found.lines if line.line_id in counted and line.in_transit},
+        "is_compared": found.state in (TransferState.RECEIVED, TransferState.DISCREPANCY_REVIEW),
         "left_to_send": left_to_send,
         "not_now": found.state in NOT_NOW,
         "next": next((one for one in others if one.journey_id != found.journey_id), None),
