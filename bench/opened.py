@@ -2,7 +2,7 @@
 takes meanwhile.
 
 A console is what `static/live.js` makes of a browser: it loads its queue, keeps a stream open, asks for the rows that
-have changed within a second, where it shows them, and for its whole list within fifteen.
+have changed within a second, where it shows them, and for its whole list when it is told to look, or within fifteen.
 """
 
 import asyncio
@@ -37,7 +37,6 @@ class Console:
 
     def __init__(self, port: int, cookie: str, region: str) -> None:
         self.port, self.cookie, self.region = port, cookie, region
-        self._dice = Random(cookie)  # noqa: S311  when it looks again
         self.shown: list[int] = []
         self.untold: dict[int, list[float]] = defaultdict(list)  # by case: when it was changed
         self.told_ms: list[float] = []
@@ -104,7 +103,7 @@ class Console:
         if self._changed and self._rows_timer is None:
             wait_s = max(self._asked_for_rows_at + SOON_S - now, 0)
             self._rows_timer = asyncio.get_running_loop().call_later(wait_s, self._refresh_rows, client)
-        later_s = SOON_S if told.get("many") else LATER_S * (0.7 + 0.3 * self._dice.random())
+        later_s = SOON_S if told.get("many") else 0.0 if told.get("look") else LATER_S
         self._refresh_at(max(self._asked_at + later_s, now), now, client)
 
     def _refresh_at(self, at: float, now: float, client: httpx2.AsyncClient) -> None:

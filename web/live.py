@@ -2,13 +2,12 @@
 and one stream of server-sent events for each open page.
 
 A stream carries numbers and versions, never what a case says: the page asks for that as it always does, and whoever
-may not see it gets nothing. What has not been sent yet is a set, not a queue, so that somebody slow costs no more
-memory and holds nobody up.
+may not see it gets nothing. What has not been sent yet is a set, not a queue (`web.watching`), so that somebody slow
+costs no more memory and holds nobody up.
 """
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 import signal
@@ -24,71 +23,22 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from domain.errors import Busy
-from domain.people import Grant, Person
+from domain.people import Person
 from ledger import sessions
 from ledger.engine import Database
 from ledger.listening import Change, keep_hearing
 from ledger.people import people_by_id
+from web.watching import Cohorts, News, Watcher
 
 logger = logging.getLogger("endcap.web")
 
 MOST_STREAMS = 2_000  # of one process
 MOST_OF_A_SESSION = 4  # browsers open six connections to one host, and forms need some
-MOST_NAMED = 50  # rows named in one event; of more it says that there are many
-EVENTS_APART_S = 0.5
 BEAT_S = 15.0  # proxies close what is silent for longer
 TAKEN_WITHIN_S = 20.0  # a browser that reads nothing for so long is gone
 LOOK_AT_SESSIONS_S = 5.0
 COME_BACK_MS = (2_000, 8_000)  # after a restart not everybody at once
 GONE = "gone"  # why a stream ends to which nobody listens any more
-
-
-class Watcher:
-    """One open page: who looks, by which session, and what it has not been told yet."""
-
-    def __init__(self, person: Person, token: str) -> None:
-        self.person = person
-        self.session = sessions.hash_of(token)
-        self.ended: str | None = None  # why the stream ends, in the word that the page knows
-        self.wake = asyncio.Event()
-        self.over = asyncio.Event()
-        self._changed: dict[str, dict[int, int]] = defaultdict(dict)
-        self._new: set[str] = set()
-        self._many = False
-
-    def tell(self, change: Change) -> None:
-        named = self._changed[change.what]
-        if len(named) >= MOST_NAMED and change.id not in named:
-            self.tell_of_many()
-            return
-        named[change.id] = max(change.version, named.get(change.id, 0))
-        if change.is_new:
-            self._new.add(change.what)
-        self.wake.set()
-
-    def tell_of_many(self) -> None:
-        """More than can be named has changed, or may have."""
-        self._changed.clear()
-        self._new.clear()
-        self._many = True
-        self.wake.set()
-
-    def end(self, why: str) -> None:
-        self.ended = self.ended or why
-        self.over.set()
-        self.wake.set()
-
-    def take(self) -> dict[str, Any] | None:
-        """What is to be told now: {"many": true}, or {"case": {"17": 4}, "new": ["case"]}; None for nothing."""
-        self.wake.clear()
-        if self._many:
-            told: dict[str, Any] | None = {"many": True}
-        elif self._changed:
-            told = {**self._changed, "new": sorted(self._new)}
-        else:
-            told = None
-        self._changed, self._new, self._many = defaultdict(dict), set(), False
-        return told
 
 
 class Live:
@@ -101,7 +51,7 @@ class Live:
         self._is_hearing = False
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._by_grants: dict[tuple[Grant, ...], set[Watcher]] = defaultdict(set)
+        self._cohorts = Cohorts(self.mark)
         self._by_session: dict[bytes, list[Watcher]] = defaultdict(list)
 
     @property
@@ -130,10 +80,17 @@ class Live:
             self.leave(own[0])
             own = self._by_session[made.session]
         own.append(made)
-        self._by_grants[person.grants].add(made)
+        self._cohorts.join(made)
         if since != self.mark() or not since:
-            made.tell_of_many()
+            self._tell_of_many(made)
         return made
+
+    def _tell_of_many(self, watcher: Watcher) -> None:
+        """It may have missed any number."""
+        news = News()
+        news.add_many()
+        news.mark = self.mark()
+        watcher.tell(news)
 
     def leave(self, watcher: Watcher) -> None:
         """The page is gone, or is told to go; a second time does nothing."""
@@ -142,21 +99,12 @@ class Live:
             own.remove(watcher)
             if not own:
                 del self._by_session[watcher.session]
-        alike = self._by_grants.get(watcher.person.grants, set())
-        alike.discard(watcher)
-        if not alike:
-            self._by_grants.pop(watcher.person.grants, None)
+        self._cohorts.leave(watcher)
 
     def _on_change(self, change: Change | None) -> None:
         self._is_hearing = True
         self._heard += 1
-        for grants, watchers in self._by_grants.items():
-            if change is None:
-                for watcher in watchers:
-                    watcher.tell_of_many()
-            elif any(grant.covers(change.entity, change.region, change.location) for grant in grants):
-                for watcher in watchers:
-                    watcher.tell(change)
+        self._cohorts.hear(change)
 
     async def _look_at_sessions(self) -> None:
         """Ends the streams of sessions that do not hold any more, and notes who has other roles now."""
@@ -181,10 +129,10 @@ class Live:
                     watcher.end("signed_out")
                     self.leave(watcher)
                 elif person.grants != watcher.person.grants and watcher in self._by_session.get(session, []):
-                    self._by_grants[watcher.person.grants].discard(watcher)
+                    self._cohorts.leave(watcher)
                     watcher.person = person
-                    self._by_grants[person.grants].add(watcher)
-                    watcher.tell_of_many()
+                    self._cohorts.join(watcher)
+                    self._tell_of_many(watcher)
 
     def close(self) -> None:
         """End every stream now and take no more; the pages come back by themselves, each at a moment of its own."""
@@ -240,19 +188,14 @@ class EventStream(Response):
         await give(_text(f"retry: {pause}\n\n"))
         while self._watcher.ended != GONE:
             await _within(BEAT_S, self._watcher.wake)
-            told = self._watcher.take()
-            mark = self._live.mark()
+            news = self._watcher.take()
             if self._watcher.ended == GONE:
                 return
             if self._watcher.ended is not None:
                 if self._watcher.ended != "restart":
                     await give(_text(f"event: ended\ndata: {self._watcher.ended}\n\n"))
                 break
-            if told is None:
-                await give(_text(": still here\n\n"))
-                continue
-            await give(_text(f"id: {mark}\nevent: changed\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"))
-            await _within(EVENTS_APART_S, self._watcher.over)
+            await give(_text(": still here\n\n" if news is None else news.text))
         await give({"type": "http.response.body", "body": b"", "more_body": False})
 
 

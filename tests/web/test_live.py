@@ -13,14 +13,13 @@ from fastapi import FastAPI
 from sqlalchemy import text, update
 
 import ledger.engine
-from domain.people import Grant, Person
 from ledger import case, sessions, tables
 from ledger.listening import Change, read
 from ledger.people import person_by_id
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import a_case, an_approval, order
 from web import live
-from web.live import Live, Watcher
+from web.live import Live
 
 __all__ = ["accounts", "browse", "sign_in"]
 NORTH, SOUTH = "S1", "S9"
@@ -265,7 +264,9 @@ class TestEnds:
         for page in (sam, sol):
             assert (await page.event())[:2] == ("ended", "signed_out")
 
-    async def test_of_one_session_the_oldest_stream_makes_room(self, listen: Listen, sign_in: SignIn) -> None:
+    async def test_of_one_session_the_oldest_stream_makes_room(
+        self, hears: Live, listen: Listen, sign_in: SignIn
+    ) -> None:
         client = await sign_in("sam.ortega")
         pages = [await listen("sam.ortega", client=client) for _ in range(live.MOST_OF_A_SESSION + 1)]
         assert (await pages[0].event())[:2] == ("ended", "elsewhere")
@@ -330,30 +331,6 @@ class TestSignals:
             assert signal.getsignal(signal.SIGTERM) == server.handle_exit
         finally:
             signal.signal(signal.SIGTERM, before)
-
-
-class TestWatcher:
-    """One page by itself."""
-
-    WHO = Person("ana", "Ana", "ana@shop.example", (Grant("regional_ops", "", "R1", ""),))
-
-    def change(self, number: int, version: int = 1, *, is_new: bool = False) -> Change:
-        return Change("case", number, version, is_new, "DE01", "R1", "S1")
-
-    def test_what_was_not_sent_yet_is_told_once_in_its_newest_version(self) -> None:
-        page = Watcher(self.WHO, "token")
-        for version in (2, 4, 3):
-            page.tell(self.change(17, version))
-        page.tell(self.change(18, is_new=True))
-        assert page.take() == {"case": {17: 4, 18: 1}, "new": ["case"]}
-        assert page.take() is None
-
-    def test_more_than_can_be_named_are_many_however_many_they_are(self) -> None:
-        page = Watcher(self.WHO, "token")
-        for number in range(10 * live.MOST_NAMED):
-            page.tell(self.change(number))
-        assert sum(len(named) for named in page._changed.values()) <= live.MOST_NAMED
-        assert page.take() == {"many": True}
 
 
 class TestNotices:

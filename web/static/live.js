@@ -83,8 +83,9 @@
       for (const [id, version] of cases) if (isOlder(rowOf(id), version)) told.set(id, Math.max(version, told.get(id) ?? 0));
       if (told.size) rowsSoon();
       if (news.many) within(SHOWN_MS);
+      else if (news.look) within(0); // pages that see the same look together: one reading is enough for them
       else if (news.new?.includes("case")) within(NEW_MS);
-      else if (cases.length) within(POLL_MS * (0.7 + 0.3 * Math.random())); // pages of one morning not all at once
+      else if (cases.length) within(POLL_MS);
     }
     const notice = document.querySelector("[data-live-notice]");
     if (!notice) return;
