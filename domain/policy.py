@@ -281,6 +281,7 @@ class ApprovalPolicy(Part):
         "promotion": ("merchandiser", "finance", "admin"),
         "claim": ("finance", "admin"),
         "return_override": ("store_manager", "finance", "admin"),
+        "policy_change": ("finance", "admin"),
     }
     quorum: Count = 1  # where `quorums` says nothing
     quorums: dict[str, QuorumPolicy] = {}  # by kind

@@ -14,6 +14,10 @@ async def carry_out(tx: Transaction, row: RowMapping, outcome: str, at: datetime
         from ledger.adjustments import on_verdict  # it asks for approvals, so they cannot need it while they are loaded
 
         await on_verdict(tx, row, outcome, at)
+    elif row["kind"] == "policy_change":
+        from ledger import root_causes  # as above
+
+        await root_causes.on_verdict(tx, row, outcome, at)
     elif row["kind"] == "return_override":
         tx.tell(row["journey_id"], Message.VERDICT_RECORDED)  # the return attends to it, under its locks
     elif row["kind"] == "write_off" and row["journey_id"] is None:

@@ -9,7 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
 from ledger.reads.access import visible
-from ledger.tables import adjustment, adjustment_line, case_file, journey, return_line, return_override, transfer
+from ledger.tables import (
+    adjustment,
+    adjustment_line,
+    approval,
+    case_file,
+    journey,
+    return_line,
+    return_override,
+    transfer,
+)
 
 
 class Caused(NamedTuple):
@@ -98,6 +107,26 @@ async def why_of_places(
     for place, cause, times in await conn.execute(query):
         found.setdefault(place, []).append(Given(cause, times))
     return found
+
+
+class Asked(NamedTuple):
+    """A change of codes that waits for somebody's word."""
+
+    approval_id: int
+    subject: str
+    at: datetime
+
+
+async def changes_asked_for(conn: AsyncConnection, viewer: Person) -> list[Asked]:
+    """Those of the places that the viewer sees, the oldest first."""
+    columns = (approval.c.id, approval.c.subject, approval.c.opened_at)
+    rows = await conn.execute(
+        select(*columns)
+        .where(approval.c.kind == "policy_change", approval.c.state == "pending", visible(approval.c, viewer))
+        .order_by(approval.c.id)
+        .limit(50)
+    )
+    return [Asked(*row) for row in rows]
 
 
 def _why(viewer: Person, since: datetime, *keys: ColumnElement[str]) -> Select[*tuple[Any, ...]]:

@@ -1,28 +1,31 @@
 """Codes: the root causes and reasons by which people say why, where each is asked for, and how often it was given."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from domain import codes
 from domain.case_kinds import KINDS
-from domain.errors import NotFound
+from domain.errors import DomainError, NotFound, UnknownLocation
+from domain.people import Person
 from domain.policy import Policy
-from ledger import reference
-from ledger.reads.codes import Caused, Given, caused, given
+from ledger import reference, root_causes
+from ledger.reads.codes import Caused, Given, caused, changes_asked_for, given
 from ledger.reads.places import visible_places, zone_of
 from web.console.spans import days
-from web.pages import ConsoleRoute, address, page
+from web.errors import STATUS_OF_FAMILY
+from web.pages import MAX_FORM, ConsoleRoute, address, page, see, written
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
 LOOK_BACK_DAYS = 30
 ENDED = "resolved,cancelled"
+Word = Annotated[str, Form(max_length=200)]
 
 
 class OfKind(NamedTuple):
@@ -48,6 +51,39 @@ class Cause(NamedTuple):
 @router.get("/console/codes")
 async def show(request: Request, person: SignedIn, place: str = "") -> Response:
     """Every code, as the policy of one place has it; counted over all places that the reader sees."""
+    return await _show(request, person, place)
+
+
+@router.post("/console/codes")
+async def ask_for(
+    request: Request,
+    person: SignedIn,
+    place: Word = "",
+    kind: Word = "",
+    code: Word = "",
+    act: Word = "",
+    why: Annotated[str, Form(max_length=MAX_FORM)] = "",
+) -> Response:
+    """Ask to have a root cause added, or ended, in the region of a place. Somebody else has to agree."""
+    draft = {"kind": kind, "code": code, "act": act, "why": why}
+    try:
+        change = root_causes.Change(kind, code.strip().lower(), act)
+        number = await root_causes.ask(database_of(request), person, place, change, why=written(why), via="console")
+    except (NotFound, UnknownLocation) as refused:
+        raise NotFound(f"There is no location {place[:80]} that you see.") from refused
+    except DomainError as refused:
+        return await _show(request, person, place, refused=refused, draft=draft)
+    return see(request, f"/console/approvals/{number}")
+
+
+async def _show(
+    request: Request,
+    person: Person,
+    place: str,
+    *,
+    refused: DomainError | None = None,
+    draft: Mapping[str, str] = {},
+) -> Response:
     now = datetime.now(UTC)
     async with database_of(request).read() as conn:
         places = await visible_places(conn, person)
@@ -72,8 +108,15 @@ async def show(request: Request, person: SignedIn, place: str = "") -> Response:
             "causes": by_cause(codes.root_causes(policy), await caused(conn, person, since, until), closed),
             "reasons": by_document(codes.reasons_of(policy), await given(conn, person, since)),
             "days": LOOK_BACK_DAYS,
+            "waiting": await changes_asked_for(conn, person),
+            "may_ask": here is not None and root_causes.may_ask(person, here.entity, here.region),
+            "kinds": sorted(
+                ((name, one.title) for name, one in KINDS.items() if name not in codes.FIXED), key=lambda one: one[1]
+            ),
+            "refusal": refused,
+            "draft": draft,
         }
-    return page(request, "codes.html", context)
+    return page(request, "codes.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200)
 
 
 def by_cause(asked: dict[str, tuple[str, ...]], found: list[Caused], closed: str) -> list[Cause]:
