@@ -29,30 +29,41 @@ from ledger.transaction import Transaction
 DUE = "answer"
 REMINDER = "answer_reminder"
 BY_SOURCE = "of this order, the system that it came from writes and pays"
+NO_CUSTOMER = "the return has no customer whom we could ask by mail"
+NOTHING_TO_CHARGE = "nothing is known that their customer could be charged by"
 
 
 # ---------------------------------------------------------------------- whether it can be asked
 async def means_for(it: Return, wanted: NewExchange, open_minor: int) -> Means:
     """By what the customer would pay. Raises `StateConflict` where nobody can be asked, or nothing can be charged."""
+    means, why_not = await asked_by(it, wanted.order.difference_from)
+    if means is not None:
+        return means
     costs = f"The replacement costs {money(open_minor, it.row['currency'])} more than what comes back is worth"
     named = "name the customer's payment of it in order.payments"
+    if why_not == BY_SOURCE:
+        raise StateConflict(f"{costs}, and {why_not}: ask the customer there, and {named}.")
+    if why_not == NOTHING_TO_CHARGE:
+        raise StateConflict(f"{costs}, and {why_not}; {named}, or a card in order.difference_from.")
+    raise StateConflict(f"{costs}, and {why_not}; {named}.")
+
+
+async def asked_by(it: Return, named: Means | None) -> tuple[Means | None, str]:
+    """By what the customer would pay a difference: what is named, or what they paid by; else None, and why they cannot
+    be asked.
+    """
     authority = it.policy.authority
     if "source" in (authority.notice, authority.refund):
-        raise StateConflict(f"{costs}, and {BY_SOURCE}: ask the customer there, and {named}.")
+        return None, BY_SOURCE
     found = await it.tx.conn.execute(
         select(customer.c.id).where(
             customer.c.id == it.row["customer_id"], customer.c.erased_at.is_(None), func.length(customer.c.email) > 0
         )
     )
     if found.first() is None:
-        raise StateConflict(f"{costs}, and the return has no customer whom we could ask by mail; {named}.")
-    means = wanted.order.difference_from or await _paid_by(it)
-    if means is None:
-        raise StateConflict(
-            f"{costs}, and nothing is known that their customer could be charged by; {named}, or a card in "
-            "order.difference_from."
-        )
-    return means
+        return None, NO_CUSTOMER
+    means = named or await _paid_by(it)
+    return means, "" if means is not None else NOTHING_TO_CHARGE
 
 
 async def _paid_by(it: Return) -> Means | None:

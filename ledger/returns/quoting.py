@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from domain.errors import Malformed, StateConflict
-from domain.exchanges import Division, Means, NewExchange, ReplacementIn, divide
+from domain.exchanges import NewExchange, ReplacementIn, divide
 from domain.orders import OrderLine
 from domain.returns import FINAL
 from domain.stock import atp
@@ -128,7 +128,7 @@ async def quote(
         asked = await _priced(it, place, taken, sales, includes=includes)
         total = sum(line.cost_minor for line in asked)
         split = divide(worth.total_minor, total, 0)
-        means, why_not = await _who_is_asked(it, asked, split, includes=includes)
+        means, why_not = await difference.asked_by(it, None) if split.open_minor else (None, "")
         return Quote(
             lines=asked,
             back=_comes_back(it, worth),
@@ -232,16 +232,3 @@ def _ordered(lines: Sequence[QuotedLine]) -> tuple[OrderLine, ...]:
         )
         for number, line in enumerate(lines, start=1)
     )
-
-
-async def _who_is_asked(
-    it: Return, lines: Sequence[QuotedLine], split: Division, *, includes: bool
-) -> tuple[Means | None, str]:
-    """By what the customer would pay what is missing when they are asked, or why they cannot be asked."""
-    if not split.open_minor:
-        return None, ""
-    order = ReplacementIn(order_id="quote", prices_include_tax=includes, lines=_ordered(lines))
-    try:
-        return await difference.means_for(it, NewExchange(order=order), split.open_minor), ""
-    except StateConflict as refused:
-        return None, refused.detail

@@ -7,6 +7,7 @@ import pytest
 from domain.errors import Malformed, StateConflict, UnknownSku
 from ledger.reads.replacements import proposals
 from ledger.reads.store import StorePlace
+from ledger.returns import difference
 from ledger.returns.quoting import TILL, Quote, Taken, quote
 from tests.ledger.exchanging import Swap, policy
 from tests.ledger.offers import OOLONG, with_substitute
@@ -87,7 +88,7 @@ class TestSums:
         back = await Back.open(shop, None, receipt={"number": "T-1", "location": "S1"}, bought_at="store")
         found = await quoted(shop, back, Taken(TEA, 2))
         assert found.asked_by == ""
-        assert "no customer whom we could ask by mail" in found.why_not_asked
+        assert found.why_not_asked == difference.NO_CUSTOMER
 
     async def test_it_writes_nothing(self, shop: Shop) -> None:
         back = await of_order(shop)

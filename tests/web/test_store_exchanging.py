@@ -10,6 +10,7 @@ from sqlalchemy import insert, update
 import ledger.engine
 from ledger import tables
 from tests.ledger.books import assert_books_agree
+from tests.web.conftest import As
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import order, rows
 from tests.web.store import event, form_of, staff
@@ -251,3 +252,22 @@ class TestRefused:
         assert (await pia.post(AT, data=taking("BREAD") | {"form_id": "x"})).status_code == 422
         assert (await pia.get("/store/S1/returns/returns:web:RT-9/exchange")).status_code == 404
         assert await replacements(retailer) == []
+
+
+async def test_only_for_goods_of_which_no_sale_is_known_somebody_says_how_prices_are_written(
+    sign_in: SignIn, as_key: As, web: httpx2.AsyncClient, retailer: Ledger
+) -> None:
+    lines = [{"line": "1", "sku": "BREAD", "quantity": 1, "unit_price_minor": 129, "tax_minor": 5}]
+    await event(as_key("pos"), "pos.sale", "s-1", location="S1", receipt="T-77", lines=lines)
+    asked = {
+        "bought_at": "store", "returned_to": "S1", "currency": "USD", "customer": {"email": "kim@customer.example"},
+        "lines": [{"line_id": "1", "sku": "BREAD", "quantity": 1, "reason": "defective"}],
+    }  # fmt: skip
+    known = {"return_id": "RT-2", "receipt": {"number": "T-77", "location": "S1"}}
+    pia = await sign_in("pia.lund")
+    for more, is_asked in ((known, False), ({"return_id": "RT-3"}, True)):
+        made = await web.post("/api/v1/returns", json=asked | more)
+        assert made.status_code == 201, made.text
+        at = f"/store/S1/returns/{made.json()['journey_id']}/exchange"
+        page = (await pia.get(at)).text
+        assert ("Our prices are without tax" in page) is is_asked, more

@@ -58,6 +58,7 @@ async def _show(floor: Floor, named: str, sent: Sent) -> Response:
         "lines": [line for line in found.lines if line.line_id in may_come(found)],
         "ticked": ticked,
         "names": names,
+        "has_sale": found.order is not None or bool((row["detail"].get("receipt") or {}).get("known")),
         "proposed": proposed,
         "rows": _rows(sent),
         "quote": quoted,
