@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from domain.errors import Malformed, NotAllowed, NotFound, StateConflict
+from domain.errors import Malformed, NotAllowed, NotFound, OwnRequest, StateConflict
 from domain.people import Grant, Person
 from domain.policy import CasePolicy
 from ledger import approval, reference, root_causes
@@ -114,7 +114,7 @@ class TestRefused:
 
     async def test_who_asked_does_not_agree(self, shop: Shop) -> None:
         number = await asked(shop, person=ADA)
-        with pytest.raises(NotAllowed):
+        with pytest.raises(OwnRequest):
             await answer(shop, number, person=ADA)
         assert await causes(shop) == ()
 

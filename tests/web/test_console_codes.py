@@ -155,5 +155,5 @@ class TestWhatComesBack:
         for number in range(2):
             await closed(retailer, f"a{number}", None)
         page = (await (await sign_in("sam.ortega")).get("/")).text
-        assert "Comes back" in page
+        assert "Recurring" in page
         assert "because of" not in page
