@@ -245,7 +245,7 @@ class Relay:
     ) -> None:
         await client.start_workflow(
             WORKFLOWS[workflow],
-            situation,
+            situation.model_copy(update={"dues_here": True}),
             id=target,
             task_queue=self._task_queue,
             id_reuse_policy=reuse,

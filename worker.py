@@ -157,11 +157,12 @@ def build_worker(client: Client, settings: Settings, activities: Sequence[Callab
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=activities,
-        workflow_runner=wire.workflow_runner(),
+        workflow_runner=wire.ProvedRunner(),
         # A worker that is killed keeps its cached workflows from others for this long.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_queue_schedule_to_start_timeout_s),
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout_s),
         max_concurrent_activities=max(settings.database_pool_size, 4),
+        max_concurrent_local_activities=max(settings.database_pool_size, 4),
     )
 
 

@@ -9,6 +9,7 @@ relay, to the end of its workflow task.
 import asyncio
 import os
 import statistics
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,9 @@ TOGETHER = 200
 WAITING = 5  # events of a history that waits: start, a task's three, timer
 CACHED = 1_000  # of one worker, as the library ships
 LOOK_S = 0.5
-_PATIENCE_S = 3_600.0
+SAY_EACH_S = 15.0
+PORTION = 1_000
+LONGEST_S = 600.0  # then no more journeys are begun for S12
 
 
 def asked_for() -> int:
@@ -59,21 +62,41 @@ class Parked:
     def workflow(self, number: int) -> str:
         return journey_id("bopis", place.CALLER.source, f"{self.name}-{number}")
 
-    async def take_in(self, journeys: int) -> None:
-        """Orders of one unit, so many at a time."""
+    async def take_in(self, journeys: int, *, first: int = 0) -> None:
+        """Orders of one unit, so many at a time, numbered from `first`."""
         async with entrance(self.database) as put:
-            for first in range(0, journeys, TOGETHER):
-                wanted = range(first, min(first + TOGETHER, journeys))
+            for at in range(first, first + journeys, TOGETHER):
+                wanted = range(at, min(at + TOGETHER, first + journeys))
                 orders = [place.order(f"{self.name}-{n}", place.sku(n % place.SKUS)) for n in wanted]
                 await asyncio.gather(*map(put, orders))
 
-    async def wait_until_parked(self, journeys: int) -> float:
-        """Wait until each has been begun and waits; the seconds that took."""
+    async def wait_until_parked(self, journeys: int, *, first: int = 0, by: float | None = None) -> int:
+        """Wait until each has been begun and waits, or until the instant `by` of `time.perf_counter`; how many wait."""
         began = time.perf_counter()
-        async with asyncio.timeout(_PATIENCE_S):
-            for number in range(journeys):
-                await self._waits(self.workflow(number))
-        return time.perf_counter() - began
+        progress = Progress("waiting", journeys)
+        try:
+            async with asyncio.timeout(None if by is None else max(by - began, 0)):
+                for number in range(first, first + journeys):
+                    await self._waits(self.workflow(number))
+                    progress.tell(number - first + 1)
+        except TimeoutError:
+            return progress.done
+        return journeys
+
+    async def park(self, journeys: int, longest_s: float) -> tuple[float, float, int]:
+        """Take orders in and wait for them, a portion after the other, until all wait or `longest_s` are over; the
+        seconds of taking in, the seconds of all, and how many wait.
+        """
+        began, taken_s, waiting = time.perf_counter(), 0.0, 0
+        progress = Progress("waiting", journeys)
+        while waiting < journeys and time.perf_counter() - began < longest_s:
+            portion, at = min(PORTION, journeys - waiting), time.perf_counter()
+            await self.take_in(portion, first=waiting)
+            taken_s += time.perf_counter() - at
+            await self.wait_until_parked(portion, first=waiting)
+            waiting += portion
+            progress.tell(waiting)
+        return taken_s, time.perf_counter() - began, waiting
 
     async def _waits(self, workflow: str) -> None:
         handle = self.client.get_workflow_handle(workflow)
@@ -112,6 +135,27 @@ class Parked:
             if told and event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
                 return
         raise RuntimeError(f"{workflow} ended")
+
+
+class Progress:
+    """Says now and then, on standard error, how far something that takes minutes has come."""
+
+    def __init__(self, what: str, of: int) -> None:
+        self._what, self._of = what, of
+        self._began = self._told = time.perf_counter()
+        self.done = 0
+
+    def tell(self, done: int) -> None:
+        """So many are done; a line when the last one is long ago."""
+        self.done = done
+        now = time.perf_counter()
+        if now - self._told >= SAY_EACH_S:
+            self._told = now
+            taken_s = now - self._began
+            print(
+                f"  {done:,} of {self._of:,} {self._what} after {taken_s:.0f} s, {done / taken_s:.0f} a second",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
 
 
 async def _length(handle: "WorkflowHandle[Any, Any]") -> int:
@@ -166,18 +210,14 @@ def worker_of(settings: Settings, number: int) -> Child:
 async def parked(server_url: str, *, seconds: float, journeys: int | None = None) -> list[Row]:
     """S12: memory and disk of each, and the p99 of the first answers after a stop and after a kill."""
     journeys = asked_for() if journeys is None else journeys
-    updates = range(journeys)[-max(min(int(PER_S * seconds), CACHED), LEAST) :]
     async with stage(server_url, "parked") as (database, server, settings, client):
         workers = [worker_of(settings, number) for number in range(3)]
         it = Parked(database, client, "p")
         async with served.running(workers[0]):
             empty = sizes(workers[0], server)
-            began = time.perf_counter()
-            await it.take_in(journeys)
-            taken_s = time.perf_counter() - began
-            await it.wait_until_parked(journeys)
-            parked_s = time.perf_counter() - began
+            taken_s, parked_s, journeys = await it.park(journeys, LONGEST_S)
             full = sizes(workers[0], server)
+            updates = range(journeys)[-max(min(int(PER_S * seconds), CACHED), LEAST) :]
             held = await it.update(updates)
             async with served.running(workers[1]):
                 await workers[0].stop()

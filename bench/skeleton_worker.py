@@ -1,4 +1,4 @@
-"""`python -m bench.skeleton_worker ADDRESS NAMESPACE`: works on skeletons, in the product's sandbox, until SIGTERM."""
+"""`python -m bench.skeleton_worker ADDRESS NAMESPACE`: works on skeletons, as the product works, until SIGTERM."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ async def work(address: str, namespace: str) -> None:
     client = await Client.connect(
         address, namespace=namespace, runtime=wire.quiet_runtime(), identity=f"skeleton:{os.getpid()}"
     )
-    async with Worker(client, task_queue=QUEUE, workflows=[Skeleton], workflow_runner=wire.workflow_runner()):
+    async with Worker(client, task_queue=QUEUE, workflows=[Skeleton], workflow_runner=wire.ProvedRunner()):
         await stop.wait()
 
 

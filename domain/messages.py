@@ -46,6 +46,9 @@ class Situation(BaseModel):
     # `attend` takes them up.
     attention: tuple[str, ...] = ()
     suspended: bool = False
+    # Said by the relay where it begins a workflow: steps of due instants are first tried by the worker that holds it.
+    # Workflows that were begun before it was said have histories without.
+    dues_here: bool = False
 
 
 class Message(StrEnum):

@@ -10,12 +10,12 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.workflow import unsafe
 
 with unsafe.imports_passed_through():
     from domain.messages import Due, Situation, Step, Told
-    from workflows.options import LOOK_AGAIN, STEP_RETRY, STEP_TIMEOUT
+    from workflows.options import HERE_TIMEOUT, LOOK_AGAIN, NOT_RETRYABLE, ONCE, STEP_RETRY, STEP_TIMEOUT
 
 type StepActivity = Callable[[Any, Step], Awaitable[Situation]]
 
@@ -28,6 +28,7 @@ class Follower:
     def __init__(self, situation: Situation, on_due: StepActivity) -> None:
         self.situation = situation
         self._on_due = on_due
+        self._dues_here = situation.dues_here
         # Dues whose step was taken and steps taken at the held seq: neither is taken twice for nothing.
         self._dues_taken: set[str] = set()
         self._steps_taken: set[tuple[str, str, int]] = set()
@@ -109,7 +110,7 @@ class Follower:
 
     async def _take_due(self, due: Due) -> None:
         occurrence = occurrence_of(due)
-        await self.step(self._on_due, occurrence=occurrence, due=due.name)
+        await self.step(self._on_due, occurrence=occurrence, here=self._dues_here, due=due.name)
         self._dues_taken.add(occurrence)
         if due in self.situation.dues:
             workflow.logger.error("%s: %s is still due after its step", self.situation.subject, occurrence)
@@ -128,7 +129,7 @@ class Follower:
         """Begin a fresh history before this one grows too long; the situation is all there is to hand over."""
         if workflow.info().is_continue_as_new_suggested():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(self.situation)
+            workflow.continue_as_new(self.situation.model_copy(update={"dues_here": self._dues_here}))
 
     # ------------------------------------------------------------------ steps
     async def step(
@@ -138,6 +139,7 @@ class Follower:
         occurrence: str,
         timeout: timedelta = STEP_TIMEOUT,
         heartbeat: timedelta | None = None,
+        here: bool = False,
         **details: Any,
     ) -> None:
         """Take one step (one activity, one ledger transaction) and hold the situation that it left.
@@ -145,22 +147,50 @@ class Follower:
         The answer counts only where it is the latest: a message with a higher `seq` that came meanwhile includes it,
         and messages up to its own `seq` that are still under way are waited for. Raises `ActivityError` for a refusal,
         RuntimeError when the same step would be taken again although nothing has changed since.
+
+        `here`: by the worker that holds the workflow, where that succeeds at once; a refusal is an `ApplicationError`
+        then.
         """
         key = (activity.__qualname__, occurrence, self.situation.seq)
         if key in self._steps_taken:
             raise RuntimeError(f"{key[0]} ({occurrence}) was taken and changed nothing")
-        result: Situation = await workflow.execute_activity_method(
-            activity,
-            Step(subject=self.situation.subject, occurrence=occurrence, at=self.now(), **details),
-            start_to_close_timeout=timeout,
-            heartbeat_timeout=heartbeat,
-            retry_policy=STEP_RETRY,
-            summary=occurrence,
-        )
+        step = Step(subject=self.situation.subject, occurrence=occurrence, at=self.now(), **details)
+        result = await self.try_here(activity, step) if here else None
+        if result is None:
+            result = await workflow.execute_activity_method(
+                activity,
+                step,
+                start_to_close_timeout=timeout,
+                heartbeat_timeout=heartbeat,
+                retry_policy=STEP_RETRY,
+                summary=occurrence,
+            )
         self._steps_taken.add(key)
         await workflow.wait_condition(lambda: self.situation.seq >= result.seq)
         if self.situation.seq == result.seq:
             self._hold(result)
+
+    async def try_here(self, activity: StepActivity, step: Step) -> Situation | None:
+        """Take a step within the workflow's own task: no task of an activity has to be written, handed out and
+        answered, and no second one of the workflow follows it. None when it did not succeed at once: whatever the
+        reason, Temporal then has it tried until it does. Raises `ApplicationError` for a refusal.
+        """
+        try:
+            answer: Situation = await workflow.execute_local_activity_method(
+                activity, step, start_to_close_timeout=HERE_TIMEOUT, retry_policy=ONCE, summary=step.occurrence
+            )
+        except FailureError as error:  # the library gives the step's own failure here, not wrapped in an ActivityError
+            if is_cancelled_exception(error) or is_refusal(error):
+                raise
+            workflow.logger.info("%s: %s is left to Temporal: %s", step.subject, step.occurrence, describe(error))
+            return None
+        return answer
+
+
+def is_refusal(error: FailureError) -> bool:
+    """Whether the ledger has refused the step: the same would be refused again."""
+    cause = error if isinstance(error, ApplicationError) else error.cause
+    return isinstance(cause, ApplicationError) and (cause.non_retryable or cause.type in NOT_RETRYABLE)
 
 
 def occurrence_of(due: Due) -> str:

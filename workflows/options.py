@@ -10,6 +10,11 @@ with unsafe.imports_passed_through():
 
 # One ledger transaction. A worker that is killed keeps its step from the others for this long.
 STEP_TIMEOUT = timedelta(seconds=15)
+# The same where the worker that holds the workflow takes the step by itself (`Follower.try_here`). Less than a workflow
+# task is given, so that the task waits for it and need not be prolonged.
+HERE_TIMEOUT = timedelta(seconds=5)
+# What did not succeed there at once is left to Temporal, which knows how to wait.
+ONCE = RetryPolicy(maximum_attempts=1)
 # The provider's answer (a fraction of it) and the transaction that records it.
 PAYMENT_TIMEOUT = timedelta(seconds=40)
 

@@ -1,4 +1,4 @@
-"""S12 and S14 with a few journeys: the rows hold what was measured,."""
+"""S12 and S14 with a few journeys: the rows hold what was measured."""
 
 import pytest
 
@@ -25,3 +25,23 @@ async def test_timers_fire_together_while_orders_come_in(postgres_url: str) -> N
     assert "12 timers due" in fired.note
     assert api.limit is not None
     assert "none refused" in api.note
+
+
+def _shop(*taken_ms: float) -> due.Shop:
+    shop = due.Shop(0, "shop")
+    shop.taken_ms = list(taken_ms)
+    return shop
+
+
+def test_a_budget_that_ends_before_the_timers_have_fired_is_said() -> None:
+    fired, _ = due.rows_of(due.Fired(30_000, 600.0), 50_000, 49_000, 70.0, _shop(17.0, 18.0), _shop(29.0, 30.0))
+    assert fired.value == 50
+    assert "50,000 timers due within 70 s, 30,000 of them fired and recorded 600 s after" in fired.note
+    assert "1,000 of their journeys had not begun by then" in fired.note
+
+
+def test_all_fired_is_said_as_that() -> None:
+    fired, api = due.rows_of(due.Fired(50_000, 800.0), 50_000, 50_000, 70.0, _shop(17.0, 18.0), _shop(29.0, 30.0))
+    assert "all fired and recorded 800 s after the first was due" in fired.note
+    assert "had not begun" not in fired.note
+    assert api.limit is not None

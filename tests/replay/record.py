@@ -35,6 +35,7 @@ HISTORIES = Path(__file__).parent / "histories"
 
 SCENES: dict[str, Callable[[Recorder], Awaitable[Handle]]] = {
     "bopis-collected": scenes_goods.collected,
+    "bopis-reminded": scenes_goods.reminded,
     "bopis-approved-refund": scenes_goods.approved_refund,
     "bopis-asked-customer": scenes_goods.asked_customer,
     "bopis-no-show": scenes_goods.no_show,

@@ -17,6 +17,21 @@ async def collected(scene: Recorder) -> Handle:
     return handle
 
 
+async def reminded(scene: Recorder) -> Handle:
+    """A due step that the worker takes by itself, and one that fails there and is left to Temporal."""
+    first, second = due_in("pick_nag_1", hours=1), due_in("pick_nag_2", hours=2)
+    away = OSError("away")
+    left = order("reserved", dues=(second,))
+    scene.steps.answer("bopis.on_due", left, away, order("reserved"))
+    handle = await scene.start("bopis", order("reserved", dues=(first, second), dues_here=True))
+    await scene.skip(handle, 1.2)
+    await scene.took(1)
+    await scene.skip(handle, 1)
+    await scene.took(3)
+    await scene.tell(handle, Message.CANCEL_RECORDED, order("cancelled", 2, ended=True))
+    return handle
+
+
 async def approved_refund(scene: Recorder) -> Handle:
     """Not there; cancel and refund above the limit; approved; the provider's first answer is lost."""
     asked = {"case_id": 7, "decision_id": 9, "decision_needs_approval": True}

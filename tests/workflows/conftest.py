@@ -44,7 +44,11 @@ class Stage:
     eventually: Callable[..., Any]
 
     async def start(self, workflow: str, situation: Situation) -> Handle:
-        """A workflow entered with `situation`."""
+        """A workflow entered with `situation`, as the relay begins it."""
+        return await self.enter(workflow, situation.model_copy(update={"dues_here": True}))
+
+    async def enter(self, workflow: str, situation: Situation) -> Handle:
+        """A workflow entered with exactly this."""
         return await self.temporal.client.start_workflow(
             workflow, situation, id=f"{workflow}:{uuid.uuid4().hex[:10]}", task_queue=self.task_queue
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import GrpcCompression
@@ -98,6 +99,11 @@ class TestContinueAsNew:
             await forgetful.skip(current, timedelta(hours=4))
             await stage.took("bopis.on_due")
             assert steps.of("bopis.on_due")[0].due == "window"
+            await current.result()
+            # So is where due steps are tried: no task of an activity, but a marker
+            kinds = [event.event_type async for event in current.fetch_history_events()]
+            assert EventType.EVENT_TYPE_MARKER_RECORDED in kinds
+            assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in kinds
 
 
 class TestWhatPeopleSee:
