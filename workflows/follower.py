@@ -180,7 +180,8 @@ class Follower:
                 activity, step, start_to_close_timeout=HERE_TIMEOUT, retry_policy=ONCE, summary=step.occurrence
             )
         except FailureError as error:  # the library gives the step's own failure here, not wrapped in an ActivityError
-            if is_cancelled_exception(error) or is_refusal(error):
+            # Without a request to cancel the workflow it was its worker that let the step go, because it is to stop.
+            if workflow.cancellation_reason() is not None or is_refusal(error):
                 raise
             workflow.logger.info("%s: %s is left to Temporal: %s", step.subject, step.occurrence, describe(error))
             return None

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
+import wire
 from domain.errors import StateConflict
 from domain.messages import Situation
-from tests.fakes import due_in
+from tests.fakes import FakeSteps, Gate, due_in
+from workflows.bopis import BopisWorkflow
 
 if TYPE_CHECKING:
+    from tests.conftest import TemporalServer
     from tests.workflows.conftest import Stage
 
 NAGGED = Situation(subject="bopis:web:1", state="reserved", dues=(due_in("pick_nag_1", seconds=-1),))
@@ -76,3 +80,31 @@ async def test_a_failure_that_is_final_is_not_left_to_temporal(stage: Stage) -> 
     handle = await stage.start("bopis", NAGGED)
     await handle.result()
     assert stage.steps.names() == ["bopis.on_due", "bopis.suspend"]
+
+
+async def test_a_worker_that_stops_meanwhile_leaves_the_step_to_another(
+    temporal: TemporalServer, task_queue: str
+) -> None:
+    """Its step is broken off; that is no request to cancel the journey."""
+    gate, first, second = Gate(OVER), FakeSteps(), FakeSteps()
+    first.answer("bopis.on_due", gate)
+    second.answer("bopis.on_due", OVER)
+
+    def worker(steps: FakeSteps) -> Worker:
+        return Worker(
+            temporal.client,
+            task_queue=task_queue,
+            workflows=[BopisWorkflow],
+            activities=steps.activities(),
+            workflow_runner=wire.ProvedRunner(),
+            workflow_failure_exception_types=[Exception],
+        )
+
+    async with worker(first):
+        handle = await temporal.client.start_workflow(
+            "bopis", NAGGED.model_copy(update={"dues_here": True}), id=f"{task_queue}-1", task_queue=task_queue
+        )
+        await gate.reached.wait()
+    async with worker(second):
+        await handle.result()
+    assert second.names() == ["bopis.on_due"]
