@@ -216,7 +216,7 @@ class ParcelView(BaseModel):
 
 
 class TransferView(BaseModel):
-    """A transfer as it is recorded. `value_minor` is at cost."""
+    """A transfer as it is recorded. `value_minor` is at cost; `counts` are those that were opened because of it."""
 
     journey_id: str
     transfer_id: str
@@ -240,3 +240,4 @@ class TransferView(BaseModel):
     parcels: list[ParcelView]
     claims: list[ClaimView]
     tracking: list[TrackingView]
+    counts: list[str]

@@ -62,6 +62,7 @@ async def transfer_view(
         dues={name: datetime.fromisoformat(at) for name, at in row["dues"].items() if at},
         case_id=row["asks"].get("case_id"),
         approval_id=row["asks"].get("approval_id"),
+        counts=row["detail"].get("recounts", []),
         lines=[TransferLineView.model_validate(dict(line)) for line in await _of(conn, transfer_line, key, "line_id")],
         extras=[ExtraView.model_validate(dict(extra)) for extra in await _of(conn, transfer_extra, key, "id")],
         parcels=[ParcelView.model_validate(dict(parcel)) for parcel in await _of(conn, transfer_parcel, key, "id")],

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.errors import NothingOffered
+from domain.journey_kinds import journey_words
 from domain.transfer import Discrepancy, TransferState
 from domain.words import local, money, units
 from ledger import reference
@@ -175,7 +176,7 @@ async def _recount(it: Transfer, end: str, about: list[Discrepancy], at: datetim
         ),
     )
     it.row["detail"]["recounts"] = [*it.row["detail"].get("recounts", ()), count_id]
-    return f"{place.name} counts ({count_id})."
+    return f"{place.name} counts: {journey_words(count_id)}."
 
 
 async def after_decision(it: Transfer, option: str, moment: Moment) -> None:

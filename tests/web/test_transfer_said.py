@@ -5,6 +5,10 @@ import re
 import httpx2
 import pytest
 
+import ledger.engine
+from ledger.people import person_by_id
+from tests.ledger.transfers import Moved
+from tests.shop import Shop
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.store import form_of, staff
 from tests.web.test_api_transfers import event, wanted
@@ -61,6 +65,25 @@ async def test_its_page_names_both_ends_and_what_each_report_has_said(
     assert re.search(r"<dt>To</dt><dd>Store S2", page)
     assert "Received at Store S2, 1 unit, nothing more comes" in page
     assert "Shipped at Store S1, 3 units<" in page
+
+
+async def test_a_count_that_it_asked_for_is_one_press_away(
+    sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database, sent: None
+) -> None:
+    await event(web, 2, "received", lines=[{"line_id": "1", "quantity": 1}], complete=True)
+    moved = Moved(Shop(retailer), "transfer:web:T-1", None)  # type: ignore[arg-type]  # its answer is not looked at
+    await moved.compare()
+    async with retailer.read() as conn:
+        who = await person_by_id(conn, "sam.ortega")
+    assert who is not None
+    await moved.decide("recount_source", who)
+    [count] = (await web.get("/api/v1/transfers/T-1")).json()["counts"]
+    sam = await sign_in("sam.ortega")
+    page = (await sam.get(PAGE)).text
+    assert re.search(r"<dt>Counted</dt><dd><a href=\"([^\"]+)\">Count S1-", page)
+    (href,) = re.findall(r"<dt>Counted</dt><dd><a href=\"([^\"]+)\"", page)
+    assert (await sam.get(href)).status_code == 200
+    assert f"Store S1 counts: Count {count.rpartition(':')[2]}." in page
 
 
 async def test_the_first_page_counts_what_comes_as_its_list_does(sign_in: SignIn, web: httpx2.AsyncClient) -> None:
