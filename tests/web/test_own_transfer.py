@@ -1,8 +1,11 @@
-"""Whoever asked for a transfer does not agree to it: not on the page, not by API, not by a link."""
+"""Whoever asked for a transfer does not agree to it, and nobody agrees to what it was before: not on the page, not by
+API, not by a link.
+"""
 
 from collections.abc import Callable
 
 import httpx2
+import pytest
 
 import ledger.engine
 from ledger import tables
@@ -57,3 +60,54 @@ async def test_somebody_else_may(web: httpx2.AsyncClient, as_key: As) -> None:
     number = await asked_for(web, requested_by="sam.ortega")
     answer = await as_key("ana").post(f"/api/v1/approvals/{number}/decisions", json={"verdict": "approve"})
     assert answer.status_code == 200, answer.text
+
+
+class TestAnotherValueWhileSomebodyIsAsked:
+    """800 apples are a manager's to agree to; 9,000 are finance's. Nobody agrees to what is not asked any more."""
+
+    @pytest.fixture
+    async def before(self, web: httpx2.AsyncClient) -> int:
+        """The approval that a manager was asked for, before there were more apples."""
+        number = await asked_for(web, requested_by="sam.ortega")
+        lines = [{"line_id": "1", "sku": "APPLE", "quantity": 9_000}]
+        changed = await web.post("/api/v1/transfers/T-1:amend", json={"lines": lines})
+        assert (changed.status_code, changed.json()["state"]) == (200, "pending_approval"), changed.text
+        assert changed.json()["approval_id"] != number
+        return number
+
+    async def nothing_moved(self, database: ledger.engine.Database, number: int) -> None:
+        assert await state_of(database, number) == "superseded"
+        assert await rows(database, tables.approval_verdict) == []
+        assert [row["state"] for row in await rows(database, tables.journey)] == ["pending_approval"]
+        assert [row["reserved"] for row in await rows(database, tables.transfer_line)] == [0]
+
+    async def test_by_api(self, as_key: As, retailer: ledger.engine.Database, before: int) -> None:
+        answer = await as_key("ana").post(f"/api/v1/approvals/{before}/decisions", json={"verdict": "approve"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "approval_superseded")
+        await self.nothing_moved(retailer, before)
+
+    async def test_on_the_page(self, sign_in: SignIn, retailer: ledger.engine.Database, before: int) -> None:
+        ana = await sign_in("ana.ruiz")
+        answer = await ana.post(f"/console/approvals/{before}/verdict", data={"verdict": "approve"})
+        assert answer.status_code == 409
+        await self.nothing_moved(retailer, before)
+
+    async def test_by_link(
+        self, browse: Callable[[], httpx2.AsyncClient], retailer: ledger.engine.Database, before: int
+    ) -> None:
+        client, path = browse(), await mailed(retailer, before)
+        page = (await client.get(path)).text
+        assert 'name="verdict"' not in page
+        answer = await client.post(path, data={"verdict": "approve"})
+        assert answer.status_code in (403, 409)
+        await self.nothing_moved(retailer, before)
+
+    async def test_the_new_value_is_not_a_managers(
+        self, web: httpx2.AsyncClient, as_key: As, retailer: ledger.engine.Database, before: int
+    ) -> None:
+        number = (await web.get("/api/v1/transfers/T-1")).json()["approval_id"]
+        answer = await as_key("ana").post(f"/api/v1/approvals/{number}/decisions", json={"verdict": "approve"})
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+        await self.nothing_moved(retailer, before)
+        asked = [row["roles"] for row in await rows(retailer, tables.approval) if row["id"] == number]
+        assert [roles[0] for roles in asked] == ["finance"]
