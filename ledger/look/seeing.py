@@ -2,13 +2,15 @@
 surge, and what the shelves still have for the rest.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.look_policy import LookPolicy
@@ -82,7 +84,7 @@ NOTHING = Sold(0, 0, 0, 0, ())
 @dataclass
 class Seen:
     """One place. `surge` is the span in which it sells out of all proportion; `items` are the items that do so by
-    themselves.
+    themselves. Sums of its shelves are worked out once, when these are all there.
     """
 
     expected: Expected
@@ -101,7 +103,7 @@ class Seen:
         """Its own surge, or the loudest of its items'."""
         return self.surge or max(self.items.values(), key=lambda span: span.times, default=None)
 
-    @property
+    @cached_property
     def short_items(self) -> int:
         return sum(one.available + one.inbound < one.until_short + one.safety for one in self.shelves.values())
 
@@ -113,11 +115,11 @@ class Seen:
             return "short"
         return "slow" if self.is_slow else "as_forecast"
 
-    @property
+    @cached_property
     def available(self) -> int:
         return sum(max(one.available, 0) for one in self.shelves.values())
 
-    @property
+    @cached_property
     def inbound(self) -> int:
         return sum(one.inbound for one in self.shelves.values())
 
@@ -190,26 +192,35 @@ async def see(
         code: _place(one, whole.get((code, ""), NOTHING), weights[one.time_zone], times, policy)
         for code, one in expected.items()
     }
-    cells: dict[str, list[RowMapping]] = defaultdict(list)
-    for row in (await conn.execute(_CELLS, {"id": about, "skus": list(skus)})).mappings():
-        cells[row["location"]].append(row)
+    cells: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in await conn.execute(_CELLS, {"id": about, "skus": list(skus)}):
+        cells[row.location].append(row)
     for code, seen in found.items():
-        _shelves(seen, cells[code], of_items, times, policy, thresholds.get(code, 0))
+        _shelves(seen, cells.pop(code, []), of_items, times, policy, thresholds.get(code, 0))
+        await asyncio.sleep(0)  # a place may have thousands of items: whatever else this process does goes on
     return found
 
 
-def _spans(sold: Sold, forecast: float, seen: tuple[Weights, Hours], times: Times, *, whole: bool) -> Iterable[Span]:
-    weights, spread = seen
-    for number, (hours, since) in enumerate(times.windows):
-        count = sold.windows[number] if sold.windows else 0
-        if since > times.begins or not whole:
-            yield Span(hours, count, forecast * share(weights.windows[number], weights.whole, spread))
-    if whole:
-        yield Span(None, sold.receipts, forecast * share(weights.so_far, weights.whole, spread))
+type Windows = Sequence[tuple[int, datetime, float]]  # hours back, from when on, which share of the forecast comes then
+
+
+def _windows(one: Expected, weights: Weights, times: Times) -> Windows:
+    """Worked out once for a place: a share adds up a week's hours, and its items are thousands."""
+    return [
+        (hours, since, share(part, weights.whole, one.shape))
+        for (hours, since), part in zip(times.windows, weights.windows, strict=True)
+    ]
 
 
 def _place(one: Expected, sold: Sold, weights: Weights, times: Times, policy: LookPolicy) -> Seen:
-    spans = list(_spans(sold, one.forecast_receipts, (weights, one.shape), times, whole=True))
+    so_far = share(weights.so_far, weights.whole, one.shape)
+    counts = sold.windows or (0,) * len(times.windows)
+    spans = [
+        Span(hours, count, one.forecast_receipts * part)
+        for (hours, since, part), count in zip(_windows(one, weights, times), counts, strict=True)
+        if since > times.begins
+    ]
+    spans.append(Span(None, sold.receipts, one.forecast_receipts * so_far))
     surge = loudest(spans, policy.rule)
     # Its pace is that of the surge, or of the longest window: what was long ago says little about the days to come.
     asked = surge or (spans[-2] if len(spans) > 1 else spans[-1])
@@ -218,7 +229,7 @@ def _place(one: Expected, sold: Sold, weights: Weights, times: Times, policy: Lo
         expected=one,
         weights=weights,
         sold=sold,
-        expected_units=one.forecast_units * share(weights.so_far, weights.whole, one.shape),
+        expected_units=one.forecast_units * so_far,
         usual_units=one.usual_units * weighed(weights.so_far, one.shape),
         surge=surge,
         pace=pace(asked.sold, asked.expected),
@@ -228,35 +239,34 @@ def _place(one: Expected, sold: Sold, weights: Weights, times: Times, policy: Lo
 
 def _shelves(
     seen: Seen,
-    cells: Sequence[RowMapping],
+    cells: Sequence[Sequence[Any]],
     of_items: Mapping[tuple[str, str], Sold],
     times: Times,
     policy: LookPolicy,
     threshold: int,
 ) -> None:
     one, weights = seen.expected, seen.weights
-    shares = [share(hours, weights.whole, one.shape)
-              for hours in (weights.until_short, weights.until_filled, weights.until_end)]  # fmt: skip
-    for row in cells:
-        sold = of_items.get((one.location, row["sku"]), NOTHING)
-        spans = list(_spans(sold, row["forecast_receipts"], (weights, one.shape), times, whole=False))
-        surge = loudest(spans, policy.rule, among=max(len(cells), 1))
+    until_short, until_filled, until_end = (
+        share(hours, weights.whole, one.shape)
+        for hours in (weights.until_short, weights.until_filled, weights.until_end)
+    )
+    windows, rule, among = _windows(one, weights, times), policy.rule, max(len(cells), 1)
+    for _, sku, units, receipts, available, safety, confidence, inbound, asked_for in cells:
+        sold = of_items.get((one.location, sku), NOTHING)
+        counts = sold.windows or (0,) * len(windows)
+        spans = [Span(hours, count, receipts * part)
+                 for (hours, _, part), count in zip(windows, counts, strict=True)]  # fmt: skip
+        surge = loudest(spans, rule, among=among) if sold is not NOTHING else None
         if surge is not None:
-            seen.items[row["sku"]] = surge
+            seen.items[sku] = surge
         asked = surge or (spans[-1] if spans else Span(None, 0, 0.0))
         # The place's pace says something of an item that few have bought; of its only item it says the same again.
         own = pace(asked.sold, asked.expected, towards=seen.pace) if len(cells) > 1 else seen.pace
-        runs = max(own, 1.0)
-        until = [row["forecast_units"] * part * runs for part in shares]
-        free = atp(
-            row["available"],
-            safety_stock=row["safety_stock"],
-            channel_threshold=threshold,
-            confidence_permille=row["confidence_permille"],
-        )
-        seen.shelves[row["sku"]] = Shelves(
-            one.location, row["sku"], row["available"], row["safety_stock"], max(free - row["asked"], 0),
-            row["inbound"], *until,
+        will_sell = units * max(own, 1.0)
+        free = atp(available, safety_stock=safety, channel_threshold=threshold, confidence_permille=confidence)
+        seen.shelves[sku] = Shelves(
+            one.location, sku, available, safety, max(free - asked_for, 0), inbound, will_sell * until_short,
+            will_sell * until_filled, will_sell * until_end,
         )  # fmt: skip
 
 
