@@ -23,7 +23,7 @@ SHOWN = 50  # lines, and places of a channel, on the page; all of them are in fi
 DUES = {
     "lapse": Due("Lapses", "a draft that nobody has submitted by its end is cancelled"),
     "publish": Due("Prices go out", "every channel is told of its prices, and they are read back"),
-    "start": Due("Begins", "it runs; without everybody's word by then it is a draft again"),
+    "start": Due("Begins", "it runs; one that not everybody has agreed to by then is a draft again"),
     "end": Due("Ends", "every channel is told of the prices that are right by then"),
     "prices": Due("Channel tried again", "prices that are not right yet are looked at, and sent again"),
 }
