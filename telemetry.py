@@ -29,7 +29,7 @@ def start(settings: Settings, process: str) -> None:
     """Set up logging, and tracing as service `endcap-<process>`. Called once, before anything else has begun."""
     _log(settings)
     if settings.otlp_endpoint is not None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # takes 0.1 s to import
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  0.1 s
 
         provider = TracerProvider(
             resource=Resource.create({SERVICE_NAME: f"endcap-{process}"}),

@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain.messages import Situation, Step
-from ledger import approval
+from ledger import verdicts
 from ledger.engine import Database
 
 
@@ -18,4 +18,4 @@ class ApprovalActivities:
     @patient
     async def on_due(self, step: Step) -> Situation:
         """Remind, ask the next level, or expire; does nothing where a verdict was recorded first."""
-        return await approval.on_due(self._database, step)
+        return await verdicts.on_due(self._database, step)

@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain.messages import Situation, Step
-from ledger import case
+from ledger import decisions
 from ledger.engine import Database
 
 
@@ -18,4 +18,4 @@ class CaseActivities:
     @patient
     async def on_due(self, step: Step) -> Situation:
         """Climb one step of the ladder, or end a pause; does nothing where somebody acted first."""
-        return await case.on_due(self._database, step)
+        return await decisions.on_due(self._database, step)

@@ -7,7 +7,7 @@ from domain import exchanges
 from domain.errors import Malformed, NotFound
 from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
-from ledger import payments, situations
+from ledger import outcomes, payments, situations
 from ledger.engine import Database
 from ledger.payments import OperationRow
 from ledger.returns import collecting, exchange_payments
@@ -48,7 +48,7 @@ class PaymentActivities:
             if paid_by is not None:
                 return await self._difference(step, operation, paid_by)
         outcome = await self._ask(operation, operation.kind, operation.reference)
-        return await payments.record_outcome(self._database, step, outcome)
+        return await outcomes.record_outcome(self._database, step, outcome)
 
     async def _difference(self, step: Step, operation: OperationRow, paid_by: str) -> Situation:
         """What a replacement costs more than its return is worth: charged with the customer's word, or given back."""
@@ -57,11 +57,11 @@ class PaymentActivities:
             return await collecting.end_here(self._database, step, paid_by)
         if ask.kind == "decline":
             refused = PaymentOutcome("declined", error=collecting.NOT_AGREED)
-            return await payments.record_outcome(self._database, step, refused)
+            return await outcomes.record_outcome(self._database, step, refused)
         outcome = await self._ask(operation, ask.kind, ask.reference)
         if ask.kind == "charge":
             return await collecting.record_outcome(self._database, step, outcome, paid_by)
-        return await payments.record_outcome(self._database, step, outcome)
+        return await outcomes.record_outcome(self._database, step, outcome)
 
     async def _ask(self, operation: OperationRow, kind: str, reference: str) -> PaymentOutcome:
         return await self._provider.carry_out(

@@ -232,7 +232,7 @@ class Supervisor:
             await connection.close()
 
     async def _make_accounts(self) -> None:
-        from demo import accounts
+        from demo import accounts  # noqa: PLC0415  of a first start alone
 
         made = await accounts.create(self.settings.require_database_url(), self.settings.secret.get_secret_value())
         self.accounts = [Account.model_validate(entry) for entry in made["accounts"]]

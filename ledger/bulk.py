@@ -14,8 +14,8 @@ from domain.errors import DomainError, Malformed, NotFound
 from domain.ids import bulk_target
 from domain.messages import Message, Situation, Step
 from domain.people import Person
-from ledger import case, situations, steps
-from ledger.case import undoing
+from ledger import case, decisions, situations, steps
+from ledger.decisions import undoing
 from ledger.engine import Database
 from ledger.people import person_by_id
 from ledger.tables import bulk, bulk_item, case_file, person_note
@@ -173,7 +173,7 @@ async def _take(database: Database, row: RowMapping, item: RowMapping, decider: 
     async def work(tx: Transaction) -> None:
         if not await _still_pending(tx, item):
             return
-        answer = await case.decide_in(
+        answer = await decisions.decide_in(
             tx, item["case_id"], person, option_id=row["option_id"], parameters={}, note=note,
             version=item["case_version"], shown=item["shown"],
         )  # fmt: skip

@@ -6,19 +6,17 @@ and the loss or gain that the count has posted becomes what it was: a sale, a de
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from domain import postings
 from domain.stock import SHELF_BUCKETS
-from ledger import reference
+from ledger import found, reference
 from ledger.journal import Entry
 from ledger.shelf import Cause, Shelf
 from ledger.tables import entity
-
-if TYPE_CHECKING:
-    from ledger.transaction import Transaction
+from ledger.transaction import Transaction
 
 Place = tuple[str, str]  # (location, SKU)
 KIND = "counted"
@@ -52,12 +50,10 @@ def _late(shelf: Shelf, moves: Sequence[Mapping[str, Any]]) -> list[_Late]:
     return found
 
 
-async def reverse_what_was_counted(tx: "Transaction") -> dict[Place, Cause]:
+async def reverse_what_was_counted(tx: Transaction) -> dict[Place, Cause]:
     """Move back what the last counts have seen already, of the movements since the last call; post it, and give what is
     available again to whoever waits. Returns why it took units from places: promises there may be in doubt.
     """
-    from ledger import found  # it needs transactions, and a transaction needs this when it is flushed
-
     late = _late(tx.shelf, tx.shelf.unchecked())
     if not late:
         return {}
@@ -100,7 +96,7 @@ async def reverse_what_was_counted(tx: "Transaction") -> dict[Place, Cause]:
     return lowered
 
 
-async def _unit_costs(tx: "Transaction", late: Sequence[_Late]) -> dict[tuple[str, str], int]:
+async def _unit_costs(tx: Transaction, late: Sequence[_Late]) -> dict[tuple[str, str], int]:
     costs = {}
     for code in sorted({one.move["entity"] for one in late}):
         skus = {one.move["sku"] for one in late if one.move["entity"] == code}

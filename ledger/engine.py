@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ledger.closing import flush
 from ledger.outages import sqlstate
 from ledger.prepared import FAILURES, KNOWN, Hearer, failed
 from ledger.sealing import Seal
@@ -99,7 +100,7 @@ class Database:
                 async with self.engine.begin() as conn:
                     tx = Transaction(conn, actor=actor, via=via, seal=self.seal)
                     result = await work(tx)
-                    await tx.flush()
+                    await flush(tx)
                 if tx.has_messages:
                     self.wake_relays()
                 return result

@@ -1,4 +1,7 @@
-"""Operations at a payment provider: written as requested before the call, and what became of them after it."""
+"""Operations at a payment provider: written as requested before the call, posted and asked about after it.
+
+What their outcome does to the journey that asked for them is above the journeys, in `ledger.outcomes`.
+"""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -7,20 +10,13 @@ from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import postings, return_postings
-from domain.bopis import FINAL
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import NotFound, StateConflict
-from domain.messages import Situation, Step
-from domain.payments import OPEN_STATES, PaymentOutcome
-from domain.words import money
+from domain.payments import PaymentOutcome
 from ledger import case, policies, reference
-from ledger.engine import Database
 from ledger.journal import Entry
-from ledger.steps import take_journey_step
-from ledger.tables import case_file, journey, payment, payment_operation
+from ledger.tables import case_file, payment, payment_operation
 from ledger.transaction import Rank, Transaction
-
-ASK_AFTER_ATTEMPTS = 5  # without an answer, somebody is asked to call the provider
 
 
 class OperationRow(NamedTuple):
@@ -65,60 +61,10 @@ async def operation(conn: AsyncConnection, operation_id: str) -> OperationRow:
     )
 
 
-async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome) -> Situation:
-    """Record what the provider said, post it, and open a case where it said no. Answers with the journey's
-    situation.
-    """
-
-    async def work(tx: Transaction, row: RowMapping) -> str:
-        operation_id = step.operation_id or ""
-        found = await operation(tx.conn, operation_id)
-        if found.state not in ("requested", "unknown"):
-            return ""
-        if outcome.state == "declined" or (outcome.state == "unknown" and found.attempts + 1 == ASK_AFTER_ATTEMPTS):
-            await _open_failed_case(tx, row, found, outcome, step.at)
-        elif outcome.state == "succeeded":
-            await _heal_failed_cases(tx, found, step.at)
-        tx.enter(Rank.MONEY)
-        await tx.conn.execute(
-            update(payment_operation)
-            .where(payment_operation.c.id == operation_id)
-            .values(
-                state=outcome.state,
-                provider_reference=outcome.reference,
-                error=outcome.error,
-                attempts=payment_operation.c.attempts + 1,
-                finished_at=None if outcome.state == "unknown" else step.at,
-            )
-        )
-        if outcome.state == "succeeded":
-            await succeeded(tx, row, found, step.at, outcome)
-        return _sentence(found, outcome)
-
-    return await take_journey_step(database, "payment", step, work)
-
-
-def _sentence(found: OperationRow, outcome: PaymentOutcome) -> str:
-    amount = f"{money(found.amount_minor, found.currency)} to {found.tender.replace('_', ' ')}"
-    verb = {"refund": "Refund of", "capture": "Capture of", "void": "Release of", "renew": "Renewal of"}[found.kind]
-    said = {"succeeded": "confirmed", "declined": f"declined: {outcome.error}", "unknown": "not answered yet"}
-    return f"{verb} {amount} {said[outcome.state]}."
-
-
-async def succeeded(
+async def book(
     tx: Transaction, row: RowMapping, found: OperationRow, at: datetime, outcome: PaymentOutcome | None = None
 ) -> None:
-    """What follows once an operation has ended well: posted, what was given up meanwhile given back, the journey closed
-    when it was its last one.
-    """
-    await _succeeded(tx, row, found, at, outcome)
-    await _give_back_what_was_given_up(tx, row, found, at)
-    await close_if_done(tx, row, at)
-
-
-async def _succeeded(
-    tx: Transaction, row: RowMapping, found: OperationRow, at: datetime, outcome: PaymentOutcome | None = None
-) -> None:
+    """Post what an operation that ended well has moved, and keep it with its payment."""
     policy = await policies.of_journey(tx.conn, row)
     if found.kind == "renew":
         until = outcome.authorized_until if outcome is not None else None
@@ -161,45 +107,11 @@ async def _succeeded(
     )
 
 
-async def _give_back_what_was_given_up(tx: Transaction, row: RowMapping, found: OperationRow, at: datetime) -> None:
-    """Money that was given up while the provider was asked to take it has been taken: it goes back now."""
-    owed = row["detail"].get("owed_when_captured", 0)
-    if found.kind != "capture" or not owed:
-        return
-    # Not imported above: an order needs cases, and what is decided about cases needs payments.
-    from ledger.bopis.money import owe
-    from ledger.bopis.order import Order
-
-    order = await Order.load(tx, row)
-    await order.read_money()
-    order.row["detail"]["owed_when_captured"] = 0
-    await owe(order, owed, f"operation:{found.id}", at, reason="given up before it was captured")
-    await order.save(at)
-
-
-async def close_if_done(tx: Transaction, row: RowMapping, at: datetime) -> None:
-    """A journey whose state is final ends with its last operation, unless something else is still to be done."""
-    if row["kind"] == "returns":
-        from ledger.returns.book import Return  # a return needs cases, and what is decided about cases needs payments
-
-        await (await Return.read_alone(tx, row)).save(at)
-        return
-    if row["state"] not in FINAL or row["dues"] or row["asks"]:
-        return
-    open_ones = await tx.conn.execute(
-        select(func.count())
-        .select_from(payment_operation)
-        .where(payment_operation.c.journey_id == row["id"], payment_operation.c.state.in_(OPEN_STATES))
-    )
-    if not open_ones.scalar_one():
-        await tx.conn.execute(update(journey).where(journey.c.id == row["id"]).values(closed_at=at))
-
-
 # What is asked about money that could not be taken, by any operation: once it is taken, nothing is left to ask.
 _NOT_TAKEN = ("capture_failed", "handed_over_unpaid")
 
 
-async def _heal_failed_cases(tx: Transaction, found: OperationRow, at: datetime) -> None:
+async def heal_failed_cases(tx: Transaction, found: OperationRow, at: datetime) -> None:
     """The provider has answered after all, or has taken the money under a later operation."""
     taken = found.kind == "capture"
     if not taken and not found.attempts:
@@ -219,9 +131,10 @@ def _case_kind(found: OperationRow) -> str:
     return "capture_failed" if found.kind in ("capture", "renew") else "refund_failed"
 
 
-async def _open_failed_case(
+async def open_failed_case(
     tx: Transaction, row: RowMapping, found: OperationRow, outcome: PaymentOutcome, at: datetime
 ) -> None:
+    """Ask somebody about an operation that the provider declined, or does not answer."""
     place = await reference.place(tx.conn, row["location"])
     said = outcome.error or "no answer"
     silent = outcome.state == "unknown"
@@ -322,17 +235,4 @@ async def confirmed_by_source(
         .where(payment_operation.c.id == found.id)
         .values(state="succeeded", provider_reference=provider_reference, error=None, finished_at=at)
     )
-    await _succeeded(tx, row, found, at)
-
-
-async def settle_by_hand(tx: Transaction, operation_id: str, at: datetime) -> None:
-    """Record that a person paid the customer outside the provider."""
-    found = await operation(tx.conn, operation_id)
-    row = (await tx.conn.execute(select(journey).where(journey.c.id == found.journey_id))).mappings().one()
-    await tx.conn.execute(
-        update(payment_operation)
-        .where(payment_operation.c.id == operation_id)
-        .values(state="succeeded", provider_reference="paid by hand", finished_at=at)
-    )
-    await _succeeded(tx, row, found, at)
-    await close_if_done(tx, row, at)
+    await book(tx, row, found, at)

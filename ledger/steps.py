@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, insert, select
 from domain.errors import StepMismatch
 from domain.messages import Situation, Step
 from ledger import outbox, situations
+from ledger.closing import flush
 from ledger.engine import Database
 from ledger.tables import journey_step
 from ledger.transaction import Transaction
@@ -72,7 +73,7 @@ async def take_journey_step(database: Database, name: str, step: Step, work: Wor
         if before is not None:
             return before
         detail = await work(tx, row)
-        await tx.flush()
+        await flush(tx)
         seq = await outbox.last_seq(tx.conn, step.subject)
         situation = await situations.of_journey(tx.conn, step.subject, seq)
         await _keep(tx, step.subject, name, step, detail, situation)
@@ -98,7 +99,7 @@ async def take_row_step(
         if before is not None:
             return before
         detail = await work(tx, row)
-        await tx.flush()
+        await flush(tx)
         seq = await outbox.last_seq(tx.conn, target)
         situation = (await situations.of_target(tx.conn, target, seq))[1]
         await _keep(tx, subject, name, step, detail, situation)

@@ -1,7 +1,7 @@
 """One transaction's work: it owns the one lock order, and what is written last (stock, journal, audit, messages).
 
 Rows are locked in the order of `Rank` and never backwards, so two transactions can wait for each other only in one
-direction. Stock changes, postings and messages are gathered and written set-based by `flush`.
+direction. Stock changes, postings and messages are gathered and written set-based at its end (`ledger.closing`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
 from domain.messages import Message, Situation
-from ledger import journal, outbox, rows
+from ledger import journal, outbox, parents, rows
 from ledger.prepared import Prepared
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
 
 if TYPE_CHECKING:
-    from ledger.case.parents import Cause
     from ledger.funding.change import Funded
 
 
@@ -67,7 +66,7 @@ class Transaction:
     shelf: Shelf = field(init=False)
     entries: list[journal.Entry] = field(default_factory=list)
     has_messages: bool = False  # set by `flush`: there is something for the relays
-    _causes: dict[str, "Cause"] = field(default_factory=dict)  # of cases that were opened or closed, by key
+    _causes: dict[str, parents.Cause] = field(default_factory=dict)  # of cases that were opened or closed, by key
     _open_kinds: dict[str, set[str]] = field(default_factory=dict)  # of cases, by journey: see `lock_asks`
     _began_at: datetime | None = None
     _rank: Rank = Rank.KEYS
@@ -131,10 +130,8 @@ class Transaction:
         return journey_id in self._open_kinds and kind not in self._open_kinds[journey_id]
 
     def shares_cause(self, case_row: Mapping[Any, Any]) -> None:
-        """Say that this case was opened or closed: `flush` keeps the parent of the cases of its cause."""
-        from ledger.case.parents import cause_of  # cases need transactions
-
-        cause = cause_of(case_row)
+        """Say that this case was opened or closed: its end keeps the parent of the cases of its cause."""
+        cause = parents.cause_of(case_row)
         if cause is not None:
             self._causes[cause.key] = cause
 
@@ -236,15 +233,13 @@ class Transaction:
         if (target, message) not in self._tells:
             self._tells.append((target, message))
 
-    async def flush(self) -> None:
-        """Write what was gathered, outbox counters last. Called once, by `Database.write`."""
-        await self._respect_checkpoints()
-        await self.shelf.write()
-        if self._funded:
-            from ledger.funding.accrual import accrue  # it needs transactions
+    def take_funded(self) -> "list[Funded]":
+        """What vendors may owe a share of, gathered so far; the next call has what came since."""
+        funded, self._funded = self._funded, []
+        return funded
 
-            funded, self._funded = self._funded, []
-            await accrue(self, funded)
+    async def write(self) -> None:
+        """Write what was gathered, outbox counters last. `ledger.closing.flush` calls it."""
         if self.entries:
             await journal.write(self.conn, self.entries)
         await self._keep_parents()
@@ -260,16 +255,7 @@ class Transaction:
         """Whether the causes that this transaction touched stand under a parent now."""
         if not self._causes:
             return
-        from ledger.case.parents import keep  # cases need transactions
-
         self.enter(Rank.PARENT)
-        for number, became in await keep(self.conn, self._causes):
+        for number, became in await parents.keep(self.conn, self._causes):
             self.record(f"parent.{became}", f"parent:{number}", await self.now())
         self._causes = {}
-
-    async def _respect_checkpoints(self) -> None:
-        """What a posted count has seen already changes no quantity, whoever reports it now."""
-        if self.shelf.has_unchecked():
-            from ledger.doubt import doubt  # it needs transactions
-
-            await doubt(self, {})

@@ -20,7 +20,7 @@ from embedded.ports import free_port
 from embedded.postgres import create_database, drop_database, find_binaries, url_of
 from embedded.process import base_environment, spawn, stop
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, EmbeddedTemporal
-from ledger import case
+from ledger import decisions
 from ledger.audit import audit
 from settings import DEMO_PAYLOAD_KEYS, parse_payload_keys
 from tests.shop import ANA, Shop, open_shop
@@ -91,7 +91,7 @@ class Stack:
 
     async def decide(self, case_id: int, option: str, **parameters: Any) -> str:
         """Ana chooses a way out; returns the state of her decision."""
-        answer = await case.decide(
+        answer = await decisions.decide(
             self.shop.database, case_id, ANA, option_id=option, parameters=parameters, via="test"
         )
         return answer.state

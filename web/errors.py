@@ -143,7 +143,7 @@ def respond(request: Request, found: Problem, headers: dict[str, str] | None = N
         request.state.denied = found.code
     if not wants_page(request):
         return answer(found, headers)
-    from web.pages import page
+    from web.pages import page  # noqa: PLC0415  a page of its own answers with problems, too
 
     context = {"status": found.status, "detail": found.detail}
     response = page(request, "error.html", context, block="problem", status=found.status)

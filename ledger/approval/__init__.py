@@ -1,21 +1,10 @@
-"""Approvals: opened for a decision, asked up a ladder, decided once under the row's lock."""
+"""Approvals: opened for a decision, asked up a ladder, withdrawn when the facts have changed.
 
-from ledger.approval.clock import on_due, supersede
+What approvers answer is above the journeys that ask them, in `ledger.verdicts`.
+"""
+
 from ledger.approval.links import LinkRow, create_link, link, revoke_links
 from ledger.approval.opening import Request, open_approval
-from ledger.approval.verdicts import Proven, answer, decided_sentence, record_verdict
+from ledger.approval.withdrawing import supersede
 
-__all__ = [
-    "LinkRow",
-    "Proven",
-    "Request",
-    "answer",
-    "create_link",
-    "decided_sentence",
-    "link",
-    "on_due",
-    "open_approval",
-    "record_verdict",
-    "revoke_links",
-    "supersede",
-]
+__all__ = ["LinkRow", "Request", "create_link", "link", "open_approval", "revoke_links", "supersede"]

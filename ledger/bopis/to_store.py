@@ -17,7 +17,8 @@ from ledger import case, reference, steps
 from ledger.bopis import coming, money, offered, warehouses
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
-from ledger.transfer.opening import CHANNEL, Opening, can_promise, open_all
+from ledger.transfer.opening import Opening, open_all
+from ledger.transfer.promising import CHANNEL, can_promise
 
 POINTS = 15.0  # among the ways out: it keeps the place and costs the customer days
 

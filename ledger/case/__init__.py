@@ -1,11 +1,10 @@
-"""Cases: opened when something breaks, worked on and decided by people, closed by a decision or because the cause
-went away.
+"""Cases: opened when something breaks, worked on by people, closed by a decision or because the cause went away.
+
+What people decide about them is above the journeys, in `ledger.decisions`.
 """
 
 from ledger.case.acts import claim, keep_note, release, wait
 from ledger.case.comments import comment, seen
-from ledger.case.deciding import DecisionAnswer, decide, decide_in, decision
-from ledger.case.ladder import on_due
 from ledger.case.life import (
     CaseRef,
     Opening,
@@ -17,29 +16,21 @@ from ledger.case.life import (
     resolve,
     tell_case,
 )
-from ledger.case.undoing import hasten, undo
 
 __all__ = [
     "CaseRef",
-    "DecisionAnswer",
     "Opening",
     "claim",
     "comment",
-    "decide",
-    "decide_in",
-    "decision",
     "give_back",
-    "hasten",
     "heal",
     "heal_kind",
     "keep_note",
-    "on_due",
     "open_case",
     "open_delivery_stuck",
     "release",
     "resolve",
     "seen",
     "tell_case",
-    "undo",
     "wait",
 ]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, select, update
 
 from domain.count import BEING_COUNTED, CountState
 from domain.counts import CountAnswer, EntriesAnswer, NewCount, SavedEntry
@@ -199,3 +199,11 @@ async def call_off(sheet: Sheet, at: datetime, reason: str) -> None:
     sheet.tx.record("count.cancelled", sheet.id, at, reason=reason)
     await sheet.save(at)
     sheet.tx.tell(sheet.id, Message.COUNT_CANCELLED)
+
+
+async def more_time(tx: Transaction, _case: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    """An overdue count gets another day before somebody is asked again."""
+    dues = journey_row["dues"] | {"count": (at + timedelta(days=1)).isoformat()}
+    await tx.conn.execute(update(journey).where(journey.c.id == journey_row["id"]).values(dues=dues))
+    tx.tell(journey_row["id"], Message.RESUMED)
+    return "The store was given another day."

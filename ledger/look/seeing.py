@@ -18,7 +18,7 @@ from domain.rebalance import Shelves
 from domain.stock import atp
 from domain.velocity import Hours, Span, hours_between, loudest, pace, share, weighed
 from ledger.look.expected import Expected
-from ledger.transfer.opening import CHANNEL
+from ledger.transfer.promising import CHANNEL
 
 DAY = timedelta(days=1)
 SLOW_FROM = 10.0  # receipts to be expected; of fewer, half of them says nothing

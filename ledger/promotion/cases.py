@@ -113,7 +113,7 @@ async def healed(it: Promotion, row: RowMapping, because: str, at: datetime) -> 
         await case.heal(it.tx, number, because, at)
 
 
-async def _incident(tx: Transaction, case_row: RowMapping, journey_row: RowMapping) -> tuple[Promotion, RowMapping]:
+async def incident(tx: Transaction, case_row: RowMapping, journey_row: RowMapping) -> tuple[Promotion, RowMapping]:
     """The promotion and the publication that a case is about. Raises `StateConflict` where that is over."""
     it = await Promotion.load(tx, journey_row)
     for row in await publishing.open_publications(tx.conn, it.id):
@@ -124,20 +124,8 @@ async def _incident(tx: Transaction, case_row: RowMapping, journey_row: RowMappi
 
 async def retry(tx: Transaction, case_row: RowMapping, journey_row: RowMapping, at: datetime) -> str:
     """Try again at once. A new case opens when it fails for as many runs again."""
-    it, row = await _incident(tx, case_row, journey_row)
+    it, row = await incident(tx, case_row, journey_row)
     publishing.at_once(it, row["channel"], at)
     await it.save(at)
     tx.tell(it.id, Message.PROMOTION_CHANGED)
     return f"{row['channel']} is told again now; the case comes back when it does not come right."
-
-
-async def give_up(tx: Transaction, case_row: RowMapping, journey_row: RowMapping, at: datetime) -> str:
-    """What is not right stays as it is; a promotion that waited for it alone is over."""
-    from ledger.promotion.ending import finish_if_over
-
-    it, row = await _incident(tx, case_row, journey_row)
-    left = await publishing.waive(it, row, at)
-    await finish_if_over(it, at)
-    await it.save(at)
-    tx.tell(it.id, Message.PROMOTION_CHANGED)
-    return f"{left:,} prices at {row['channel']} were given up."

@@ -4,10 +4,14 @@ right by then is published to every place in their stead, and it is over when ea
 
 from datetime import datetime
 
+from sqlalchemy import RowMapping
+
 from domain.errors import StateConflict
+from domain.messages import Message
 from domain.promotion import FINAL, OPEN_TO_CHANGE, PromotionState
 from ledger.promotion import cases, publishing
 from ledger.promotion.document import Promotion
+from ledger.transaction import Transaction
 
 S = PromotionState
 
@@ -51,3 +55,13 @@ async def call_off(it: Promotion, at: datetime) -> str:
         return "What channels were told is taken back."
     await take_back(it, at, "the promotion was ended")
     return "It has begun, so it ends now; its prices are taken back."
+
+
+async def give_up(tx: Transaction, case_row: RowMapping, journey_row: RowMapping, at: datetime) -> str:
+    """What is not right stays as it is; a promotion that waited for it alone is over."""
+    it, row = await cases.incident(tx, case_row, journey_row)
+    left = await publishing.waive(it, row, at)
+    await finish_if_over(it, at)
+    await it.save(at)
+    tx.tell(it.id, Message.PROMOTION_CHANGED)
+    return f"{left:,} prices at {row['channel']} were given up."

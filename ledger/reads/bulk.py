@@ -15,8 +15,8 @@ from domain.bulk import BEGINS_AFTER, MOST_CASES
 from domain.case import CaseOption, mark
 from domain.errors import Malformed, NotFound
 from domain.people import Person
-from ledger.case.offers import options_now
-from ledger.case.undoing import longest_window
+from ledger.decisions.offered import options_now
+from ledger.decisions.undoing import longest_window
 from ledger.reads.access import visible
 from ledger.tables import bulk, bulk_item, case_file, person
 

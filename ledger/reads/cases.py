@@ -14,8 +14,8 @@ from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from domain.words import kind_title
-from ledger.case.offers import offered_now
-from ledger.case.parents import cause_of
+from ledger.decisions.offered import offered_now
+from ledger.parents import cause_of
 from ledger.prepared import Prepared, Several
 from ledger.reads.access import ALL_SOURCES, Reach, of_journey_sources, reach_of, visible
 from ledger.reads.case_history import DECISIONS, EVENTS, CaseEventRow, DecisionRow, decision_of, decisions_of

@@ -12,7 +12,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from domain.errors import NotFound
 from domain.people import Person
-from ledger.case.parents import Cause, of_cause
+from ledger.parents import Cause, of_cause
 from ledger.prepared import Prepared
 from ledger.reads.access import Reach, reach_of, visible, within
 from ledger.reads.case_filter import Asked, CaseFilter, Named, asked, named, where

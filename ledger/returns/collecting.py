@@ -23,7 +23,7 @@ from domain.ids import payment_id
 from domain.messages import Message, Situation, Step
 from domain.payments import PaymentOutcome
 from domain.words import money
-from ledger import payments, steps
+from ledger import outcomes, steps
 from ledger.bopis.order import Order
 from ledger.case import heal_kind
 from ledger.engine import Database
@@ -126,7 +126,7 @@ async def end_here(database: Database, step: Step, return_journey: str) -> Situa
                 await steps.note(tx, it.id, "difference", found.id, told, step.at)
             await it.save(step.at)
             tx.tell(it.id, Message.RETURN_RECORDED)
-        await payments.close_if_done(tx, row, step.at)
+        await outcomes.close_if_done(tx, row, step.at)
         return f"{money(found.amount_minor, found.currency)} less to be paid."
 
     return await take_journey_step(database, "payment", step, work)
@@ -177,7 +177,7 @@ async def _want_no_more(tx: Transaction, row: RowMapping, found: OperationRow, a
 async def record_outcome(database: Database, step: Step, outcome: PaymentOutcome, return_journey: str) -> Situation:
     """Record what the provider said of a charge, and go on: exchanged, asked once more, or money."""
     if outcome.state == "unknown":
-        return await payments.record_outcome(database, step, outcome)
+        return await outcomes.record_outcome(database, step, outcome)
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         found = await operation(tx.conn, step.operation_id or "")
@@ -221,7 +221,7 @@ async def _charged(
             "exchange_paid", found.id, at, amount_minor=found.amount_minor, order_id=it.exchange["order_id"]
         )
         await settling.settle(it, f"operation:{found.id}", at)
-    await payments.succeeded(tx, row, found, at)
+    await outcomes.succeeded(tx, row, found, at)
     amount = money(found.amount_minor, found.currency)
     if not is_wanted:
         return f"{amount} was charged after the exchange had ended; it goes back."

@@ -20,7 +20,7 @@ from domain.bopis import BopisState
 from domain.messages import Message, Situation, Step
 from domain.payments import PaymentOutcome
 from domain.words import money
-from ledger import payments, steps
+from ledger import outcomes, steps
 from ledger.bopis import decisions, requests
 from ledger.bopis.order import Order
 from ledger.case import heal_kind
@@ -45,7 +45,7 @@ async def carry_out(database: Database, step: Step) -> Situation:
             credit = await exchange.paid_by_return(conn, found.journey_id, found.reference)
     if credit is not None and credit["captured_minor"] + credit["voided_minor"] < credit["amount_minor"]:
         said = "the goods that pay for it have not come back"
-        return await payments.record_outcome(database, step, PaymentOutcome("declined", error=said))
+        return await outcomes.record_outcome(database, step, PaymentOutcome("declined", error=said))
 
     async def work(tx: Transaction, row: RowMapping) -> str:
         found = await operation(tx.conn, step.operation_id or "")
@@ -57,7 +57,7 @@ async def carry_out(database: Database, step: Step) -> Situation:
             return await _pay(tx, row, found, step.at)
         if found.kind == "capture":  # the return has paid meanwhile
             await _end(tx, found, step.at, "withdrawn")
-            await payments.close_if_done(tx, row, step.at)
+            await outcomes.close_if_done(tx, row, step.at)
             return ""
         if found.kind == "refund":
             return await _owe_again(tx, row, found, step.at)
@@ -196,7 +196,7 @@ async def _keep_less(tx: Transaction, row: RowMapping, found: OperationRow, at: 
         await it.save(at)
         tx.tell(it.id, Message.RETURN_RECORDED)
     await _end(tx, found, at)
-    await payments.close_if_done(tx, row, at)
+    await outcomes.close_if_done(tx, row, at)
     return f"{money(found.amount_minor, found.currency)} is not taken of return {it.row['key']}."
 
 
@@ -207,7 +207,7 @@ async def _call_off(tx: Transaction, row: RowMapping, found: OperationRow, at: d
     await order.lock_goods()
     if order.is_final:
         await _end(tx, found, at)
-        await payments.close_if_done(tx, row, at)
+        await outcomes.close_if_done(tx, row, at)
         return ""
     because = "what was to pay for it has not come back"
     await order.end_asks(because, at)
@@ -236,5 +236,5 @@ async def _owe_again(tx: Transaction, row: RowMapping, found: OperationRow, at: 
     await steps.note(tx, it.id, "exchange_undone", cause, f"The replacement was given up. {told}", at)
     await it.save(at)
     tx.tell(it.id, Message.RETURN_RECORDED)
-    await payments.close_if_done(tx, row, at)
+    await outcomes.close_if_done(tx, row, at)
     return f"Return {it.row['key']} owes {money(found.amount_minor, found.currency)} again."

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, MetaData, Text, func
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
@@ -47,9 +48,7 @@ def number(name: str = "id") -> Column[int]:
 
 def document(name: str, *, nullable: bool = False, default: str = "'{}'::jsonb") -> Column[Any]:
     """A JSON document whose shape is a pydantic model of `domain`."""
-    from sqlalchemy import text
-
-    return Column(name, JSONB, nullable=nullable, server_default=None if nullable else text(default))
+    return Column(name, JSONB, nullable=nullable, server_default=None if nullable else sql(default))
 
 
 def one_of(column: str, values: Sequence[str]) -> CheckConstraint:

@@ -16,6 +16,7 @@ from ledger import approval, bands, reference
 from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
 from ledger.transfer.goods import Moment
+from ledger.transfer.promising import CHANNEL, can_promise
 from ledger.transfer.standing import start_shipping
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ async def settle(it: "Transfer", moment: Moment) -> str:
 
 async def agreed(it: "Transfer", moment: Moment) -> str:
     """Everybody has agreed: what can be promised is reserved, the rest is not sent. Its goods are locked."""
-    from ledger.transfer.opening import CHANNEL, can_promise  # openings ask for agreement
-
     it.go(TransferState.APPROVED)
     it.head["approved_at"] = moment.at
     held = wanted = 0

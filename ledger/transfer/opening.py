@@ -14,7 +14,6 @@ from domain.calendars import add_open_time
 from domain.ids import api_link, hold_id, journey_id
 from domain.messages import Situation
 from domain.policy import Policy
-from domain.stock import atp
 from domain.transfer import TransferState
 from domain.transfers import TransferAnswer, TransferLineAnswer
 from domain.words import money, units
@@ -23,8 +22,7 @@ from ledger.outbox import search_attributes
 from ledger.shelf import Cause
 from ledger.transaction import Transaction
 from ledger.transfer import agreeing
-
-CHANNEL = "transfer"
+from ledger.transfer.promising import CHANNEL, can_promise
 
 
 @dataclass(frozen=True)
@@ -176,17 +174,6 @@ def _head(one: Opening, value: int, *, is_agreed: bool) -> dict[str, Any]:
         "from_entity": one.place.entity, "to_entity": one.target.entity, "reason": one.reason,
         "needed_by": one.needed_by, "value_minor": value, "approved_at": one.at if is_agreed else None,
     }  # fmt: skip
-
-
-def can_promise(tx: Transaction, policy: Policy, location: str, sku: str) -> int:
-    """What the locked shelf of a place can promise to a transfer."""
-    row = tx.shelf.rows[location, sku]
-    return atp(
-        row["available"],
-        safety_stock=row["safety_stock"],
-        channel_threshold=policy.stock.channel_threshold.get(CHANNEL, 0),
-        confidence_permille=row["confidence_permille"],
-    )
 
 
 def _reserve(tx: Transaction, one: Opening, written: _Rows) -> dict[str, int]:

@@ -13,7 +13,7 @@ from domain.transfers import NewTransfer
 from ledger import bands, reference
 from ledger.tables import stock
 from ledger.transfer.agreeing import needed
-from ledger.transfer.opening import CHANNEL
+from ledger.transfer.promising import CHANNEL
 
 
 class PreviewLine(NamedTuple):

@@ -15,7 +15,7 @@ from demo import accounts, chain, folder, people, unified
 from demo.client import Client
 from domain.messages import Step
 from domain.payments import PaymentOutcome
-from ledger import payments
+from ledger import outcomes
 from ledger.load import load
 from ledger.tables import person, person_role
 from settings import Settings
@@ -68,7 +68,7 @@ async def provider_answers(database: ledger.engine.Database) -> None:
         database, "SELECT id, journey_id FROM payment_operation WHERE state = 'requested' ORDER BY id"
     ):
         step = Step(subject=str(journey), occurrence=uuid.uuid4().hex, at=NOW, operation_id=str(operation))
-        await payments.record_outcome(database, step, PaymentOutcome("succeeded", "p1", None))
+        await outcomes.record_outcome(database, step, PaymentOutcome("succeeded", "p1", None))
 
 
 class TestCut:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from domain.people import Person
-from ledger import approval, case, facts
+from ledger import decisions, facts, verdicts
 from ledger.claim import preparing, steps
 from ledger.engine import Database
 from tests.ledger.funding import ENDS, ERP
@@ -91,13 +91,15 @@ class Claimed:
     async def agree(self, verdict: str = "approve", by: Person = FIN) -> str:
         """A verdict on whether it goes out, and the step that follows; returns the state."""
         approval_id = (await self.row())["asks"]["approval_id"]
-        await approval.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Seen.", via="test")
+        await verdicts.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Seen.", via="test")
         return (await self.take(steps.settle_approval, approval_id=approval_id)).state
 
     async def decide(self, option: str, by: Person = FIN, /, **parameters: Any) -> str:
         """Decide the open case, and take the step that applies it or asks for approval; returns the state."""
         case_id = (await self.row())["asks"]["case_id"]
-        answer = await case.decide(self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test")
+        answer = await decisions.decide(
+            self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test"
+        )
         asks = (await self.row())["asks"]
         step = steps.open_approval if asks.get("needs_approval") else steps.apply_decision
         return (await self.take(step, decision_id=answer.decision_id)).state
@@ -105,7 +107,7 @@ class Claimed:
     async def verdict(self, verdict: str = "approve", by: Person = ADA) -> str:
         """A verdict on a decision, and the step that follows."""
         asks = (await self.row())["asks"]
-        await approval.record_verdict(
+        await verdicts.record_verdict(
             self.shop.database, asks["approval_id"], by, verdict=verdict, note="Seen.", via="test"
         )
         step = steps.apply_decision if verdict == "approve" else steps.give_back

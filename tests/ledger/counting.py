@@ -14,7 +14,7 @@ from domain.counts import EntriesAnswer, NewCount
 from domain.events import CountEntered
 from domain.messages import Situation, Step
 from domain.people import Person
-from ledger import approval, case
+from ledger import decisions, verdicts
 from ledger.count import dues, requests, steps
 from ledger.engine import Database
 from ledger.people import Caller
@@ -102,7 +102,9 @@ class Count:
     async def decide(self, option: str, by: Person = ANA, /, **parameters: Any) -> Situation:
         """Decide the open case, and take the step that applies it or asks for approval."""
         case_id = (await self.row())["asks"]["case_id"]
-        answer = await case.decide(self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test")
+        answer = await decisions.decide(
+            self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test"
+        )
         asks = (await self.row())["asks"]
         step = steps.open_approval if asks.get("needs_approval") else steps.apply_decision
         return await self.take(step, decision_id=answer.decision_id)
@@ -110,7 +112,7 @@ class Count:
     async def verdict(self, by: Person, verdict: str, note: str = "") -> Situation:
         """A verdict on the pending approval, and the step that follows."""
         asks = (await self.row())["asks"]
-        await approval.record_verdict(
+        await verdicts.record_verdict(
             self.shop.database, asks["approval_id"], by, verdict=verdict, note=note, via="test"
         )
         step = steps.apply_decision if verdict == "approve" else steps.give_back

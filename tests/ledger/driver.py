@@ -14,7 +14,7 @@ from domain.ids import checkout_id
 from domain.messages import Situation, Step
 from domain.orders import BopisOrder
 from domain.payments import PaymentOutcome
-from ledger import approval, case, facts, holds, intake, payments, situations
+from ledger import decisions, facts, holds, intake, outcomes, situations, verdicts
 from ledger.bopis import dues, steps
 from ledger.people import Caller
 from tests.ledger.machine import Command
@@ -248,7 +248,7 @@ class Driver:
         for number, operation in enumerate((await self.situation(command.about)).operations):
             step = self._step(command, f"pay{number}", operation_id=operation)
             outcome = PaymentOutcome("succeeded", "p-1", None)
-            await payments.record_outcome(self.shop.database, step, outcome)
+            await outcomes.record_outcome(self.shop.database, step, outcome)
         return "done"
 
     async def offered(self, command: Command) -> list[dict[str, Any]]:
@@ -267,7 +267,7 @@ class Driver:
         asks: list[str] = next((one["confirms"] for one in offered if one["id"] == option), [])
         confirmed = dict.fromkeys(asks, True)
         try:
-            await case.decide(
+            await decisions.decide(
                 self.shop.database, situation.case_id, ANA, option_id=option, parameters=confirmed, via="test"
             )
         except DomainError:
@@ -286,7 +286,7 @@ class Driver:
                 return "done"
             verdict = "approve" if approved else "reject"
             try:
-                await approval.record_verdict(
+                await verdicts.record_verdict(
                     self.shop.database, situation.approval_id, MAX, verdict=verdict, note="Because.", via="test"
                 )
             except DomainError:

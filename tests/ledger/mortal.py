@@ -11,6 +11,7 @@ from typing import Any, override
 
 from domain.errors import DomainError
 from domain.payments import PaymentOutcome
+from ledger.closing import flush
 from ledger.engine import Database
 from ledger.transaction import Transaction
 from ports.payment import PaymentRequest
@@ -36,7 +37,7 @@ class Mortal(Database):
         async def and_die(tx: Transaction) -> T:
             result = await work(tx)
             if fate == "before":
-                await tx.flush()
+                await flush(tx)
                 self.deaths[fate] += 1
                 raise Killed
             return result

@@ -13,7 +13,7 @@ from domain.errors import DomainError
 from domain.messages import Step
 from domain.people import Grant, Person
 from domain.transfers import NewTransfer
-from ledger import approval, case, facts
+from ledger import decisions, facts, verdicts
 from ledger.audit import goods, transfers
 from ledger.people import Caller
 from ledger.tables import person, person_role
@@ -161,7 +161,7 @@ class Driver:
         try:
             for who in (DORA, NORA) if approves else (NORA,):
                 verdict = "approve" if approves else "reject"
-                await approval.record_verdict(
+                await verdicts.record_verdict(
                     self.shop.database, number, who, verdict=verdict, note="Because.", via="test"
                 )
         except DomainError:
@@ -187,7 +187,7 @@ class Driver:
         case_id = (await self.asks(command.about))["case_id"]
         offered = await self.options(command.about)
         causes = next(one["choices"] for one in offered if one["id"] == option)
-        answer = await case.decide(
+        answer = await decisions.decide(
             self.shop.database, case_id, REX, option_id=option, via="test",
             parameters={"root_cause": "lost_by_carrier"} if causes else {},
         )  # fmt: skip

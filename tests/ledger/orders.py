@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.messages import Situation, Step
-from ledger import case, facts, situations
+from ledger import decisions, facts, situations
 from ledger.bopis import steps
 from ledger.people import Caller
 from tests.shop import ANA, WEB, Shop
@@ -53,7 +53,7 @@ async def failed_order(shop: Shop, quantity: int = 8) -> tuple[str, int]:
     return journey, told.case_id
 
 
-async def decide(shop: Shop, case_id: int, option: str, **parameters: Any) -> case.DecisionAnswer:
-    return await case.decide(
+async def decide(shop: Shop, case_id: int, option: str, **parameters: Any) -> decisions.DecisionAnswer:
+    return await decisions.decide(
         shop.database, case_id, ANA, option_id=option, parameters=parameters, note="", version=None, via="test"
     )

@@ -16,7 +16,7 @@ from bench.channel import Channel
 from domain.messages import Situation, Step
 from domain.people import Grant, Person
 from domain.promotions import NewPromotion, PromotionAnswer
-from ledger import approval, case
+from ledger import decisions, verdicts
 from ledger.engine import Database
 from ledger.people import Caller
 from ledger.promotion import dues, intake, steps
@@ -126,7 +126,7 @@ class Promoted:
     async def agree(self, by: Person, verdict: str = "approve") -> str:
         """A verdict on it, and the step that follows; returns the state."""
         approval_id = (await self.row())["asks"]["approval_id"]
-        await approval.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Because.", via="test")
+        await verdicts.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Because.", via="test")
         return (await self.take(steps.settle_agreement, approval_id=approval_id)).state
 
     async def case(self) -> dict[str, Any] | None:
@@ -143,7 +143,7 @@ class Promoted:
         """Decide its newest open case."""
         found = await self.case()
         assert found is not None
-        await case.decide(self.shop.database, found["id"], by, option_id=option, parameters=parameters, via="test")
+        await decisions.decide(self.shop.database, found["id"], by, option_id=option, parameters=parameters, via="test")
 
     async def row(self) -> dict[str, Any]:
         async with self.shop.database.read() as conn:

@@ -16,7 +16,7 @@ from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
 from domain.people import Person
 from domain.return_requests import NewReturn, ReturnAnswer
-from ledger import approval, case, facts, payments
+from ledger import decisions, facts, outcomes, verdicts
 from ledger.engine import Database
 from ledger.returns import dues, exchange_payments, requests, steps
 from tests.shop import ANA, MAX, PRICE_MINOR, TEA, WEB, Shop
@@ -122,7 +122,7 @@ class Back:
             if f"/{exchanges.TENDER}:" in operation:
                 await exchange_payments.carry_out(self.shop.database, step)
                 continue
-            await payments.record_outcome(self.shop.database, step, PaymentOutcome(state, "p1", error))
+            await outcomes.record_outcome(self.shop.database, step, PaymentOutcome(state, "p1", error))
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
         async with self.shop.database.read() as conn:
@@ -160,7 +160,9 @@ class Back:
     async def decide(self, option: str, *, by: Person = ANA, **parameters: Any) -> str:
         """Decide what the journey asks, and take the steps that follow; returns the state."""
         case_id = int((await self.row())["asks"]["case_id"])
-        answer = await case.decide(self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test")
+        answer = await decisions.decide(
+            self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test"
+        )
         asks = (await self.row())["asks"]
         if asks.get("needs_approval"):
             await self.take(steps.open_approval, decision_id=answer.decision_id)
@@ -177,12 +179,12 @@ class Back:
                 await self.take(steps.attend)
                 return await self.state()
             due = Step(subject=str(number), occurrence=f"next@{at.isoformat()}", at=at, due="next")
-            await approval.on_due(self.shop.database, due)
+            await verdicts.on_due(self.shop.database, due)
 
     async def verdict(self, verdict: str = "approve", *, by: Person = MAX) -> str:
         """Somebody answers the approval, and the steps that follow are taken; returns the state."""
         asks = (await self.row())["asks"]
-        await approval.record_verdict(
+        await verdicts.record_verdict(
             self.shop.database, asks["approval_id"], by, verdict=verdict, note="looked at it", via="test"
         )
         if "decision_id" not in asks:  # asked without a case

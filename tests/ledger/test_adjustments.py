@@ -19,7 +19,7 @@ from domain.errors import (
 )
 from domain.messages import Step
 from domain.people import Grant, Person
-from ledger import adjustments, approval, case
+from ledger import adjustments, decisions, verdicts
 from tests.ledger.books import accounts
 from tests.ledger.till import delivery, event, outcomes, sale, send
 from tests.shop import ADA, ANA, COST_MINOR, FIN, MAX, TEA, Shop
@@ -48,11 +48,11 @@ async def ask(
 
 async def verdict(shop: Shop, made: Adjustment, person: Person, word: str, note: str = "because") -> None:
     assert made.approval_id is not None
-    await approval.record_verdict(shop.database, made.approval_id, person, verdict=word, note=note, via="test")
+    await verdicts.record_verdict(shop.database, made.approval_id, person, verdict=word, note=note, via="test")
 
 
 async def decide(shop: Shop, case_id: int, person: Person, option: str) -> None:
-    await case.decide(shop.database, case_id, person, option_id=option, parameters={}, via="test")
+    await decisions.decide(shop.database, case_id, person, option_id=option, parameters={}, via="test")
 
 
 async def tea(shop: Shop, at: str = "S1") -> tuple[int, int]:
@@ -148,7 +148,7 @@ class TestAboveTheBand:
         for turn in range(12):
             due += timedelta(days=2)
             step = Step(subject=str(made.approval_id), occurrence=str(turn), at=due)
-            await approval.on_due(shop.database, step)
+            await verdicts.on_due(shop.database, step)
         assert await shop.value("SELECT state FROM approval") == "expired"
         assert await shop.value("SELECT state FROM adjustment") == "expired"
         assert await tea(shop) == (20, 0)

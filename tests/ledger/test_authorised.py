@@ -8,7 +8,7 @@ import pytest
 from domain.errors import StateConflict
 from domain.messages import Step
 from domain.payments import PaymentOutcome
-from ledger import case, payments, renewals
+from ledger import decisions, outcomes, renewals
 from ledger.reads.journeys import journey_detail
 from tests.ledger.books import accounts
 from tests.ledger.orders import hand_over, pick, situation
@@ -33,7 +33,7 @@ async def answer(shop: Shop, journey: str, state: Any = "succeeded", **more: Any
     (operation,) = await operations(shop, journey)
     step = Step(subject=journey, occurrence=f"{operation}#{now().timestamp()}", at=now(), operation_id=operation)
     outcome = PaymentOutcome(state, "r1", "card blocked" if state == "declined" else None, **more)
-    await payments.record_outcome(shop.database, step, outcome)
+    await outcomes.record_outcome(shop.database, step, outcome)
     return operation
 
 
@@ -105,7 +105,7 @@ class TestDeclined:
     async def test_asked_again_it_is_taken_and_the_block_is_gone(self, shop: Shop) -> None:
         journey, _ = await self.declined(shop)
         case_id = await shop.value("SELECT id FROM case_file")
-        await case.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
         await answer(shop, journey)
         async with shop.database.read() as conn:
             assert (await journey_detail(conn, None, journey)).hand_over_blocked is None
@@ -116,7 +116,7 @@ class TestDeclined:
         case_id = await shop.value("SELECT id FROM case_file")
         await hand_over(shop, journey, 2)
         with pytest.raises(StateConflict):
-            await case.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
+            await decisions.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
         assert len(await operations(shop, journey)) == 1
 
     async def test_a_cancel_ends_the_question_and_lets_the_money_go(self, shop: Shop) -> None:
@@ -169,6 +169,6 @@ class TestRenewal:
         assert await kinds(shop) == "capture_failed"
         assert await renewals.sweep(shop.database, now()) == 0
         case_id = await shop.value("SELECT id FROM case_file")
-        await case.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, FIN, option_id="retry", parameters={}, via="test")
         await answer(shop, journey)
         assert await shop.value("SELECT authorized_until > now() + interval '1 day' FROM payment")

@@ -8,7 +8,7 @@ import pytest
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from domain.webhooks import WebhookIn
-from ledger import case, situations, webhooks
+from ledger import decisions, situations, webhooks
 from ledger.bopis import dues
 from tests import conftest
 from tests.ledger.books import accounts, assert_books_agree
@@ -117,7 +117,7 @@ class TestSilence:
         order = await cancelled(shop)
         await silence(shop, order)
         case_id = await shop.value("SELECT id FROM case_file WHERE kind = 'refund_failed'")
-        await case.decide(shop.database, case_id, FIN, option_id="ask_source_again", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, FIN, option_id="ask_source_again", parameters={}, via="test")
         first, second = await told(shop, "refund.requested")
         assert first["operation_id"] == second["operation_id"]
         assert [due.name for due in (await situation(shop, order)).dues] == ["refund_confirm"]
@@ -128,7 +128,7 @@ class TestSilence:
         order = await cancelled(shop)
         await silence(shop, order)
         case_id = await shop.value("SELECT id FROM case_file WHERE kind = 'refund_failed'")
-        await case.decide(
+        await decisions.decide(
             shop.database, case_id, FIN, option_id="manual_payout", parameters={"paid_out": True}, via="test"
         )
         assert (await situation(shop, order)).ended

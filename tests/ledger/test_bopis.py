@@ -14,7 +14,7 @@ from domain.errors import (
     WrongCurrency,
 )
 from domain.messages import Step
-from ledger import case, facts
+from ledger import decisions, facts
 from ledger.bopis import dues, steps
 from tests.ledger.books import accounts
 from tests.ledger.orders import NOW, failed_order, hand_over, pick, report, situation, step
@@ -167,7 +167,7 @@ class TestSuspend:
 
     async def test_a_resumed_journey_goes_on_where_it_was(self, shop: Shop) -> None:
         journey, case_id = await self.stuck(shop)
-        await case.decide(
+        await decisions.decide(
             shop.database, case_id, ADA, option_id="resume", parameters={}, note="", version=None, via="test"
         )
         now = await situation(shop, journey)
@@ -175,7 +175,7 @@ class TestSuspend:
 
     async def test_an_abandoned_one_is_undone_and_paid_back(self, shop: Shop) -> None:
         journey, case_id = await self.stuck(shop)
-        await case.decide(
+        await decisions.decide(
             shop.database, case_id, ADA, option_id="abandon", parameters={}, note="", version=None, via="test"
         )
         now = await situation(shop, journey)

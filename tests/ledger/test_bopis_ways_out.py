@@ -15,7 +15,7 @@ from domain.errors import (
     UnknownOption,
 )
 from domain.messages import Step
-from ledger import approval
+from ledger import verdicts
 from ledger.bopis import dues, steps
 from ledger.reads.cases import case_detail
 from tests.ledger.books import accounts
@@ -131,7 +131,7 @@ class TestApproval:
 
     async def test_an_approved_refund_is_applied(self, shop: Shop) -> None:
         journey, _, decision_id, approval_id = await self.ask(shop)
-        await approval.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
         assert (await situation(shop, journey)).verdict == "approved"
         done = await steps.apply_decision(shop.database, step(journey, "d", decision_id=decision_id))
         assert (done.state, done.case_id) == ("cancelled", None)
@@ -139,7 +139,7 @@ class TestApproval:
 
     async def test_a_rejected_refund_gives_the_case_back_with_its_other_options(self, shop: Shop) -> None:
         journey, case_id, decision_id, approval_id = await self.ask(shop)
-        await approval.record_verdict(shop.database, approval_id, MAX, verdict="reject", note="No.", via="test")
+        await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="reject", note="No.", via="test")
         back = await steps.give_back(shop.database, step(journey, "b", decision_id=decision_id))
         assert (back.case_id, back.decision_id, back.approval_id) == (case_id, None, None)
         options = {option["id"]: option for option in await shop.value("SELECT options FROM case_file")}
@@ -148,29 +148,29 @@ class TestApproval:
 
     async def test_the_second_verdict_is_told_who_decided(self, shop: Shop) -> None:
         *_, approval_id = await self.ask(shop)
-        await approval.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
         with pytest.raises(AlreadyDecided, match="Approved by Max Weber"):
-            await approval.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="approve", note="", via="test")
 
     async def test_nobody_approves_what_they_asked_for_or_without_the_role(self, shop: Shop) -> None:
         *_, approval_id = await self.ask(shop)
         with pytest.raises(OwnRequest):
-            await approval.record_verdict(shop.database, approval_id, ANA, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, approval_id, ANA, verdict="approve", note="", via="test")
         with pytest.raises(NotAllowed):
-            await approval.record_verdict(shop.database, approval_id, FIN, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, approval_id, FIN, verdict="approve", note="", via="test")
         with pytest.raises(Malformed):
-            await approval.record_verdict(shop.database, approval_id, MAX, verdict="reject", note=" ", via="test")
+            await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="reject", note=" ", via="test")
 
     async def test_a_question_stops_the_clock_until_its_answer(self, shop: Shop) -> None:
         *_, approval_id = await self.ask(shop)
         target = f"approval:{approval_id}"
         running = (await situation(shop, target)).dues
-        await approval.record_verdict(shop.database, approval_id, MAX, verdict="ask", note="Which store?", via="test")
+        await verdicts.record_verdict(shop.database, approval_id, MAX, verdict="ask", note="Which store?", via="test")
         assert (await situation(shop, target)).dues == ()
         with pytest.raises(Malformed):
-            await approval.answer(shop.database, approval_id, ANA, text=" ", via="test")
-        await approval.answer(shop.database, approval_id, ANA, text="Mainz.", via="test")
+            await verdicts.answer(shop.database, approval_id, ANA, text=" ", via="test")
+        await verdicts.answer(shop.database, approval_id, ANA, text="Mainz.", via="test")
         assert (await situation(shop, target)).dues[0].at > running[0].at
         with pytest.raises(StateConflict):
-            await approval.answer(shop.database, approval_id, ANA, text="Again.", via="test")
+            await verdicts.answer(shop.database, approval_id, ANA, text="Again.", via="test")
         assert await shop.value("SELECT count(*) FROM mail WHERE template = 'approval_question'") == 1

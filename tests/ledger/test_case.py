@@ -7,9 +7,9 @@ import pytest
 
 from domain.errors import AlreadyClaimed, Malformed, NothingOffered
 from domain.messages import Step
-from ledger import case
+from ledger import case, decisions
 from ledger.bopis import steps
-from ledger.case.ladder import on_due
+from ledger.decisions.ladder import on_due
 from ledger.reads.cases import CaseDetail, case_detail
 from tests.shop import ADA, ANA, MAX, Shop
 
@@ -21,8 +21,8 @@ async def failed_order(shop: Shop, quantity: int = 8) -> tuple[str, int]:
     return journey, told.case_id
 
 
-async def decide(shop: Shop, case_id: int, option: str, **parameters: Any) -> case.DecisionAnswer:
-    return await case.decide(shop.database, case_id, ANA, option_id=option, parameters=parameters, via="test")
+async def decide(shop: Shop, case_id: int, option: str, **parameters: Any) -> decisions.DecisionAnswer:
+    return await decisions.decide(shop.database, case_id, ANA, option_id=option, parameters=parameters, via="test")
 
 
 async def detail(shop: Shop, case_id: int) -> CaseDetail:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ledger import decisions
 from ledger.claim import preparing
 from tests.ledger.claims import FREELY, Claimed, now, prepare
 from tests.ledger.funding import ENDS, ERP, STARTS, accruals, agree, balance, promoted, sell
@@ -360,7 +361,6 @@ class TestLate:
 
 class TestAbandoned:
     async def test_one_that_has_not_gone_out_can_be_ended(self, shop: Shop) -> None:
-        from ledger import case
         from ledger.claim import steps
 
         await agree(shop, terms=BIG)
@@ -368,7 +368,7 @@ class TestAbandoned:
         it = await Claimed.prepared(shop)
         await it.take(steps.suspend, reason="RuntimeError")
         number = await shop.value("SELECT id FROM case_file WHERE kind = 'journey_stuck'")
-        await case.decide(shop.database, number, FIN, option_id="abandon", parameters={}, note="x", via="test")
+        await decisions.decide(shop.database, number, FIN, option_id="abandon", parameters={}, note="x", via="test")
         assert await it.state() == "cancelled"
         assert [row[3] for row in await accruals(shop)] == [120_000]
         assert (FREELY, ANA)[1].id == "ana"

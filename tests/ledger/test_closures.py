@@ -9,7 +9,7 @@ import pytest
 from domain.errors import StateConflict
 from domain.events import EventOutcome
 from domain.messages import Step
-from ledger import case, closures
+from ledger import closures, decisions
 from ledger.bopis import dues, steps
 from tests.ledger.orders import pick, situation, step
 from tests.shop import ANA, Shop
@@ -151,7 +151,9 @@ async def asked_about(shop: Shop) -> tuple[str, int]:
     journey = await shop.order(2)
     outcome = await say(shop, "closed", until=now() + DAY)
     assert outcome.case_id is not None
-    answer = await case.decide(shop.database, outcome.case_id, ANA, option_id="ask_each", parameters={}, via="test")
+    answer = await decisions.decide(
+        shop.database, outcome.case_id, ANA, option_id="ask_each", parameters={}, via="test"
+    )
     assert answer.state == "applying"
     assert await closures.finish(shop.database) == 1
     asked = (await situation(shop, journey)).case_id
@@ -165,7 +167,7 @@ class TestMoveAll:
         assert await shop.value("SELECT state FROM case_file WHERE kind = 'place_closed'") == "resolved"
         options = await shop.value("SELECT options FROM case_file WHERE id = :id", id=asked)
         assert [one["id"] for one in options] == ["other_store:S2", "keep", "cancel_refund"]
-        answer = await case.decide(
+        answer = await decisions.decide(
             shop.database, asked, ANA, option_id="other_store:S2", parameters={"agreed_by_phone": True}, via="test"
         )
         done = await steps.apply_decision(shop.database, step(journey, "d", decision_id=answer.decision_id))
@@ -176,7 +178,7 @@ class TestMoveAll:
     async def test_one_that_stays_keeps_its_clocks(self, shop: Shop) -> None:
         journey, asked = await asked_about(shop)
         before = (await situation(shop, journey)).dues
-        answer = await case.decide(shop.database, asked, ANA, option_id="keep", parameters={}, via="test")
+        answer = await decisions.decide(shop.database, asked, ANA, option_id="keep", parameters={}, via="test")
         done = await steps.apply_decision(shop.database, step(journey, "d", decision_id=answer.decision_id))
         assert (done.state, done.dues) == ("reserved", before)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import StateConflict
-from ledger import case
+from ledger import decisions
 from tests.ledger.books import accounts
 from tests.shop import ANA, Shop
 
@@ -33,7 +33,7 @@ async def hand_over(shop: Shop, order: str) -> None:
 
 async def was_wrong(shop: Shop) -> None:
     case_id = await shop.value("SELECT id FROM case_file WHERE kind = 'fact_after_close' AND closed_at IS NULL")
-    await case.decide(shop.database, case_id, ANA, option_id="report_was_wrong", parameters={}, via="test")
+    await decisions.decide(shop.database, case_id, ANA, option_id="report_was_wrong", parameters={}, via="test")
 
 
 class TestHandOver:

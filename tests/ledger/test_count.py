@@ -9,7 +9,7 @@ from domain.errors import (
     SameCounter,
     UnknownLine,
 )
-from ledger import case
+from ledger import decisions
 from ledger.count import steps
 from tests.ledger.books import accounts
 from tests.ledger.counting import Count, now, sell, shelf
@@ -196,9 +196,9 @@ class TestTheCase:
     async def test_two_tabs_decide_and_the_second_is_told(self, shop: Shop) -> None:
         count = await self.asked(shop)
         case_id = (await count.row())["asks"]["case_id"]
-        await case.decide(shop.database, case_id, ANA, option_id="count_again", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ANA, option_id="count_again", parameters={}, via="test")
         with pytest.raises(AlreadyDecided):
-            await case.decide(shop.database, case_id, ANA, option_id="search", parameters={}, via="test")
+            await decisions.decide(shop.database, case_id, ANA, option_id="search", parameters={}, via="test")
 
 
 class TestApproval:

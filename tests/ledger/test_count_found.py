@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.messages import Situation, Step
-from ledger import case
+from ledger import decisions
 from ledger.bopis import steps as orders
 from ledger.count import steps
 from tests.ledger.books import accounts
@@ -84,7 +84,7 @@ class TestFoundLater:
 
     async def test_a_way_out_that_was_chosen_stands(self, shop: Shop) -> None:
         order, case_id = await self.short(shop)
-        answer = await case.decide(
+        answer = await decisions.decide(
             shop.database, case_id, ANA, option_id="other_store:S2", parameters={"agreed_by_phone": True}, via="test"
         )
         taken = Step(subject=order, occurrence="d", at=now(), decision_id=answer.decision_id)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from ledger import case, negative
+from ledger import decisions, negative
 from ledger.count import risk
 from tests.ledger.counting import Count, shelf
 from tests.ledger.till import COFFEE, MILK, delivery, sale, send
@@ -93,7 +93,7 @@ class TestBelowZero:
         await send(shop, sale("s1", (COFFEE, 3)))
         await negative.sweep(shop.database, datetime.now(UTC) + timedelta(minutes=61))
         case_id = await shop.value("SELECT id FROM case_file")
-        await case.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
         assert await counts(shop) == [("S1", "negative_stock", COFFEE)]
 
     async def test_the_count_brings_the_book_back_to_what_is_there(self, shop: Shop) -> None:

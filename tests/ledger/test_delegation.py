@@ -7,7 +7,7 @@ import pytest
 
 from domain.errors import Malformed, NotAllowed, NotFound, OwnRequest, StateConflict
 from domain.people import Grant, Person
-from ledger import approval, delegations, reference
+from ledger import approval, delegations, reference, verdicts
 from ledger.transaction import Transaction
 from tests.shop import ADA, ANA, FIN, MAX, Shop
 
@@ -48,7 +48,7 @@ async def delegate(shop: Shop, giver: Person, taker: Person, *, starts_h: int = 
 
 
 async def approve(shop: Shop, approval_id: int, person: Person) -> None:
-    await approval.record_verdict(shop.database, approval_id, person, verdict="approve", note="", via="test")
+    await verdicts.record_verdict(shop.database, approval_id, person, verdict="approve", note="", via="test")
 
 
 class TestDelegate:

@@ -13,7 +13,7 @@ from domain.errors import NotFound
 from domain.messages import Step
 from domain.payments import PaymentOutcome
 from domain.people import Grant, Person
-from ledger import case, erasing, payments
+from ledger import case, erasing, outcomes
 from ledger.bopis import steps
 from tests.shop import ANA, MAX, Shop
 
@@ -68,7 +68,7 @@ class TestAsked:
         await shop.report("bopis.cancelled", journey_id=order)
         refund = await shop.value("SELECT id FROM payment_operation WHERE journey_id = :id", id=order)
         step = Step(subject=order, occurrence=f"{refund}#1", at=datetime.now(UTC), operation_id=refund)
-        await payments.record_outcome(shop.database, step, PaymentOutcome("succeeded", "r1", None))
+        await outcomes.record_outcome(shop.database, step, PaymentOutcome("succeeded", "r1", None))
         await forget(shop, journey_id=order)
         left = await shop.value("SELECT array_agg(subject) FROM person_note")
         assert len(left) == 1

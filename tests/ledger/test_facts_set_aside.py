@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.errors import AlreadyDecided, NotFound
-from ledger import case, facts
+from ledger import decisions, facts
 from ledger.sealing import Seal
 from tests.ledger.till import COFFEE, POS, adjusted, event, open_assortment, outcomes, sale, send
 from tests.shop import ANA, WEB, Shop
@@ -15,9 +15,9 @@ from tests.shop import ANA, WEB, Shop
 pytestmark = pytest.mark.usefixtures("assortment")
 
 
-async def decide(shop: Shop, case_id: int | None, option: str) -> case.DecisionAnswer:
+async def decide(shop: Shop, case_id: int | None, option: str) -> decisions.DecisionAnswer:
     assert case_id is not None
-    return await case.decide(shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
+    return await decisions.decide(shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
 
 
 async def case_of(shop: Shop, case_id: int | None) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import literal, select, text, union_all
 from domain.case import CaseOption
 from domain.kpi import BY_NAME, KPIS, Dimension, Step
 from domain.people import Person
-from ledger import case, reference
+from ledger import case, decisions, reference
 from ledger.reads.kpis import SOURCES, Figure, KpiFigures, Period, kpis
 from ledger.reads.kpis.measure import figures, total
 from ledger.transaction import Transaction
@@ -107,7 +107,7 @@ class TestOverrides:
         ranked = (CaseOption(id="a", label="A", rank=1), CaseOption(id="b", label="B", rank=2))
         for option, options in (("a", ranked), ("b", ranked), ("c", (CaseOption(id="c", label="C"),))):
             case_id = await _case(shop, option, options)
-            await case.decide(shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
+            await decisions.decide(shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
         found = await figure(shop, "override_rate")
         assert (found.whole.n, found.whole.value) == (2, 0.5)  # where nothing is ranked there is nothing to follow
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ledger import case
+from ledger import decisions
 from tests.ledger.looking import HOUR, START, Watched
 from tests.ledger.promoting import MIA, Promoted, hire
 from tests.shop import FIN, Shop
@@ -62,7 +62,7 @@ class TestPricesSetAtTheTill:
         await it.look(START + 2 * HOUR)
         opened = await case_of(shop, "promo_override")
         assert opened is not None
-        await case.decide(shop.database, opened["id"], MIA, option_id="noted", parameters={}, via="test")
+        await decisions.decide(shop.database, opened["id"], MIA, option_id="noted", parameters={}, via="test")
         await it.look(START + 3 * HOUR)
         assert await case_of(shop, "promo_override") is None
         await it.sell("S2", 2, at=START + 3 * HOUR, units=6, **BY_HAND)
@@ -85,7 +85,7 @@ class TestPricesSetAtTheTill:
         await it.look(START + 2 * HOUR)
         opened = await case_of(shop, "promo_override")
         assert opened is not None
-        await case.decide(shop.database, opened["id"], MIA, option_id="end_now", parameters={}, via="test")
+        await decisions.decide(shop.database, opened["id"], MIA, option_id="end_now", parameters={}, via="test")
         promoted = Promoted(shop, it.id, None)  # type: ignore[arg-type]
         assert await promoted.state() == "reverting"
         assert await it.look(START + 3 * HOUR) is None
@@ -120,7 +120,7 @@ class TestFinance:
         await it.look(START + 2 * HOUR)
         opened = await case_of(shop, "promo_exposure")
         assert opened is not None
-        await case.decide(shop.database, opened["id"], FIN, option_id="noted", parameters={}, via="test")
+        await decisions.decide(shop.database, opened["id"], FIN, option_id="noted", parameters={}, via="test")
         await it.look(START + 3 * HOUR)
         assert await case_of(shop, "promo_exposure") is None
         await it.sell("S1", 20, at=START + 3 * HOUR, price_minor=620)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ledger import case, negative
+from ledger import decisions, negative
 from tests.ledger.till import COFFEE, MILK, delivery, sale, send
 from tests.shop import ANA, TEA, Shop
 
@@ -91,7 +91,7 @@ class TestClose:
         self, shop: Shop
     ) -> None:
         case_id = await self.open(shop)
-        answer = await case.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
+        answer = await decisions.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
         assert answer.state == "applied"
         assert await shop.value("SELECT person_id FROM mail WHERE template = 'count_asked'") == "max"
         assert "Max Weber" in await shop.value("SELECT text FROM case_event WHERE kind = 'resolved'")
@@ -102,6 +102,6 @@ class TestClose:
     async def test_without_a_manager_it_says_that_nobody_was_asked(self, shop: Shop) -> None:
         await shop.change("DELETE FROM person_role WHERE role = 'store_manager'")
         case_id = await self.open(shop)
-        await case.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ANA, option_id="count", parameters={}, via="test")
         assert await shop.value("SELECT count(*) FROM mail") == 0
         assert "by telephone" in await shop.value("SELECT text FROM case_event WHERE kind = 'resolved'")

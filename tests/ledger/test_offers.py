@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Malformed, NotFound, OfferAnswered, OfferExpired
-from ledger import approval
+from ledger import verdicts
 from ledger.bopis import steps
 from ledger.reads.approvals import approval_detail
 from ledger.reads.cases import case_detail
@@ -257,14 +257,14 @@ class TestTooDear:
 
     async def test_approved_it_is_applied(self, shop: Shop) -> None:
         order, number = await self._accepted(shop)
-        await approval.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="link")
+        await verdicts.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="link")
         assert (await order.verdict()).state == "reserved"
         assert await order.units() == {TEA: (5, 5), OOLONG: (3, 3)}
         assert await order.value("state") == "applied"
 
     async def test_rejected_the_line_is_refunded(self, shop: Shop) -> None:
         order, number = await self._accepted(shop)
-        await approval.record_verdict(shop.database, number, MAX, verdict="reject", note="Too dear.", via="link")
+        await verdicts.record_verdict(shop.database, number, MAX, verdict="reject", note="Too dear.", via="link")
         told = await order.verdict()
         assert (told.state, told.verdict, told.approval_id) == ("reserved", None, None)
         assert await order.value("state") == "rejected"
@@ -280,7 +280,7 @@ class TestTooDear:
     async def test_what_turns_up_after_the_yes_is_for_others(self, shop: Shop) -> None:
         order, number = await self._accepted(shop)
         await shop.report("stock.received", location="S1", document="D1", lines=[{"sku": TEA, "quantity": 3}])
-        await approval.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="link")
+        await verdicts.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="link")
         await order.verdict()
         assert await order.units() == {TEA: (5, 5), OOLONG: (3, 3)}
         assert await shop.value("SELECT available FROM stock WHERE location = 'S1' AND sku = :s", s=TEA) == 3

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import NotFound
 from domain.messages import Step
 from domain.payments import PaymentOutcome
-from ledger import case, facts, payments
+from ledger import decisions, facts, outcomes
 from tests.ledger.books import accounts
 from tests.shop import FIN, WEB, Shop
 
@@ -26,7 +26,7 @@ async def refund(shop: Shop) -> tuple[str, str]:
 
 async def said(shop: Shop, journey: str, operation: str, attempt: int, state: Any, error: str | None = None) -> Any:
     step = Step(subject=journey, occurrence=f"{operation}#{attempt}", at=datetime.now(UTC), operation_id=operation)
-    return await payments.record_outcome(shop.database, step, PaymentOutcome(state, "r1", error))
+    return await outcomes.record_outcome(shop.database, step, PaymentOutcome(state, "r1", error))
 
 
 class TestOutcome:
@@ -46,7 +46,7 @@ class TestOutcome:
         journey, operation = await refund(shop)
         await said(shop, journey, operation, 1, "declined", "card expired")
         case_id = await shop.value("SELECT id FROM case_file WHERE kind = 'refund_failed' AND owner_role = 'finance'")
-        await case.decide(
+        await decisions.decide(
             shop.database, case_id, FIN, option_id="retry", parameters={}, note="", version=None, via="test"
         )
         again = await shop.value("SELECT id FROM payment_operation WHERE state = 'requested'")
@@ -58,7 +58,7 @@ class TestOutcome:
         journey, operation = await refund(shop)
         for attempt in range(1, 8):
             await said(shop, journey, operation, attempt, "unknown", "time-out")
-            expected = 0 if attempt < payments.ASK_AFTER_ATTEMPTS else 1
+            expected = 0 if attempt < outcomes.ASK_AFTER_ATTEMPTS else 1
             assert await shop.value("SELECT count(*) FROM case_file WHERE kind = 'refund_failed'") == expected
         await said(shop, journey, operation, 8, "succeeded")
         assert await shop.value("SELECT resolution FROM case_file WHERE kind = 'refund_failed'") == "self_healed"

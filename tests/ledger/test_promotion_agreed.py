@@ -11,7 +11,7 @@ import pytest
 from domain.errors import AlreadyPublished, DomainError, Malformed, OwnRequest, PromotionOverlap, StateConflict
 from domain.people import Grant, Person
 from domain.promotions import ChangedPromotion, NewPromotion
-from ledger import approval
+from ledger import verdicts
 from ledger.promotion import intake, requests
 from tests.ledger.promoting import CHANNELS, DAY, MIA, PIM, Promoted, body, define, hire
 from tests.ledger.till import COFFEE, MILK
@@ -162,7 +162,7 @@ class TestMargin:
         assert await it.due("start") == "draft"
         assert await shop.value("SELECT state FROM approval WHERE id = :n", n=asked) == "superseded"
         with pytest.raises(DomainError, match="no longer to be decided"):
-            await approval.record_verdict(shop.database, asked, MIA, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, asked, MIA, verdict="approve", note="", via="test")
 
     async def test_what_takes_nothing_in_is_asked_about_whatever_its_floor(self, shop: Shop) -> None:
         await hire(shop)

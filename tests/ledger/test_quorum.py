@@ -10,7 +10,7 @@ from domain.bands import Level
 from domain.errors import AlreadyDecided, NotAllowed, NotFound, OwnRequest
 from domain.messages import Step
 from domain.people import Grant, Person
-from ledger import approval, reference
+from ledger import approval, reference, verdicts
 from ledger.reads.approvals import ApprovalFilter, approval_detail, list_approvals
 from ledger.transaction import Transaction
 from tests.shop import ADA, ANA, FIN, MAX, Shop
@@ -81,7 +81,7 @@ async def ask(
 
 
 async def say(shop: Shop, number: int, person: Person, verdict: str = "approve", note: str = "") -> None:
-    await approval.record_verdict(shop.database, number, person, verdict=verdict, note=note, via="test")
+    await verdicts.record_verdict(shop.database, number, person, verdict=verdict, note=note, via="test")
 
 
 async def state(shop: Shop) -> str:
@@ -101,7 +101,7 @@ async def missing(shop: Shop, number: int, viewer: Person = ANA) -> list[str]:
 async def come_due(shop: Shop, number: int) -> None:
     """The next instant of its clock comes."""
     at = await shop.value("SELECT next_at FROM approval")
-    await approval.on_due(shop.database, Step(subject=str(number), occurrence=str(at), at=at))
+    await verdicts.on_due(shop.database, Step(subject=str(number), occurrence=str(at), at=at))
 
 
 async def stand_in(shop: Shop, giver: Person, taker: Person) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import ApprovalSuperseded, NotAllowed, OptionNotAllowed, OwnRequest
 from domain.messages import Step
-from ledger import approval
+from ledger import verdicts
 from ledger.returns import requests, steps
 from tests.ledger.returning import Back, collected, shelf
 from tests.shop import ANA, FIN, MAX, PRICE_MINOR, WEB, Shop
@@ -102,7 +102,7 @@ async def test_goods_that_come_meanwhile_are_another_amount_and_another_question
     await back.receive(2)
     assert await pending(back) == [(21_000, "superseded"), (24_000, "pending")]
     with pytest.raises(ApprovalSuperseded):
-        await approval.record_verdict(shop.database, first, MAX, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, first, MAX, verdict="approve", note="", via="test")
     await back.verdict()
     assert await back.refunds() == [("card", 24_000, "requested")]
 
@@ -113,7 +113,7 @@ async def test_goods_that_come_after_the_verdict_was_given_are_asked_for_with_th
     back = await Back.open(shop, await collected(shop, 16), 16)
     await back.receive(LARGE, complete=False)
     number = (await back.row())["asks"]["approval_id"]
-    await approval.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="test")
+    await verdicts.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="test")
     await back.receive(2)
     await back.take(steps.attend)
     assert (await pending(back), await back.refunds()) == ([(21_000, "approved"), (24_000, "pending")], [])
@@ -164,6 +164,6 @@ async def test_it_is_asked_of_a_manager_first_and_of_finance_when_nobody_answers
     for _ in range(3):  # two reminders, then the next level
         at = await shop.value("SELECT next_at FROM approval WHERE id = :id", id=number)
         step = Step(subject=str(number), occurrence=f"next@{at.isoformat()}", at=at, due="next")
-        await approval.on_due(shop.database, step)
+        await verdicts.on_due(shop.database, step)
     await back.verdict(by=FIN)
     assert await back.refunds() == [("card", 21_000, "requested")]

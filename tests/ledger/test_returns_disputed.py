@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import Malformed, NotFound, OptionNotAllowed
 from domain.photos import Photo
-from ledger import case
+from ledger import decisions
 from ledger.engine import Database
 from ledger.photos import Stored
 from ledger.returns import disputes, steps
@@ -46,7 +46,7 @@ async def options(back: Back) -> dict[str, dict[str, Any]]:
 
 async def decide(back: Back, option: str) -> None:
     case_id = await back.case_id("return_disputed")
-    await case.decide(back.shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
+    await decisions.decide(back.shop.database, case_id, ANA, option_id=option, parameters={}, via="test")
 
 
 async def mails(back: Back) -> list[str]:
@@ -198,5 +198,5 @@ class TestDeciding:
         back = await Back.open(shop, await collected(shop))
         await back.take(steps.suspend, reason="the moon", state="authorized")
         case_id = await back.case_id("journey_stuck")
-        await case.decide(shop.database, case_id, ANA, option_id="abandon", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ANA, option_id="abandon", parameters={}, via="test")
         assert await back.state() == "cancelled"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger import case
+from ledger import decisions
 from ledger.returns import requests
 from tests.ledger.books import accounts
 from tests.ledger.returning import Back, ask, asked, collected, receipt, shelf
@@ -58,7 +58,7 @@ class TestRefund:
         await back.provider_says("declined", "card expired")
         await back.inspect()
         assert (await back.state(), await back.cases()) == ("refund_pending", ["refund_failed"])
-        await case.decide(
+        await decisions.decide(
             shop.database, await back.case_id("refund_failed"), FIN, option_id="retry", parameters={}, via="test"
         )
         await back.provider_says()
@@ -71,7 +71,7 @@ class TestRefund:
         await back.receive()
         await back.inspect()
         await back.provider_says("declined", "card expired")
-        await case.decide(
+        await decisions.decide(
             shop.database, await back.case_id("refund_failed"), FIN, option_id="manual_payout",
             parameters={"paid_out": True}, via="test",
         )  # fmt: skip
@@ -316,7 +316,7 @@ class TestWhereTheSourceRefunds:
         await back.receive()
         await back.inspect()
         await back.fall_due("refund_confirm")
-        await case.decide(
+        await decisions.decide(
             shop.database, await back.case_id("refund_failed"), FIN, option_id="ask_source_again", parameters={},
             via="test",
         )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import AlreadyReturned, DomainError
 from domain.messages import Step
-from ledger import case
+from ledger import decisions
 from ledger.bopis import steps
 from ledger.reads.journeys import journey_detail
 from ledger.returns import requests
@@ -57,7 +57,7 @@ async def test_what_was_given_away_with_a_substitute_does_not_come_back_as_money
     await with_substitute(shop, 1_600)
     order = await shop.order(8)
     told = await steps.open_case(shop.database, Step(subject=order, occurrence="1", at=now()))
-    answer = await case.decide(
+    answer = await decisions.decide(
         shop.database, told.case_id or 0, ANA, option_id="substitute", parameters={"agreed_by_phone": True}, via="test"
     )
     await steps.apply_decision(

@@ -18,7 +18,7 @@ from domain.errors import (
 from domain.messages import Step
 from domain.overrides import NewOverride
 from domain.people import Person
-from ledger import approval, delegations
+from ledger import delegations, verdicts
 from ledger.returns import overriding, requests, steps
 from ledger.transaction import Transaction
 from tests.ledger.returning import Back, ask, asked, collected, shelf
@@ -58,7 +58,7 @@ async def pending(back: Back) -> int:
 
 
 async def answer(back: Back, verdict: str = "approve", *, by: Person = MAX) -> str:
-    await approval.record_verdict(back.shop.database, await pending(back), by, verdict=verdict, note="seen", via="test")
+    await verdicts.record_verdict(back.shop.database, await pending(back), by, verdict=verdict, note="seen", via="test")
     await back.take(steps.attend)
     return await back.state()
 
@@ -210,7 +210,7 @@ class TestRefused:
         await override(back)
         number = await pending(back)
         while (at := await shop.value("SELECT next_at FROM approval WHERE id = :id", id=number)) is not None:
-            await approval.on_due(
+            await verdicts.on_due(
                 shop.database, Step(subject=str(number), occurrence=f"next@{at.isoformat()}", at=at, due="next")
             )
         await back.take(steps.attend)
@@ -295,7 +295,7 @@ class TestTogether:
         situation = await back.take(steps.attend)
         assert (situation.ended, situation.attention) == (False, ())
         told = len(await shop.outbox(back.id))
-        await approval.record_verdict(shop.database, await pending(back), MAX, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, await pending(back), MAX, verdict="approve", note="", via="test")
         assert len(await shop.outbox(back.id)) == told + 1
         situation = await back.take(steps.attend)
         assert (situation.state, situation.attention) == ("authorized", ())
@@ -331,7 +331,7 @@ class TestTogether:
         number = await pending(back)
         await requests.cancel(shop.database, WEB, back.id, reason="x", actor="a", via="test")
         with pytest.raises(ApprovalSuperseded):
-            await approval.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, number, MAX, verdict="approve", note="", via="test")
         assert [row[3] for row in await overrides(back)] == ["superseded"]
         assert (await back.row())["closed_at"] is not None
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from domain.errors import Malformed, NotAllowed, NotFound, OwnRequest, StateConflict
 from domain.people import Grant, Person
 from domain.policy import CasePolicy
-from ledger import approval, reference, root_causes
+from ledger import reference, root_causes, verdicts
 from ledger.root_causes import MOST, Change, ask
 from ledger.tables import policy_document
 from tests.ledger.test_root_causes import decide, detail, opened
@@ -36,7 +36,7 @@ async def asked(shop: Shop, change: Change = ADD, person: Person = ANA, **more: 
 
 
 async def answer(shop: Shop, number: int, verdict: str = "approve", person: Person = FIN) -> None:
-    await approval.record_verdict(shop.database, number, person, verdict=verdict, note="ok", via="test")
+    await verdicts.record_verdict(shop.database, number, person, verdict=verdict, note="ok", via="test")
 
 
 async def agreed(shop: Shop, change: Change = ADD, **more: Any) -> None:

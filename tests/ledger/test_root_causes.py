@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from domain.case import CaseOption
 from domain.errors import Malformed
 from domain.policy import CasePolicy
-from ledger import case, reference
+from ledger import case, decisions, reference
 from ledger.case import Opening
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import list_cases
@@ -52,7 +52,7 @@ async def opened(shop: Shop, subject: str, *, days_ago: int = 0, sku: str = TEA)
 
 
 async def decide(shop: Shop, case_id: int, **parameters: Any) -> None:
-    await case.decide(shop.database, case_id, ANA, option_id="booked", parameters=parameters, via="test")
+    await decisions.decide(shop.database, case_id, ANA, option_id="booked", parameters=parameters, via="test")
 
 
 async def detail(shop: Shop, case_id: int) -> CaseDetail:

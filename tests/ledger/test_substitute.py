@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from domain.messages import Step
-from ledger import case
+from ledger import decisions
 from ledger.bopis import steps
 from ledger.reads.cases import case_detail
 from ledger.reads.journeys import journey_detail
@@ -31,7 +31,7 @@ async def replaced(shop: Shop, price_minor: int) -> dict[str, tuple[int, int]]:
     journey = await shop.order(8)
     told = await steps.open_case(shop.database, Step(subject=journey, occurrence="1", at=datetime.now(UTC)))
     assert told.case_id is not None
-    answer = await case.decide(
+    answer = await decisions.decide(
         shop.database, told.case_id, ANA, option_id="substitute", parameters={"agreed_by_phone": True}, via="test"
     )
     step = Step(subject=journey, occurrence="2", at=datetime.now(UTC), decision_id=answer.decision_id)

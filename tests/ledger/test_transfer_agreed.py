@@ -6,7 +6,7 @@ from sqlalchemy import text
 from domain.errors import DomainError, OwnRequest, StateConflict
 from domain.people import Grant, Person
 from domain.transfers import Amendment
-from ledger import approval, case, facts
+from ledger import decisions, facts, verdicts
 from ledger.tables import person, person_role
 from ledger.transfer import claims, requests, steps
 from tests.ledger.books import accounts
@@ -71,7 +71,7 @@ class TestByValue:
         moved = await self.large(shop, requested_by="max")
         asked = (await moved.row())["asks"]["approval_id"]
         with pytest.raises(OwnRequest):
-            await approval.record_verdict(shop.database, asked, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, asked, MAX, verdict="approve", note="", via="test")
         assert await moved.state() == "pending_approval"
 
     async def test_changed_lines_withdraw_what_was_asked(self, shop: Shop) -> None:
@@ -375,7 +375,7 @@ class TestSuspended:
         moved = await Moved.open(shop, (TEA, 3))
         await moved.take(steps.suspend, reason="KeyError")
         stuck = await moved.case_of("journey_stuck")
-        await case.decide(shop.database, stuck["id"], ADA, option_id="abandon", parameters={}, via="test")
+        await decisions.decide(shop.database, stuck["id"], ADA, option_id="abandon", parameters={}, via="test")
         assert await moved.state() == "cancelled"
         assert await shelf(shop, "S1") == {"available": 5}
 
@@ -385,6 +385,6 @@ class TestSuspended:
         await moved.take(steps.suspend, reason="KeyError")
         stuck = await moved.case_of("journey_stuck")
         with pytest.raises(DomainError, match="on their way"):
-            await case.decide(shop.database, stuck["id"], ADA, option_id="abandon", parameters={}, via="test")
-        await case.decide(shop.database, stuck["id"], ADA, option_id="resume", parameters={}, via="test")
+            await decisions.decide(shop.database, stuck["id"], ADA, option_id="abandon", parameters={}, via="test")
+        await decisions.decide(shop.database, stuck["id"], ADA, option_id="resume", parameters={}, via="test")
         assert await moved.receive() == "closed"

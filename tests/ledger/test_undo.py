@@ -14,7 +14,7 @@ from domain.errors import AlreadyDecided, NotAllowed, NotFound, UndoTooLate
 from domain.messages import Situation, Step
 from domain.people import Grant, Person
 from domain.policy import CasePolicy, Policy, merge
-from ledger import case, reference, situations
+from ledger import case, decisions, reference, situations
 from ledger.bopis import steps
 from ledger.case import CaseRef, Opening
 from tests.ledger.books import assert_books_agree
@@ -50,7 +50,7 @@ async def broken(shop: Shop) -> tuple[str, int]:
 
 async def decide(shop: Shop, case_id: int, option: str = "cancel_refund", via: str = "console") -> int:
     said = {"agreed_by_phone": True} if option == "wait" else {}
-    answer = await case.decide(shop.database, case_id, ANA, option_id=option, parameters=said, via=via)
+    answer = await decisions.decide(shop.database, case_id, ANA, option_id=option, parameters=said, via=via)
     return answer.decision_id
 
 
@@ -59,7 +59,7 @@ async def window_ends(shop: Shop, case_id: int) -> Situation:
     at = await shop.value("SELECT applies_at FROM case_file WHERE id = :id", id=case_id)
     at = at or datetime.now(UTC) + WINDOW
     step = Step(subject=str(case_id), occurrence=f"decision@{at.isoformat()}", at=at, due="decision")
-    return await case.on_due(shop.database, step)
+    return await decisions.on_due(shop.database, step)
 
 
 async def held(shop: Shop, journey: str) -> Situation:
@@ -143,7 +143,7 @@ class TestTheWindow:
         journey, case_id = await broken(shop)
         await decide(shop, case_id)
         early = Step(subject=str(case_id), occurrence="decision@early", at=datetime.now(UTC), due="decision")
-        await case.on_due(shop.database, early)
+        await decisions.on_due(shop.database, early)
         assert (await held(shop, journey)).decision_id is None
         for _ in range(2):
             await window_ends(shop, case_id)
@@ -152,10 +152,10 @@ class TestTheWindow:
     async def test_who_is_sure_need_not_wait(self, shop: Shop) -> None:
         journey, case_id = await broken(shop)
         number = await decide(shop, case_id)
-        await case.hasten(shop.database, case_id, ANA, via="console")
+        await decisions.hasten(shop.database, case_id, ANA, via="console")
         assert (await held(shop, journey)).decision_id == number
         with pytest.raises(UndoTooLate, match="is being carried out"):
-            await case.hasten(shop.database, case_id, ANA, via="console")
+            await decisions.hasten(shop.database, case_id, ANA, via="console")
         await window_ends(shop, case_id)  # its timer finds nothing to do
         assert await decision(shop) == ("applying", None)
 
@@ -174,7 +174,7 @@ class TestUndo:
         journey, case_id = await broken(shop)
         await decide(shop, case_id)
         assert await shop.value("SELECT count(*) FROM waiting_demand WHERE ended_at IS NULL") == 0
-        await case.undo(shop.database, case_id, ANA, via="console")
+        await decisions.undo(shop.database, case_id, ANA, via="console")
         now = await held(shop, journey)
         assert (now.state, now.case_id, now.decision_id) == ("reservation_failed", case_id, None)
         assert await shop.value("SELECT count(*) FROM waiting_demand WHERE ended_at IS NULL") == 1
@@ -190,7 +190,7 @@ class TestUndo:
         await decide(shop, case_id)
         await shop.report("stock.received", location="S1", document="D1", lines=[{"sku": TEA, "quantity": 1}])
         assert (await held(shop, journey)).state == "reservation_failed"  # the decision was first
-        await case.undo(shop.database, case_id, ANA, via="console")
+        await decisions.undo(shop.database, case_id, ANA, via="console")
         assert (await held(shop, journey)).attention == ("found",)
         step = Step(subject=journey, occurrence="message-9", at=datetime.now(UTC))
         assert (await steps.attend(shop.database, step)).state == "reserved"
@@ -201,32 +201,34 @@ class TestUndo:
         await decide(shop, case_id)
         for person in (MAX, FIN):
             with pytest.raises(NotAllowed, match="Only Ana Ruiz, who decided, or an administrator"):
-                await case.undo(shop.database, case_id, person, via="console")
+                await decisions.undo(shop.database, case_id, person, via="console")
         with pytest.raises(NotFound):
-            await case.undo(shop.database, case_id, STRANGER, via="console")
-        await case.undo(shop.database, case_id, ADA, via="console")
+            await decisions.undo(shop.database, case_id, STRANGER, via="console")
+        await decisions.undo(shop.database, case_id, ADA, via="console")
         assert (await decision(shop))[0] == "undone"
 
     async def test_a_second_time_too_late_and_for_nothing_are_refused_by_name(self, shop: Shop) -> None:
         _, case_id = await broken(shop)
         with pytest.raises(UndoTooLate, match="Nothing was decided"):
-            await case.undo(shop.database, case_id, ANA, via="console")
+            await decisions.undo(shop.database, case_id, ANA, via="console")
         await decide(shop, case_id)
         with pytest.raises(AlreadyDecided):
             await decide(shop, case_id)
-        await case.undo(shop.database, case_id, ANA, via="console")
+        await decisions.undo(shop.database, case_id, ANA, via="console")
         with pytest.raises(UndoTooLate, match="Nothing is left to undo: Ana Ruiz undid"):
-            await case.undo(shop.database, case_id, ANA, via="console")
+            await decisions.undo(shop.database, case_id, ANA, via="console")
         await decide(shop, case_id)
         await window_ends(shop, case_id)
         with pytest.raises(UndoTooLate, match="is being carried out; it is too late"):
-            await case.undo(shop.database, case_id, ANA, via="console")
+            await decisions.undo(shop.database, case_id, ANA, via="console")
 
     async def test_undo_and_the_end_of_the_window_at_once_have_one_effect(self, shop: Shop) -> None:
         journey, case_id = await broken(shop)
         await decide(shop, case_id)
         undone, _ = await asyncio.gather(
-            case.undo(shop.database, case_id, ANA, via="console"), window_ends(shop, case_id), return_exceptions=True
+            decisions.undo(shop.database, case_id, ANA, via="console"),
+            window_ends(shop, case_id),
+            return_exceptions=True,
         )
         now = await held(shop, journey)
         assert (now.decision_id is None) == (undone is None)
@@ -241,7 +243,7 @@ class TestUndo:
         assert await decision(shop) == ("refused", "Not applied: the order was cancelled by the customer.")
         assert (await of_case(shop, case_id)).dues == ()
         with pytest.raises(UndoTooLate, match="Nothing is left to undo: Not applied"):
-            await case.undo(shop.database, case_id, ANA, via="console")
+            await decisions.undo(shop.database, case_id, ANA, via="console")
 
 
 async def test_a_bulk_decision_can_be_called_off_for_as_long_as_each_could_be_undone(shop: Shop) -> None:

@@ -16,7 +16,7 @@ from domain.errors import (
 )
 from domain.people import Person
 from domain.vendor_returns import NewVendorReturn, VendorCredit, VendorReturnView, VendorShipment
-from ledger import approval, vendor_return
+from ledger import vendor_return, verdicts
 from ledger.people import Caller
 from ledger.reads.vendor_returns import vendor_return_view
 from tests.ledger.books import accounts
@@ -186,7 +186,7 @@ class TestGivenUp:
     async def verdict(self, shop: Shop, made: str, verdict: str, by: Person = FIN) -> None:
         number = (await seen(shop, made)).approval_id
         assert number is not None
-        await approval.record_verdict(shop.database, number, by, verdict=verdict, note="looked", via="test")
+        await verdicts.record_verdict(shop.database, number, by, verdict=verdict, note="looked", via="test")
 
     async def test_much_needs_somebodys_word(self, shop: Shop) -> None:
         made = await self.asked(shop)

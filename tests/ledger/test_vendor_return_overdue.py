@@ -7,7 +7,7 @@ import pytest
 from domain.case_facts import facts_of
 from domain.errors import StateConflict
 from domain.people import Person
-from ledger import approval, case, vendor_return
+from ledger import decisions, vendor_return, verdicts
 from ledger.vendor_return import overdue
 from tests.ledger.books import accounts
 from tests.ledger.test_vendor_return import credit, gathered, seen, shipped, waiting
@@ -29,7 +29,7 @@ async def open_case(shop: Shop) -> int | None:
 async def decide(shop: Shop, option: str, *, by: Person = ANA) -> None:
     number = await open_case(shop)
     assert number is not None
-    await case.decide(shop.database, number, by, option_id=option, parameters={}, via="test")
+    await decisions.decide(shop.database, number, by, option_id=option, parameters={}, via="test")
 
 
 async def test_it_is_asked_about_after_its_time_and_once(shop: Shop) -> None:
@@ -101,13 +101,13 @@ async def test_more_is_given_up_when_finance_has_agreed_and_a_refusal_brings_it_
     assert await look(shop, 31) == 0  # somebody is asked
     with pytest.raises(StateConflict, match="asked already"):
         await vendor_return.write_off(shop.database, WEB, made, reason="x", via="test")
-    await approval.record_verdict(shop.database, number, FIN, verdict="reject", note="ask again", via="test")
+    await verdicts.record_verdict(shop.database, number, FIN, verdict="reject", note="ask again", via="test")
     assert (await seen(shop, made)).state == "shipped"
     assert await look(shop, 31) == 1
     await decide(shop, "write_off")
     again = (await seen(shop, made)).approval_id
     assert again not in (None, number)
-    await approval.record_verdict(shop.database, again or 0, FIN, verdict="approve", note="", via="test")
+    await verdicts.record_verdict(shop.database, again or 0, FIN, verdict="approve", note="", via="test")
     assert (await seen(shop, made)).state == "written_off"
 
 

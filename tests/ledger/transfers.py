@@ -15,7 +15,7 @@ from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from domain.people import Person
 from domain.transfers import NewTransfer, TransferAnswer
-from ledger import approval, case, facts
+from ledger import decisions, facts, verdicts
 from ledger.engine import Database
 from ledger.people import Caller
 from ledger.tables import entity, location, region
@@ -108,7 +108,7 @@ class Moved:
     async def agree(self, by: Person, verdict: str = "approve") -> str:
         """A verdict on whether it is sent at all, and the step that follows; returns the state."""
         approval_id = (await self.row())["asks"]["approval_id"]
-        await approval.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Because.", via="test")
+        await verdicts.record_verdict(self.shop.database, approval_id, by, verdict=verdict, note="Because.", via="test")
         if (await self.row())["asks"].get("verdict") is None:
             return await self.state()  # somebody else's word is missing
         return (await self.take(steps.settle_agreement, approval_id=approval_id)).state
@@ -116,7 +116,9 @@ class Moved:
     async def decide(self, option: str, by: Person = ANA, /, **parameters: Any) -> Situation:
         """Decide the open case, and take the step that applies it or asks for approval."""
         case_id = (await self.row())["asks"]["case_id"]
-        answer = await case.decide(self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test")
+        answer = await decisions.decide(
+            self.shop.database, case_id, by, option_id=option, parameters=parameters, via="test"
+        )
         asks = (await self.row())["asks"]
         step = steps.open_approval if asks.get("needs_approval") else steps.apply_decision
         return await self.take(step, decision_id=answer.decision_id)
@@ -124,7 +126,7 @@ class Moved:
     async def verdict(self, by: Person, verdict: str) -> Situation:
         """A verdict on a decision, and the step that follows."""
         asks = (await self.row())["asks"]
-        await approval.record_verdict(
+        await verdicts.record_verdict(
             self.shop.database, asks["approval_id"], by, verdict=verdict, note="Because.", via="test"
         )
         step = steps.apply_decision if verdict == "approve" else steps.give_back

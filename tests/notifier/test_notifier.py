@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import Malformed, NotFound, StateConflict
 from domain.webhooks import WAITS, WebhookIn
-from ledger import case, holds, webhooks
+from ledger import case, decisions, holds, webhooks
 from ledger.engine import Database
 from ledger.transaction import Transaction
 from notifier import Notifier, run
@@ -74,7 +74,7 @@ class TestAnnouncing:
         case_id = await self.review(shop)
         await case.claim(shop.database, case_id, ANA, via="test")
         await case.release(shop.database, case_id, ANA, via="test")
-        await case.decide(shop.database, case_id, ANA, option_id="undo", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ANA, option_id="undo", parameters={}, via="test")
         assert await queued(shop) == ["case.opened", "case.claimed", "case.released", "case.deciding", "case.resolved"]
 
     async def review(self, shop: Shop) -> int:
@@ -239,7 +239,7 @@ class TestDisabling:
         await shop.order()
         assert await shop.value("SELECT count(*) FROM webhook_delivery") == 1, "nor queued for it"
         receiver.answer = "204 Yes"
-        await case.decide(shop.database, case_id, ADA, option_id="enable", parameters={}, via="test")
+        await decisions.decide(shop.database, case_id, ADA, option_id="enable", parameters={}, via="test")
         assert await notifier.once() == 1
         with pytest.raises(StateConflict):
             await webhooks.enable(shop.database, made.id, **ANYWHERE)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import ledger.engine
 from ledger import tables
-from ledger.approval import link, record_verdict
+from ledger.approval import link
 from ledger.people import person_by_id
+from ledger.verdicts import record_verdict
 from tests.sender.conftest import BASE, MailServer, due_now, mail_rows, queue, sender, text_of
 from tests.web.retail import a_case, an_approval, rows
 

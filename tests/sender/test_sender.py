@@ -12,9 +12,10 @@ from sqlalchemy import update
 import ledger.engine
 from embedded.ports import free_port
 from ledger import case, mails, tables
-from ledger.approval import link, record_verdict
+from ledger.approval import link
 from ledger.people import person_by_id
 from ledger.transaction import Transaction
+from ledger.verdicts import record_verdict
 from ports.mail import SmtpServer
 from sender import FIRST_WAIT_S, LONGEST_WAIT_S, Sender, render, wait_after
 from tests.sender.conftest import BASE, MailServer, due_now, mail_rows, queue, report, sender, text_of

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from domain.messages import Step
-from ledger import case, tables
+from ledger import decisions, tables
 from ledger.engine import Database
 from tests.web.retail import NOW, a_case, rows
 from tests.web.test_api_orders import problem
@@ -106,7 +106,7 @@ class TestUndo:
         made = await decided(sam, case_id, undoable=True)
         at = datetime.fromisoformat(str(made["undo_until"]))
         step = Step(subject=str(case_id), occurrence=f"decision@{at.isoformat()}", at=at, due="decision")
-        assert (await case.on_due(retailer, step)).ended
+        assert (await decisions.on_due(retailer, step)).ended
         problem(await sam.post(f"/api/v1/decisions/{made['decision_id']}:undo"), 409, "undo_too_late")
         assert (await sam.get(f"/api/v1/decisions/{made['decision_id']}")).json()["state"] == "applied"
 

@@ -7,7 +7,7 @@ import httpx2
 import ledger.engine
 from domain.messages import Step
 from domain.people import Grant, Person
-from ledger import case
+from ledger import decisions
 from ledger.bopis import steps
 from ledger.tables import location, stock
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
@@ -26,7 +26,7 @@ async def sent_to_the_store(web: httpx2.AsyncClient, database: ledger.engine.Dat
         await conn.execute(stock.insert().values(location="DC", sku="APPLE", available=50))
     number = await failed_order(web, database)
     agreed = {"agreed_by_phone": True}
-    answer = await case.decide(database, number, SAM, option_id="ship_to_store:DC", parameters=agreed, via="test")
+    answer = await decisions.decide(database, number, SAM, option_id="ship_to_store:DC", parameters=agreed, via="test")
     step = Step(subject=ORDER, occurrence="d", at=datetime.now(UTC), decision_id=answer.decision_id)
     assert (await steps.apply_decision(database, step)).state == "ship_to_store"
     return f"transfer:endcap:W-1-decision-{answer.decision_id}"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from ledger import tables
+from ledger import decisions, tables
 from ledger.engine import Database
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import NOW, a_case, rows
@@ -83,12 +83,11 @@ class TestUndo:
         assert (late.status_code, "was carried out; it is too late to undo it" in late.text) == (409, True)
 
     async def test_a_system_that_decides_by_api_does_not_wait(self, sign_in: SignIn, retailer: Database) -> None:
-        from ledger import case
         from ledger.people import person_by_id
 
         case_id = await a_case(retailer, "one")
         async with retailer.read() as conn:
             sam = await person_by_id(conn, "sam.ortega")
         assert sam is not None
-        answer = await case.decide(retailer, case_id, sam, option_id="dismiss", parameters={}, via="api")
+        answer = await decisions.decide(retailer, case_id, sam, option_id="dismiss", parameters={}, via="api")
         assert answer.state == "applied"

@@ -16,7 +16,7 @@ import worker
 from domain.ids import journey_id
 from domain.journey_kinds import JOURNEY_KINDS
 from domain.webhooks import EVENTS
-from ledger.case.direct import ABANDON
+from ledger.decisions.effects import ABANDON
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import order
 from web.journeys import PARTS, due_of
@@ -38,7 +38,7 @@ def lacks(kind: str) -> list[str]:
     parts: dict[str, Collection[str]] = {
         "its parts in web.journeys": PARTS,
         "its events in domain.webhooks": EVENTS,
-        "how it is abandoned in ledger.case.direct": ABANDON,
+        "how it is abandoned in ledger.decisions.effects": ABANDON,
         "its workflow in relay.WORKFLOWS": relay.WORKFLOWS,
         "its workflow in worker.WORKFLOWS": {flow.__temporal_workflow_definition.name for flow in worker.WORKFLOWS},  # type: ignore[attr-defined]
     }

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 import ledger.engine
 from domain.messages import Step
-from ledger import approval, tables
+from ledger import tables, verdicts
 from ledger.people import person_by_id
 from ledger.returns import steps
 from ledger.transaction import Transaction
@@ -57,7 +57,7 @@ async def agree(retailer: Ledger, verdict: str = "approve") -> None:
     """Somebody who may has answered, and the journey has heard of it."""
     (asked,) = await rows(retailer, tables.return_override)
     ana = await person(retailer, "ana.ruiz")
-    await approval.record_verdict(retailer, asked["approval_id"], ana, verdict=verdict, note="ok", via="test")
+    await verdicts.record_verdict(retailer, asked["approval_id"], ana, verdict=verdict, note="ok", via="test")
     await steps.attend(retailer, Step(subject=RETURN, occurrence="1", at=datetime.now(UTC)))
 
 

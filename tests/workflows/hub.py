@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 import wire
 from domain.case import CaseOption
-from ledger import case
+from ledger import decisions
 from ports.payment import PaymentPort, SandboxPaymentProvider
 from ports.price import PricePort
 from relay import Relay
@@ -132,7 +132,7 @@ class Hub:
 
     async def decide(self, case_id: int, option: str, **parameters: Any) -> int:
         """Ana chooses a way out."""
-        answer = await case.decide(
+        answer = await decisions.decide(
             self.shop.database, case_id, ANA, option_id=option, parameters=parameters, note="", version=None, via="test"
         )
         return answer.decision_id

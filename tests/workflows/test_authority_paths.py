@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ledger import case
+from ledger import decisions
 from ledger.journeys import skip_time
 from tests.shop import ADA, FIN, PRICE_MINOR
 
@@ -52,7 +52,7 @@ class TestBySource:
             order = await cancelled(hub)
             await skip_time(hub.shop.database, order, ADA, seconds=3 * 86_400, via="test")
             number = await hub.open_case(order, "refund_failed")
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, number, FIN, option_id="manual_payout", parameters={"paid_out": True}, via="test"
             )
             await hub.ended(order)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.errors import AlreadyDecided, SelfHealed
-from ledger import approval, case
+from ledger import decisions, verdicts
 from ledger.journeys import skip_time
 from tests.shop import ADA, ANA, FIN, MAX, TEA
 
@@ -125,7 +125,9 @@ class TestAWayOut:
             await hub.until(order, "reserved")
             await skip_time(hub.shop.database, order, ADA, seconds=2 * 3600 + 60, via="test")
             number = await hub.open_case(order, "pick_overdue")
-            answer = await case.decide(hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test")
+            answer = await decisions.decide(
+                hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test"
+            )
             assert answer.state == "applied"
             await hub.ended(f"case:{number}:1")
             await hub.shop.report("bopis.picked", journey_id=order, picker="p1", lines=[_line(1)])
@@ -153,13 +155,13 @@ class TestApproval:
         async with hub.worker():
             order, number, request = await self._asked(hub)
             assert await hub.shop.value("SELECT state FROM journey WHERE id = :id", id=order) == "reservation_failed"
-            await approval.record_verdict(
+            await verdicts.record_verdict(
                 hub.shop.database, request, MAX, verdict="approve", note="", via="link", by_link=True
             )
             await hub.until(order, "cancelled")
             await hub.ended(order, f"case:{number}:1", f"approval:{request}")
             with pytest.raises(AlreadyDecided, match="Approved by Max Weber"):
-                await approval.record_verdict(
+                await verdicts.record_verdict(
                     hub.shop.database, request, FIN, verdict="reject", note="no", via="console"
                 )
         refunded = await hub.shop.value("SELECT refunded_minor FROM payment WHERE journey_id = :id", id=order)
@@ -169,7 +171,7 @@ class TestApproval:
     async def test_a_rejected_refund_gives_the_case_back_with_its_other_options(self, hub: Hub) -> None:
         async with hub.worker():
             order, number, request = await self._asked(hub)
-            await approval.record_verdict(
+            await verdicts.record_verdict(
                 hub.shop.database, request, MAX, verdict="reject", note="Ask the other store first.", via="console"
             )
 
@@ -262,7 +264,7 @@ class TestMoney:
             )
             await hub.shop.report("bopis.cancelled", journey_id=order)
             number = await hub.open_case(order, "refund_failed")
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, number, FIN, option_id="manual_payout", parameters={"paid_out": True}, via="test"
             )
             await hub.ended(order, f"case:{number}:1")
@@ -307,7 +309,7 @@ class TestWorkersDie:
                 mistake.setattr(steps, "open_case", broken)
                 order = await hub.shop.order(1)
                 stuck = await hub.open_case(order, "journey_stuck")
-            await case.decide(hub.shop.database, stuck, ADA, option_id="resume", parameters={}, via="test")
+            await decisions.decide(hub.shop.database, stuck, ADA, option_id="resume", parameters={}, via="test")
             await hub.open_case(order, "reservation_failure")
             await hub.ended(f"case:{stuck}:1")
 

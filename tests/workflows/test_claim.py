@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.claim import FINAL, ClaimState
 from domain.messages import Message, Situation
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
 from tests.ledger.books import assert_books_agree
@@ -84,7 +84,7 @@ class TestWholePaths:
             it = await Claimed.prepared(shop)
             await hub.until(it.id, "prepared")
             asked = (await it.row())["asks"]["approval_id"]
-            await approval.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
             await hub.until(it.id, "sent")
             await skip_time(shop.database, it.id, ADA, seconds=30 * DAY_S, via="test")
             await skip_time(shop.database, it.id, ADA, seconds=60, via="test")
@@ -105,7 +105,7 @@ class TestWholePaths:
                 return await shop.value(query)
 
             written = int(await hub.eventually(there))
-            await approval.record_verdict(shop.database, written, FIN, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, written, FIN, verdict="approve", note="", via="test")
             await hub.ended(it.id)
         assert await it.head() == {"amount": 120_000, "accepted": 80_000, "settled": 80_000, "written_off": 40_000}
         await assert_books_agree(shop.database)

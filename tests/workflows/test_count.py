@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from domain.case import CaseOption
 from domain.count import BEING_COUNTED, FINAL, CountState
 from domain.messages import Message, Situation
-from ledger import approval, case
+from ledger import decisions, verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
 from tests.ledger.books import assert_books_agree
@@ -153,13 +153,13 @@ class TestWholePaths:
             number = await hub.open_case(count.id, "count_variance")
             rows = await hub.shop.value("SELECT options FROM case_file WHERE id = :id", id=number)
             assert CaseOption.model_validate(rows[0]).needs_approval
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, number, ANA, option_id="post_second", parameters={"root_cause": "misplaced"},
                 via="test",
             )  # fmt: skip
             await hub.until(count.id, "pending_approval")
             asked = await hub.shop.value("SELECT id FROM approval WHERE journey_id = :id", id=count.id)
-            await approval.record_verdict(hub.shop.database, asked, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(hub.shop.database, asked, MAX, verdict="approve", note="", via="test")
             await hub.ended(count.id, f"case:{number}:1", f"approval:{asked}")
         assert await shelf(hub.shop) == {"available": 30}
         await assert_books_agree(hub.shop.database)
@@ -173,14 +173,14 @@ class TestWholePaths:
             await count.enter((TEA, 30), counter="crew-2")
             number = await hub.open_case(count.id, "count_variance")
             chosen = {"option_id": "post_second", "parameters": {"root_cause": "theft_suspected"}}
-            await case.decide(hub.shop.database, number, ANA, **chosen, via="test")  # type: ignore[arg-type]
+            await decisions.decide(hub.shop.database, number, ANA, **chosen, via="test")  # type: ignore[arg-type]
             await hub.until(count.id, "pending_approval")
             asked = await hub.shop.value("SELECT id FROM approval WHERE journey_id = :id", id=count.id)
-            await approval.record_verdict(hub.shop.database, asked, MAX, verdict="reject", note="no", via="test")
+            await verdicts.record_verdict(hub.shop.database, asked, MAX, verdict="reject", note="no", via="test")
             await hub.until(count.id, "recount")
             await count.enter((TEA, 50), counter="crew-3")
             again = await hub.open_case(count.id, "count_variance")
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, again, ANA, option_id="post_second", parameters={"root_cause": "miscounted"},
                 via="test",
             )  # fmt: skip
@@ -193,7 +193,9 @@ class TestWholePaths:
             await hub.until(count.id, "scheduled")
             await skip_time(hub.shop.database, count.id, ADA, seconds=25 * 3600, via="test")
             number = await hub.open_case(count.id, "count_overdue")
-            answer = await case.decide(hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test")
+            answer = await decisions.decide(
+                hub.shop.database, number, ANA, option_id="more_time", parameters={}, via="test"
+            )
             assert answer.state == "applied"
             await count.enter((TEA, 5))
             await hub.ended(count.id, f"case:{number}:1")
@@ -212,7 +214,7 @@ class TestWholePaths:
             await hub.eventually(waits)
             await skip_time(hub.shop.database, count.id, ADA, seconds=5 * 3600, via="test")
             number = await hub.open_case(count.id, "sync_gap")
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, number, ADA, option_id="post_anyway", parameters={"nothing_is_missing": True},
                 via="test",
             )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from domain.bopis import BopisState
 from domain.errors import OfferExpired, OfferWithdrawn
 from domain.messages import Message, Situation
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
 from tests.ledger.offers import OOLONG, Asked, line, with_substitute
@@ -148,7 +148,7 @@ class TestTooDear:
     async def test_approved_it_is_the_customers(self, hub: Hub) -> None:
         async with hub.worker():
             order, number = await self._accepted(hub)
-            await approval.record_verdict(hub.shop.database, number, MAX, verdict="approve", note="", via="link")
+            await verdicts.record_verdict(hub.shop.database, number, MAX, verdict="approve", note="", via="link")
             await hub.until(order.journey, "reserved")
             await hub.ended(f"approval:{number}")
             await collect(hub, order, ("1", 5), (f"1~{OOLONG}", 3))
@@ -158,7 +158,7 @@ class TestTooDear:
     async def test_rejected_the_line_is_refunded(self, hub: Hub) -> None:
         async with hub.worker():
             order, number = await self._accepted(hub)
-            await approval.record_verdict(hub.shop.database, number, MAX, verdict="reject", note="No.", via="console")
+            await verdicts.record_verdict(hub.shop.database, number, MAX, verdict="reject", note="No.", via="console")
             await hub.until(order.journey, "reserved")
             await refunded(hub, order, 4_500)
             await collect(hub, order, ("1", 5))

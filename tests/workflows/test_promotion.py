@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.checking import check_due
 from domain.messages import Message, Situation
 from domain.promotion import FINAL, PromotionState, ShelfPrice
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from ledger.promotion import requests
 from tests.fakes import due_in
@@ -117,7 +117,7 @@ class TestWholePaths:
         async with hub.worker():
             for number, who in enumerate((MIA, FIN), start=1):
                 asked = await _asked(hub, it.id, number)
-                await approval.record_verdict(shop.database, asked, who, verdict="approve", note="", via="test")
+                await verdicts.record_verdict(shop.database, asked, who, verdict="approve", note="", via="test")
             await hub.until(it.id, "approved")
             await skip_time(shop.database, it.id, ADA, seconds=DAY_S + 60, via="test")
             await hub.until(it.id, "publishing")

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.messages import Message, Situation
 from domain.returns import FINAL, ReturnState
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
 from tests.ledger.books import assert_books_agree
@@ -136,7 +136,7 @@ class TestWholePaths:
             await back.inspect(14)
             assert await back.cases() == []
             number = int((await back.row())["asks"]["approval_id"])
-            await approval.record_verdict(hub.shop.database, number, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(hub.shop.database, number, MAX, verdict="approve", note="", via="test")
             await hub.ended(back.id)
         assert await back.state() == "closed"
         assert await back.refunds() == [("card", 21_000, "succeeded")]
@@ -148,7 +148,7 @@ class TestWholePaths:
             back = await Back.open(hub.shop, await collected(hub.shop, 14), 14)
             await back.receive(14)
             number = int((await back.row())["asks"]["approval_id"])
-            await approval.record_verdict(hub.shop.database, number, MAX, verdict="reject", note="no", via="test")
+            await verdicts.record_verdict(hub.shop.database, number, MAX, verdict="reject", note="no", via="test")
             number = await hub.open_case(back.id, "return_review")
             await hub.decide(number, "decline")
             await back.inspect(14, condition="used")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ledger import case
+from ledger import decisions
 from tests.ledger.books import accounts, assert_books_agree
 from tests.ledger.exchanging import Swap
 from tests.ledger.returning import Back, collected
@@ -55,7 +55,7 @@ async def test_it_says_no_and_somebody_asks_again_by_another_key(hub: Hub) -> No
             back = await looked_at(hub)
             number = await hub.open_case(back.id, "refund_failed")
             assert await back.state() == "refund_pending"
-            await case.decide(hub.shop.database, number, FIN, option_id="retry", parameters={}, via="test")
+            await decisions.decide(hub.shop.database, number, FIN, option_id="retry", parameters={}, via="test")
             await closed_and_paid_once(hub, back, bank)
     assert len(set(bank.asked)) == 2  # a provider keeps its answer to a key
     assert [state for _, _, state in await back.refunds()] == ["declined", "succeeded"]
@@ -67,7 +67,7 @@ async def test_it_says_no_and_somebody_pays_by_hand(hub: Hub) -> None:
         async with hub.worker():
             back = await looked_at(hub)
             number = await hub.open_case(back.id, "refund_failed")
-            await case.decide(
+            await decisions.decide(
                 hub.shop.database, number, FIN, option_id="manual_payout", parameters={"paid_out": True}, via="test"
             )
             await hub.ended(back.id)
@@ -120,7 +120,7 @@ async def test_two_tenders_of_which_one_is_declined(hub: Hub) -> None:
             await back.receive(2)
             await back.inspect(2)
             number = await hub.open_case(back.id, "refund_failed")
-            await case.decide(hub.shop.database, number, FIN, option_id="retry", parameters={}, via="test")
+            await decisions.decide(hub.shop.database, number, FIN, option_id="retry", parameters={}, via="test")
             await hub.ended(back.id)
     assert sum(bank.paid.values()) == 2 * PRICE_MINOR
     assert len(bank.asked) == 3

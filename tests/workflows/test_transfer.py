@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.messages import Message, Situation
 from domain.transfer import BEFORE_APPROVAL, FINAL, ON_THE_WAY, TO_BE_SHIPPED, TransferState
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
 from tests.ledger.books import assert_books_agree
@@ -112,7 +112,7 @@ class TestWholePaths:
             it = await Moved.open(shop, (TEA, 90), requested_by="ana")
             assert it.answer.state == "pending_approval"
             asked = await _asked(hub, it.id)
-            await approval.record_verdict(shop.database, asked, MAX, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, asked, MAX, verdict="approve", note="", via="test")
             await hub.until(it.id, "ready_to_ship")
             await skip_time(shop.database, it.id, ADA, seconds=DAY_S + 60, via="test")
             late = await hub.open_case(it.id, "transfer_shipment_overdue")
@@ -128,7 +128,7 @@ class TestWholePaths:
             assert await hub.open_case(it.id, "transfer_short") == short
             await hub.decide(short, "accept", root_cause="lost_by_carrier")
             asked = await _asked(hub, it.id)
-            await approval.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
+            await verdicts.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
             await hub.ended(it.id)
         assert await it.state() == "closed"
         assert await shelf(shop, "S2") == {"available": 75}

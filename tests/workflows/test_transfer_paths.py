@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import approval
+from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.ledger.books import assert_books_agree
 from tests.ledger.coming import brought_by
@@ -46,7 +46,7 @@ async def test_after_eight_hours_the_next_level_agrees_and_goods_called_off_on_t
         asked = await _pending(hub, it.id, "store_manager")
         await _skip(hub, it.id, 8 * HOUR_S + 60)
         assert await _pending(hub, it.id, "finance") == asked
-        await approval.record_verdict(hub.shop.database, asked, FIN, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(hub.shop.database, asked, FIN, verdict="approve", note="", via="test")
         await hub.until(it.id, "ready_to_ship")
         await it.ship(60, complete=True)
         await it.report("cancelled")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ledger import approval, case
+from ledger import decisions, verdicts
 from ledger.journeys import skip_time
 from tests.ledger.books import assert_books_agree
 from tests.ledger.counting import Count
@@ -113,7 +113,7 @@ async def test_nobody_agrees_to_a_loss_so_it_stays_open_and_is_asked_about_again
         late = await hub.open_case(it.id, "receipt_overdue")
         await hub.decide(late, "accept", root_cause="theft_suspected")
         again = await pending(hub, it.id)
-        await approval.record_verdict(shop.database, again, FIN, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, again, FIN, verdict="approve", note="", via="test")
         await hub.ended(it.id, f"case:{late}:1")
     assert await it.state() == "closed"
     assert await shelf(shop, "S2") == {"available": 5}
@@ -128,15 +128,15 @@ async def test_between_two_companies_both_agree_and_the_loss_is_the_destinations
     async with hub.worker():
         it = await Moved.open(shop, (TEA, 4), to="N1")
         asked = await pending(hub, it.id)
-        await approval.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, asked, FIN, verdict="approve", note="", via="test")
         await hub.carry()
         assert await it.state() == "pending_approval"  # one side alone
-        await approval.record_verdict(shop.database, asked, NORA, verdict="approve", note="", via="test")
+        await verdicts.record_verdict(shop.database, asked, NORA, verdict="approve", note="", via="test")
         await hub.until(it.id, "ready_to_ship")
         await it.ship()
         await it.receive(3, complete=True)
         short = await hub.open_case(it.id, "transfer_short")
-        await case.decide(
+        await decisions.decide(
             shop.database, short, OLE, option_id="accept", parameters={"root_cause": "packing_error"}, via="test"
         )
         await hub.ended(it.id, f"case:{short}:1", f"approval:{asked}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import case, journeys
+from ledger import decisions, journeys
 from tests.shop import ANA
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ async def _decided(hub: Hub) -> tuple[str, int]:
     await hub.shop.put("S2", 0)
     order = await hub.shop.order(1)
     number = await hub.open_case(order, "reservation_failure")
-    await case.decide(hub.shop.database, number, ANA, option_id="cancel_refund", parameters={}, via="console")
+    await decisions.decide(hub.shop.database, number, ANA, option_id="cancel_refund", parameters={}, via="console")
     return order, number
 
 
@@ -37,7 +37,7 @@ async def test_undone_in_time_nothing_has_happened_and_the_case_can_be_decided_a
     async with hub.worker():
         order, number = await _decided(hub)
         await hub.carry()
-        await case.undo(hub.shop.database, number, ANA, via="console")
+        await decisions.undo(hub.shop.database, number, ANA, via="console")
         await journeys.skip_time(hub.shop.database, order, ANA, seconds=120, via="test")
         await hub.carry()
         assert await hub.shop.value("SELECT state FROM journey WHERE id = :id", id=order) == "reservation_failed"

@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain.errors import NotAllowed
 from domain.orders import Name
-from ledger.approval import record_verdict
 from ledger.people import Caller
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
 from ledger.reads.paging import Page
+from ledger.verdicts import record_verdict
 from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit, Number
 from web.keys import OnBehalfOf, Reader, database_of, require, view_of
 

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.orders import Name
 from ledger.case import comment as write_comment
-from ledger.case import decide, undo
+from ledger.decisions import decide, undo
 from ledger.people import Caller
 from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import DomainError, Malformed, NotAllowed, NotFound
 from domain.people import Person
 from ledger import delegations, links, mails, reference
-from ledger.approval import LinkRow, link, record_verdict
+from ledger.approval import LinkRow, link
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.transaction import Transaction
+from ledger.verdicts import record_verdict
 from web.approvals import proof
 from web.console.approvals import check_verdict, context_of
 from web.errors import STATUS_OF_FAMILY

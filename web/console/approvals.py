@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.people import Person
-from ledger.approval import Proven, answer, record_verdict
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
+from ledger.verdicts import Proven, answer, record_verdict
 from web.console.live import live_of
 from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, address, page, prove_again, see, written

@@ -19,7 +19,8 @@ from domain.people import Person
 from domain.statements import statement
 from domain.words import words
 from ledger import case as cases
-from ledger.case.undoing import at_once, window_shown
+from ledger import decisions
+from ledger.decisions.undoing import at_once, window_shown
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.beside_case import beside_case
 from ledger.reads.cases import CaseDetail, case_detail
@@ -244,7 +245,7 @@ async def decide(
             raise StaleVersion(f"“{chosen.label}” is not what it was when you opened this page; look at it again.")
         check_confirmed(chosen, confirmed)
         parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True), **chosen_words(chosen, choice)}
-        await cases.decide(
+        await decisions.decide(
             database, case_id, person, option_id=chosen.id, parameters=parameters, note=written(note), version=version,
             via="console",
         )  # fmt: skip

@@ -15,8 +15,8 @@ from domain.messages import Situation, Step
 from domain.people import Person
 from domain.policy import Policy
 from ledger import mails, people, reference
-from ledger.case import undoing
 from ledger.case.life import add_event, change
+from ledger.decisions import undoing
 from ledger.engine import Database
 from ledger.steps import take_row_step
 from ledger.tables import case_file

@@ -22,9 +22,10 @@ from domain.errors import (
 from domain.messages import Message
 from domain.people import Person
 from domain.statements import statement
-from ledger.case import direct, offers, undoing
+from ledger.case import offers
 from ledger.case.acts import check_version, claimed_by, keep_note, open_for
 from ledger.case.life import add_event, change, tell_case
+from ledger.decisions import effects, offered, undoing
 from ledger.engine import Database
 from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.tables import case_decision, case_file, journey, waiting_demand
@@ -57,7 +58,7 @@ async def decide(
     """Record a decision. The first of decision and self-heal wins; the other is refused by name.
 
     A journey applies it, or asks for approval first; a case that no journey waits for is applied at once. What was
-    chosen at the console, or `undoable`, waits for the end of the time to undo it (`ledger.case.undoing`).
+    chosen at the console, or `undoable`, waits for the end of the time to undo it (`ledger.decisions.undoing`).
     With `key` (the source and its idempotency key) the same decision sent again gets the first answer.
     Raises `UnknownOption`, `OptionNotAllowed`, `Malformed`, `AlreadyClaimed`, `AlreadyDecided`, `SelfHealed`,
     `StaleVersion`, `NotAllowed`, `NotFound`, `IdempotencyMismatch`.
@@ -105,7 +106,7 @@ async def decide_in(
     journey_id = found.scalar()
     journey_row = await tx.lock_journey_and_order(journey_id) if journey_id else None
     row = await _to_decide(tx, case_id, person, version)
-    options = await offers.options_now(tx.conn, row)
+    options = await offered.options_now(tx.conn, row)
     option = chosen(options, offers.as_stored(row), option_id, parameters)
     if shown is not None and mark(option) != shown:
         raise StaleVersion(
@@ -119,12 +120,12 @@ async def decide_in(
     window = await undoing.window(tx, row, journey_row, option, at, wanted=undoable)
     applies_at = at + window if window else None
     decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at, applies_at)
-    if (row["kind"], option.id) in direct.CARRIED_OUT_LATER:
+    if (row["kind"], option.id) in effects.CARRIED_OUT_LATER:
         return DecisionAnswer(decision_id, "applying", None)
     if not asked_by_journey:
         if applies_at is not None:
             return DecisionAnswer(decision_id, "applying", None)
-        await direct.apply(tx, row, journey_row, option, decision_id, person, at)
+        await effects.apply(tx, row, journey_row, option, decision_id, person, at)
         return DecisionAnswer(decision_id, "applied", None)
     assert journey_row is not None
     asks = journey_row["asks"] | {"decision_id": decision_id, "needs_approval": option.needs_approval}

@@ -19,8 +19,9 @@ from domain.people import Person
 from domain.policy import Policy
 from domain.words import local
 from ledger import people, policies, reference
-from ledger.case import direct
+from ledger.bopis import answered
 from ledger.case.life import change, give_back, tell_case
+from ledger.decisions import effects
 from ledger.engine import Database
 from ledger.steps import Work
 from ledger.tables import case_decision, case_file, journey
@@ -66,7 +67,7 @@ async def window_shown(conn: AsyncConnection, row: Mapping[Any, Any], at: dateti
 
 def at_once(kind: str) -> frozenset[str]:
     """The options of a kind of case that are carried out from the moment at which they are chosen."""
-    return frozenset(option for of_kind, option in direct.CARRIED_OUT_LATER if of_kind == kind)
+    return frozenset(option for of_kind, option in effects.CARRIED_OUT_LATER if of_kind == kind)
 
 
 async def longest_window(conn: AsyncConnection, rows: Iterable[RowMapping], at: datetime) -> timedelta:
@@ -106,7 +107,7 @@ async def carry_out(tx: Transaction, row: RowMapping, journey_row: RowMapping | 
     # What is done now is done in the name of whoever decided, as it would have been at once.
     tx.actor, tx.via = person.id, decision["via"]
     option = CaseOption.model_validate(decision["option"])
-    await direct.apply(tx, row, journey_row, option, decision["id"], person, at)
+    await effects.apply(tx, row, journey_row, option, decision["id"], person, at)
     return "The time to undo it is over."
 
 
@@ -177,20 +178,10 @@ async def undo(database: Database, case_id: int, person: Person, *, decision_id:
 
 async def _ask_again(tx: Transaction, journey_row: RowMapping, case_id: int, at: datetime) -> None:
     """The journey asks as it did before; an order waits again for what turns up."""
-    asks = {"case_id": case_id}
-    if journey_row["kind"] != "bopis":
-        await _set_asks(tx, journey_row, asks)
-        return
-    # Not imported above: an order needs cases, so cases cannot need orders while they are loaded.
-    from ledger.bopis import waiting
-    from ledger.bopis.order import Order
-
-    order = await Order.load(tx, journey_row)
-    await order.lock_cases()
-    await order.lock_goods()
-    order.row["asks"] = asks
-    await waiting.wait_again(order, at)
-    await order.save(at)
+    if journey_row["kind"] == "bopis":
+        await answered.ask_again(tx, journey_row, case_id, at)
+    else:
+        await _set_asks(tx, journey_row, {"case_id": case_id})
 
 
 async def _set_asks(tx: Transaction, journey_row: RowMapping, asks: Mapping[str, Any]) -> None:

@@ -29,13 +29,13 @@ from domain.messages import Message
 from domain.people import Person
 from domain.words import local
 from ledger import delegations, mails, people, reference
-from ledger.approval import endings
 from ledger.approval.links import revoke_links
 from ledger.approval.sides import sides_of, words_of
 from ledger.case.life import add_event
 from ledger.engine import Database
 from ledger.tables import approval, approval_verdict, journey, person_note
 from ledger.transaction import Transaction
+from ledger.verdicts import endings
 
 
 class Proven(NamedTuple):

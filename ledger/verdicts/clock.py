@@ -1,4 +1,4 @@
-"""The clock of an approval: reminders, the next level, the end; and its withdrawal when the facts have changed."""
+"""The clock of an approval: reminders, the next level, the end."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from domain.ids import approval_target
 from domain.messages import Message, Situation, Step
 from domain.policy import Policy
 from ledger import reference
-from ledger.approval import endings, levels
+from ledger.approval import levels
 from ledger.approval.links import revoke_links
 from ledger.approval.opening import ask_level, mail_approvers
 from ledger.approval.sides import sides_of, words_of
@@ -17,20 +17,7 @@ from ledger.engine import Database
 from ledger.steps import take_row_step
 from ledger.tables import approval, journey
 from ledger.transaction import Transaction
-
-
-async def supersede(tx: Transaction, approval_id: int, at: datetime) -> None:
-    """The facts have changed: a pending request is withdrawn. Its row is locked by this transaction."""
-    ended = await tx.conn.execute(
-        update(approval)
-        .where(approval.c.id == approval_id, approval.c.state == "pending")
-        .values(state="superseded", next_at=None, version=approval.c.version + 1)
-        .returning(approval.c.id)
-    )
-    if ended.first() is not None:
-        await revoke_links(tx, approval_id, at)
-        tx.record("approval.superseded", f"approval:{approval_id}", at)
-        tx.tell(approval_target(approval_id), Message.APPROVAL_CLOSED)
+from ledger.verdicts import endings
 
 
 async def on_due(database: Database, step: Step) -> Situation:
