@@ -42,7 +42,7 @@ async def go_on(as_key: As, database: Database) -> None:
     await event(web, "transfer.shipped", "new-4", transfer_id="T-1", actor="p")
     received = {"line_id": "1", "quantity": 1}
     await event(web, "return.received", "new-5", return_id="RT-1", location="S2", actor="p", lines=[received])
-    await apply_decision(database, Step(subject="bopis:web:W-1", occurrence="1", at=now))
+    await apply_decision(database, Step(subject="bopis:web:W-1", occurrence="1", at=now, decision_id=1))
     for path, name in (("journeys", "bopis:web:W-2"), ("transfers", "transfer:web:T-2"), ("returns", "RT-1")):
         await see(web, f"{path}/{name}")
 
