@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from web.bodies import Bodies, Body
 from web.errors import FieldError, WebError, answer, problem
 
 MAX_DEPTH = 32
@@ -159,27 +160,28 @@ def _normal(value: Any) -> Any:
 class Hygiene:
     """ASGI middleware: the address is checked for every request, size for every body, JSON for those of the API."""
 
-    def __init__(self, app: ASGIApp, *, most_bytes: Callable[[str], int]) -> None:
+    def __init__(self, app: ASGIApp, *, most_bytes: Callable[[str], int], bodies: Bodies | None = None) -> None:
         """`most_bytes` says how large a body may be by the path that it is sent to."""
         self._app = app
         self._most_bytes = most_bytes
+        self._bodies = bodies or Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        try:
-            _check_address(scope)
-            body = await self._body(scope, receive)
-        except WebError as error:
-            found = problem(error.status, error.code, error.detail, _shown(scope["path"]), error.errors)
-            await answer(found, error.headers)(scope, receive, send)
-            return
-        if body is None:
-            return
-        await self._app(scope, _replay(body, receive), send)
+        with self._bodies.one() as held:
+            try:
+                _check_address(scope)
+                body = await self._body(scope, receive, held)
+            except WebError as error:
+                found = problem(error.status, error.code, error.detail, _shown(scope["path"]), error.errors)
+                await answer(found, error.headers)(scope, receive, send)
+                return
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _body(self, scope: Scope, receive: Receive, held: Body) -> bytes | None:
         """The whole body, checked; None when the client went away. Raises `WebError`."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         length, most = headers.get(b"content-length", b"0"), self._most_bytes(scope["path"])
@@ -187,12 +189,11 @@ class Hygiene:
             raise _too_large(most)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise WebError(415, "unsupported_encoding", "Send the body uncompressed, without Content-Encoding.")
-        body = bytearray()
+        body = held.content
         while True:
-            message = await receive()
+            message = await held.part(receive)
             if message["type"] == "http.disconnect":
                 return None
-            body += message.get("body", b"")
             if len(body) > most:
                 raise _too_large(most)
             if not message.get("more_body", False):
