@@ -129,7 +129,9 @@ async def test_asked_for_agreed_sent_come_short_counted_and_written_off(hub: Hub
         await ana.get_by_role("button", name="Ask for it").click()
         await expect(ana.get_by_role("heading", name=re.compile("^Transfer "))).to_be_visible()
         journey = await shop.value("SELECT id FROM journey WHERE kind = 'transfer'")
-        await _agrees(hub, max_, "max", await _asked(hub, journey), "30.00 EUR")
+        asked = await _asked(hub, journey)
+        assert "If you approve: What Mainz can promise of it by then" in await hub.asked_by_mail(asked, "max")
+        await _agrees(hub, max_, "max", asked, "30.00 EUR")
         await hub.until(journey, "ready_to_ship")
 
         # Pia sends all of them, Lea receives three and nothing more.

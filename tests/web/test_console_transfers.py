@@ -54,5 +54,7 @@ class TestAgreeing:
         assert made["state"] == "pending_approval"
         page = (await (await sign_in("sam.ortega")).get(f"/console/approvals/{made['approval_id']}")).text
         assert "Transfer T-1: Store S1 to Store S2" in page
+        assert "What Store S1 can promise of it by then is reserved there, and is to be sent." in page
         assert "nothing is reserved, nothing is sent" in page
+        assert "Transfer: Transfer" not in page
         assert "800" in page
