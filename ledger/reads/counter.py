@@ -123,7 +123,7 @@ async def look_up(conn: AsyncConnection, place: StorePlace, number: str, bought_
         select(journey.c.id, journey.c.source, journey.c.key, location.c.name)
         .join(location, location.c.code == journey.c.location)
         .where(
-            journey.c.id.in_([journey_id("bopis", source, given) for source in sources]),
+            journey.c.id.in_([journey_id("bopis", source, given) for source in (*sources, OWN)]),
             journey.c.entity == place.entity,
         )
         .order_by(journey.c.id)

@@ -271,3 +271,27 @@ async def test_only_for_goods_of_which_no_sale_is_known_somebody_says_how_prices
         at = f"/store/S1/returns/{made.json()['journey_id']}/exchange"
         page = (await pia.get(at)).text
         assert ("Our prices are without tax" in page) is is_asked, more
+
+
+async def test_without_a_receipt_the_replacement_is_an_order_of_the_counter_and_found_by_its_number(
+    sign_in: SignIn, retailer: Ledger
+) -> None:
+    await price(retailer, "BREAD", 129)
+    pia = await sign_in("pia.lund")
+    new = "/store/S1/returns/new"
+    form = form_of((await pia.get(new)).text)
+    form |= {"sku:1": "APPLE", "units:1": "1", "reason:1": "gift", "customer_mail": "kim@customer.example"}
+    back = (await pia.post(new, data=form)).headers["location"]
+    page = await pia.get(f"{back}/exchange", params={"sku:1": "BREAD", "units:1": "1"})
+    assert "What it comes to" in page.text, page.text
+    answer = await pia.post(
+        f"{back}/exchange", data=form_of(page.text) | {"how": "till", "tender": "cash", "receipt": "T-5"}
+    )
+    assert (answer.status_code, answer.headers.get("location")) == (303, back), answer.text
+    (made,) = await replacements(retailer)
+    assert made.startswith("bopis:console:S1-X")
+    number = made.rsplit(":", 1)[1]
+    found = await pia.get("/store/S1/returns", params={"find": number})
+    assert f"Order {number}" in found.text
+    await pia.post(back, data=form_of((await pia.get(back)).text))
+    assert "paid by the return" in (await pia.get(back)).text
