@@ -37,7 +37,7 @@ from settings import Settings
 
 PER_S = 50
 LEAST = 20
-TOGETHER = 200
+TOGETHER = 1_000  # orders at a time; twice as many would be refused as too many
 WAITING = 5  # events of a history that waits: start, a task's three, timer
 CACHED = 1_000  # of one worker, as the library ships
 LOOK_S = 0.5
