@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ledger.alive import look_after
 from ledger.closing import flush
 from ledger.outages import sqlstate
-from ledger.prepared import FAILURES, KNOWN, Hearer, failed
+from ledger.prepared import ALONE, FAILURES, KNOWN, Hearer, failed
 from ledger.sealing import Seal
 from ledger.storage import Storage
 from ledger.transaction import Transaction
@@ -65,7 +66,6 @@ class Database:
             asyncpg_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             hide_parameters=True,  # they hold names and addresses, and errors are logged
             connect_args={
                 "server_settings": {"application_name": application},
@@ -80,6 +80,8 @@ class Database:
         @event.listens_for(self.engine.sync_engine, "connect")
         def know(made: Any, record: Any) -> None:
             record.info.update(driver=made.driver_connection, hearers=self.hearers)
+
+        look_after(self.engine.sync_engine)
 
         # SQLAlchemy begins nothing there: `read` does, so that prepared queries may come first.
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -119,19 +121,62 @@ class Database:
         longer to make than to carry out.
         """
         begin = _READ_BY_KEY if by_key else _READ
-        async with self._reading.connect() as conn:
+        conn = await self._begun(begin)
+        info = conn.info
+        driver = info["driver"]
+        info[KNOWN] = {}
+        try:
+            yield conn
+        finally:
+            del info[KNOWN]
+            try:
+                await _leave(driver)
+            finally:
+                await conn.close()
+
+    async def _begun(self, begin: str) -> AsyncConnection:
+        """A connection on which that was sent. One that was lost since it was last used (see `alive`) is left for
+        another: nothing was asked of it yet.
+        """
+        for is_last in (False, True):
+            conn = await self._reading.connect()
             driver = conn.info["driver"]
             try:
                 await driver.execute(begin)
-            except FAILURES as error:
-                raise failed(driver, begin, error) from error
+            except BaseException as error:
+                driver.terminate()
+                await conn.close()
+                if not isinstance(error, FAILURES):
+                    raise
+                if is_last or isinstance(error, TimeoutError):
+                    raise failed(driver, begin, error) from error
+            else:
+                return conn
+        raise AssertionError("the loop returns or raises")
+
+    async def alone[T](self, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """What `look` finds by one prepared query that stands for itself: PostgreSQL makes a transaction of it unasked,
+        and what takes three round trips in `read` takes one. Two queries would not see the same state. It is
+        asked again where the connection was lost since it was last used (see `alive`).
+        """
+        try:
+            return await self._look_alone(look)
+        except InterfaceError as error:
+            if isinstance(error.orig, TimeoutError):
+                raise
+            return await self._look_alone(look)
+
+    async def _look_alone[T](self, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._reading.connect() as conn:
             info = conn.info
-            info[KNOWN] = {}
+            info[ALONE] = True
             try:
-                yield conn
+                return await look(conn)
+            except InterfaceError:
+                info["driver"].terminate()
+                raise
             finally:
-                del info[KNOWN]
-                await _leave(driver)
+                del info[ALONE]
 
     @contextmanager
     def heard(self, hearer: Hearer) -> Iterator[None]:

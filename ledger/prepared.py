@@ -22,6 +22,7 @@ type Hearer = Callable[[str, Sequence[Any]], None]
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
+ALONE = "alone"  # in a connection's `info`: see `Database.alone`
 KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once
 
 
@@ -106,7 +107,7 @@ class Several:
 async def driver_of(conn: AsyncConnection) -> Any:
     """The driver's own connection, in the transaction of `conn`: SQLAlchemy begins it with its first statement."""
     driver = conn.info["driver"]
-    if not driver.is_in_transaction():
+    if not driver.is_in_transaction() and ALONE not in conn.info:
         await conn.execute(_BEGIN)
     return driver
 

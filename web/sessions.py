@@ -149,8 +149,7 @@ def looked_up_with(database: Database) -> LookedUp:
     """Sessions by their tokens; requests of the same moment ask for theirs together."""
 
     async def read(tokens: Sequence[str]) -> dict[str, records.Session | None]:
-        async with database.read(by_key=True) as conn:
-            found = await records.sessions_of(conn, tokens)
+        found = await database.alone(lambda conn: records.sessions_of(conn, tokens))
         return {token: found.get(token) for token in tokens}
 
     return Together(read)

@@ -1,0 +1,129 @@
+"""A connection that the pool hands out stands: one that is gone is made anew, one used a moment ago is not asked."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from ledger import alive
+from ledger.engine import Database
+from ledger.outages import is_outage
+from ledger.prepared import Prepared
+from tests.shop import Shop
+
+PID = Prepared(text("SELECT pg_backend_pid()"))
+ISOLATION = Prepared(text("SELECT current_setting('transaction_isolation')"))
+DIVIDED = Prepared(text("SELECT 1 / CAST(:by AS int)"))
+ENDED = "SELECT pg_terminate_backend(:pid, 90000)"  # waits until it has ended
+
+
+async def ask_alone(database: Database) -> Any:
+    return await database.alone(PID.value)
+
+
+async def driver(conn: Any) -> Any:
+    await PID.value(conn)
+    return conn.info["driver"]
+
+
+async def read(database: Database) -> Any:
+    async with database.read() as conn:
+        return await PID.value(conn)
+
+
+async def test_who_reads_next_notices_nothing_of_a_connection_that_was_lost(shop: Shop) -> None:
+    database = Database(shop.database.url, pool_size=1)
+    try:
+        for ask in (ask_alone, read):
+            lost = await ask(database)
+            await shop.change(ENDED, pid=lost)
+            assert await ask(database) != lost
+    finally:
+        await database.dispose()
+
+
+async def test_a_connection_that_is_known_to_be_closed_is_made_anew_for_a_writer(shop: Shop) -> None:
+    database = Database(shop.database.url, pool_size=1)
+    try:
+        lost = await database.alone(driver)
+        lost.terminate()
+        async with database.engine.begin() as conn:
+            assert (await conn.execute(text("SELECT 1"))).scalar_one() == 1
+            assert conn.info["driver"] is not lost
+    finally:
+        await database.dispose()
+
+
+async def test_one_that_has_rested_is_asked_and_one_just_used_is_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(alive, "monotonic", lambda: now[0])
+    database = Database(shop.database.url, pool_size=1)
+    asked: list[str] = []
+    try:
+        own = await database.alone(driver)
+        own.add_query_logger(lambda query: asked.append(query.query))
+        now[0] += alive.TRUSTED_S / 2
+        assert await database.alone(driver) is own
+        now[0] += alive.TRUSTED_S
+        assert await database.alone(driver) is own
+    finally:
+        await database.dispose()
+    assert asked == ["SELECT pg_backend_pid()", "SELECT 1", "SELECT pg_backend_pid()"]
+
+
+async def test_one_that_has_rested_and_does_not_answer_is_made_anew(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(alive, "monotonic", lambda: now[0])
+    database = Database(shop.database.url, pool_size=1)
+
+    async def cut(_driver: object, _query: str) -> str:
+        raise ConnectionResetError("cut")
+
+    try:
+        own = await database.alone(driver)
+        monkeypatch.setattr(type(own), "execute", cut)
+        assert await database.alone(driver) is own  # used a moment ago
+        now[0] += alive.TRUSTED_S
+        assert await database.alone(driver) is not own
+    finally:
+        await database.dispose()
+
+
+async def test_a_server_that_lets_nobody_in_is_an_outage_and_later_reads_are_answered(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(shop.database.url, pool_size=1)
+
+    async def cut(_driver: object, _query: str) -> str:
+        raise ConnectionResetError("cut")
+
+    try:
+        kind = type(await database.alone(driver))
+        with monkeypatch.context() as away:
+            away.setattr(kind, "execute", cut)
+            with pytest.raises(DBAPIError) as told:
+                await read(database)
+        assert is_outage(told.value)
+        assert await read(database) > 0
+    finally:
+        await database.dispose()
+
+
+async def test_what_stands_alone_begins_nothing_and_leaves_nothing_behind(shop: Shop) -> None:
+    database = Database(shop.database.url, pool_size=1)
+    try:
+        assert await database.alone(ISOLATION.value) == "read committed"
+        assert not (await database.alone(driver)).is_in_transaction()
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await database.alone(lambda conn: DIVIDED.value(conn, by=0))
+        async with database.engine.begin() as conn:
+            assert (await driver(conn)).is_in_transaction()
+        async with database.read() as conn:
+            assert await ISOLATION.value(conn) == "repeatable read"
+    finally:
+        await database.dispose()
