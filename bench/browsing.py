@@ -6,7 +6,9 @@ template with what it was given. Everything else that a page costs is ours: the 
 driver's objects, models.
 """
 
+import asyncio
 import os
+import re
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -34,6 +36,7 @@ from web.pages import page as make_page
 from web.pages import templates
 
 FEW = 10_000
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 ROUNDS = 12
 REAL_CASES = 16
 OWN_PLANS = "-c plan_cache_mode=force_custom_plan"  # as lists are read: see `Database.read`
@@ -62,12 +65,15 @@ class Page(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one page, in milliseconds: over HTTP (median and every run), its statements alone, its template alone."""
+    """Of one page, in milliseconds: over HTTP (median and every run), its statements alone, its template alone; and
+    how many cases it lists.
+    """
 
     page: Page
     runs: list[float]
     sql_ms: float
     template_ms: float
+    rows: int
 
     @property
     def p50_ms(self) -> float:
@@ -98,22 +104,57 @@ async def signed_in(database: Database, person_id: str) -> str:
     return f"endcap_session={token}"
 
 
-async def rounds(port: int, pages: Sequence[Page], number: int) -> list[list[float]]:
-    """Milliseconds of each page, one after the other over one connection, so many times; the first round warms up.
-
-    Raises RuntimeError for an answer other than 200.
+@asynccontextmanager
+async def asking(port: int) -> AsyncIterator[Callable[[Page], Awaitable[bytes]]]:
+    """A page's body by one connection that stays open, and no more of a client than that takes: a few dozen
+    microseconds, where a library that may be asked for anything takes a millisecond. Raises RuntimeError for an answer
+    other than 200.
     """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+
+    async def ask(one: Page) -> bytes:
+        writer.write(f"GET {one.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {one.cookie}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if length is None:
+            raise RuntimeError(f"{one.path} was answered without its length: {head[:300]!r}")
+        body = await reader.readexactly(int(length[1]))
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"{one.path} was answered {head[9:12].decode()}: {body[:300].decode()}")
+        return body
+
+    try:
+        yield ask
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def rounds(port: int, pages: Sequence[Page], number: int) -> list[list[float]]:
+    """Milliseconds of each page, one after the other over one connection, so many times; the first round warms up."""
     taken: list[list[float]] = [[] for _ in pages]
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+    async with asking(port) as ask:
         for turn in range(number + 1):
             for at, one in enumerate(pages):
                 began = time.perf_counter()
-                answer = await client.get(one.path, headers={"Cookie": one.cookie})
-                if answer.status_code != 200:
-                    raise RuntimeError(f"{one.path} was answered {answer.status_code}: {answer.text[:300]}")
+                await ask(one)
                 if turn:
                     taken[at].append((time.perf_counter() - began) * 1e3)
     return taken
+
+
+async def rows_shown(port: int, pages: Sequence[Page]) -> list[int]:
+    """How many cases each page lists."""
+    async with asking(port) as ask:
+        return [(await ask(one)).count(b'<li class="case-row') for one in pages]
+
+
+def flatness(few: Sequence[Cost], many: Sequence[Cost]) -> tuple[float, int]:
+    """How many times as long a page takes among many cases as among few, and by how many pages: the median of those
+    that list as many rows in both, and any. A page that lists fifty among many and none among few says nothing.
+    """
+    alike = [(a, b) for a, b in zip(few, many, strict=True) if a.rows == b.rows > 0]
+    return statistics.median(b.p50_ms / a.p50_ms for a, b in alike), len(alike)
 
 
 async def alone(
@@ -180,8 +221,10 @@ async def costs(
 ) -> list[Cost]:
     """Every page over HTTP, and its limit with plans as the page gets them: kept ones unless `planner` says."""
     runs = await rounds(port, pages, ROUNDS)
+    rows = await rows_shown(port, pages)
     limits = await alone(database, pages, module, seconds, planner)
-    return [Cost(one, taken, sql, filled) for one, taken, (sql, filled) in zip(pages, runs, limits, strict=True)]
+    each = zip(pages, runs, limits, rows, strict=True)
+    return [Cost(one, taken, sql, filled, listed) for one, taken, (sql, filled), listed in each]
 
 
 def _p99(found: Sequence[Cost]) -> float:
@@ -203,12 +246,11 @@ async def queues(server_url: str, *, seconds: float, size: tuple[int, int] | Non
                 found[name] = await costs(database, port, pages, queue_page, seconds=seconds, planner=OWN_PLANS)
     many = found["many"]
     limit = statistics.median(one.sql_ms + one.template_ms for one in many)
-    p50 = statistics.median(one.p50_ms for one in many)
-    before = statistics.median(one.p50_ms for one in found["few"])
+    times, alike = flatness(found["few"], many)
     worst = max(many, key=lambda one: one.p50_ms)
     note = (
-        f"p99 {_p99(many):.0f} ms; of {len(many)} pages (3 people, {len(QUEUES)} filters); {p50 / before:.2f} × the"
-        f" {before:.1f} ms among {few:,} cases (p99 {_p99(found['few']):.0f}); SQL"
+        f"p99 {_p99(many):.0f} ms; of {len(many)} pages (3 people, {len(QUEUES)} filters); {times:.2f} × what they take"
+        f" among {few:,} cases, by the {alike} that list as many rows there; SQL"
         f" {statistics.median(one.sql_ms for one in many):.1f} ms, template"
         f" {statistics.median(one.template_ms for one in many):.1f} ms; slowest"
         f" {worst.page.path.split('?')[1] or 'all'} {worst.p50_ms:.0f} ms, its SQL {worst.sql_ms:.0f};"

@@ -47,6 +47,22 @@ async def test_the_queue_stands_beside_its_statements_and_its_template(
     assert "among 300" in row.note
 
 
+async def test_a_page_that_is_no_page_has_no_time(postgres_url: str) -> None:
+    async with place.database(postgres_url, "refusing") as database, served.application(database) as port:
+        with pytest.raises(RuntimeError, match="/console/queue was answered 303"):
+            await browsing.rounds(port, [browsing.Page("/console/queue", "endcap_session=nobodys")], 1)
+
+
+def test_pages_are_compared_that_list_as_many_rows() -> None:
+    def cost(ms: float, rows: int) -> browsing.Cost:
+        return browsing.Cost(browsing.Page("/", ""), [ms], 0.0, 0.0, rows)
+
+    few = [cost(10, 50), cost(2, 0), cost(4, 0), cost(8, 7)]
+    many = [cost(11, 50), cost(2, 0), cost(40, 50), cost(12, 7)]
+    times, alike = browsing.flatness(few, many)
+    assert (round(times, 3), alike) == (1.3, 2)
+
+
 async def test_a_case_page_is_of_cases_that_the_product_has_made(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
