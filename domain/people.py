@@ -72,13 +72,16 @@ class Person(NamedTuple):
         return frozenset(grant.role for grant in self.grants if grant.covers(entity, region, location))
 
     def may_see(self, entity: str, region: str, location: str) -> bool:
-        return bool(self.roles_at(entity, region, location))
+        return any(grant.covers(entity, region, location) for grant in self.grants)
 
     def may_decide(self, entity: str, region: str, location: str) -> bool:
-        return bool(self.roles_at(entity, region, location) & DECIDING_ROLES)
+        return self._has_any(DECIDING_ROLES, entity, region, location)
 
     def may_handle(self, entity: str, region: str, location: str) -> bool:
-        return bool(self.roles_at(entity, region, location) & HANDLING_ROLES)
+        return self._has_any(HANDLING_ROLES, entity, region, location)
+
+    def _has_any(self, roles: frozenset[str], *where: str) -> bool:
+        return any(grant.role in roles and grant.covers(*where) for grant in self.grants)
 
     @property
     def works_in_stores(self) -> bool:

@@ -1,6 +1,7 @@
 """How amounts, instants and words are written for people: the same on pages and in mails. Pure text, no markup."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from domain.case_kinds import KINDS
@@ -74,6 +75,7 @@ def until(due: datetime, now: datetime) -> str:
     return f"{span(due - now)} left" if due >= now else f"{span(now - due)} over"
 
 
+@lru_cache(maxsize=4_096)
 def words(text: str) -> str:
     """`ship_to_store` → `Ship to store`."""
     joined = " ".join(ACRONYMS.get(part, part) for part in text.split("_"))

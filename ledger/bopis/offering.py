@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Text, bindparam, insert, select
 
@@ -11,7 +12,7 @@ from domain.offer import answer_due, state_while_asking
 from domain.words import local
 from ledger.bopis import offered, waiting
 from ledger.bopis.order import Order
-from ledger.prepared import Prepared
+from ledger.prepared import Several
 from ledger.tables import case_decision, customer, offer
 
 BY_LINK = "offer:"
@@ -20,24 +21,32 @@ ASKABLE = frozenset(
 )  # ways whose stock an offer can hold
 
 
-_EMAIL = Prepared(
-    select(customer.c.email).where(
-        customer.c.id == bindparam("customer_id", type_=Text), customer.c.erased_at.is_(None)
-    )
+# Where an order is looked at, both are asked for together, once.
+_ABOUT = Several(
+    {
+        "emails": select(customer.c.email).where(
+            customer.c.id == bindparam("customer_id", type_=Text), customer.c.erased_at.is_(None)
+        ),
+        "asked": select(offer.c.way, offer.c.state).where(offer.c.journey_id == bindparam("journey_id", type_=Text)),
+    },
+    once=True,
 )
-_ASKED = Prepared(select(offer.c.way, offer.c.state).where(offer.c.journey_id == bindparam("journey_id", type_=Text)))
+
+
+async def _about(order: Order) -> dict[str, list[dict[str, Any]]]:
+    return await _ABOUT.lists(order.tx.conn, customer_id=order.row["customer_id"], journey_id=order.id)
 
 
 async def can_be_asked(order: Order) -> bool:
     """Whether the customer can be written to by us."""
     if order.policy.authority.notice == "source" or order.row["customer_id"] is None:
         return False
-    return bool(await _EMAIL.value(order.tx.conn, customer_id=order.row["customer_id"]))
+    return any(row["email"] for row in (await _about(order))["emails"])
 
 
 async def asked_before(order: Order) -> tuple[int, set[str]]:
     """How many questions the customer had about this order, and the ways out that they have not taken."""
-    found = await _ASKED.rows(order.tx.conn, journey_id=order.id)
+    found = (await _about(order))["asked"]
     return len(found), {row["way"] for row in found if row["state"] in ("declined", "expired", "rejected")}
 
 

@@ -52,6 +52,8 @@ def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
     wide = [grant for grant in viewer.grants if not grant.location]
     areas = {(one.entity, one.region) for one in places.values()}
     seen = {area for area in areas if any(grant.covers(*area, "") for grant in wide)}
+    if not narrow:
+        return [one for one in places.values() if (one.entity, one.region) in seen]
     return [
         one
         for one in places.values()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.people import Person
 from domain.policy import StockPolicy
-from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp_steps
+from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp, atp_steps
 from ledger.distance import distance_km
 from ledger.prepared import Prepared
 from ledger.reads.access import Reach, location_within, reach_of, visible_location
@@ -259,16 +259,14 @@ async def items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DE
 
 
 def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:
-    def steps(name: str) -> list[AtpStepRow]:
-        found = atp_steps(
-            row["available"],
-            safety_stock=row["safety_stock"],
-            channel_threshold=policy.channel_threshold.get(name, 0),
-            confidence_permille=row["confidence_permille"],
-            channel=name,
-        )
-        return [AtpStepRow(step=step.step, quantity=step.quantity, why=step.why) for step in found]
+    def by_channel(name: str) -> dict[str, int]:
+        return {
+            "safety_stock": row["safety_stock"],
+            "channel_threshold": policy.channel_threshold.get(name, 0),
+            "confidence_permille": row["confidence_permille"],
+        }
 
+    steps = atp_steps(row["available"], **by_channel(channel), channel=channel)
     channels = sorted({*CHANNELS, *policy.channel_threshold, channel})
     names = (
         "location", "location_name", "location_kind", "region", "entity", "sku", "name", "category", "base_unit",
@@ -278,8 +276,8 @@ def _item(row: Any, policy: StockPolicy, channel: str) -> StockItem:
         **{name: row[name] for name in names},
         buckets={bucket: row[bucket] for bucket in BUCKETS},
         on_hand=sum(row[bucket] for bucket in PHYSICAL_BUCKETS),
-        atp={name: steps(name)[-1].quantity for name in channels},
+        atp={name: atp(row["available"], **by_channel(name)) for name in channels},
         atp_channel=channel,
-        atp_steps=steps(channel),
+        atp_steps=[AtpStepRow(step=step.step, quantity=step.quantity, why=step.why) for step in steps],
         confidence=row["confidence_permille"] / 1000,
     )

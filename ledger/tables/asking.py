@@ -77,6 +77,8 @@ case_file = Table(
     Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_place", "location", "next_due_at", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_kind", "kind", "next_due_at", "id", postgresql_where=IS_OPEN),
+    # What is critical is few of many, and counted: by this index alone.
+    Index("ix_case_file_severity", "severity", "region", postgresql_where=IS_OPEN),
     Index("ix_case_file_sku", "sku", "next_due_at", "id"),
     Index("ix_case_file_unresolved", "unresolved_due_at", **BY_PAGES),
     Index(
