@@ -100,13 +100,15 @@ async def _look(it: Promotion, occurrence: str, wall: datetime, before: _Before 
         code: seeing.threshold_of(one.stock.channel_threshold)
         for code, one in (await reference.policies_at(tx.conn, list(places.values()), at)).items()
     }
-    seen = await seeing.see(tx.conn, it.id, expected, times, policy, thresholds, scope.skus)
+    eye = seeing.Eye(tx.conn, it.id, times, policy, thresholds, scope.skus)
+    seen = await eye.see(expected)
     by_hand = await overridden(tx.conn, scope, begins)
     figures = await _figures(it, seen, sum(int(one["units"]) for one in by_hand))
     number = before.number + 1 if before else 1
     moment = rebalancing.Moment(number, times, places, seen)
     await cases.say(it, figures, by_hand, places, at)
     needs = await rebalancing.needs_of(it, seen, policy, at)
+    await eye.ask(seen, {need.sku for need in needs})
     legs = rebalancing.legs_of(needs, seen, places, policy)
     proposed = await rebalancing.open_transfers(it, legs, needs, moment)
     figures = figures.model_copy(update={"proposed_units": proposed.units})

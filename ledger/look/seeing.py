@@ -3,11 +3,9 @@ surge, and what the shelves still have for the rest.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
@@ -84,7 +82,8 @@ NOTHING = Sold(0, 0, 0, 0, ())
 @dataclass
 class Seen:
     """One place. `surge` is the span in which it sells out of all proportion; `items` are the items that do so by
-    themselves. Sums of its shelves are worked out once, when these are all there.
+    themselves. `cells` counts its items, of which `short_items` will be short; `available`, `inbound` and `until_end`
+    are units of all of them. `shelves` are those of a place that surges, and of others what they are asked to give.
     """
 
     expected: Expected
@@ -97,15 +96,16 @@ class Seen:
     items: dict[str, Span] = field(default_factory=dict)
     shelves: dict[str, Shelves] = field(default_factory=dict)
     is_slow: bool = False
+    cells: int = 0
+    available: int = 0
+    inbound: int = 0
+    short_items: int = 0
+    until_end: float = 0.0
 
     @property
     def loudest(self) -> Span | None:
         """Its own surge, or the loudest of its items'."""
         return self.surge or max(self.items.values(), key=lambda span: span.times, default=None)
-
-    @cached_property
-    def short_items(self) -> int:
-        return sum(one.available + one.inbound < one.until_short + one.safety for one in self.shelves.values())
 
     @property
     def state(self) -> str:
@@ -115,13 +115,14 @@ class Seen:
             return "short"
         return "slow" if self.is_slow else "as_forecast"
 
-    @cached_property
-    def available(self) -> int:
-        return sum(max(one.available, 0) for one in self.shelves.values())
-
-    @cached_property
-    def inbound(self) -> int:
-        return sum(one.inbound for one in self.shelves.values())
+    def add(self, shelves: Sequence[Shelves]) -> None:
+        """All of its shelves are known: sum them up, and keep them where it surges."""
+        self.available = sum(max(one.available, 0) for one in shelves)
+        self.inbound = sum(one.inbound for one in shelves)
+        self.short_items = sum(one.available + one.inbound < one.until_short + one.safety for one in shelves)
+        self.until_end = sum(one.until_end for one in shelves)
+        if self.loudest is not None:
+            self.shelves = {one.sku: one for one in shelves}
 
 
 _HOURS = """
@@ -147,8 +148,8 @@ async def _sold(conn: AsyncConnection, about: str, times: Times, which: str) -> 
     }  # fmt: skip
 
 
-# Units on their way to a place, or asked for, and units asked for from a place that nobody has agreed to yet.
-_CELLS = text(
+# Units on their way to a place, or asked for; and units asked for from a place that nobody has agreed to yet.
+_OPEN = text(
     """
     WITH open AS (
         SELECT t.from_location, t.to_location, l.sku, j.state,
@@ -156,49 +157,113 @@ _CELLS = text(
         FROM transfer t JOIN journey j ON j.id = t.journey_id AND j.closed_at IS NULL
         JOIN transfer_line l ON l.journey_id = t.journey_id
         WHERE l.sku = ANY(CAST(:skus AS text[]))
-    ), coming AS (SELECT to_location AS location, sku, sum(units)::int AS units FROM open GROUP BY 1, 2),
-    asked AS (
-        SELECT from_location AS location, sku, sum(units)::int AS units FROM open
-        WHERE state = 'pending_approval' GROUP BY 1, 2
     )
-    SELECT c.location, c.sku, c.forecast_units, c.forecast_receipts, coalesce(s.available, 0) AS available,
-        coalesce(s.safety_stock, 0) AS safety_stock, coalesce(s.confidence_permille, 1000) AS confidence_permille,
-        coalesce(n.units, 0) AS inbound, coalesce(a.units, 0) AS asked
-    FROM promotion_cell c
-    LEFT JOIN stock s ON s.location = c.location AND s.sku = c.sku
-    LEFT JOIN coming n ON n.location = c.location AND n.sku = c.sku
-    LEFT JOIN asked a ON a.location = c.location AND a.sku = c.sku
-    WHERE c.journey_id = :id
+    SELECT to_location AS location, sku, sum(units)::int AS coming, 0 AS asked FROM open GROUP BY 1, 2
+    UNION ALL
+    SELECT from_location, sku, 0, sum(units)::int FROM open WHERE state = 'pending_approval' GROUP BY 1, 2
     """
 )
+_CELLS = text(
+    """
+    SELECT c.location, c.sku, c.forecast_units, c.forecast_receipts, coalesce(s.available, 0),
+        coalesce(s.safety_stock, 0), coalesce(s.confidence_permille, 1000)
+    FROM promotion_cell c LEFT JOIN stock s ON s.location = c.location AND s.sku = c.sku
+    WHERE c.journey_id = :id AND c.location = ANY(CAST(:places AS text[]))
+      AND (CAST(:only AS text[]) IS NULL OR c.sku = ANY(CAST(:only AS text[])))
+    """
+)
+AT_ONCE = 20_000  # items of places that are read together
 
 
-async def see(
-    conn: AsyncConnection,
-    about: str,
-    expected: Mapping[str, Expected],
-    times: Times,
-    policy: LookPolicy,
-    thresholds: Mapping[str, int],
-    skus: Sequence[str],
-) -> dict[str, Seen]:
-    """Every place. `thresholds` are what each keeps from transfers."""
-    whole = await _sold(conn, about, times, "sku = ''")
-    earliest = min((since for _, since in times.windows), default=times.begins)
-    recent = f"sku <> '' AND hour >= '{earliest.isoformat()}'"
-    of_items = await _sold(conn, about, times, recent)
-    weights = {zone: Weights.of(times, zone) for zone in sorted({one.time_zone for one in expected.values()})}
-    found = {
-        code: _place(one, whole.get((code, ""), NOTHING), weights[one.time_zone], times, policy)
-        for code, one in expected.items()
-    }
-    cells: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in await conn.execute(_CELLS, {"id": about, "skus": list(skus)}):
-        cells[row.location].append(row)
-    for code, seen in found.items():
-        _shelves(seen, cells.pop(code, []), of_items, times, policy, thresholds.get(code, 0))
-        await asyncio.sleep(0)  # a place may have thousands of items: whatever else this process does goes on
-    return found
+@dataclass
+class Eye:
+    """A look at every place of a promotion, some places at a time: its items may be a million. `thresholds` are what
+    each place keeps from transfers; `moving` are units by (location, SKU): coming, and asked for.
+    """
+
+    conn: AsyncConnection
+    about: str
+    times: Times
+    policy: LookPolicy
+    thresholds: Mapping[str, int]
+    skus: Sequence[str]
+    of_items: Mapping[tuple[str, str], Sold] = field(default_factory=dict)
+    moving: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+    async def see(self, expected: Mapping[str, Expected]) -> dict[str, Seen]:
+        """Every place."""
+        conn, times = self.conn, self.times
+        whole = await _sold(conn, self.about, times, "sku = ''")
+        earliest = min((since for _, since in times.windows), default=times.begins)
+        recent = f"sku <> '' AND hour >= '{earliest.isoformat()}'"
+        self.of_items = await _sold(conn, self.about, times, recent)
+        for row in await conn.execute(_OPEN, {"skus": list(self.skus)}):
+            coming, asked = self.moving.get((row.location, row.sku), (0, 0))
+            self.moving[row.location, row.sku] = coming + row.coming, asked + row.asked
+        weights = {zone: Weights.of(times, zone) for zone in sorted({one.time_zone for one in expected.values()})}
+        found = {
+            code: _place(one, whole.get((code, ""), NOTHING), weights[one.time_zone], times, self.policy)
+            for code, one in expected.items()
+        }
+        async for code, cells in self._cells(sorted(found)):
+            seen, shelves = found[code], []
+            seen.cells = len(cells)
+            for shelf, surge in self._shelves(seen, cells):
+                shelves.append(shelf)
+                if surge is not None:
+                    seen.items[shelf.sku] = surge
+            seen.add(shelves)
+        return found
+
+    async def ask(self, found: Mapping[str, Seen], skus: Iterable[str]) -> None:
+        """Of places that do not surge, have the shelves of these items: they may be asked to give some."""
+        calm = sorted(code for code, one in found.items() if one.loudest is None)
+        only = sorted(set(skus))
+        if not only:
+            return
+        async for code, cells in self._cells(calm, only):
+            found[code].shelves = {shelf.sku: shelf for shelf, _ in self._shelves(found[code], cells)}
+
+    async def _cells(
+        self, places: Sequence[str], only: Sequence[str] | None = None
+    ) -> AsyncIterator[tuple[str, Sequence[Row[Any]]]]:
+        """The items of each place, all or `only` these. Between two places whatever else this process does goes on."""
+        step = max(AT_ONCE // max(len(only or self.skus), 1), 1)
+        for first in range(0, len(places), step):
+            some = places[first : first + step]
+            read: dict[str, list[Row[Any]]] = {code: [] for code in some}
+            given = {"id": self.about, "places": list(some), "only": None if only is None else list(only)}
+            for row in await self.conn.execute(_CELLS, given):
+                read[row.location].append(row)
+            for code in some:
+                yield code, read.pop(code)
+                await asyncio.sleep(0)
+
+    def _shelves(self, seen: Seen, cells: Sequence[Sequence[Any]]) -> Iterator[tuple[Shelves, Span | None]]:
+        """What each item's shelf has and will sell; and the span in which the item surges by itself."""
+        one, weights = seen.expected, seen.weights
+        until_short, until_filled, until_end = (
+            share(hours, weights.whole, one.shape)
+            for hours in (weights.until_short, weights.until_filled, weights.until_end)
+        )
+        windows, rule, among = _windows(one, weights, self.times), self.policy.rule, max(seen.cells, 1)
+        threshold = self.thresholds.get(one.location, 0)
+        for _, sku, units, receipts, available, safety, confidence in cells:
+            coming, asked_for = self.moving.get((one.location, sku), (0, 0))
+            sold = self.of_items.get((one.location, sku), NOTHING)
+            counts = sold.windows or (0,) * len(windows)
+            spans = [Span(hours, count, receipts * part)
+                     for (hours, _, part), count in zip(windows, counts, strict=True)]  # fmt: skip
+            surge = loudest(spans, rule, among=among) if sold is not NOTHING else None
+            asked = surge or (spans[-1] if spans else Span(None, 0, 0.0))
+            # The place's pace says something of an item that few have bought; of its only item it says the same again.
+            own = pace(asked.sold, asked.expected, towards=seen.pace) if seen.cells > 1 else seen.pace
+            will_sell = units * max(own, 1.0)
+            free = atp(available, safety_stock=safety, channel_threshold=threshold, confidence_permille=confidence)
+            yield Shelves(
+                one.location, sku, available, safety, max(free - asked_for, 0), coming, will_sell * until_short,
+                will_sell * until_filled, will_sell * until_end,
+            ), surge  # fmt: skip
 
 
 type Windows = Sequence[tuple[int, datetime, float]]  # hours back, from when on, which share of the forecast comes then
@@ -237,48 +302,14 @@ def _place(one: Expected, sold: Sold, weights: Weights, times: Times, policy: Lo
     )
 
 
-def _shelves(
-    seen: Seen,
-    cells: Sequence[Sequence[Any]],
-    of_items: Mapping[tuple[str, str], Sold],
-    times: Times,
-    policy: LookPolicy,
-    threshold: int,
-) -> None:
-    one, weights = seen.expected, seen.weights
-    until_short, until_filled, until_end = (
-        share(hours, weights.whole, one.shape)
-        for hours in (weights.until_short, weights.until_filled, weights.until_end)
-    )
-    windows, rule, among = _windows(one, weights, times), policy.rule, max(len(cells), 1)
-    for _, sku, units, receipts, available, safety, confidence, inbound, asked_for in cells:
-        sold = of_items.get((one.location, sku), NOTHING)
-        counts = sold.windows or (0,) * len(windows)
-        spans = [Span(hours, count, receipts * part)
-                 for (hours, _, part), count in zip(windows, counts, strict=True)]  # fmt: skip
-        surge = loudest(spans, rule, among=among) if sold is not NOTHING else None
-        if surge is not None:
-            seen.items[sku] = surge
-        asked = surge or (spans[-1] if spans else Span(None, 0, 0.0))
-        # The place's pace says something of an item that few have bought; of its only item it says the same again.
-        own = pace(asked.sold, asked.expected, towards=seen.pace) if len(cells) > 1 else seen.pace
-        will_sell = units * max(own, 1.0)
-        free = atp(available, safety_stock=safety, channel_threshold=threshold, confidence_permille=confidence)
-        seen.shelves[sku] = Shelves(
-            one.location, sku, available, safety, max(free - asked_for, 0), inbound, will_sell * until_short,
-            will_sell * until_filled, will_sell * until_end,
-        )  # fmt: skip
-
-
 def cover_days(seen: Seen, times: Times) -> float | None:
     """For how many days of the promotion all its shelves together last at its pace; None where nothing more is to be
     sold, and no more than until its end.
     """
-    until_end = sum(one.until_end for one in seen.shelves.values())
     left = (times.ends - times.at) / DAY
-    if until_end <= 0 or left <= 0:
+    if seen.until_end <= 0 or left <= 0:
         return None
-    return min((seen.available + seen.inbound) / until_end, 1.0) * left
+    return min((seen.available + seen.inbound) / seen.until_end, 1.0) * left
 
 
 def threshold_of(thresholds: Mapping[str, int]) -> int:
