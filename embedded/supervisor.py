@@ -22,6 +22,7 @@ from embedded.postgres import EmbeddedPostgres, create_database
 from embedded.process import StackError
 from embedded.progress import Progress
 from embedded.temporal import EmbeddedTemporal
+from ledger.revisions import head
 from settings import EmbeddedSettings, read_embedded_settings
 
 BACK_OFF_S = (0.2, 1.0, 3.0, 10.0, 30.0)
@@ -136,8 +137,7 @@ class Supervisor:
         if self.settings.database_url is None:
             with self.progress.step("PostgreSQL"):
                 await self._start_postgres()
-        with self.progress.step("migrations"):
-            await children.run_once(self._with_temporal(), "cli.py", "migrate", log=self.home.logs / "migrate.log")
+        await self._migrate()
         if not self.settings.demo:
             return
         if await self._ledger_is_empty():
@@ -147,6 +147,27 @@ class Supervisor:
                 await children.run_once(
                     self._with_temporal(), "cli.py", "load", str(folder), log=self.home.logs / "load.log"
                 )
+
+    async def _migrate(self) -> None:
+        """A database that has every migration is left as it is; the worker makes the coming months of movements."""
+        if await self._is_migrated():
+            return
+        with self.progress.step("migrations"):
+            await children.run_once(self._with_temporal(), "cli.py", "migrate", log=self.home.logs / "migrate.log")
+
+    async def _is_migrated(self) -> bool:
+        """False as well where it cannot be asked: `endcap migrate` says why."""
+        try:
+            connection = await asyncpg.connect(self.settings.require_database_url())
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        try:
+            found = await connection.fetch("SELECT version_num FROM alembic_version")
+        except asyncpg.UndefinedTableError:
+            return False
+        finally:
+            await connection.close()
+        return [row["version_num"] for row in found] == [head()]
 
     def _with_temporal(self) -> EmbeddedSettings:
         """Settings for one-shot processes that may run before Temporal does (they never call it)."""

@@ -7,19 +7,17 @@ pause.
 
 import logging
 import time
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from ledger.engine import asyncpg_url
 from ledger.outages import sqlstate
+from ledger.revisions import HERE
 
 log = logging.getLogger("endcap.migrate")
 
-HERE = Path(__file__).parent / "migrations"
 GIVE_WAY_AFTER = "1s"
 PAUSE_S = 1.5
 LOCK_NOT_AVAILABLE = "55P03"
@@ -65,11 +63,3 @@ def apply(found: Config, *, patience_s: float = PATIENCE_S) -> None:
             time.sleep(PAUSE_S)  # whoever queued behind it goes on
         else:
             return
-
-
-def head() -> str:
-    """The newest migration that this code knows."""
-    found = ScriptDirectory(str(HERE)).get_current_head()
-    if found is None:
-        raise RuntimeError("there are no migrations")
-    return found

@@ -6,18 +6,24 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from embedded import children
 from embedded import supervisor as module
 from embedded.access import read_access
 from embedded.children import Child
 from embedded.process import base_environment, spawn
 from embedded.progress import Progress
 from embedded.supervisor import Supervisor
+from settings import Settings
+from tests.conftest import Database
+
+Asked = Callable[[str], Awaitable[list[str]]]
 
 
 class Silent(Child):
@@ -102,3 +108,47 @@ async def test_what_cannot_be_written_is_written_when_there_is_room(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await supervisor.stop()
+
+
+class TestMigrations:
+    """What a start does about the schema: nothing where it is there."""
+
+    @pytest.fixture
+    def asked(self, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+        """`await asked(url)`: the commands that a start on this database runs before all else."""
+        commands: list[str] = []
+
+        async def run_once(_settings: Settings, *words: str, **_: object) -> None:
+            commands.append(" ".join(words))
+
+        monkeypatch.setattr(children, "run_once", run_once)
+
+        async def ask(url: str) -> list[str]:
+            commands.clear()
+            given = {"database_url": url, "temporal_address": "127.0.0.1:1", "demo": False}
+            supervisor.settings = supervisor.settings.model_copy(update=given)
+            no_slice: asyncio.Task[Path | None] = asyncio.create_task(asyncio.sleep(0, None))
+            await supervisor._start_ledger(no_slice)
+            await no_slice
+            return list(commands)
+
+        yield ask
+        supervisor.home.release()
+
+    async def test_a_database_that_has_them_all_is_left_as_it_is(self, asked: Asked, database: Database) -> None:
+        assert await asked(database.url) == []
+
+    async def test_an_empty_one_and_one_that_is_behind_are_migrated(
+        self, asked: Asked, database: Database, bare_database: Database
+    ) -> None:
+        assert await asked(bare_database.url) == ["cli.py migrate"]
+        connection = await asyncpg.connect(database.url)
+        try:
+            await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        finally:
+            await connection.close()
+        assert await asked(database.url) == ["cli.py migrate"]
+
+    @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "mysql://root@127.0.0.1/x"])
+    async def test_what_is_wrong_with_an_address_is_said_by_the_command(self, asked: Asked, url: str) -> None:
+        assert await asked(url) == ["cli.py migrate"]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ledger import migrate
+from ledger import revisions
 
 ROOT = Path(__file__).parents[2]
 OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ def taking(folder: Path) -> set[str]:
 
 def test_each_is_named_to_whoever_runs_it() -> None:
     named = set(re.findall(r"^\| (\d{4}) \| ", OPERATING, re.MULTILINE))
-    assert taking(migrate.HERE / "versions") == named
+    assert taking(revisions.HERE / "versions") == named
 
 
 def test_what_takes_is_noticed(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from domain.policy import Policy
 from ledger import policies
 from ledger.audit import audit
 from ledger.engine import Database
-from ledger.migrate import config, head, upgrade
+from ledger.migrate import config, upgrade
+from ledger.revisions import head
 from ledger.tables import metadata
 from tests.conftest import Database as OwnDatabase
 from tests.shop import Shop

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ProgrammingError
 
-from ledger import migrate
+from ledger import migrate, revisions
 from ledger.audit import audit
 from ledger.engine import Database
 from tests.conftest import Database as OwnDatabase
@@ -62,10 +62,10 @@ async def open_on_an_older_schema(url: str) -> None:
 
 def with_a_hot_one(url: str, folder: Path) -> Config:
     """The migrations, and after them one that wants the busiest table for itself."""
-    (folder / "hot.py").write_text(HOT.format(head=migrate.head()))
+    (folder / "hot.py").write_text(HOT.format(head=revisions.head()))
     made = migrate.config(url)
     made.set_main_option("path_separator", "os")
-    made.set_main_option("version_locations", os.pathsep.join([str(migrate.HERE / "versions"), str(folder)]))
+    made.set_main_option("version_locations", os.pathsep.join([str(revisions.HERE / "versions"), str(folder)]))
     return made
 
 
@@ -156,7 +156,7 @@ async def test_a_table_that_stays_in_use_is_named_and_nothing_is_half_done(
         with pytest.raises(migrate.TableInUse, match=r"pg_stat_activity.*endcap migrate"):
             await asyncio.to_thread(migrate.apply, hot, patience_s=0.05)
         reader = await asyncpg.connect(bare_database.url)
-        assert await reader.fetchval("SELECT version_num FROM alembic_version") == migrate.head()
+        assert await reader.fetchval("SELECT version_num FROM alembic_version") == revisions.head()
         assert await reader.fetchval("SELECT count(*) FROM journey") == 0  # nobody queues behind it any more
     await asyncio.to_thread(migrate.apply, hot)
     assert await reader.fetchval("SELECT version_num FROM alembic_version") == "hot"

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.engine import Database
-from ledger.migrate import head
 from ledger.reads.health import counts, database_time, mails_waiting, migration_of, outbox_depth
+from ledger.revisions import head
 from web.errors import WebError
 from web.keys import bearer, caller_of, database_of
 
