@@ -123,6 +123,14 @@ class TestPages:
         told = re.search(r"Store S2, 22 km away,[^<]*", shown)
         assert told is not None
         assert "has 650 beyond its safety stock" in told.group()
+        table = shown[shown.index('id="by-place"') :].partition("</table>")[0]
+        heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table)
+        assert heads[:5] == ["Place", "How it sells", "Cover, days", "Items short", "Sold"]
+        first = table.partition("<tbody>")[2].partition("</tr>")[0]
+        cells = re.findall(r'<td class="num">\s*([^<]*?)\s*</td>', first)
+        assert len(cells) == len(heads) - 2
+        assert re.fullmatch(r"\d\.\d", cells[0])  # days
+        assert cells[1:3] == ["1", "25"]
 
     async def test_before_the_first_look_nothing_is_drawn(self, web: httpx2.AsyncClient, sign_in: SignIn) -> None:
         await web.post("/api/v1/promotions", json=promotion())
