@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -86,8 +87,11 @@ def up() -> None:
     from embedded.progress import Progress
     from embedded.supervisor import Supervisor
 
+    # A stream of its own: one that its reader holds up keeps the lock of its buffer.
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
     try:
-        asyncio.run(Supervisor(configuration.read_home(), Progress()).run())
+        with closing(Progress(output)) as progress:
+            asyncio.run(Supervisor(configuration.read_home(), progress).run())
     except StackError as error:
         typer.echo(f"endcap: {error}", err=True)
         _leave(1)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.status import Status
+
+from embedded.unhurried import Unhurried
+
+DRAIN_S = 1.0  # how long the last lines may take to be read
 
 
 class Progress:
     """Reports steps as they end. Several may run at once; on a terminal the spinner names those still running."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._output = Unhurried(stream or sys.stdout)
+        self.console = Console(file=cast("TextIO", self._output), highlight=False, soft_wrap=True)
         self.began = time.monotonic()
         self._running: list[str] = []
         self._status: Status | None = None
@@ -46,9 +52,11 @@ class Progress:
         self._say(f"[yellow]notice[/yellow]   {text}")
 
     def _say(self, line: str, *, markup: bool = True) -> None:
-        # The output may be a file on a disk that is full: what serves must not end for want of a line
-        with contextlib.suppress(OSError):
-            self.console.print(line, markup=markup)
+        self.console.print(line, markup=markup)
+
+    def close(self) -> None:
+        """Give the last lines a moment to arrive."""
+        self._output.drain(DRAIN_S)
 
     @property
     def elapsed_s(self) -> float:

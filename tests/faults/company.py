@@ -73,7 +73,7 @@ class Company:
 
     # ------------------------------------------------------------------ the stack
     def up(self) -> None:
-        """Start it, or start it again, and wait until it says that it is ready."""
+        """Start it, or start it again, and wait until it says that it is ready; nobody reads what it says then."""
         self.process = subprocess.Popen(
             [sys.executable, "cli.py", "up"],
             cwd=ROOT,
