@@ -4,7 +4,7 @@ ROWS=S1,S5 measures some, and replaces only those in the file; BENCH_SECONDS (de
 BENCH_GROWTH (default 5,000,000) is the number of orders whose rows S8 puts in place; BENCH_CASES and BENCH_ORDERS
 (a million of each) are those among which S9 and S10 look;
 BENCH_PARKED (10,000) is the number of journeys of S12, BENCH_TIMERS (2,000) that of timers of S14, which ends after
-BENCH_BUDGET_S (2,000 s) with what has fired by then.
+BENCH_BUDGET_S (2,250 s) with what has fired by then.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ from ledger.tables import policy_document
 PROBE = 300  # journeys that show how fast they begin
 AHEAD_S = 20
 SPARE = 1.25  # later ones begin more slowly than the first
-BUDGET_S = 2_000  # from the first order to the last look
+BUDGET_S = 2_250  # from the first order to the last look
 EACH_S = 0.1
 LOOK_S = 0.5
 FEWEST = 20
