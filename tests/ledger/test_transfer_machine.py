@@ -2,7 +2,7 @@
 
 Each run has a database of its own. After every command stock, lines and differences are what the model says; after
 commands that were sent at once they are what the model says for one of their orders, and the audit of goods and
-transfers finds nothing. `ENDCAP_TRANSFER_RUNS` (default 4) is the number of runs; more than the default are drawn anew.
+transfers finds nothing. `ENDCAP_TRANSFER_RUNS` (default 6) is the number of runs; more than the default are drawn anew.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from tests.ledger.moving_driver import Driver, new_name
 from tests.ledger.till import COFFEE
 from tests.shop import TEA, open_shop
 
-DEFAULT = 4
+DEFAULT = 6
 RUNS = int(os.environ.get("ENDCAP_TRANSFER_RUNS", str(DEFAULT)))
 SKUS = (TEA, COFFEE)
 NOTHING = {"units": None, "permille": None, "value_minor": None}
@@ -66,6 +66,10 @@ class Between(Machine):
         """The command that a number stands for, given what there is."""
         dice = random.Random(number)  # noqa: S311  Hypothesis draws the number
         under_way = [key for key, one in self.model.moving.items() if one.state not in FINAL]
+        asked = [key for key in under_way if self.model.moving[key].asks or self.model.moving[key].state == "received"]
+        if alone and asked and dice.random() < 0.5:  # otherwise hardly any of them would ever be answered
+            about = dice.choice(asked)
+            return await self._people(dice, about, self.model.moving[about], alone=True)
         kinds = ["sale", "supply", *["open"] * max(9 - 3 * len(under_way), 1)]
         if self.model.moving:
             kinds += [*["moves"] * 14, *["people"] * 8]
@@ -124,6 +128,8 @@ class Between(Machine):
             return None
         if doubted:
             return self.next("attend", about, doubted)
+        if one.state in ON_THE_WAY and one.asks is None and dice.random() < 0.1:
+            return self.next("cancelled", about)  # a case asks what becomes of the goods on their way
         if dice.random() < 0.2:
             return self.next("count", "", dice.choice(PLACES), dice.choice(SKUS), dice.randint(0, 9))
         if dice.random() < 0.2:
