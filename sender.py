@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from domain.approval_words import FILTERS as APPROVAL_WORDS
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.claims import Proof
 from domain.errors import DomainError
@@ -89,6 +90,7 @@ def _environment(*, markup: bool) -> Environment:
             "words": words,
             "kind_title": kind_title,
             "about": subject_words,
+            **APPROVAL_WORDS,
         }
     )
     return env

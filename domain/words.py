@@ -79,7 +79,12 @@ def until(due: datetime, now: datetime) -> str:
 def words(text: str) -> str:
     """`ship_to_store` → `Ship to store`."""
     joined = " ".join(ACRONYMS.get(part, part) for part in text.split("_"))
-    return joined[:1].upper() + joined[1:]
+    return capital(joined)
+
+
+def capital(text: str) -> str:
+    """`gets the goods` → `Gets the goods`."""
+    return text[:1].upper() + text[1:]
 
 
 def subject_words(subject: str) -> str:

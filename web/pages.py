@@ -3,7 +3,7 @@
 A fragment is a block of the page's own template, so a page and its refresh can never differ. No page is cached.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2_fragments import render_block
 from markupsafe import Markup, escape
 
+from domain.approval_words import FILTERS as APPROVAL_WORDS
 from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
 from domain.people import Person
 from domain.statements import before, statement
-from domain.words import kind_title, local, moment, money, more, span, subject_words, until, words
+from domain.words import capital, kind_title, local, moment, money, more, span, subject_words, until, words
 from web.errors import STATUS_OF_FAMILY
 from web.kept import kept_of
 from web.sessions import SignInFirstError, way_back, way_to_sign_in
@@ -89,6 +90,21 @@ def without(things: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: thing for name, thing in things.items() if name not in names}
 
 
+def filled(things: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say anything."""
+    return {name: thing for name, thing in things.items() if thing not in (None, "", [], {})}
+
+
+def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Rows about items, each with the item's name first and its SKU last."""
+    found = []
+    for row in rows:
+        sku = row.get("sku", row.get("item", ""))
+        name = row.get("name") or names.get(sku) or row.get("item") or sku
+        found.append({"item": name, **without(row, "item", "name", "sku"), **({"sku": sku} if sku != name else {})})
+    return found
+
+
 def order_key(journey_id: str) -> str:
     """The number that the customer knows, from a journey's id."""
     return parse_journey_id(journey_id).key
@@ -141,6 +157,9 @@ def environment() -> Environment:
         "journey_words": journey_words,
         "order_key": order_key,
         "actor": actor,
+        "capital": capital,
+        "filled": filled,
+        "named": named,
         "paragraphs": paragraphs,
         "path": path,
         "instant": instant,
@@ -151,7 +170,7 @@ def environment() -> Environment:
         "moment": moment,
         "seconds": lambda seconds: span(timedelta(seconds=seconds)),
     }
-    env.filters.update(filters)
+    env.filters.update(filters | APPROVAL_WORDS)
     env.globals |= {"address": address, "journey_kinds": JOURNEY_KINDS}
     return env
 

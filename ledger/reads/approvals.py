@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, tr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import check_may_approve, sides_heard
+from domain.approval_words import requester_words
 from domain.case import CaseOption
 from domain.errors import NotAllowed, NotFound, OwnRequest
 from domain.people import Grant, Person
@@ -114,7 +115,6 @@ class _SideColumns(NamedTuple):
 
 
 _SIDE = _SideColumns(approval_side.c.entity, approval_side.c.region, approval_side.c.name)
-BY_ITSELF = {"endcap": "Endcap, by policy"}
 
 
 class _Eyes(NamedTuple):
@@ -260,7 +260,7 @@ def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict
         voice, why_not = None, "You have agreed already; it waits for somebody else's word."
     return {
         **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
-        "requester_name": known.get(row["requester"]) or BY_ITSELF.get(row["requester"], row["requester"]),
+        "requester_name": known.get(row["requester"]) or requester_words(row["requester"]),
         "decided_by_name": known.get(row["decided_by"], row["decided_by"]) if row["decided_by"] else None,
         "decided_for_name": known.get(row["decided_for"], row["decided_for"]) if row["decided_for"] else None,
         "asked_roles": row["roles"][:reached],

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import Side, Word, check_may_approve, sides_heard, tally
+from domain.approval_words import is_person
 from domain.errors import (
     AlreadyDecided,
     ApprovalExpired,
@@ -289,16 +290,30 @@ async def _write_verdict(tx: Transaction, row: RowMapping, given: _Given, at: da
 
 
 async def _mail_question(tx: Transaction, row: RowMapping, asker: str, at: datetime) -> None:
-    await mails.queue(
-        tx,
-        template="approval_question",
-        dedupe_key=f"approval:{row['id']}:question:{row['version']}:{asker}",
-        not_before=at,
-        person_id=row["requester"],
-        approval_id=row["id"],
-        case_id=row["case_id"],
-        journey_id=row["journey_id"],
-    )
+    """To whoever asked; where that is a system, a customer or a policy, to everybody who answers in its stead."""
+    for one in await _who_answers(tx, row, asker):
+        await mails.queue(
+            tx,
+            template="approval_question",
+            dedupe_key=f"approval:{row['id']}:question:{row['version']}:{asker}:{one}",
+            not_before=at,
+            person_id=one,
+            approval_id=row["id"],
+            case_id=row["case_id"],
+            journey_id=row["journey_id"],
+        )
+
+
+async def _who_answers(tx: Transaction, row: RowMapping, asker: str) -> list[str]:
+    """Ids of people: a clock that stands until somebody answers must not stand unheard."""
+    if is_person(row["requester"]):
+        return [row["requester"]]
+    place = {"entity": row["entity"], "region": row["region"], "location": row["location"]}
+    for role in ("regional_ops", "admin"):
+        found = [one.id for one in await people.holders_of_role(tx.conn, role, **place) if one.id != asker]
+        if found:
+            return found
+    return []
 
 
 async def answer(database: Database, approval_id: int, person: Person, *, text: str, via: str) -> None:

@@ -32,7 +32,7 @@ class TestHome:
         await a_case(retailer, "not a promise")
         sam = await sign_in("sam.ortega")
         page = (await sam.get("/")).text
-        figure = re.search(r'href="([^"]+)"><b>(\d+)</b>promises broken', page)
+        figure = re.search(r'href="([^"]+)"><b>(\d+)</b>promises at risk', page)
         assert figure is not None
         assert figure[2] == "3"
         found = await sam.get(figure[1].replace("&amp;", "&"))

@@ -49,12 +49,13 @@ async def show_list(request: Request, person: SignedIn, view: str = "mine", curs
 async def context_of(conn: AsyncConnection, approval: ApprovalDetail) -> dict[str, Any]:
     """What every page about an approval shows, in the console and behind a mail link."""
     places = await all_places(conn)
-    changes = approval.option.consequence.stock if approval.option else ()
+    skus = {change.sku for change in approval.option.consequence.stock} if approval.option else set()
+    skus |= {str(line.get("sku", line.get("item", ""))) for line in approval.facts.get("lines", ())}
     return {
         "approval": approval,
         "places": places,
         "zone": places[approval.location].time_zone if approval.location in places else "UTC",
-        "names": await item_names(conn, {change.sku for change in changes}),
+        "names": await item_names(conn, skus),
         "now": datetime.now(UTC),
         "refusal": None,
         "draft": {},
