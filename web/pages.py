@@ -90,9 +90,11 @@ def without(things: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: thing for name, thing in things.items() if name not in names}
 
 
-def filled(things: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that say anything."""
-    return {name: thing for name, thing in things.items() if thing not in (None, "", [], {})}
+def filled(things: Mapping[str, Any], said: str = "") -> dict[str, Any]:
+    """Those that say anything beyond what was `said` already."""
+    empty: tuple[object, ...] = (None, "", [], {})
+    known = {name for name, thing in things.items() if isinstance(thing, str) and thing in said}
+    return {name: thing for name, thing in things.items() if thing not in empty and name not in known}
 
 
 def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:

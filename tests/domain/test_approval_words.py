@@ -22,7 +22,7 @@ def approval(**changed: Any) -> Any:
 
 
 def option(*money: MoneyEffect, reversible: bool = False, customer: str = "") -> CaseOption:
-    consequence = Consequence(money=list(money), customer=customer)
+    consequence = Consequence(money=money, customer=customer)
     return CaseOption(id="x", label="Cancel and refund", consequence=consequence, reversible=reversible)
 
 

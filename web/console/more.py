@@ -1,5 +1,6 @@
 """The page *More*: what has no place of its own in the navigation, each with a sentence that says what it is."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
@@ -25,10 +26,19 @@ class Way(NamedTuple):
         return not self.roles or any(person.has_role(role) for role in self.roles)
 
 
+# What stands together, in this order; a page that is not named here stands at the end.
+ABOUT = {
+    "Goods": ("/console/adjustments", "/console/transfers/moving", "/console/vendor-returns"),
+    "Money": ("/console/vendor-claims", "/console/funding", "/console/claims", "/console/refunds"),
+    "Who decides": ("/console/owners", "/console/approvers", "/console/delegations"),
+    "How cases are worked": ("/console/codes", "/console/replies", "/console/help"),
+    "Systems": ("/console/events", "/console/webhooks", "/console/denials"),
+}
+REST = "Also"
 WAYS = (
     Way("Adjustments", "/console/adjustments", "Who corrected the book, where, by how much and why."),
     Way("On the way", "/console/transfers/moving", "Goods in transit between places, by age and value."),
-    Way("Claims", "/console/claims", "What carriers are to pay for goods that were lost or broken on the way."),
+    Way("Carrier claims", "/console/claims", "What carriers are to pay for goods that were lost or broken on the way."),
     Way("Vendor returns", "/console/vendor-returns", "What goes back to vendors, what they owe of it, and since when."),
     Way("Vendor funding", "/console/funding", "What vendors have signed to pay of promotions, and what has accrued."),
     Way("Refunds today", "/console/refunds", "What payment providers have confirmed since midnight."),
@@ -53,10 +63,17 @@ WAYS = (
 )
 
 
+def grouped(ways: Sequence[Way]) -> dict[str, list[Way]]:
+    """By what they are about; nothing is left out."""
+    by_page = {way.href: way for way in ways}
+    found = {about: [by_page.pop(page) for page in pages if page in by_page] for about, pages in ABOUT.items()}
+    return {about: some for about, some in {**found, REST: list(by_page.values())}.items() if some}
+
+
 @router.get("/console/more")
 async def show(request: Request, person: SignedIn) -> Response:
     """What of it the reader may open."""
     kinds = [kind for kind in JOURNEY_KINDS.values() if kind.section == "more"]
     journeys = [Way(kind.plural, kind.list_page, f"{kind.introduction.split('. ')[0].rstrip('.')}.") for kind in kinds]
-    ways = [*journeys, *(way for way in WAYS if way.is_for(person))]
-    return page(request, "more.html", {"person": person, "section": "more", "ways": ways})
+    groups = grouped([*journeys, *(way for way in WAYS if way.is_for(person))])
+    return page(request, "more.html", {"person": person, "section": "more", "groups": groups})

@@ -88,7 +88,7 @@
       else if (cases.length) within(POLL_MS);
     }
     const notice = document.querySelector("[data-live-notice]");
-    if (!notice) return;
+    if (!notice || document.querySelector("[data-watched]")) return; // it reads itself anew when the decision is through
     const of = notice.dataset.liveNotice; // case, approval
     const shown = [...document.querySelectorAll(`[data-${of}]`)];
     const here = shown.some((row) => isOlder(row, news[of]?.[row.dataset[of]] ?? 0));
