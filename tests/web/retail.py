@@ -1,5 +1,6 @@
 """A small retailer as rows: places, items, people, keys; and the orders, cases and approvals that tests begin with."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -137,16 +138,22 @@ async def a_case(
 
 
 async def an_approval(
-    database: Database, *, location: str = "S1", requester: str = "sam.ortega", amount_minor: int = 3000
+    database: Database,
+    *,
+    location: str = "S1",
+    requester: str = "sam.ortega",
+    amount_minor: int = 3000,
+    kind: str = "refund",
+    facts: Mapping[str, Any] = {"why": "not on the shelf"},
 ) -> int:
-    """A refund that waits for a store manager, then finance."""
+    """A refund, or a request of another kind, that waits for a store manager, then finance."""
 
     async def work(tx: Transaction) -> int:
         place = await reference.place(tx.conn, location)
         return await open_approval(
             tx,
             Request(
-                kind="refund",
+                kind=kind,
                 subject="Refund of W-1",
                 place=place,
                 policy=await reference.policy_at(tx.conn, place, NOW),
@@ -154,7 +161,7 @@ async def an_approval(
                 requester=requester,
                 barred=(),
                 amount_minor=amount_minor,
-                facts={"why": "not on the shelf"},
+                facts=dict(facts),
                 journey_id=None,
                 case_id=None,
                 decision_id=None,
