@@ -3,7 +3,7 @@
 import pytest
 
 from domain.people import Grant, Person
-from ledger import approval
+from ledger import verdicts
 from ledger.reads.approvals import approval_detail
 from tests.ledger.test_quorum import ask, hire, say
 from tests.shop import ADA, ANA, MAX, Shop
@@ -33,7 +33,7 @@ async def test_those_who_answer_for_a_system_are_asked_in_its_stead(requester: s
     number = await ask(shop, "any", requester=system(requester))
     await say(shop, number, MAX, "ask", "Which order?")
     assert await told(shop) == [ANA.id], "nobody of another region"
-    await approval.answer(shop.database, number, ANA, text="W-1.", via="test")
+    await verdicts.answer(shop.database, number, ANA, text="W-1.", via="test")
     async with shop.database.read() as conn:
         found = await approval_detail(conn, MAX, number)
     assert found.paused_at is None
