@@ -146,9 +146,9 @@ class Database:
             except BaseException as error:
                 driver.terminate()
                 await conn.close()
-                if not isinstance(error, FAILURES):
+                if not isinstance(error, FAILURES) or isinstance(error, TimeoutError):
                     raise
-                if is_last or isinstance(error, TimeoutError):
+                if is_last:
                     raise failed(driver, begin, error) from error
             else:
                 return conn

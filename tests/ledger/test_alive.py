@@ -114,6 +114,26 @@ async def test_a_server_that_lets_nobody_in_is_an_outage_and_later_reads_are_ans
         await database.dispose()
 
 
+async def test_a_server_that_does_not_answer_is_waited_for_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(shop.database.url, pool_size=1)
+    asked: list[str] = []
+
+    async def silent(_driver: object, query: str) -> str:
+        asked.append(query)
+        raise TimeoutError
+
+    try:
+        kind = type(await database.alone(driver))
+        with monkeypatch.context() as away:
+            away.setattr(kind, "execute", silent)
+            with pytest.raises(TimeoutError):
+                await read(database)
+        assert len(asked) == 1
+        assert await read(database) > 0
+    finally:
+        await database.dispose()
+
+
 async def test_what_stands_alone_begins_nothing_and_leaves_nothing_behind(shop: Shop) -> None:
     database = Database(shop.database.url, pool_size=1)
     try:
