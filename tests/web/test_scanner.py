@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 import ledger.engine
+from domain.policy import ApprovalPolicy
 from tests.web.conftest import as_key, web
 from tests.web.links import mailed
 from tests.web.people import SignIn, accounts, browse, sign_in
@@ -63,6 +64,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "appeasement": {"order": "W-1", "store": "North", "offer": 7},
     "claim": {"claim": "A-1", "vendor": "Maker", "agreement": "A", "document": "a.pdf", "items": 1},
     "count": {"count": "C-1", "lines": LINES},
+    "policy_change": {"case_kind": "pick_short", "root_cause": "wrong_shelf", "act": "add", "region": "west"},
     "promotion": {"promotion": "P-1", "offer": "33 % off", "starts_at": "2099-01-01T00:00:00+00:00", "lines": LINES},
     "refund": {
         "order": None,
@@ -77,6 +79,7 @@ FACTS: dict[str, dict[str, Any]] = {
 async def test_whatever_is_asked_the_robot_reads_it_and_decides_nothing(
     retailer: ledger.engine.Database, browse: Callable[[], httpx2.AsyncClient], sign_in: SignIn
 ) -> None:
+    assert set(FACTS) == set(ApprovalPolicy().ladders), "each kind of request that there is"
     asked = {kind: await an_approval(retailer, kind=kind, facts=facts) for kind, facts in FACTS.items()}
     paths = {kind: await mailed(retailer, number) for kind, number in asked.items()}
     sam = await sign_in("sam.ortega")
