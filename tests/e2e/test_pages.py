@@ -27,9 +27,14 @@ PAGES = (
 )
 
 
+SETTLED = """Promise.all(document.getAnimations()
+    .filter(one => one instanceof CSSTransition).map(one => one.finished.catch(() => null)))"""
+
+
 async def violations(page: Page) -> list[str]:
     """What axe finds wrong with a page, and whether it is wider than its window."""
     await page.wait_for_load_state("load")  # a page that is still arriving has no headings yet
+    await page.evaluate(SETTLED)  # one that turns dark has the colours of neither for a moment
     found = (await Axe().run(page, options=WCAG)).response["violations"]
     said = [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
     wide = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
