@@ -91,7 +91,7 @@ class TestSaving:
             it = await Transfer.load(tx, await tx.lock_journey(own))
             more: Row = {
                 "journey_id": own, "line_id": "1", "kind": "over", "location": "S2", "sku": TEA, "quantity": 1,
-                "settled": 1, "value_minor": 0, "root_cause": None, "at": at,
+                "settled": 1, "value_minor": 0, "root_cause": "sender_error", "at": at,
             }  # fmt: skip
             it.extras.append(more)
             await it.save(at)
