@@ -15,7 +15,7 @@ from domain.people import Person
 from domain.vendor_returns import NewVendorReturn
 from ledger import vendor_return
 from ledger.people import Caller
-from ledger.reads.places import places_at
+from ledger.reads.places import places_at, visible_among
 from ledger.reads.vendor_goods import (
     MOST,
     PlaceWaiting,
@@ -53,13 +53,15 @@ async def _show(
         here = next((one for one in places if one.location == typed.get("location")), None)
         waiting = await waiting_at(conn, here.location) if here is not None else []
         vendors = await known_vendors(conn, here.entity) if here is not None else []
-        known = await places_at(conn, [typed["location"]]) if typed.get("location") and here is None else {}
+        asked = typed.get("location", "") if here is None else ""
+        known = await places_at(conn, [asked]) if asked else {}
     context = {
         "person": person,
         "section": "more",
         "places": places,
         "at": here,
-        "nothing_at": next(iter(known.values()), None),
+        # Of a place that they do not see, nothing but what they typed.
+        "nothing_at": next((one.name for one in visible_among(known, person)), asked),
         "waiting": waiting,
         "vendors": vendors,
         "currency": here.currency if here is not None else "",
