@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -52,7 +53,7 @@ FILES: dict[str, list[dict[str, Any]]] = {
 class Company:
     """The stack, and what the company's systems do with it."""
 
-    def __init__(self, within: Path | None = None) -> None:
+    def __init__(self, within: Path | None = None, more: Mapping[str, str] = MappingProxyType({})) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="endcap-faults-", dir=within))
         self.home.chmod(0o755)
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("ENDCAP_", "DATABASE_", "TEMPORAL_"))}
@@ -61,6 +62,7 @@ class Company:
             "ENDCAP_PORT": str(free_port()),
             "ENDCAP_DEMO": "off",
             "PYTHONUNBUFFERED": "1",
+            **more,
         }
         self.process: subprocess.Popen[str] | None = None
         self.key = ""

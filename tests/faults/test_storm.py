@@ -12,10 +12,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.faults.company import Company
+from tests.faults.company import Company, until
+from tests.faults.inbox import Inbox, mails
 from tests.faults.storm import Plan, Storm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
@@ -25,8 +27,15 @@ FAULTS = int(os.environ.get("ENDCAP_STORM_FAULTS", "4"))
 
 
 @pytest.fixture
-def company() -> Iterator[Company]:
-    made = Company()
+def inbox() -> Iterator[Inbox]:
+    made = Inbox()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def company(inbox: Inbox) -> Iterator[Company]:
+    made = Company(more=inbox.environment)
     try:
         made.found()
         yield made
@@ -61,7 +70,18 @@ def faults(company: Company, plan: Plan) -> Counter[str]:
     return done
 
 
-def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company) -> None:
+def every_mail_out(company: Company) -> list[dict[str, Any]]:
+    """The mails whose time has come, once each is sent or withdrawn."""
+
+    def over() -> list[dict[str, Any]] | None:
+        found = mails(company.access()["database_url"])
+        assert not [one for one in found if one["state"] == "failed"]
+        return found if all(one["state"] in ("sent", "withdrawn") for one in found) else None
+
+    return until(over, 240.0)
+
+
+def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company, inbox: Inbox) -> None:
     plan = Plan(SEED, STORIES)
     storm = Storm(company, plan)
     done: Counter[str] = Counter()
@@ -85,7 +105,15 @@ def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company) -> 
         assert sum(one["quantity"] for one in moved) <= quantity
     assert storm.wrong_promotions() == []
     assert storm.open_journeys() == []
+    written = every_mail_out(company)
+    assert {one["message_id"] for one in written if one["state"] == "sent"} <= {number for number, _ in inbox.came}
+    # A mail server cannot be asked whether it has a mail: one in hand when the worker or its database dies goes again,
+    # under the Message-ID by which its reader's program knows it.
+    assert inbox.repeated <= sum(
+        how for what, how in done.items() if what.startswith(("worker", "postgres", "replaced"))
+    )
     assert "rules hold" in company.run("audit")
     figures = {"stories": Counter(kind for kind, _ in plan.stories), "faults": done, "raged for s": round(raged_s)}
     figures |= {"until settled s": round(time.monotonic() - began), "calls": company.calls}
+    figures |= {"mails": len(written), "mails sent again": inbox.repeated}
     print(figures | {"facts": len(storm.told), "sent again": company.sent_again})  # noqa: T201  `pytest -s` shows it
