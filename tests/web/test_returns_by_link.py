@@ -18,6 +18,7 @@ from tests.ledger.returning import Back, collected
 from tests.pictures import JPEG, exif, jpeg, png
 from tests.shop import Shop, open_shop
 from tests.web.conftest import open_app, settings_for
+from tests.web.customers import browsers
 from tests.web.robot import Robot
 from tests.web.routes import everything
 
@@ -41,17 +42,8 @@ async def app(shop: Shop, tmp_path: Path) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def browse(app: FastAPI) -> AsyncIterator[Browse]:
-    clients: list[httpx2.AsyncClient] = []
-
-    def made() -> httpx2.AsyncClient:
-        headers = {"Accept": "text/html", "Origin": "http://endcap.test", "Sec-Fetch-Site": "same-origin"}
-        transport = httpx2.ASGITransport(app=app)
-        clients.append(httpx2.AsyncClient(transport=transport, base_url="http://endcap.test", headers=headers))
-        return clients[-1]
-
-    yield made
-    for client in clients:
-        await client.aclose()
+    async with browsers(app) as made:
+        yield made
 
 
 @pytest.fixture
