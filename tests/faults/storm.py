@@ -8,6 +8,7 @@ fails is not.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tests.faults.company import PRICE_MINOR, SKU, Company, until
 
+log = logging.getLogger(__name__)
 STORES = ("S1", "S2")
 COUNTED, TILL = STORES  # a count waits for what the till of its place has to tell; the storm has no time for that
 # What only puts a question off; the storm wants to end.
@@ -65,8 +67,10 @@ class Storm:
         with ThreadPoolExecutor(6) as crew:
             running = [crew.submit(getattr(self, f"a_{kind}"), key) for kind, key in self.plan.stories]
             faults()
-            for one in running:
+            for number, one in enumerate(running, 1):
                 one.result()
+                if number % 50 == 0:
+                    log.info("%d of %d stories", number, len(running))
 
     def tell(self, key: str, kind: str, **data: Any) -> str:
         """Report a fact; what became of it."""

@@ -1,12 +1,14 @@
 """The storm: nothing that was taken is lost or doubled, and everything settles, whatever fails meanwhile.
 
 `ENDCAP_STORM_FAULTS` (default 4) and `ENDCAP_STORM_STORIES` (default 60) say how long it lasts, `ENDCAP_STORM_SEED`
-which one it is; a night of it is 4,000 faults and 60,000 stories.
+which one it is; a night of it is 4,000 faults and 60,000 stories. `-o log_cli=true --log-level=INFO`
+shows how far it is.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import time
@@ -21,6 +23,7 @@ from tests.faults.inbox import Inbox, mails
 from tests.faults.storm import Plan, Storm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
+log = logging.getLogger(__name__)
 SEED = int(os.environ.get("ENDCAP_STORM_SEED", "7"))
 STORIES = int(os.environ.get("ENDCAP_STORM_STORIES", "60"))
 FAULTS = int(os.environ.get("ENDCAP_STORM_FAULTS", "4"))
@@ -49,6 +52,7 @@ def faults(company: Company, plan: Plan) -> Counter[str]:
     """
     draw = plan.draws("faults")
     done: Counter[str] = Counter()
+    began = time.monotonic()
     for _ in range(FAULTS):
         victim = draw.choice(("web", "worker", "temporal", "postgres"))
         pause_s = draw.uniform(0.5, 3)
@@ -67,6 +71,7 @@ def faults(company: Company, plan: Plan) -> Counter[str]:
         else:
             company.kill(victim)
             done[f"{victim} killed"] += 1
+        log.info("%d of %d faults after %.0f s", sum(done.values()), FAULTS, time.monotonic() - began)
     return done
 
 
@@ -91,6 +96,7 @@ def test_everything_settles_and_nothing_is_lost_or_doubled(company: Company, inb
     deadline = time.monotonic() + 240 + STORIES
     for again in itertools.count():
         storm.settle_once(again)
+        log.info("settling for the %d. time after %.0f s", again + 1, time.monotonic() - began)
         left = [(one["id"], one["state"]) for one in storm.open_journeys()]
         if not left:
             break
