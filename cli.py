@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -139,7 +138,11 @@ def migrate() -> None:
         upgrade(_database_url())
     except TableInUse as error:
         _refuse(str(error))
-    made = _change(lambda database: make_ahead(database, datetime.now(UTC)))
+
+    async def ahead(database: Database) -> int:
+        return await make_ahead(database, await database.now())
+
+    made = _change(ahead)
     typer.echo(f"the database is at the newest schema; {made} months of movements were made ahead")
 
 
@@ -209,7 +212,7 @@ def forget(
         _refuse("; ".join(one["msg"] for one in error.errors()))
 
     async def ask(database: Database) -> ErasureAnswer:
-        now = datetime.now(UTC)
+        now = await database.now()
         return await erasing.ask(database, wanted, viewer=None, sources=None, actor="operator", via="cli", at=now)
 
     answer = _change(ask)

@@ -6,7 +6,6 @@ It runs beside the worker. Whatever goes wrong with one endpoint concerns that e
 import asyncio
 import json
 import logging
-from datetime import UTC, datetime
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -42,7 +41,7 @@ class Notifier:
 
     async def _carry(self, one: webhooks.Claimed) -> None:
         """Send one delivery and record the outcome, whatever it is."""
-        at = datetime.now(UTC)
+        at = await self._database.now()
         body = json.dumps(one.body, separators=(",", ":"), ensure_ascii=False)
         answer = Answer(None, "its secret was sealed with a key that is not there any more: rotate it", 0)
         if one.secrets:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -267,8 +267,7 @@ class Relay:
         else:
             self._seems_away()
             pause_s = self._poll_s
-        not_before = datetime.now(UTC) + timedelta(seconds=pause_s)
-        await outbox.failed(self._database, row.id, error=in_short(error), not_before=not_before)
+        await outbox.failed(self._database, row.id, error=in_short(error), pause_s=pause_s)
         if blame and row.attempts % STUCK_AFTER == 0:
             await case.open_delivery_stuck(self._database, row.target, in_short(error))
 

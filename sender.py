@@ -8,7 +8,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +174,12 @@ class Sender:
                 return
             letter = await self._letter(row, to, about)
             await mails.name_message(self._database, row.id, letter.message_id)
-            await self._outgoing.send(build(letter, sender=self._sender, now=datetime.now(UTC)))
+            await self._outgoing.send(build(letter, sender=self._sender, now=await self._database.now()))
         except NobodyToWriteTo as why:
             await mails.give_up_withdrawn(self._database, row.id, str(why))
         except MailNotSentError as error:
-            again = row.attempts < ATTEMPTS
-            retry_at = datetime.now(UTC) + wait_after(row.attempts) if again else None
             log.warning("mail %s was not sent, attempt %s: %s", row.id, row.attempts, error)
-            await mails.mail_failed(self._database, row.id, str(error), retry_at, to=to_name)
+            await mails.mail_failed(self._database, row.id, str(error), _again_after(row), to=to_name)
         except (MailRefusedError, TemplateError, DomainError) as error:
             log.error("mail %s (%s) cannot be sent: %s", row.id, row.template, error)  # noqa: TRY400
             said = str(error) if isinstance(error, MailRefusedError) else f"{type(error).__name__}: {error}"
@@ -190,8 +188,7 @@ class Sender:
             raise  # not this mail's fault: its lease ends, and it is taken in hand again
         except Exception as error:
             log.exception("mail %s (%s) failed as nobody foresaw, attempt %s", row.id, row.template, row.attempts)
-            retry_at = datetime.now(UTC) + wait_after(row.attempts) if row.attempts < ATTEMPTS else None
-            await mails.mail_failed(self._database, row.id, type(error).__name__, retry_at, to=to_name)
+            await mails.mail_failed(self._database, row.id, type(error).__name__, _again_after(row), to=to_name)
         else:
             await mails.mail_sent(self._database, row.id, letter.message_id)
 
@@ -316,6 +313,11 @@ class Sender:
     @property
     def _domain(self) -> str:
         return sender_domain(self._sender)
+
+
+def _again_after(row: MailRow) -> timedelta | None:
+    """How long until it is tried again; None when it was tried often enough."""
+    return wait_after(row.attempts) if row.attempts < ATTEMPTS else None
 
 
 def _thread(row: MailRow) -> str | None:

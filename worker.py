@@ -13,7 +13,8 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from temporalio.client import Client
@@ -196,42 +197,52 @@ async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, sto
         await _pause(every_s, stop)
 
 
+def by_the_clock(database: Database, sweep: Callable[[datetime], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
+    """A sweep of what is due by the database's clock: this machine's may be wrong."""
+
+    async def run() -> int:
+        return await sweep(await database.now())
+
+    return run
+
+
 def sweeps(
     database: Database, store: PhotoStore, customers_kept_days: int = 0
 ) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
     """What nobody's request or workflow does, with its pause in seconds."""
     placed = notices.Placed()
+    at = partial(by_the_clock, database)
     return (
         (lambda: clean_webhooks(database), 60.0),
         (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
         (lambda: closures.finish(database), 1.0),
         (lambda: holds.sweep(database), 3.0),
         (lambda: placed.sweep(database), 5.0),
-        (lambda: closures.sweep(database, datetime.now(UTC)), 10.0),
+        (at(lambda now: closures.sweep(database, now)), 10.0),
         (lambda: facts.apply_all_parked(database), 10.0),
-        (lambda: stops.sweep(database, datetime.now(UTC)), 5.0),
-        (lambda: renewals.sweep(database, datetime.now(UTC)), 20.0),
-        (lambda: negative.sweep(database, datetime.now(UTC)), 15.0),
-        (lambda: vendor_credits.sweep(database, datetime.now(UTC)), 30.0),
-        (lambda: preparing.prepare_due(database, datetime.now(UTC)), 300.0),
-        (lambda: settle_ended(database, datetime.now(UTC)), 300.0),
-        (lambda: bands.forget(database, datetime.now(UTC)), 3600.0),
-        (lambda: partitions.make_ahead(database, datetime.now(UTC)), 3600.0),
-        (lambda: erasing.sweep(database, datetime.now(UTC), customers_kept_days), 60.0),
+        (at(lambda now: stops.sweep(database, now)), 5.0),
+        (at(lambda now: renewals.sweep(database, now)), 20.0),
+        (at(lambda now: negative.sweep(database, now)), 15.0),
+        (at(lambda now: vendor_credits.sweep(database, now)), 30.0),
+        (at(lambda now: preparing.prepare_due(database, now)), 300.0),
+        (at(lambda now: settle_ended(database, now)), 300.0),
+        (at(lambda now: bands.forget(database, now)), 3600.0),
+        (at(lambda now: partitions.make_ahead(database, now)), 3600.0),
+        (at(lambda now: erasing.sweep(database, now, customers_kept_days)), 60.0),
         (lambda: photos.sweep(database, store.remove), 60.0),
-        (lambda: denials.sweep(database, datetime.now(UTC)), 3_600.0),
+        (at(lambda now: denials.sweep(database, now)), 3_600.0),
     )
 
 
 def follow(database: Database, port: TrackingPort, every_s: int) -> Callable[[], Awaitable[int]]:
     """A sweep that asks carriers about parcels under way, each of them every so often."""
     ask, every = asking(port), timedelta(seconds=every_s)
-    return lambda: following.sweep(database, ask, datetime.now(UTC), every=every)
+    return by_the_clock(database, lambda now: following.sweep(database, ask, now, every=every))
 
 
 def read_back_prices(database: Database, channels: Mapping[str, PricePort]) -> Callable[[], Awaitable[int]]:
     """A sweep that reads back prices which were right, so that none of before stays."""
-    return lambda: check_due(database, channels, datetime.now(UTC))
+    return by_the_clock(database, lambda now: check_due(database, channels, now))
 
 
 async def main(settings: Settings) -> None:

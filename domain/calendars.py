@@ -23,7 +23,7 @@ class OpeningHours(NamedTuple):
 
     def spans(self, day: date) -> tuple[datetime, datetime] | None:
         """The open span of a local day, in UTC; None when closed. A closing time at or before opening runs past
-        midnight.
+        midnight. One that comes twice is meant the first time.
         """
         if day in self.closed_days or day.weekday() not in self.weekdays:
             return None
@@ -31,7 +31,8 @@ class OpeningHours(NamedTuple):
         zone = ZoneInfo(self.time_zone)
         start = datetime.combine(day, opens, zone)
         end = datetime.combine(day if closes > opens else day + timedelta(days=1), closes, zone)
-        return start.astimezone(UTC), end.astimezone(UTC)
+        opened, closed = start.astimezone(UTC), end.astimezone(UTC)
+        return (opened, closed) if opened < closed else None  # in a night that loses that hour
 
     def open_spans(self, day: date) -> list[tuple[datetime, datetime]]:
         """The open spans of a local day less the pauses, in UTC."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
@@ -48,7 +48,7 @@ async def set_password(database: Database, email: str, password: str) -> None:
         who = found.scalar()
         if who is None:
             raise NotFound(f"There is nobody with the address {email}; load people.csv first.")
-        now = datetime.now(UTC)
+        now = await tx.now()
         await tx.conn.execute(
             insert(credential)
             .values(person_id=who, password_hash=hashed, changed_at=now)
@@ -88,7 +88,7 @@ async def create_key(
             found = await tx.conn.execute(select(person.c.id).where(person.c.id == person_id))
             if found.first() is None:
                 raise NotFound(f"There is no person {person_id}; load people.csv first.")
-        now = datetime.now(UTC)
+        now = await tx.now()
         made = await tx.conn.execute(
             insert(api_key)
             .values(
@@ -125,7 +125,7 @@ async def rotate_key(database: Database, key_id: str, *, older_for: timedelta) -
         raise Malformed("The key before may go on for 0 to 720 hours.")
 
     async def work(tx: Transaction) -> str:
-        now = datetime.now(UTC)
+        now = await tx.now()
         holds = (api_key.c.id == key_id, api_key.c.revoked_at.is_(None))
         row = (await tx.conn.execute(select(api_key).where(*holds).with_for_update())).mappings().first()
         if row is None:
@@ -144,7 +144,7 @@ async def revoke_key(database: Database, key_id: str) -> None:
     """End a key at once, and the one that it has replaced. Raises `NotFound` for one that does not hold."""
 
     async def work(tx: Transaction) -> None:
-        now = datetime.now(UTC)
+        now = await tx.now()
         ended = await tx.conn.execute(
             update(api_key)
             .where(api_key.c.id == key_id, api_key.c.revoked_at.is_(None))

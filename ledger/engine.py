@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import event, text
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ledger.alive import look_after
+from ledger.clock import Clock
 from ledger.closing import flush
 from ledger.outages import sqlstate
 from ledger.prepared import ALONE, FAILURES, KNOWN, Hearer, failed
@@ -30,6 +32,7 @@ CONNECT_TIMEOUT_S = 10.0
 _READ_BY_KEY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What lists are asked for differs by very much in how many rows it finds, so each question has a plan of its own.
 _READ = f"{_READ_BY_KEY}; SET LOCAL plan_cache_mode = force_custom_plan"
+_TIME = "SELECT clock_timestamp()"
 # Of one connection. Pages ask in more ways than the driver's own hundred.
 _STATEMENTS_KEPT = 400
 
@@ -75,6 +78,7 @@ class Database:
             },
         )
         self.storage = Storage(self.engine)
+        self.clock = Clock(self._time_there)
         self.hearers: set[Hearer] = set()  # of prepared queries: see `heard`
 
         @event.listens_for(self.engine.sync_engine, "connect")
@@ -194,6 +198,19 @@ class Database:
             self.hearers.discard(hearer)
             event.remove(self.engine.sync_engine, "before_cursor_execute", hear)
 
+    async def now(self) -> datetime:
+        """What time it is by PostgreSQL's clock, whatever this machine's says; within a transaction ask that."""
+        return await self.clock.now()
+
+    async def _time_there(self) -> datetime:
+        async with self.read(by_key=True) as conn:
+            driver = conn.info["driver"]
+            try:
+                there: datetime = await driver.fetchval(_TIME)
+            except FAILURES as error:
+                raise failed(driver, _TIME, error) from error
+            return there
+
     def wake_relays(self) -> None:
         """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.
 
@@ -215,6 +232,7 @@ class Database:
     async def dispose(self) -> None:
         if self._telling is not None:
             await self._telling
+        await self.clock.close()
         await self.engine.dispose()
 
 

@@ -167,9 +167,9 @@ async def mail_sent(database: "Database", mail_id: int, message_id: str) -> None
 
 
 async def mail_failed(
-    database: "Database", mail_id: int, error: str, retry_at: datetime | None, *, to: str = "the addressee"
+    database: "Database", mail_id: int, error: str, retry_after: timedelta | None, *, to: str = "the addressee"
 ) -> None:
-    """It was not taken. With `retry_at` it is tried again then; without, it has failed for good.
+    """It was not taken. With `retry_after` it is tried again then; without, it has failed for good.
 
     The first failure and the last one are written on the case, or on the order where there is none, so that nobody
     waits for a mail that never came.
@@ -177,10 +177,10 @@ async def mail_failed(
 
     async def work(tx: "Transaction") -> None:
         values: dict[str, Any] = {"last_error": error[:500], "leased_until": None}
-        if retry_at is None:
+        if retry_after is None:
             values["state"] = "failed"
         else:
-            values["not_before"] = retry_at
+            values["not_before"] = func.now() + retry_after
         failed = await tx.conn.execute(
             update(mail)
             .where(mail.c.id == mail_id)
@@ -188,7 +188,7 @@ async def mail_failed(
             .returning(mail.c.case_id, mail.c.journey_id, mail.c.template, mail.c.attempts)
         )
         row = failed.one()
-        if retry_at is None:
+        if retry_after is None:
             kind, became = "mail_failed", "could not be delivered and is given up"
         elif row.attempts == 1:
             kind, became = "mail_delayed", "could not be delivered yet; it is tried again"

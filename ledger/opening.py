@@ -6,7 +6,6 @@ A location and item opens once per bucket. Later corrections are counts and adju
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import text
 
@@ -83,7 +82,7 @@ async def _not_opened(tx: Transaction, rows: Sequence[StockRow]) -> tuple[list[S
 
 
 async def _open(tx: Transaction, rows: Sequence[StockRow]) -> None:
-    at = datetime.now(UTC)
+    at = await tx.now()
     places = {
         row.code: row for row in await tx.conn.execute(_PLACES, {"codes": sorted({row.location for row in rows})})
     }

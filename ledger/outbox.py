@@ -5,10 +5,10 @@ A target is a workflow's id. Its messages are numbered from a counter row; 1 sta
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -157,13 +157,18 @@ async def done_up_to(database: "Database", target: str, seq: int, outcome: str) 
         )
 
 
-async def failed(database: "Database", outbox_id: int, *, error: str, not_before: datetime) -> None:
-    """Give a message back to be tried again; no answer is not "not delivered"."""
+async def failed(database: "Database", outbox_id: int, *, error: str, pause_s: float) -> None:
+    """Give a message back to be tried again after a pause; no answer is not "not delivered"."""
     async with database.engine.begin() as conn:
         await conn.execute(
             update(outbox)
             .where(outbox.c.id == bindparam("row"))
-            .values(last_error=error[:500], not_before=not_before, leased_until=None, leased_by=None),
+            .values(
+                last_error=error[:500],
+                not_before=func.now() + timedelta(seconds=pause_s),
+                leased_until=None,
+                leased_by=None,
+            ),
             {"row": outbox_id},
         )
 

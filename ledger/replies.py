@@ -1,6 +1,6 @@
 """Canned replies: comments that are written once, by kind of case, and used often. A changed one changes no comment."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Text, bindparam, func, insert, or_, select, update
@@ -69,7 +69,7 @@ async def save_reply(
         taken = (await tx.conn.execute(same)).scalar_one_or_none()
         if taken not in (None, reply_id):
             raise StateConflict(f"There is a reply “{title}” of this kind already. Choose another title, or change it.")
-        now = datetime.now(UTC)
+        now = await tx.now()
         values = {"kind": kind, "title": title, "text": text, "changed_by": person.id, "changed_at": now}
         if reply_id is None:
             made = await tx.conn.execute(insert(canned_reply).values(values).returning(canned_reply.c.id))
@@ -90,7 +90,7 @@ async def retire_reply(database: Database, person: Person, reply_id: int) -> Non
     _check_role(person)
 
     async def work(tx: Transaction) -> None:
-        now = datetime.now(UTC)
+        now = await tx.now()
         here = (canned_reply.c.id == reply_id) & canned_reply.c.active
         gone = await tx.conn.execute(
             update(canned_reply)

@@ -6,7 +6,7 @@ It knows no cookie and checks no password; it says who a token belongs to, and u
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ARRAY, ColumnElement, LargeBinary, any_, bindparam, exists, func, select, update
@@ -73,7 +73,7 @@ async def begin(database: "Database", person_id: str, token: str, *, replaces: s
             await end_one(tx.conn, replaces)
         expires_at = await store(tx.conn, person_id, token, proven_at=func.clock_timestamp())
         assert expires_at is not None  # nothing that could be there already
-        record(tx, person_id, "signed_in")
+        await record(tx, person_id, "signed_in")
         return expires_at
 
     return await database.write(work, actor=person_id, via="console")
@@ -183,7 +183,7 @@ async def end(database: "Database", token: str, person_id: str) -> str | None:
 
     async def work(tx: "Transaction") -> str | None:
         issuer = await end_one(tx.conn, token)
-        record(tx, person_id, "signed_out")
+        await record(tx, person_id, "signed_out")
         return issuer
 
     return await database.write(work, actor=person_id, via="console")
@@ -194,7 +194,7 @@ async def end_all(database: "Database", person_id: str) -> int:
 
     async def work(tx: "Transaction") -> int:
         ended = await end_every(tx.conn, person_id)
-        record(tx, person_id, "signed_out_everywhere")
+        await record(tx, person_id, "signed_out_everywhere")
         return ended
 
     return await database.write(work, actor=person_id, via="console")
@@ -222,6 +222,6 @@ async def end_one(conn: AsyncConnection, token: str) -> str | None:
     return issuer
 
 
-def record(tx: "Transaction", person_id: str, what: str) -> None:
+async def record(tx: "Transaction", person_id: str, what: str) -> None:
     """Say in the audit what a person has done with a session."""
-    tx.record(what, f"person:{person_id}", datetime.now(UTC), who=person_id)
+    tx.record(what, f"person:{person_id}", await tx.now(), who=person_id)

@@ -3,7 +3,7 @@
 The provider says who somebody is; what they may do stands in the table of people, before and after.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import delete, func, select
@@ -53,7 +53,7 @@ async def begin(
         )
         if expires_at is None:
             raise StateConflict("This answer of the provider was used already. Begin to sign in again.")
-        sessions.record(tx, who, "signed_in")
+        await sessions.record(tx, who, "signed_in")
         return SignedOn(who, expires_at)
 
     return await database.write(work, actor="console", via="console")
@@ -93,7 +93,7 @@ async def _link(tx: "Transaction", issuer: str, subject: str, person_id: str) ->
             "Another account of the provider is linked to this person, or this account to another person. "
             "Ask an administrator to unlink it first (endcap unlink)."
         )
-    tx.record("person.linked", f"person:{person_id}", datetime.now(UTC), after={"issuer": issuer})
+    tx.record("person.linked", f"person:{person_id}", await tx.now(), after={"issuer": issuer})
 
 
 async def link(database: "Database", email: str, issuer: str, subject: str) -> None:
@@ -116,7 +116,7 @@ async def unlink(database: "Database", email: str) -> int:
         if gone.rowcount == 0:
             raise StateConflict(f"No account of a provider is linked to {email}.")
         await sessions.end_every(tx.conn, who)
-        tx.record("person.unlinked", f"person:{who}", datetime.now(UTC))
+        tx.record("person.unlinked", f"person:{who}", await tx.now())
         return gone.rowcount
 
     return await database.write(work, actor="operator", via="cli")

@@ -7,7 +7,7 @@ may do.
 import asyncio
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -91,10 +91,18 @@ def is_https(request: Request) -> bool:
     return base_url.startswith("https://")
 
 
-def set_cookie(request: Request, response: Response, name: str, value: str, expires: datetime, path: str = "/") -> None:
-    """A cookie that no script reads, sent when a link from a mail is followed, never with another site's form."""
+def set_cookie(request: Request, response: Response, name: str, value: str, lasts: timedelta, path: str = "/") -> None:
+    """A cookie that no script reads, sent when a link from a mail is followed, never with another site's form. It lasts
+    for a time and not until an instant: the browser's clock may be another one.
+    """
     response.set_cookie(
-        name, value, expires=expires, path=path, secure=is_https(request), httponly=True, samesite="lax"
+        name,
+        value,
+        max_age=int(lasts.total_seconds()),
+        path=path,
+        secure=is_https(request),
+        httponly=True,
+        samesite="lax",
     )
 
 
@@ -124,8 +132,8 @@ async def sign_in(request: Request, response: Response, email: str, password: st
         raise NotAllowed(f"Passwords of Endcap let in administrators alone. Sign in with {settings.oidc_name}.")
     token = secrets.token_urlsafe(32)
     earlier = request.cookies.get(cookie_name(request))
-    expires_at = await records.begin(database, account.person_id, token, replaces=earlier)
-    set_cookie(request, response, cookie_name(request), token, expires_at)
+    await records.begin(database, account.person_id, token, replaces=earlier)
+    set_cookie(request, response, cookie_name(request), token, records.LIFETIME)
     return token
 
 

@@ -18,6 +18,7 @@ from fastapi import Request, Response
 from domain.errors import DomainError
 from ledger import sign_on as records
 from ledger.sealing import Seal
+from ledger.sessions import LIFETIME as SESSION_LASTS
 from ports.provider import ProviderAwayError
 from ports.sign_on import Begun, IdentityRefusedError, SignOn
 from web.sessions import (
@@ -89,7 +90,7 @@ async def begin(request: Request, response: Response, provider: SignOn, target: 
     path = same_site_path(target)
     waiting = json.dumps([*begun[1:], path if len(path) <= MAX_NEXT else "/"])
     value = _seal(request).close(f"sign-on\n{waiting}").decode()
-    set_cookie(request, response, _cookie(request), value, datetime.now(UTC) + LIFETIME)
+    set_cookie(request, response, _cookie(request), value, LIFETIME)
     return begun.url
 
 
@@ -109,7 +110,7 @@ async def finish(request: Request, response: Response, provider: SignOn) -> str:
     identity = await _asked(provider.finish(waiting.begun, answer, way_back(request)))
     token = secrets.token_urlsafe(32)
     try:
-        signed_on = await records.begin(
+        await records.begin(
             database_of(request),
             token,
             issuer=identity.issuer,
@@ -121,7 +122,7 @@ async def finish(request: Request, response: Response, provider: SignOn) -> str:
         )
     except DomainError as refused:
         raise NotSignedOn(refused.code, refused.detail) from refused
-    set_cookie(request, response, cookie_name(request), token, signed_on.expires_at)
+    set_cookie(request, response, cookie_name(request), token, SESSION_LASTS)
     return waiting.target
 
 

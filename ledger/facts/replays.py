@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cryptography.fernet import InvalidToken
@@ -54,7 +54,7 @@ async def take_again(database: Database, row: Mapping[str, Any] | RowMapping, *,
         sources = frozenset(listed.scalars())
     # An adjustment without its scope is refused when it arrives, so one that was kept came with it.
     behind = Caller(actor, row["source"], frozenset({"stock:adjust"}), sources, None, frozenset())
-    return await take_one(database, behind, arrived, datetime.now(UTC), via=REPLAY)
+    return await take_one(database, behind, arrived, await database.now(), via=REPLAY)
 
 
 def _quarantined() -> Select[Any]:

@@ -3,7 +3,6 @@ the till should ask now; what comes back pays of it; who pays the rest. Nothing 
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -164,7 +163,7 @@ async def _priced(
         units[one.sku] = units.get(one.sku, 0) + one.quantity
     if not units:
         raise Malformed("Say what the customer takes instead.", pointer="/order/lines")
-    conn, at = it.tx.conn, datetime.now(UTC)
+    conn, at = it.tx.conn, await it.tx.now()
     items = await reference.known_items(conn, [*units, *{sale["sku"] for sale in sales}], pointer="/order/lines")
     keys = {sku: PriceKey(place.code, sku, at) for sku in units}
     prices = await wanted_prices(conn, it.row["entity"], TILL, list(keys.values()))
@@ -205,7 +204,7 @@ def tax_like(sales: Sequence[dict[str, Any]], gross_minor: int, *, includes: boo
 async def _there(it: Return, place: StorePlace, units: dict[str, int]) -> dict[str, int]:
     """What the place can promise of each; nothing of what is stopped from sale."""
     conn = it.tx.conn
-    policy = await reference.policy_at(conn, await reference.place(conn, place.code), datetime.now(UTC))
+    policy = await reference.policy_at(conn, await reference.place(conn, place.code), await it.tx.now())
     rows = await conn.execute(select(stock).where(stock.c.location == place.code, stock.c.sku.in_(sorted(units))))
     items, stopped = await reference.items(conn, units), await reference.stopped_at(conn, units)
     free = dict.fromkeys(units, 0)

@@ -3,10 +3,19 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendars import ALWAYS_OPEN, OpeningHours, add_open_time, end_of_open_day, is_open, next_opening
+from domain.calendars import (
+    ALWAYS_OPEN,
+    OpeningHours,
+    add_open_time,
+    end_of_open_day,
+    is_open,
+    next_opening,
+    open_time_between,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 # Monday to Saturday from nine to nine; closed on Sundays.
@@ -56,6 +65,45 @@ class TestOpenTime:
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
         one, two = timedelta(minutes=first), timedelta(minutes=second)
         assert add_open_time(add_open_time(start, one, STORE), two, STORE) == add_open_time(start, one + two, STORE)
+
+
+class TestOddDays:
+    @pytest.mark.parametrize(
+        ("zone", "first", "open_for"),
+        [
+            ("Europe/Berlin", date(2026, 3, 29), timedelta(hours=23)),
+            ("Europe/Berlin", date(2026, 10, 25), timedelta(hours=25)),
+            ("America/New_York", date(2026, 11, 1), timedelta(hours=25)),
+            ("Australia/Lord_Howe", date(2026, 4, 5), timedelta(hours=24, minutes=30)),
+            ("Australia/Lord_Howe", date(2026, 10, 4), timedelta(hours=23, minutes=30)),
+            ("Asia/Kathmandu", date(2026, 3, 29), timedelta(hours=24)),
+        ],
+    )
+    def test_a_day_is_as_long_as_its_zone_has_it(self, zone: str, first: date, open_for: timedelta) -> None:
+        hours = OpeningHours(zone, ALWAYS_OPEN.weekdays)
+        begins, ends = (
+            datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (first, first + timedelta(days=1))
+        )
+        assert open_time_between(begins, ends, hours) == open_for
+        assert add_open_time(begins, open_for, hours) == ends
+
+    def test_a_shop_that_closes_in_the_hour_that_comes_twice_closes_the_first_time(self) -> None:
+        bar = OpeningHours("America/New_York", {5: (time(20), time(1, 30))})
+        opens = there(2026, 10, 31, 20).astimezone(UTC)
+        assert open_time_between(opens, opens + timedelta(hours=9), bar) == timedelta(hours=5, minutes=30)
+
+    def test_hours_that_the_night_swallows_are_none(self) -> None:
+        early = OpeningHours("America/New_York", {day: (time(2, 30), time(3)) for day in range(7)})
+        before = there(2026, 3, 7, 12)  # the next morning has no half past two
+        assert add_open_time(before, timedelta(minutes=30), early) == there(2026, 3, 9, 3)
+        assert next_opening(before, early) == there(2026, 3, 9, 2, 30)
+
+    def test_the_day_that_comes_every_fourth_year_counts_as_any_other(self) -> None:
+        assert add_open_time(there(2028, 2, 28, 20), timedelta(hours=13), STORE) == there(2028, 2, 29, 21)
+        assert end_of_open_day(there(2028, 2, 28, 12), 1, STORE) == there(2028, 2, 29, 21)
+        assert end_of_open_day(there(2028, 2, 29, 12), 1, STORE) == there(2028, 3, 1, 21)
+        assert next_opening(there(2028, 2, 28, 21), STORE) == there(2028, 2, 29, 9)
+        assert add_open_time(there(2027, 2, 27, 20), timedelta(hours=2), STORE) == there(2027, 3, 1, 10)
 
 
 class TestOpenDays:

@@ -37,6 +37,7 @@ class TestReadiness:
         assert (response.status_code, body["status"]) == (200, "ok")
         assert {name: check["status"] for name, check in body["checks"].items()} == {
             "database": "ok", "storage": "ok", "migrations": "ok", "outbox": "ok", "mail": "ok",
+            "clock": "ok",
         }  # fmt: skip
 
     async def test_a_database_behind_this_code_is_not_ready(self, as_key: As, retailer: Database) -> None:

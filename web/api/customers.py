@@ -1,6 +1,5 @@
 """Customers: forgotten when they ask for it."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -28,5 +27,5 @@ async def erase_customer(
     viewer, sources = view_of(caller)
     return await erasing.ask(
         database_of(request), wanted, viewer=viewer, sources=sources, actor=f"key:{caller.key_id}", via="api",
-        at=datetime.now(UTC),
+        at=await database_of(request).now(),
     )  # fmt: skip

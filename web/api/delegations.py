@@ -1,6 +1,6 @@
 """Standing in: who gives whose verdicts between two instants, by a person's own token."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -105,7 +105,7 @@ async def post_delegation(
         person,
         giver=await _address(request, wanted.giver, "/for") if wanted.giver else person.email,
         taker=await _address(request, wanted.to, "/to"),
-        starts_at=wanted.starts_at or datetime.now(UTC),
+        starts_at=wanted.starts_at or await database.now(),
         ends_at=wanted.ends_at,
         via="api",
     )

@@ -1,6 +1,5 @@
 """Facts and requests come in as events: each has its own outcome, and a bad one never stops the others."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -49,5 +48,5 @@ async def post_events(
 ) -> EventAnswer:
     """A fact takes its whole effect now. It is `parked` when its order is not here yet, `quarantined` when it names
     what is not known, `refused` only when it is malformed or a request that the recorded state does not allow."""
-    results = await receive(database_of(request), caller, batch.events, received_at=datetime.now(UTC))
+    results = await receive(database_of(request), caller, batch.events, received_at=await database_of(request).now())
     return EventAnswer(results=results)

@@ -1,6 +1,5 @@
 """Vendor funding: agreements one by one or as a file, what they have accrued, and their claims."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
@@ -161,7 +160,8 @@ async def _agreement(request: Request, caller: Caller, key: str) -> AgreementVie
 async def claim_now(request: Request, caller: Writer, agreement_id: AgreementKey) -> ClaimView:
     """What is in no claim yet is frozen, and agreed to and sent as any claim is. Refused where nothing has accrued."""
     view = await _agreement(request, caller, agreement_id)
-    made = await preparing.prepare_now(database_of(request), view.id, caller, at=datetime.now(UTC), via="api")
+    database = database_of(request)
+    made = await preparing.prepare_now(database, view.id, caller, at=await database.now(), via="api")
     return await _claim(request, caller, made)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -25,6 +26,7 @@ router = APIRouter(tags=["health"])
 CHECK_TIMEOUT_S = 3.0
 OUTBOX_LATE_S = 120.0
 MAIL_LATE_S = 600.0
+CLOCK_OFF_S = 5.0
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -62,7 +64,7 @@ async def readyz(request: Request) -> Response:
     """The database answers and has room to write, its schema is this code's, and how long the oldest message waits.
 
     Late messages and mails are a warning: orders and decisions are still taken while Temporal, the relay or the mail
-    server is away.
+    server is away. So is a clock that differs from the database's.
     """
     database = database_of(request)
     checks = {
@@ -71,6 +73,7 @@ async def readyz(request: Request) -> Response:
         "migrations": await _check(lambda: _migrations(database)),
         "outbox": await _check(lambda: _outbox(database)),
         "mail": await _check(lambda: _mail(database)),
+        "clock": await _check(lambda: _clock(database)),
     }
     words = {check.status for check in checks.values()}
     status: Literal["ok", "warn", "fail"] = "fail" if "fail" in words else "warn" if "warn" in words else "ok"
@@ -128,6 +131,19 @@ async def _mail(database: Database) -> Found:
     if refused or oldest_age_s > MAIL_LATE_S:
         return "warn", f"{detail}: does the mail server answer?"
     return "ok", detail
+
+
+async def _clock(database: Database) -> Found:
+    """What is recorded goes by the database's clock; what pages say of "now", and cookies, by this machine's."""
+    asked = datetime.now(UTC)
+    async with database.read() as conn:
+        there = await database_time(conn)
+    here = asked + (datetime.now(UTC) - asked) / 2
+    ahead_s = (here - there).total_seconds()
+    if abs(ahead_s) <= CLOCK_OFF_S:
+        return "ok", "this machine and the database agree"
+    said = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the database's"
+    return "warn", f"this machine's clock is {said}: does each machine have its time by NTP?"
 
 
 class Metrics:

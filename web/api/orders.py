@@ -1,7 +1,7 @@
 """Orders come in: one, or up to a thousand at a time. What comes at the same moment shares transactions."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -15,7 +15,7 @@ from ledger.people import Caller
 from web.api.responses import WRITES, IdempotencyKey, located
 from web.api.straight import straight
 from web.errors import Problem, problem_of, unexpected_problem, validation_problem
-from web.keys import require
+from web.keys import database_of, require
 
 router = APIRouter(tags=["orders"])
 one_order = APIRouter(route_class=straight(BopisOrder, "orders:write", body="order", unless="idempotency-key"))
@@ -87,7 +87,7 @@ async def post_order(
 ) -> Response:
     """Reserve what is there and record the order; what is short becomes a case. A refused order writes nothing."""
     status, placed = await intake_of(request).place(
-        caller, order, idempotency_key=idempotency_key, received_at=datetime.now(UTC)
+        caller, order, idempotency_key=idempotency_key, received_at=await database_of(request).now()
     )
     # From the model, so that a repeat is the same answer byte for byte: stored JSON forgets the order of its keys.
     return Response(
@@ -104,23 +104,24 @@ router.include_router(one_order)
 @router.post("/bopis-orders:batch", response_model=BatchAnswer, summary="Place up to 1,000 orders", responses=WRITES)
 async def post_orders(request: Request, caller: Writer, batch: OrderBatch) -> BatchAnswer:
     """Each order has its own result: its answer, or the problem it was refused with."""
+    received_at = await database_of(request).now()
     room = asyncio.Semaphore(IN_HAND)  # the rest of this request waits here, and leaves room for other callers
 
     async def one(number: int, given: dict[str, Any]) -> BatchResult:
         async with room:
-            return await _place(request, caller, number, given)
+            return await _place(request, caller, number, given, received_at)
 
     return BatchAnswer(results=await asyncio.gather(*(one(*numbered) for numbered in enumerate(batch.orders))))
 
 
-async def _place(request: Request, caller: Caller, number: int, given: dict[str, Any]) -> BatchResult:
+async def _place(
+    request: Request, caller: Caller, number: int, given: dict[str, Any], received_at: datetime
+) -> BatchResult:
     order_id = given.get("order_id") if isinstance(given.get("order_id"), str) else None
     instance = f"{request.url.path}#/orders/{number}"
     try:
         order = BopisOrder.model_validate(given)
-        status, placed = await intake_of(request).place(
-            caller, order, idempotency_key=None, received_at=datetime.now(UTC)
-        )
+        status, placed = await intake_of(request).place(caller, order, idempotency_key=None, received_at=received_at)
     except ValidationError as error:
         refused = validation_problem(error.errors(), instance)
     except DomainError as error:

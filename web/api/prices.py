@@ -1,6 +1,5 @@
 """Regular prices of places and channels, and what a channel is to show with all promotions that run."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -32,5 +31,7 @@ async def get_price(
 ) -> WantedPrice:
     """Of one item at one place, at an instant (now, when left out), with all promotions that run then."""
     viewer, _ = view_of(caller)
-    async with database_of(request).read() as conn:
-        return await wanted_price(conn, viewer, channel, location, sku, at or datetime.now(UTC))
+    database = database_of(request)
+    at = at or await database.now()
+    async with database.read() as conn:
+        return await wanted_price(conn, viewer, channel, location, sku, at)

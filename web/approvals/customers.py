@@ -1,7 +1,7 @@
 """What a customer may answer by a link: a question about the order, or whether to keep it longer. Never a sign-in."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Request
@@ -93,8 +93,10 @@ async def show_link(request: Request, token: str, *, refused: DomainError | None
     """The page of a link. It changes nothing, however often it is opened, by whomever. `chosen` is what an answer with
     a wrong code had chosen; without the right one the form decides nothing.
     """
-    async with database_of(request).read() as conn:
-        opened = await open_link(conn, token, datetime.now(UTC))
+    database = database_of(request)
+    now = await database.now()
+    async with database.read() as conn:
+        opened = await open_link(conn, token, now)
     if opened is None:
         proof.count_unknown(request)
         return proof.private(page(request, "customer.html", {"view": "unknown", "refusal": None}, status=404))
@@ -138,8 +140,9 @@ async def give(
 ) -> Response:
     """Record what the customer chose or wrote, once, or show why not."""
     database = database_of(request)
+    now = await database.now()
     async with database.read() as conn:
-        opened = await open_link(conn, token, datetime.now(UTC))
+        opened = await open_link(conn, token, now)
     if opened is None:
         return await show_link(request, token)
     if opened.returned is not None:
@@ -168,8 +171,10 @@ async def give(
 @router.get("/c/{token}/photos/{photo_id}")
 async def show_photo(request: Request, token: str, photo_id: PhotoId) -> Response:
     """A photo that the customer has sent by this link."""
-    async with database_of(request).read() as conn:
-        opened = await open_link(conn, token, datetime.now(UTC))
+    database = database_of(request)
+    now = await database.now()
+    async with database.read() as conn:
+        opened = await open_link(conn, token, now)
     if opened is None:
         return await show_link(request, token)
     return await returned.picture(request, opened.returned, photo_id)

@@ -1,6 +1,6 @@
 """Approval by a link in a mail. Every state of a link has its own page, and a second comer is told who decided."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Request
@@ -85,7 +85,7 @@ async def show_link(
     status: int | None = None,
 ) -> Response:
     """The page of a link. It changes nothing, however often it is opened, by whomever."""
-    now = datetime.now(UTC)
+    now = await database_of(request).now()
     async with database_of(request).read() as conn:
         opened = await open_link(conn, token, now)
         context: dict[str, Any] = await context_of(conn, opened.approval) if opened else {}
@@ -133,8 +133,9 @@ async def give(
 ) -> Response:
     """Record the verdict of the link's approver, or show why not."""
     database = database_of(request)
+    now = await database.now()
     async with database.read() as conn:
-        opened = await open_link(conn, token, datetime.now(UTC))
+        opened = await open_link(conn, token, now)
     if opened is None:
         return await show_link(request, token, visitor)
     try:
@@ -164,8 +165,8 @@ async def again(
 
     Somebody has to tick that it should be sent: a robot that presses buttons has no mails sent.
     """
-    now = datetime.now(UTC)
     database = database_of(request)
+    now = await database.now()
     async with database.read() as conn:
         opened = await open_link(conn, token, now)
     if opened is None or opened.approval.state in ENDED:
@@ -202,8 +203,9 @@ async def again(
 async def stand_in(request: Request, token: str, visitor: Visitor) -> Response:
     """Ask the link's approver, by mail, to have oneself stand in for them; for somebody else who is signed in."""
     database = database_of(request)
+    now = await database.now()
     async with database.read() as conn:
-        opened = await open_link(conn, token, datetime.now(UTC))
+        opened = await open_link(conn, token, now)
     if opened is None:
         return await show_link(request, token, visitor)
     if visitor is None or visitor.id == opened.approver.id or not visitor.decides_somewhere:

@@ -6,7 +6,7 @@ A robot that follows the link and posts the form elsewhere has no cookie; one th
 import hashlib
 import hmac
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from fastapi import Request, Response
 
@@ -34,7 +34,7 @@ def nonce_of(request: Request, token: str) -> str:
 
 def give(request: Request, response: Response, token: str, nonce: str, *, base: str) -> None:
     """Set the cookie, for this link's addresses only; `base` is `/a` or `/c`."""
-    set_cookie(request, response, _cookie(token), nonce, datetime.now(UTC) + LIFETIME, path=f"{base}/{token}")
+    set_cookie(request, response, _cookie(token), nonce, LIFETIME, path=f"{base}/{token}")
 
 
 def proof_for(request: Request, token: str, nonce: str) -> str:

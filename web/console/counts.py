@@ -176,7 +176,8 @@ async def enter(
         async with database.read() as conn:
             sheet = await sheet_view(conn, person, count_id)
         _check_may_count(person, sheet)
-        data = _figures(sheet, person, device, draft, submit=bool(submit), take_over=bool(take_over))
+        now = await database.now()
+        data = _figures(sheet, person, device, draft, now, submit=bool(submit), take_over=bool(take_over))
 
         async def find(_tx: Transaction) -> str:
             return sheet.id
@@ -203,7 +204,14 @@ async def enter(
 
 
 def _figures(
-    sheet: SheetView, person: Person, device: str, draft: dict[str, str], *, submit: bool, take_over: bool
+    sheet: SheetView,
+    person: Person,
+    device: str,
+    draft: dict[str, str],
+    now: datetime,
+    *,
+    submit: bool,
+    take_over: bool,
 ) -> CountEntered:
     """Raises `Malformed` with the reason in words."""
     lines = []
@@ -215,7 +223,7 @@ def _figures(
                 "sku": draft["sku"],
                 "bucket": draft["bucket"] or None,
                 "quantity": int(draft["quantity"]),
-                "counted_at": datetime.now(UTC),
+                "counted_at": now,
             }
         )
     if not lines and not submit and not take_over:

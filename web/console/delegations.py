@@ -64,7 +64,7 @@ async def give(
     try:
         async with database.read() as conn:
             zone = ZoneInfo(await zone_of(conn, person))
-        now = datetime.now(UTC)
+        now = await database.now()
         first, last = _day(start, "first", "/start"), _day(until, "last", "/until")
         await delegations.give(
             database,

@@ -1,6 +1,5 @@
 """Vendor funding at the console: agreements with what they have accrued, and what a person says of a claim."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -78,11 +77,12 @@ async def _list(
 @router.post(f"{LIST}/{{agreement_id}}/claim")
 async def claim_now(request: Request, person: SignedIn, agreement_id: str) -> Response:
     """What has accrued and is in no claim is claimed now."""
-    async with database_of(request).read() as conn:
+    database = database_of(request)
+    async with database.read() as conn:
         agreement = await agreement_view(conn, person, agreement_id)
     try:
         made = await preparing.prepare_now(
-            database_of(request), agreement.id, _caller(person), at=datetime.now(UTC), via="console"
+            database, agreement.id, _caller(person), at=await database.now(), via="console"
         )
     except DomainError as refused:
         return await _list(request, person, {}, [], None, refused)

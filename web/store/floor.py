@@ -7,7 +7,7 @@ since the form was rendered is noticed under the order's lock.
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -149,7 +149,7 @@ class Floor:
             kind,
             data,
             form_id=sent.event_id(what),
-            at=datetime.now(UTC),
+            at=await database_of(self.request).now(),
             check=check,
             named=named,
         )
