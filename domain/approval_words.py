@@ -52,6 +52,7 @@ _LASTS = {
     "transfer": "Goods that have left by then; until then it can be called off.",
 }
 NEVER_BY_SILENCE = "It is never approved by silence."
+_WITHOUT_AMOUNT = frozenset({"policy_change"})
 _TOWARDS_US = ("refund", "given back", "difference back")  # labels that say already which way the money goes
 
 
@@ -113,6 +114,28 @@ class Named(Protocol):
     def kind(self) -> str: ...
     @property
     def subject(self) -> str: ...
+
+
+class Priced(Protocol):
+    """A request by its kind and what it is about in money."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def amount_minor(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+
+
+def amount_words(approval: Priced) -> str:
+    """`71.20 USD`; empty for a kind that is about no money."""
+    return "" if approval.kind in _WITHOUT_AMOUNT else money(approval.amount_minor, approval.currency)
+
+
+def headline(approval: Priced, *, begins: bool = True) -> str:
+    """`Refund of 71.20 USD`, `Policy change`; within a sentence, where it does not begin one, `refund of 71.20 USD`."""
+    kind, amount = words(approval.kind), amount_words(approval)
+    return f"{kind if begins else kind.lower()} of {amount}" if amount else kind if begins else kind.lower()
 
 
 def asked_for(approval: Named) -> str:
@@ -198,7 +221,5 @@ def whom_to_ask(approval: Asked) -> str:
 
 
 # What the templates of pages and mails call them by.
-FILTERS = {
-    one.__name__: one
-    for one in (asked_for, effect_words, effects, expired, if_approved, if_rejected, if_silent, lasting, whom_to_ask)
-}
+_WORDS = (asked_for, effect_words, effects, expired, if_approved, if_rejected, if_silent, lasting, whom_to_ask)
+FILTERS = {one.__name__: one for one in (amount_words, headline, *_WORDS)}

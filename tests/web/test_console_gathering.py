@@ -33,7 +33,7 @@ async def test_from_the_list_to_the_document(sign_in: SignIn, claims: httpx2.Asy
     assert f'href="{NEW}?location=S1">Store S1</a>' in page
     page = (await sam.get(NEW, params={"location": "S1"})).text
     assert re.search(r'name="quantity:BREAD"[^>]* value=""', page)  # nothing is chosen
-    assert re.search(r'<td>nobody yet</td><td class="num">2</td>', page)
+    assert re.search(r'>nobody yet</td><td class="num"[^>]*>2</td>', page)
     filled = (await sam.get(NEW, params={"location": "S1", "fill": "all"})).text
     assert re.search(r'name="quantity:BREAD"[^>]* value="2"', filled)
     form_id = re.search(r'name="form_id" value="(\w+)"', page)
@@ -45,7 +45,7 @@ async def test_from_the_list_to_the_document(sign_in: SignIn, claims: httpx2.Asy
     assert "Return S1-V" in (await sam.get(f"{LIST}/{own}")).text
     again = (await sam.get(NEW, params={"location": "S1", "vendor": "ACME", "fill": "vendor"})).text
     assert "What ACME took the last time" in again
-    assert re.search(r'<td>ACME</td><td class="num">1</td>', again)
+    assert re.search(r'>ACME</td><td class="num"[^>]*>1</td>', again)
     assert re.search(r'name="quantity:BREAD"[^>]* value="1"', again)
     other = await sam.post(LIST, data=FORM | {"form_id": form_id[1]})
     assert (other.status_code, "was sent before with something else" in other.text) == (409, True)

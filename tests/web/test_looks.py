@@ -127,7 +127,7 @@ class TestPages:
         heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table)
         assert heads[:5] == ["Place", "How it sells", "Cover, days", "Items short", "Sold"]
         first = table.partition("<tbody>")[2].partition("</tr>")[0]
-        cells = re.findall(r'<td class="num">\s*([^<]*?)\s*</td>', first)
+        cells = re.findall(r'<td class="num"[^>]*>\s*([^<]*?)\s*</td>', first)
         assert len(cells) == len(heads) - 2
         assert re.fullmatch(r"\d\.\d", cells[0])  # days
         assert cells[1:3] == ["1", "25"]
