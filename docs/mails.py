@@ -45,7 +45,16 @@ GROUPS = {
 }
 # Shown twice, with something more: for the picture only, by a name of its own.
 VARIANTS = {
-    "approval_request": {"delegate": "stands in, with a code, where two must agree"},
+    "approval_request": {
+        "delegate": "stands in, with a code, where two must agree",
+        "adjustment": "of a correction of the book",
+        "claim": "of a claim against a vendor",
+        "policy_change": "of a change of policy",
+        "promotion": "of a promotion",
+        "return_override": "of taking back what policy refused",
+        "transfer": "of a transfer between two entities",
+        "write_off": "of giving up what a vendor owes",
+    },
     "exchange_asked": {"declined": "once more, after the provider would not pay"},
 }
 
@@ -78,6 +87,46 @@ def approval(**more: Any) -> ApprovalDetail:
         "verdicts": [],
     }  # fmt: skip
     return ApprovalDetail(**(given | more))
+
+
+# What each kind of request says of itself; `refund` is the one above.
+KINDS: dict[str, dict[str, Any]] = {
+    "adjustment": {"subject": "-5 × Green tea at Mainz (missing)", "amount_minor": 7_500},
+    "claim": {
+        "subject": "Claim A-17-2 against Tea & Co.", "requester": "endcap", "requester_name": "Endcap, by policy",
+    },
+    "policy_change": {
+        "subject": "New root cause “Shelf label missing” for “Reservation failed” in R1", "amount_minor": 0,
+        "reason": "Every tenth short pick of the spring was a label that nobody had put up.",
+    },
+    "promotion": {
+        "subject": "Promotion TEA-MARCH: Tea week", "amount_minor": 512_000, "asked_roles": ["merchandiser"],
+    },
+    "return_override": {
+        "subject": "Return RT-4711: take back what was refused", "reason": "Bought for a wedding that was put off.",
+        "facts": {
+            "override_reason": "goodwill",
+            "lines": [{"sku": "TEA-2", "units": 1, "policy": "The time to bring it back ended on 1 February."}],
+        },
+    },
+    "transfer": {
+        "subject": "Transfer T-88: Mainz to Basel", "facts": {"from": "Mainz", "to": "Basel"}, "quorum": 2,
+        "sides": [
+            SideView(location="S1", place="Mainz", need=1, agreed=[], missing="Ana Ruiz's word is missing."),
+            SideView(location="S7", place="Basel", need=1, agreed=[], missing="Lea Frei's word is missing."),
+        ],
+    },
+    "write_off": {
+        "subject": "75.00 EUR that Tea & Co. does not credit (return VR-12)", "amount_minor": 7_500,
+        "asked_roles": ["finance"], "next_role": "admin", "reason": "The vendor shows that the goods never arrived.",
+    },
+}  # fmt: skip
+
+
+def of_kind(kind: str) -> ApprovalDetail:
+    """A request that no decision on a case came before."""
+    alone: dict[str, Any] = {"case_id": None, "decision_id": None, "journey_id": None, "option": None, "reason": None}
+    return approval(id=42, kind=kind, **(alone | KINDS[kind]))
 
 
 def _said(verdict: str, name: str, note: str | None = None) -> VerdictRow:
@@ -186,14 +235,13 @@ def context_of(template: str, variant: str = "") -> dict[str, Any]:
         asked = _said("ask", "Ana Ruiz", "Has the customer been offered the store in Wiesbaden?")
         given["approval"] = approval(verdicts=[asked], paused_at=NOW + timedelta(minutes=20))
     if template == "approval_digest":
-        second = approval(
-            id=42, kind="adjustment", subject="-5 × Green tea at Mainz (missing)", amount_minor=7_500, option=None
-        )
-        given["approvals"].append((second, f"{BASE}/a/…", None))
+        given["approvals"] += [(of_kind(kind), f"{BASE}/a/…", None) for kind in ("adjustment", "policy_change")]
     if template == "approval_unanswerable":
         nobody = "One more word is missing, of the role finance, which nobody holds there."
         side = SideView(location="S1", place="Mainz", need=2, agreed=[], missing=nobody)
         given["approval"] = approval(quorum=2, sides=[side], next_role=None)
+    if variant in KINDS:
+        given["approval"] = of_kind(variant)
     if variant == "delegate":
         side = SideView(location="S1", place="Mainz", need=2, agreed=["Ben Oto"], missing="Ana Ruiz's word is missing.")
         given |= {

@@ -19,6 +19,7 @@ _GOES_AHEAD = {
     "promotion": "Its prices go out to every channel in time for its start.",
     "refund": "The money goes back to the customer at once.",
     "return_override": "The goods may come back although policy refused them.",
+    "write_off": "What is open is given up, and booked as a loss.",
     "transfer": "What {from} can promise of it by then is reserved there, and is to be sent.",
 }
 _REJECTED = {
@@ -42,6 +43,10 @@ _EXPIRED = {
     "return_override": "what was refused stays refused",
     "transfer": "nothing is sent",
 }
+_EXPIRED_ALONE = {  # where no case waits for it
+    "refund": "a case asks what becomes of the return",
+    "write_off": "it stays owed",
+}
 _LASTS = {
     "appeasement": "The substitute that the customer gets, and the message about it.",
     "claim": "The mail to the vendor, and the claim in the books.",
@@ -50,8 +55,17 @@ _LASTS = {
     "refund": "Money that has gone back to the customer, and the message about it.",
     "return_override": "Goods that have come back by then, and their refund.",
     "transfer": "Goods that have left by then; until then it can be called off.",
+    "write_off": "What was given up is not owed any more.",
 }
 NEVER_BY_SILENCE = "It is never approved by silence."
+_AMOUNTS = {  # what the amount of a request is; of others it is simply the amount
+    "adjustment": "Value at cost",
+    "claim": "Claimed",
+    "count": "Differences at cost",
+    "promotion": "Given at forecast",
+    "transfer": "Value at cost",
+    "write_off": "Given up",
+}
 _WITHOUT_AMOUNT = frozenset({"policy_change"})
 _TOWARDS_US = ("refund", "given back", "difference back")  # labels that say already which way the money goes
 
@@ -132,6 +146,10 @@ def amount_words(approval: Priced) -> str:
     return "" if approval.kind in _WITHOUT_AMOUNT else money(approval.amount_minor, approval.currency)
 
 
+def amount_name(approval: Priced) -> str:
+    return _AMOUNTS.get(approval.kind, "Amount")
+
+
 def headline(approval: Priced, *, begins: bool = True) -> str:
     """`Refund of 71.20 USD`, `Policy change`; within a sentence, where it does not begin one, `refund of 71.20 USD`."""
     kind, amount = words(approval.kind), amount_words(approval)
@@ -142,6 +160,13 @@ def asked_for(approval: Named) -> str:
     """`Refund: cancel order W-1`, and `Transfer T-1: A to B` without saying transfer twice."""
     kind = words(approval.kind)
     return approval.subject if approval.subject.lower().startswith(kind.lower()) else f"{kind}: {approval.subject}"
+
+
+def in_short(approval: Named) -> str:
+    """The subject where the kind is said just before it: `T-1: A to B` of a transfer."""
+    kind = words(approval.kind)
+    said_twice = approval.subject.lower().startswith(f"{kind.lower()} ")
+    return approval.subject[len(kind) + 1 :] if said_twice else approval.subject
 
 
 def effect_words(effect: MoneyEffect) -> str:
@@ -185,6 +210,8 @@ def if_rejected(approval: Asked) -> str:
         return "Nothing is changed; the case goes back to its owner with your reason and the other ways out."
     if approval.kind == "refund":
         return "Nothing is paid yet: a case asks its owner what becomes of the return, with your reason."
+    if approval.kind == "write_off":
+        return f"It stays owed and can be claimed on; {reader}."
     return f"Nothing happens; {reader}."
 
 
@@ -194,7 +221,7 @@ def expired(approval: Asked) -> str:
         return _EXPIRED[approval.kind]
     if approval.case_id:
         return "the case goes back to its owner"
-    return "a case asks what becomes of the return" if approval.kind == "refund" else ""
+    return _EXPIRED_ALONE.get(approval.kind, "")
 
 
 def if_silent(approval: Asked) -> Around:
@@ -222,4 +249,4 @@ def whom_to_ask(approval: Asked) -> str:
 
 # What the templates of pages and mails call them by.
 _WORDS = (asked_for, effect_words, effects, expired, if_approved, if_rejected, if_silent, lasting, whom_to_ask)
-FILTERS = {one.__name__: one for one in (amount_words, headline, *_WORDS)}
+FILTERS = {one.__name__: one for one in (amount_name, amount_words, headline, in_short, *_WORDS)}

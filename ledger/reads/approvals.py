@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, RowMapping, and_, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.approval import check_may_approve, sides_heard
@@ -241,7 +241,7 @@ async def approval_detail(
         roles=row["roles"],
         next_at=row["next_at"],
         option=await _option(conn, row["decision_id"]) or _option_of_facts(row["facts"]),
-        reason=await _reason(conn, row["decision_id"], row["facts"].get("note_id")),
+        reason=await _reason(conn, row["decision_id"], row["facts"].get("note_id")) or _given(row),
         verdicts=await _verdicts(conn, approval_id),
         sides=await side_views(conn, row, heard),
     )
@@ -329,6 +329,11 @@ async def _reason(conn: AsyncConnection, decision_id: int | None, note_id: int |
         .where(case_decision.c.id == decision_id)
     )
     return (await conn.execute(query)).scalar_one_or_none()
+
+
+def _given(row: RowMapping) -> str | None:
+    """Why a vendor's debt is to be given up: a line of its document, and no note about a person."""
+    return row["facts"].get("reason") if row["kind"] == "write_off" else None
 
 
 async def _verdicts(conn: AsyncConnection, approval_id: int) -> list[VerdictRow]:

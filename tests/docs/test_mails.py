@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 
+from domain.policy import ApprovalPolicy
 from tests.browser import NewContext
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -118,6 +119,35 @@ def test_an_approver_reads_five_things_in_their_order(template: str, variant: st
         assert "It is never approved by silence." in said
         places = [said.index(one) for one in FIVE]
         assert places == sorted(places)
+
+
+def test_every_kind_of_request_is_shown() -> None:
+    assert {"refund", "appeasement", "count", *MAILS["KINDS"]} == set(ApprovalPolicy().ladders)
+    assert set(MAILS["KINDS"]) <= {variant for template, variant in SHOWN if template == "approval_request"}
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_digest_says_of_each_request_what_its_own_mail_would(kind: str) -> None:
+    said = words(part(made("approval_digest"), kind))
+    for one in ("", "adjustment", "policy_change"):
+        alone = words(part(made("approval_request", one), kind))
+        for sentence in FIVE[1:]:
+            told = re.search(rf"{sentence}\W+(.+?)(?=\s+(?:{'|'.join((*FIVE, 'Look at it', 'Look and'))}))", alone)
+            assert told is not None, (one, sentence)
+            assert told[1] in said
+    assert "Two of the three are not on the shelf" in said
+    assert "0.00" not in said
+
+
+@pytest.mark.parametrize("template", ["approval_question", "approval_request", "approval_unanswerable"])
+def test_what_is_about_no_money_names_none(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = MAILS["context_of"](template)
+    change = MAILS["approval"](kind="policy_change", amount_minor=0, option=None, sides=plain["approval"].sides)
+    monkeypatch.setitem(MAILS["letter"].__globals__, "context_of", lambda *_: plain | {"approval": change})
+    message = made(template)
+    assert "olicy change" in message["Subject"]
+    for said in (message["Subject"], part(message, "plain"), part(message, "html")):
+        assert "0.00" not in said
 
 
 @pytest.mark.browser

@@ -16,7 +16,7 @@ def approval(**changed: Any) -> Any:
     usual: dict[str, Any] = {
         "kind": "refund", "subject": "Cancel and refund: order W-1", "case_id": 7, "requester": "sam",
         "requester_name": "Sam Okafor", "quorum": 1, "agreed": 0, "next_role": None, "deadline_at": AT,
-        "expires_at": AT, "paused_at": None, "option": None, "facts": {},
+        "expires_at": AT, "paused_at": None, "option": None, "facts": {}, "amount_minor": 3_120, "currency": "EUR",
     }  # fmt: skip
     return SimpleNamespace(**(usual | changed))
 
@@ -53,6 +53,29 @@ class TestWhatIsAsked:
         assert said.asked_for(approval()) == "Refund: Cancel and refund: order W-1"
 
     @pytest.mark.parametrize(
+        ("kind", "subject", "words"),
+        [
+            ("transfer", "Transfer T-1: A to B", "T-1: A to B"),
+            ("refund", "Refund of return RT-1", "of return RT-1"),
+            ("refund", "Cancel and refund: order W-1", "Cancel and refund: order W-1"),
+        ],
+    )
+    def test_nor_beside_its_amount(self, kind: str, subject: str, words: str) -> None:
+        assert said.in_short(approval(kind=kind, subject=subject)) == words
+
+    def test_it_is_named_with_its_amount(self) -> None:
+        assert said.headline(approval()) == "Refund of 31.20 EUR"
+        assert said.headline(approval(), begins=False) == "refund of 31.20 EUR"
+        assert said.amount_name(approval()) == "Amount"
+        assert said.amount_name(approval(kind="promotion")) == "Given at forecast"
+
+    def test_what_is_about_no_money_names_none(self) -> None:
+        change = approval(kind="policy_change", amount_minor=0)
+        assert said.amount_words(change) == ""
+        assert said.headline(change) == "Policy change"
+        assert said.headline(change, begins=False) == "policy change"
+
+    @pytest.mark.parametrize(
         ("label", "amount_minor", "words"),
         [
             ("refund", -3_120, "Refund: 31.20 EUR"),
@@ -80,7 +103,17 @@ class TestVerdicts:
 
     @pytest.mark.parametrize(
         "kind",
-        ["adjustment", "claim", "count", "promotion", "refund", "return_override", "transfer"],
+        [
+            "adjustment",
+            "claim",
+            "count",
+            "policy_change",
+            "promotion",
+            "refund",
+            "return_override",
+            "transfer",
+            "write_off",
+        ],
     )
     def test_each_kind_that_asks_by_itself_says_what_follows(self, kind: str) -> None:
         asked = approval(kind=kind, case_id=None)
@@ -88,7 +121,7 @@ class TestVerdicts:
         assert not said.if_rejected(asked).startswith("Nothing happens")
 
     def test_a_kind_without_words_of_its_own_has_general_ones(self) -> None:
-        asked = approval(kind="write_off", case_id=None)
+        asked = approval(kind="something new", case_id=None)
         assert said.if_approved(asked) == "The request is carried out at once."
         assert said.if_rejected(asked) == "Nothing happens; Sam Okafor reads your reason."
         assert said.expired(asked) == ""

@@ -27,12 +27,12 @@ NOT_PAGES = re.compile(r"\.(csv|pdf)$|/next$|/decision$|/live|/stream|^/(healthz
 PAGES = [route for route in ROUTES if route.method == "GET" and not route.is_api and not NOT_PAGES.search(route.path)]
 IN_THE_DARK = {"runOnly": ["color-contrast"]}
 ON_A_PHONE = {"runOnly": ["target-size", "scrollable-region-focusable"]}
-# What of a page moves sideways below a thumb. Tabs may, each of them is in sight by its name; and lines as they are in a file.
+# What of a page moves sideways below a thumb. Tabs may, a page cannot show all of them at once; so may lines of a file.
 SIDEWAYS = """[document.documentElement, ...document.querySelectorAll("main *:not(.tabs, pre)")]
     .filter(one => one === document.documentElement || /auto|scroll/.test(getComputedStyle(one).overflowX))
     .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
-# A table that becomes cards on a phone names in each cell the column that it stands in. What is drawn, and what a row is
-# about, need no name.
+# A table that becomes cards on a phone names in each cell the column that it stands in. What is drawn, and what a row
+# is about, need no name.
 UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
     const said = one => one.textContent.replace(/\\s+/g, " ").trim();
     const heads = [...table.tHead.rows[0].cells].map(one => one.querySelector(".unseen") ? null : said(one));
@@ -41,7 +41,8 @@ UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
         return [...row.cells].map((cell, number) => {
             const head = heads[at], name = cell.dataset.label ?? null;
             at += cell.colSpan;
-            const free = name === null && (number === 0 || cell.colSpan > 1 || head === null || cell.childNodes.length === 0);
+            const needs = number > 0 && cell.colSpan === 1 && head !== null && cell.childNodes.length > 0;
+            const free = name === null && !needs;
             return free || name === head ? null : `${name} stands below ${head}: ${said(cell)}`;
         });
     });

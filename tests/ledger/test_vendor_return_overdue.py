@@ -8,6 +8,7 @@ from domain.case_facts import facts_of
 from domain.errors import StateConflict
 from domain.people import Person
 from ledger import decisions, vendor_return, verdicts
+from ledger.reads.approvals import approval_detail
 from ledger.vendor_return import overdue
 from tests.ledger.books import accounts
 from tests.ledger.test_vendor_return import credit, gathered, seen, shipped, waiting
@@ -109,6 +110,16 @@ async def test_more_is_given_up_when_finance_has_agreed_and_a_refusal_brings_it_
     assert again not in (None, number)
     await verdicts.record_verdict(shop.database, again or 0, FIN, verdict="approve", note="", via="test")
     assert (await seen(shop, made)).state == "written_off"
+
+
+async def test_whoever_is_asked_reads_why_it_is_given_up(shop: Shop) -> None:
+    await waiting(shop, 10)
+    made = await shipped(shop, 10)
+    await vendor_return.write_off(shop.database, WEB, made, reason="the goods never arrived there", via="test")
+    number = (await seen(shop, made)).approval_id
+    assert number is not None
+    async with shop.database.read() as conn:
+        assert (await approval_detail(conn, FIN, number)).reason == "the goods never arrived there"
 
 
 async def test_whoever_chose_to_give_it_up_does_not_agree(shop: Shop) -> None:
