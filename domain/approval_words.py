@@ -32,7 +32,7 @@ _REJECTED = {
     "count": "Nothing is posted: somebody else counts again, and {reader}.",
     "policy_change": "Policy stays as it is, and {reader}.",
     "promotion": "It is a draft again, and no price of it goes out: {reader}.",
-    "return_override": "What was refused stays refused, and the customer is told: {reader}.",
+    "return_override": "What was refused stays refused, and the customer is told; {reader}.",
     "transfer": "The transfer ends here: nothing is reserved, nothing is sent.",
 }
 _EXPIRED = {
@@ -48,8 +48,10 @@ _EXPIRED_ALONE = {  # where no case waits for it
     "write_off": "it stays owed",
 }
 _LASTS = {
+    "adjustment": "The entry in the books; another one can correct it.",
     "appeasement": "The substitute that the customer gets, and the message about it.",
     "claim": "The mail to the vendor, and the claim in the books.",
+    "count": "The entry in the books; another count can correct it.",
     "policy_change": "What was decided by it; the change itself can be asked for the other way round.",
     "promotion": "What customers have bought at its prices; the promotion can be ended at any time.",
     "refund": "Money that has gone back to the customer, and the message about it.",
@@ -159,7 +161,8 @@ def headline(approval: Priced, *, begins: bool = True) -> str:
 def asked_for(approval: Named) -> str:
     """`Refund: cancel order W-1`, and `Transfer T-1: A to B` without saying transfer twice."""
     kind = words(approval.kind)
-    return approval.subject if approval.subject.lower().startswith(kind.lower()) else f"{kind}: {approval.subject}"
+    says_itself = approval.subject.lower().startswith(kind.lower().split()[0])
+    return approval.subject if says_itself else f"{kind}: {approval.subject}"
 
 
 def in_short(approval: Named) -> str:

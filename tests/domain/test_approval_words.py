@@ -50,6 +50,8 @@ class TestWhoAsked:
 class TestWhatIsAsked:
     def test_a_kind_is_not_said_twice(self) -> None:
         assert said.asked_for(approval(kind="transfer", subject="Transfer T-1: A to B")) == "Transfer T-1: A to B"
+        back = approval(kind="return_override", subject="Return RT-1: take back what was refused")
+        assert said.asked_for(back) == "Return RT-1: take back what was refused"
         assert said.asked_for(approval()) == "Refund: Cancel and refund: order W-1"
 
     @pytest.mark.parametrize(
