@@ -1,7 +1,11 @@
-"""Answers of other systems, read in bounded time and size: one that drips for ever, or has no end, is given up."""
+"""Answers of other systems, read in bounded time and size: one that drips for ever, or has no end, is given up.
+
+And what they hold, as it can be computed with and stored.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -51,3 +55,28 @@ async def ask(
         raise httpx2.ReadTimeout(f"no whole answer within {within_s:g} s", request=asked) from error
     kept = [(name, value) for name, value in answer.headers.multi_items() if name != "transfer-encoding"]
     return httpx2.Response(answer.status_code, headers=kept, content=bytes(content), request=asked)
+
+
+def json_of(answer: httpx2.Response) -> Any:
+    """The JSON of an answer. Raises `ValueError` for what is none, also for what is nested without end."""
+    try:
+        return answer.json()
+    except RecursionError as error:
+        raise ValueError("nested without end") from error
+
+
+def words_of(value: object, most: int) -> str | None:
+    """A text of somebody else's as a database can hold it, of at most so many characters; None for none."""
+    if not value:
+        return None
+    shown = str(value)[:most].encode("utf-8", "replace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in shown)
+
+
+def instant_of(value: object) -> datetime | None:
+    """An instant with its zone, in UTC; None for what is none, or lies before or after all that can be told."""
+    try:
+        found = datetime.fromisoformat(str(value))
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None

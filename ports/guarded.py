@@ -58,18 +58,19 @@ class Guarded(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send to the address that was checked, under the name that was asked for."""
         url = request.url
+        host = url.raw_host.decode("ascii")  # as it was written: a resolver takes `ß` and `ss` for one name
         try:
             address = await checked_address(
-                url.host, url.port or (443 if url.scheme == "https" else 80), self._why_not, self._resolver
+                host, url.port or (443 if url.scheme == "https" else 80), self._why_not, self._resolver
             )
         except OSError as error:
-            raise httpx2.ConnectError(f"{url.host} cannot be resolved") from error
+            raise httpx2.ConnectError(f"{host} cannot be resolved") from error
         sent = httpx2.Request(
             request.method,
             url.copy_with(host=address),
             headers=request.headers,  # `Host` is in it already, and stays the name's
             stream=request.stream,
-            extensions={**request.extensions, "sni_hostname": url.raw_host.decode("ascii")},
+            extensions={**request.extensions, "sni_hostname": host},
         )
         return await self._inner.handle_async_request(sent)
 

@@ -16,7 +16,6 @@ owner's word; a `refund` of it names the reference with which the charge was ans
 import asyncio
 import sqlite3
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -94,10 +93,13 @@ class HttpPaymentProvider:
             return PaymentOutcome("unknown", error=f"no answer: {type(error).__name__}")
         body = _json_object(answer)
         if answer.is_success:
-            until = _instant(body.get("authorized_until"))
-            return PaymentOutcome("succeeded", reference=_text(body.get("reference")), authorized_until=until)
+            # What a provider writes otherwise is left out, and policy says until when.
+            until = bounded.instant_of(body.get("authorized_until"))
+            reference = bounded.words_of(body.get("reference"), _REASON_LENGTH)
+            return PaymentOutcome("succeeded", reference=reference, authorized_until=until)
         if answer.status_code == 402:
-            return PaymentOutcome("declined", error=_text(body.get("reason")) or "declined by the provider")
+            reason = bounded.words_of(body.get("reason"), _REASON_LENGTH)
+            return PaymentOutcome("declined", error=reason or "declined by the provider")
         return PaymentOutcome("unknown", error=f"answered {answer.status_code}")
 
     async def aclose(self) -> None:
@@ -107,23 +109,10 @@ class HttpPaymentProvider:
 def _json_object(answer: httpx2.Response) -> dict[str, Any]:
     """The body, where it is a JSON object; a provider may answer with nothing at all."""
     try:
-        body = answer.json()
+        body = bounded.json_of(answer)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _instant(value: object) -> datetime | None:
-    """An instant with its zone, or None: what a provider writes otherwise is left out, and policy says until when."""
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
-
-
-def _text(value: object) -> str | None:
-    return str(value)[:_REASON_LENGTH] if value else None
 
 
 class SandboxPaymentProvider:

@@ -36,6 +36,7 @@ from ports import bounded
 
 ANSWER_TIMEOUT_S = 15.0
 _REASON_LENGTH = 200
+MOST_MINOR = 2**63  # what a database holds; a channel that shows more shows none of our prices
 SENT = ("location", "sku", "valid_from", "price_minor", "currency", "deal", "number")
 OLDER = "a newer price was taken already"
 SHOWN = ("location", "sku", "valid_from", "price_minor", "deal")
@@ -133,9 +134,9 @@ class HttpPriceChannel:
         by_key = {_key_of(one.at): one.at for one in prices}
         refused: dict[PriceAt, str] = {}
         for row in _rows(answer.get("refused", [])):
-            at = by_key.get((str(row.get("location")), str(row.get("sku")), _instant(row.get("valid_from"))))
+            at = by_key.get((str(row.get("location")), str(row.get("sku")), bounded.instant_of(row.get("valid_from"))))
             if at is not None:
-                refused[at] = str(row.get("reason") or "refused by the channel")[:_REASON_LENGTH]
+                refused[at] = bounded.words_of(row.get("reason"), _REASON_LENGTH) or "refused by the channel"
         return refused
 
     async def shown(self, prices: Sequence[PriceAt]) -> Mapping[PriceAt, ShelfPrice]:
@@ -147,10 +148,10 @@ class HttpPriceChannel:
         by_key = {_key_of(one): one for one in prices}
         found: dict[PriceAt, ShelfPrice] = {}
         for row in _rows(answer.get("prices")):
-            at = by_key.get((str(row.get("location")), str(row.get("sku")), _instant(row.get("at"))))
+            at = by_key.get((str(row.get("location")), str(row.get("sku")), bounded.instant_of(row.get("at"))))
             minor = row.get("price_minor")
-            if at is not None and isinstance(minor, int) and not isinstance(minor, bool):
-                found[at] = ShelfPrice(minor, str(row.get("deal") or ""))
+            if at is not None and isinstance(minor, int) and not isinstance(minor, bool) and abs(minor) < MOST_MINOR:
+                found[at] = ShelfPrice(minor, bounded.words_of(row.get("deal"), _REASON_LENGTH) or "")
         return found
 
     async def aclose(self) -> None:
@@ -168,7 +169,7 @@ class HttpPriceChannel:
         if not answer.content:
             return {}
         try:
-            body = answer.json()
+            body = bounded.json_of(answer)
         except ValueError as error:
             raise ChannelAway("answered something that is no JSON") from error
         if not isinstance(body, dict):
@@ -184,14 +185,6 @@ def _rows(value: object) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise ChannelAway("answered prices that are no list of objects")
     return value
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo is not None else None
 
 
 # ---------------------------------------------------------------------- over files
@@ -259,22 +252,28 @@ class CsvPriceChannel:
         before = self._read.get(path)
         if before is not None and before[0] == mark:
             return before[1]
-        content: dict[tuple[str, str], list[tuple[datetime, ShelfPrice]]] = {}
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in SHOWN if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ChannelAway(f"shown/{path.name} lacks the column {missing[0]}")
-            for row in reader:
-                since = _instant(row["valid_from"])
-                if since is None or not str(row["price_minor"]).isdecimal():
-                    raise ChannelAway(
-                        f"shown/{path.name}, line {reader.line_num}: no instant with its zone, or no price"
-                    )
-                price = ShelfPrice(int(row["price_minor"]), row["deal"] or "")
-                content.setdefault((row["location"], row["sku"]), []).append((since, price))
+        try:
+            content = _shown_in(path)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ChannelAway(f"shown/{path.name} is no CSV file in UTF-8") from error
         self._read[path] = mark, content
         return content
+
+
+def _shown_in(path: Path) -> dict[tuple[str, str], list[tuple[datetime, ShelfPrice]]]:
+    content: dict[tuple[str, str], list[tuple[datetime, ShelfPrice]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in SHOWN if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ChannelAway(f"shown/{path.name} lacks the column {missing[0]}")
+        for row in reader:
+            since, written = bounded.instant_of(row["valid_from"]), str(row["price_minor"])
+            if since is None or not (written.isascii() and written.isdecimal() and len(written) < 19):
+                raise ChannelAway(f"shown/{path.name}, line {reader.line_num}: no instant with its zone, or no price")
+            price = ShelfPrice(int(written), bounded.words_of(row["deal"], _REASON_LENGTH) or "")
+            content.setdefault((row["location"], row["sku"]), []).append((since, price))
+    return content
 
 
 # ---------------------------------------------------------------------- sandbox

@@ -5,7 +5,9 @@ for an hour.
 """
 
 import json
+import re
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
@@ -14,16 +16,20 @@ from urllib.parse import urlsplit
 import httpx2
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
-from domain.addresses import why_not
+from domain.addresses import MAX_URL, why_not
 from ports import bounded
 from ports.guarded import AddressRefusedError, Guarded, Resolve, resolve
 
 TIMEOUT_S = 8.0
 CONNECT_TIMEOUT_S = 4.0
 MOST_BYTES = 512_000  # of one answer
+MOST_KEYS = 100
+LEAST_RSA_BITS = 2_048  # RFC 7518, 3.3
 BELIEVED_FOR_S = 3_600.0
+_PARTS = ("kty", "crv", "x", "y", "n", "e", "kid", "use", "alg")
+_PRINTED = re.compile(r"[!-\[\]-~]+")  # no space, no backslash, nothing that a parser leaves out
 Network = IPv4Network | IPv6Network
 NAMED = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint")
 
@@ -99,14 +105,11 @@ class Provider:
         listed = found.get("keys")
         if status != 200 or not isinstance(listed, list):
             raise ProviderAwayError(f"its keys answered {status}")
-        # A symmetric key has no business in a public list: whoever can read it could sign with it.
-        usable = [key for key in listed if isinstance(key, dict) and key.get("kty") in ("RSA", "EC")]
-        try:
-            keys = KeySet.import_key_set({"keys": usable})
-        except (JoseError, ValueError) as error:
-            raise ProviderAwayError("its keys cannot be read") from error
-        self._keys = (self._clock(), keys)
-        return keys
+        usable: list[Key] = [key for key in map(_key, listed[:MOST_KEYS]) if key is not None]
+        if not usable:
+            raise ProviderAwayError("it lists no key that can be read and is long enough")
+        self._keys = (self._clock(), KeySet(usable))
+        return self._keys[1]
 
     async def ask(self, method: str, url: str, **sent: Any) -> tuple[int, dict[str, Any]]:
         """Status and JSON object of an answer; an empty one for what is none. Raises `ProviderAwayError`."""
@@ -119,7 +122,7 @@ class Provider:
             raise ProviderAwayError(f"no answer: {type(error).__name__}") from error
         try:
             found = json.loads(answer.content)
-        except ValueError:
+        except (ValueError, RecursionError):  # also what is nested without end
             found = {}
         return answer.status_code, found if isinstance(found, dict) else {}
 
@@ -130,11 +133,34 @@ class Provider:
         return why_not(address, allow_loopback=False)
 
 
+def _key(listed: object) -> RSAKey | ECKey | None:
+    """A key of the list; None for one that nothing is to be checked with. One that cannot be read (a kind of tomorrow)
+    must not lock out everybody whose token another has signed; a symmetric one has no business in a public list, since
+    whoever can read it could sign with it; and a short one can be found out."""
+    if not isinstance(listed, dict) or not all(isinstance(part, str) for part in map(listed.get, _PARTS) if part):
+        return None
+    try:
+        if listed.get("kty") == "EC":
+            return ECKey.import_key(listed)
+        if listed.get("kty") == "RSA" and _bits(listed["n"]) >= LEAST_RSA_BITS:
+            return RSAKey.import_key(listed)
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return None
+
+
+def _bits(number: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(f"{number}==")).bit_length()
+
+
 def _check_url(url: object) -> None:
     """Raises `ProviderAwayError` for an address that is none of a provider: http goes to this machine alone."""
     refused = ProviderAwayError("it names an address that is no https URL")
+    if not isinstance(url, str) or len(url) > MAX_URL or not _PRINTED.fullmatch(url):
+        raise refused
     try:
-        parts = urlsplit(url if isinstance(url, str) else "")
+        parts = urlsplit(url)
+        _ = parts.port  # refuses one that is no number, or too large
     except ValueError:
         raise refused from None
     try:

@@ -4,9 +4,9 @@ do, is not decided here.
 """
 
 import hmac
-import math
 import secrets
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +31,8 @@ from ports.guarded import Resolve, resolve
 from ports.provider import TIMEOUT_S, Network, Provider, ProviderAwayError
 
 LEEWAY_S = 60  # by which clocks may differ
+INSTANTS = ("exp", "iat", "nbf", "auth_time")
+LAST_S = 253_402_300_800  # of the year 9999
 SCOPES = "openid email profile"
 
 
@@ -207,6 +209,7 @@ class SignOn:
         """The claims of the ID token, its signature and all that it says of itself being right."""
         try:
             token = await self._verified(tokens["id_token"])
+            _check_instants(token.claims)
             claims = CodeIDToken(
                 token.claims,
                 token.header,
@@ -226,7 +229,7 @@ class SignOn:
             raise IdentityRefusedError("expired", "the token is no longer valid") from error
         except (InvalidClaimError, MissingClaimError) as error:
             raise IdentityRefusedError(f"wrong_{error.claim}", "a claim of the token is wrong or missing") from error
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise IdentityRefusedError("forged", f"the token is not believed: {type(error).__name__}") from error
         return claims
 
@@ -243,22 +246,49 @@ class SignOn:
         self, said: Mapping[str, Any], claims: Mapping[str, Any], tokens: Mapping[str, Any], begun: Begun
     ) -> Identity:
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= 255:
+        if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not _is_plain(subject):
             raise IdentityRefusedError("wrong_sub", "the token names nobody")
         proven = claims.get("auth_time")
-        if proven is not None and not (math.isfinite(proven) and proven > 0):
+        if proven is not None and not proven > 0:
             raise IdentityRefusedError("wrong_auth_time", "the token names no instant")
         if begun.is_fresh and (proven is None or proven < begun.since - LEEWAY_S):
             raise IdentityRefusedError("not_fresh", "the person has not proven themselves again")
         named: Mapping[str, Any] = claims
-        if "email" not in claims and "userinfo_endpoint" in said and isinstance(tokens.get("access_token"), str):
-            headers = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": "application/json"}
+        if "email" not in claims and "userinfo_endpoint" in said and (access := tokens.get("access_token")) is not None:
+            if not isinstance(access, str) or not access or not _is_plain(access):
+                raise IdentityRefusedError("wrong_access_token", "the access token is none that a header holds")
+            headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
             status, named = await self._provider.ask("GET", said["userinfo_endpoint"], headers=headers)
             if status != 200:
                 raise ProviderAwayError(f"its userinfo endpoint answered {status}")
             if named.get("sub") != subject:
                 raise IdentityRefusedError("wrong_userinfo", "what it says of the person is about somebody else")
-        email = named.get("email")
-        is_verified = isinstance(email, str) and 3 <= len(email) <= 320 and named.get("email_verified") is True
+        email = _address(named.get("email")) if named.get("email_verified") is True else None
         at = datetime.fromtimestamp(min(proven, self._clock()), UTC) if proven else None
-        return Identity(self.issuer, subject, email if is_verified else None, at)
+        return Identity(self.issuer, subject, email, at)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _check_instants(claims: Mapping[str, Any]) -> None:
+    """Raise `IdentityRefusedError` for an instant that is none: what is not a number is neither early nor late."""
+    for name in INSTANTS:
+        value = claims.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value < LAST_S):
+            raise IdentityRefusedError(f"wrong_{name}", "the token names no instant")
+
+
+def _address(given: object) -> str | None:
+    """A mail address as it may be compared with those of people; None for what is none.
+
+    Letters that only look like others are refused: the sign of the kelvin, made small, is a `k`, and would be somebody
+    else's address.
+    """
+    if not isinstance(given, str) or not 3 <= len(given) <= 320 or unicodedata.normalize("NFKC", given) != given:
+        return None
+    name, _, host = given.rpartition("@")
+    is_one = bool(name and host) and not any(sign in given for sign in ' ,;:<>()[]"\\') and "@" not in name
+    return given if is_one and given.isprintable() else None

@@ -76,7 +76,7 @@ class HttpTracking:
 def _news(answer: httpx2.Response) -> News:
     """Raises `TrackingAwayError`, naming what is not understood."""
     try:
-        body = answer.json()
+        body = bounded.json_of(answer)
     except ValueError as error:
         raise TrackingAwayError("answered with something that is no JSON") from error
     if not isinstance(body, dict) or body.get("status") not in STATES:
@@ -88,10 +88,7 @@ def _instant(body: dict[str, Any], name: str) -> datetime | None:
     given = body.get(name)
     if given is None:
         return None
-    try:
-        found = datetime.fromisoformat(str(given))
-    except ValueError as error:
-        raise TrackingAwayError(f"its {name} is no instant") from error
-    if found.tzinfo is None:
-        raise TrackingAwayError(f"its {name} has no time zone")
+    found = bounded.instant_of(given)
+    if found is None:
+        raise TrackingAwayError(f"its {name} is no instant with a time zone")
     return found

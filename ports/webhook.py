@@ -99,8 +99,9 @@ class WebhookCaller:
         except Malformed as refusal:
             raise AddressRefusedError(refusal.detail) from None
         url = httpx2.URL(call.url)
+        host = url.raw_host.decode("ascii")  # as it was written, never as letters that a resolver folds into others
         address = await checked_address(
-            url.host, url.port or (443 if url.scheme == "https" else 80), self._why_not, self._resolve
+            host, url.port or (443 if url.scheme == "https" else 80), self._why_not, self._resolve
         )
         headers = {
             "Host": url.netloc.decode("ascii"),
@@ -115,7 +116,7 @@ class WebhookCaller:
             url.copy_with(host=address),
             headers=headers,
             content=call.body.encode(),
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": host},
         ) as answer:
             return answer.status_code, _seconds(answer.headers.get("Retry-After"))
 

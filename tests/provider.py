@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import uvicorn
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -37,7 +37,7 @@ _KEYS = [RSAKey.generate_key(2048, {"kid": f"k{number}", "use": "sig"}) for numb
 
 class Provider:
     """`issuer` is where it listens. What a test changes: `description`, `person`, `claims`, `userinfo`, `sign`,
-    `status`, `keys`, and its clock, which stands still; `asked` is what it was asked."""
+    `status`, `raw`, `access_token`, `keys`, and its clock, which stands still; `asked` is what it was asked."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
@@ -56,12 +56,15 @@ class Provider:
         self.userinfo: dict[str, Any] | None = None
         self.sign: Callable[[dict[str, Any]], str] = self.signed
         self.status: dict[str, int] = {}  # path: what it answers instead
+        self.raw: dict[str, str] = {}  # path: the text that it answers instead
+        self.access_token: object = "at-1"
         self.asked: list[str] = []
         self._codes: dict[str, dict[str, str]] = {}
 
     def signed(self, claims: dict[str, Any], **header: Any) -> str:
-        """A token as it should be."""
-        return jwt.encode({"alg": "RS256", "kid": self.keys[-1].kid, **header}, claims, self.keys[-1])
+        """A token as it should be, in ASCII whatever its claims hold."""
+        written = {"alg": "RS256", "typ": "JWT", "kid": self.keys[-1].kid, **header}
+        return jws.serialize_compact(written, json.dumps(claims).encode(), self.keys[-1])
 
     def change_keys(self) -> None:
         """Sign with another key from now on; the first one is gone."""
@@ -99,6 +102,8 @@ class Provider:
         self.asked.append(path)
         if (status := self.status.get(path)) is not None:
             return JSONResponse({"error": "invalid_client" if status == 401 else "no"}, status_code=status)
+        if (written := self.raw.get(path)) is not None:
+            return Response(written, media_type="application/json")
         if path == "/.well-known/openid-configuration":
             return JSONResponse(self.description)
         if path == "/keys":
@@ -131,7 +136,7 @@ class Provider:
             claims["auth_time"] = now
         claims |= self.person | self.claims
         token = self.sign({name: value for name, value in claims.items() if value is not None})
-        return JSONResponse({"access_token": "at-1", "token_type": "Bearer", "id_token": token})
+        return JSONResponse({"access_token": self.access_token, "token_type": "Bearer", "id_token": token})
 
 
 @asynccontextmanager

@@ -92,7 +92,11 @@ class TestNoAnswer:
             (200, {"status": "somewhere"}, "its status is none of"),
             (200, {"status": ["lost"]}, "its status is none of"),
             (200, {"status": "lost", "at": "yesterday"}, "its at is no instant"),
-            (200, {"status": "lost", "expected_at": "2026-11-24T12:00:00"}, "its expected_at has no time zone"),
+            (
+                200,
+                {"status": "lost", "expected_at": "2026-11-24T12:00:00"},
+                "its expected_at is no instant",
+            ),
             (200, b" " * (MOST_BYTES + 1), "no answer: ReadError"),
         ],
     )

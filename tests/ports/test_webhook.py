@@ -95,6 +95,23 @@ class TestAddress:
         assert request.headers["Host"] == "shop.example:8443"
         assert request.extensions["sni_hostname"] == "shop.example", "the certificate is that of the name"
 
+    async def test_a_name_of_other_letters_is_looked_up_as_it_was_written(self) -> None:
+        """A resolver takes `straße` for `strasse`, which is somebody else's; the message would go there."""
+        asked: list[str] = []
+        seen: list[httpx2.Request] = []
+
+        async def looking(host: str, _port: int) -> Sequence[str]:
+            asked.append(host)
+            return ["93.184.215.14"]
+
+        def answering(request: httpx2.Request) -> httpx2.Response:
+            seen.append(request)
+            return httpx2.Response(200)
+
+        await caller(answering, looking).call(call("https://xn--strae-oqa.example/"))
+        assert asked == ["xn--strae-oqa.example"]
+        assert (seen[0].headers["Host"], seen[0].extensions["sni_hostname"]) == (asked[0], asked[0])
+
     async def test_an_ipv6_address_is_written_in_brackets(self) -> None:
         seen: list[str] = []
 

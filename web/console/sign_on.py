@@ -1,6 +1,7 @@
 """Signing in and out by the provider of single sign-on."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -39,7 +40,8 @@ async def back(request: Request) -> Response:
         return RedirectResponse("/sign-in", status_code=303)
     response: Response = RedirectResponse("/", status_code=303, headers={"Cache-Control": "no-store"})
     try:
-        response.headers["location"] = await sign_on.finish(request, response, provider)
+        target = await sign_on.finish(request, response, provider)
+        response.headers["location"] = quote(target, safe=":/%#?=@[]!$&'()*+,;")
     except sign_on.NotSignedOn as refused:
         request.state.denied = f"sign_on_{refused.reason}"
         status = 503 if refused.is_away else 401
