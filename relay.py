@@ -26,11 +26,11 @@ import telemetry
 import wire
 from domain.ids import TASK_QUEUE
 from domain.messages import Situation, Told
-from ledger import case, outbox, situations, traces
+from ledger import case, deliveries, situations, traces
+from ledger.deliveries import Claimed
 from ledger.engine import Database
 from ledger.listening import keep_listening
 from ledger.outages import in_short
-from ledger.outbox import Claimed
 from settings import Settings, read_settings
 from workflows.approval import ApprovalWorkflow
 from workflows.bopis import BopisWorkflow
@@ -124,7 +124,7 @@ class Relay:
     async def run_once(self, client: Client) -> int:
         """Carry what can be carried now, until nothing is left that is due; returns how many messages ended."""
         ended = 0
-        while rows := await outbox.claim(self._database, by=self._by, limit=self.pressure.allowed, lease_s=LEASE_S):
+        while rows := await deliveries.claim(self._database, by=self._by, limit=self.pressure.allowed, lease_s=LEASE_S):
             await asyncio.gather(*(self._deliver(client, row) for row in rows))
             ended += await self._record_ended()
         return ended
@@ -140,7 +140,7 @@ class Relay:
                 await self._rest(pause_s)
                 continue
             free = self.pressure.allowed - len(self._in_flight)
-            rows = await outbox.claim(self._database, by=self._by, limit=free, lease_s=LEASE_S) if free > 0 else []
+            rows = await deliveries.claim(self._database, by=self._by, limit=free, lease_s=LEASE_S) if free > 0 else []
             for row in rows:
                 task = asyncio.create_task(self._deliver(client, row), name=f"relay-{row.target}")
                 self._in_flight.add(task)
@@ -165,7 +165,7 @@ class Relay:
     async def _record_ended(self) -> int:
         ended, self._ended = self._ended, []
         try:
-            await outbox.done(self._database, ended)
+            await deliveries.done(self._database, ended)
         except BaseException:
             self._ended = ended + self._ended
             raise
@@ -267,7 +267,7 @@ class Relay:
         else:
             self._seems_away()
             pause_s = self._poll_s
-        await outbox.failed(self._database, row.id, error=in_short(error), pause_s=pause_s)
+        await deliveries.failed(self._database, row.id, error=in_short(error), pause_s=pause_s)
         if blame and row.attempts % STUCK_AFTER == 0:
             await case.open_delivery_stuck(self._database, row.target, in_short(error))
 
@@ -296,13 +296,13 @@ class Relay:
                 DescribeNamespaceRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
             )
             here = answer.namespace_info.id
-            known = await outbox.temporal_home(self._database)
+            known = await deliveries.temporal_home(self._database)
             if known is not None and known != here:
                 logger.warning("Temporal has lost its database (%s, not %s): open workflows are rebuilt", here, known)
                 rebuilt = await self.rebuild_all(client)
                 logger.warning("%d workflows were rebuilt from PostgreSQL", rebuilt)
             if known != here:
-                await outbox.set_temporal_home(self._database, here)
+                await deliveries.set_temporal_home(self._database, here)
         except RPCError as error:
             if error.status not in wire.AWAY and error.status is not RPCStatusCode.NOT_FOUND:
                 logger.exception("Temporal refuses")
@@ -316,7 +316,7 @@ class Relay:
     async def rebuild_all(self, client: Client) -> int:
         """Start every workflow that PostgreSQL says is open and was started before; returns how many were missing."""
         rebuilt, after = 0, ""
-        while targets := await outbox.open_targets(self._database, after=after, limit=REBUILD_PAGE):
+        while targets := await deliveries.open_targets(self._database, after=after, limit=REBUILD_PAGE):
             for group in range(0, len(targets), self._slots):
                 begun = await asyncio.gather(
                     *(self._rebuild(client, target) for target in targets[group : group + self._slots])
@@ -346,7 +346,7 @@ class Relay:
         except WorkflowAlreadyStartedError:
             return False
         # What the new workflow knows from its situation need not be told any more.
-        await outbox.done_up_to(self._database, target, situation.seq, REBUILT)
+        await deliveries.done_up_to(self._database, target, situation.seq, REBUILT)
         return True
 
 

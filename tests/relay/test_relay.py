@@ -15,7 +15,7 @@ from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 from domain.messages import Message, Situation
 from embedded.ports import free_port
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, EmbeddedTemporal
-from ledger import outbox
+from ledger import deliveries
 from relay import MEMO_ROW, STUCK_AFTER, Relay
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class TestTemporalLosesItsDatabase:
             return bool(await shop.value("SELECT count(*) = 0 FROM outbox WHERE done_at IS NULL"))
 
         await eventually(all_told)
-        home = await outbox.temporal_home(shop.database)
+        home = await deliveries.temporal_home(shop.database)
         assert home is not None
 
         await server.stop()
@@ -271,7 +271,7 @@ class TestTemporalLosesItsDatabase:
         await eventually(all_there)
 
         async def at_home() -> bool:
-            return await outbox.temporal_home(shop.database) not in {None, home}
+            return await deliveries.temporal_home(shop.database) not in {None, home}
 
         await eventually(at_home)
         with pytest.raises(RPCError, match="not found"):
@@ -292,12 +292,12 @@ class TestTemporalLosesItsDatabase:
         client = await connected()
         assert await relay.run_once(client) == 1
         assert await relay._is_home(client)
-        home = await outbox.temporal_home(shop.database)
+        home = await deliveries.temporal_home(shop.database)
         run = (await client.get_workflow_handle(order).describe()).run_id
         await server.stop()
         await server.start()
         again = Relay(shop.database, connected, task_queue=task_queue, by="test")
         client = await connected()
         assert await again._is_home(client)
-        assert await outbox.temporal_home(shop.database) == home
+        assert await deliveries.temporal_home(shop.database) == home
         assert (await client.get_workflow_handle(order).describe()).run_id == run

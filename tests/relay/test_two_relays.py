@@ -66,13 +66,13 @@ async def test_what_a_killed_relay_had_in_hand_is_carried_by_the_other_before_wh
     shop: Shop, temporal: TemporalServer, task_queue: str
 ) -> None:
     """The second message of a target is leased to a relay that is gone: the third waits, then both come in order."""
-    from ledger import outbox
+    from ledger import deliveries
 
     order = await shop.order()
     relay = Relay(shop.database, _never, task_queue=task_queue, by="living")
     await relay.run_once(temporal.client)
     await shop.tell(order)
-    (lost,) = await outbox.claim(shop.database, by="killed", limit=5, lease_s=600)
+    (lost,) = await deliveries.claim(shop.database, by="killed", limit=5, lease_s=600)
     await shop.tell(order)
     assert lost.seq == 2
     assert await relay.run_once(temporal.client) == 0
