@@ -137,8 +137,6 @@ def _basket(sales: Sales, rows: list[int], day: int, start_s: int, assortment: A
 
 
 def _lines(sales: Sales, rows: list[int], rate_ppm: int, assortment: Assortment) -> Iterator[Line]:
-    from demo.folder import age_limit
-
     for number, row in enumerate(rows, 1):
         product = int(sales.product[row])
         if product not in assortment.products:
@@ -152,5 +150,5 @@ def _lines(sales: Sales, rows: list[int], rate_ppm: int, assortment: Assortment)
             int(sales.quantity[row]),
             paid,
             rate_ppm if taxed else 0,
-            age=age_limit(known) is not None,
+            age=known.age_limit is not None,
         )

@@ -139,7 +139,7 @@ def _lines(sales: Sales, rows: Ints, known: dict[int, Product]) -> tuple[Line, .
     found: list[Line] = []
     for row in rows.tolist():
         product = int(sales.product[row])
-        if folder.age_limit(known[product]) is not None or int(sales.regular_minor[row]) <= 0:
+        if known[product].age_limit is not None or int(sales.regular_minor[row]) <= 0:
             continue
         paid = (int(sales.regular_minor[row]), int(sales.discount_minor[row]), 0)
         line = priced(str(len(found) + 1), product, int(sales.quantity[row]), paid, 0, age=False)
@@ -219,7 +219,7 @@ def _items(chain: Chain) -> Iterator[dict[str, object]]:
         price = chain.price_minor[sku]
         yield {
             "sku": sku,
-            "name": folder.item_name(product),
+            "name": product.name,
             "category": product.category.title(),
             "base_unit": "each",
             "cost_minor": unit_cost_minor(product, price),

@@ -8,25 +8,19 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from demo import people, places
 from demo.baskets import Assortment
 from demo.policies import POLICIES
-from demo.source import Product, read_products
+from demo.slice import Slice
+from demo.source import read_products
 from domain import masterdata
 
-if TYPE_CHECKING:
-    from demo.slice import Slice
-
-AGE_LIMITS = {
-    **dict.fromkeys(("BEERS/ALES", "DOMESTIC WINE", "IMPORTED WINE", "MISC WINE", "LIQUOR"), 21),
-    **dict.fromkeys(("CIGARETTES", "CIGARS", "TOBACCO OTHER"), 21),
-}
 CLOSED_DAYS = (("2026-12-25", "Christmas Day"), ("2027-11-25", "Thanksgiving Day"), ("2027-12-25", "Christmas Day"))
 
 
-def write(cut: "Slice", target: Path) -> dict[str, int]:
+def write(cut: Slice, target: Path) -> dict[str, int]:
     """Writes every file; returns its rows by file name. The same slice gives the same bytes."""
     target.mkdir(parents=True, exist_ok=True)
     rows: dict[type[masterdata.MasterRow], Iterable[dict[str, object]]] = {
@@ -66,7 +60,7 @@ def _regions() -> Iterator[dict[str, object]]:
         yield {"code": region.code, "name": region.name, "entity": places.ENTITY}
 
 
-def store_places(cut: "Slice") -> dict[int, places.Place]:
+def store_places(cut: Slice) -> dict[int, places.Place]:
     """The place of each store: a region hands out its places in the order of its stores' numbers."""
     taken = {region.code: count() for region in places.REGIONS}
     return {store: cut.regions[store].places[next(taken[cut.regions[store].code])] for store in sorted(cut.stores)}
@@ -87,13 +81,13 @@ def _location(code: str, kind: str, region: str, place: places.Place) -> dict[st
     }
 
 
-def _locations(cut: "Slice") -> Iterator[dict[str, object]]:
+def _locations(cut: Slice) -> Iterator[dict[str, object]]:
     for store, place in store_places(cut).items():
         yield _location(places.store_code(store), "store", cut.regions[store].code, place)
     yield _location(places.DC, "dc", places.REGIONS[0].code, places.DC_PLACE)
 
 
-def _calendars(cut: "Slice") -> Iterator[dict[str, object]]:
+def _calendars(cut: Slice) -> Iterator[dict[str, object]]:
     for store in sorted(cut.stores):
         opens = "00:00" if store in cut.always_open else "06:00"
         for day in masterdata.WEEKDAYS:
@@ -104,44 +98,27 @@ def _calendars(cut: "Slice") -> Iterator[dict[str, object]]:
         yield {"location": places.DC, "day": day, "opens": "00:00", "closes": "24:00"}
 
 
-def item_name(product: Product) -> str:
-    """A name a person can read off a shelf label: `Hamburger Buns, House Brand, 12 OZ`."""
-    parts = [product.product_type.title(), "House Brand" if product.brand == "Private" else ""]
-    return ", ".join(part for part in [*parts, " ".join(product.package_size.split())] if part)
-
-
-def is_frozen(product: Product) -> bool:
-    """Goods that must not stand in a staging rack."""
-    text = f"{product.category} {product.product_type}"
-    return any(word in text for word in ("FRZN", "FROZEN", "ICE CREAM"))
-
-
-def age_limit(product: Product) -> int | None:
-    """The age below which it may not be handed over."""
-    return 21 if product.department == "SPIRITS" else AGE_LIMITS.get(product.category)
-
-
-def _items(cut: "Slice") -> Iterator[dict[str, object]]:
+def _items(cut: Slice) -> Iterator[dict[str, object]]:
     for product in cut.products.values():
         yield {
             "sku": str(product.product),
-            "name": item_name(product),
+            "name": product.name,
             "category": product.category.title(),
             "base_unit": "each",
-            "age_limit": age_limit(product) or "",
-            "frozen": "true" if is_frozen(product) else "false",
+            "age_limit": product.age_limit or "",
+            "frozen": "true" if product.frozen else "false",
             "cost_minor": cut.cost_minor[product.product],
             "price_minor": cut.price_minor[product.product],
         }
 
 
-def _substitutes(cut: "Slice") -> Iterator[dict[str, object]]:
+def _substitutes(cut: Slice) -> Iterator[dict[str, object]]:
     for product, others in cut.substitutes.items():
         for rank, other in enumerate(others, 1):
             yield {"sku": product, "substitute": other, "rank": rank}
 
 
-def _stock(cut: "Slice") -> Iterator[dict[str, object]]:
+def _stock(cut: Slice) -> Iterator[dict[str, object]]:
     for row in cut.stock:
         yield {
             "location": row.location,

@@ -5,12 +5,9 @@ Passwords and keys belong to `demo.accounts`; nothing here is secret.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from demo import places
-
-if TYPE_CHECKING:
-    from demo.slice import Slice
+from demo.slice import Slice
 
 MAIL_DOMAIN = "endcap.example"
 
@@ -80,13 +77,13 @@ def picker(location: str, number: int) -> str:
     return f"crew{number % 2 + 1}.{location}".lower()
 
 
-def everyone(cut: "Slice") -> tuple[Worker, ...]:
+def everyone(cut: Slice) -> tuple[Worker, ...]:
     """Head office, then the crew of each store."""
     crews = (worker for number, store in enumerate(sorted(cut.stores)) for worker in store_crew(store, number))
     return (*OFFICE, *crews)
 
 
-def rows(cut: "Slice") -> Iterator[dict[str, object]]:
+def rows(cut: Slice) -> Iterator[dict[str, object]]:
     """The rows of people.csv."""
     for worker in everyone(cut):
         yield {

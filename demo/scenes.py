@@ -25,15 +25,15 @@ class Said(NamedTuple):
 
 def write(scene: str | None, target: Path, *, stores: int | None, campaign: int) -> dict[str, int]:
     """Write the folder of a scene, or of the demo's day; returns the rows of each file. Raises ValueError."""
-    from demo import chain
+    from demo import chain, folder
     from demo.campaign import bodies, cut
-    from demo.slice import write_folder
+    from demo.slice import cut as cut_of_the_day
 
     if scene == "campaign":
         return bodies.write(cut.cut(campaign, stores=stores), target)
     if scene == "returns":
         return chain.write(chain.cut(chain.STORES if stores is None else stores), target)
-    return write_folder(target)
+    return folder.write(cut_of_the_day(), target)
 
 
 def play(scene: str, data: Path, where: Where) -> Said:

@@ -4,13 +4,11 @@ The choice is a pure function of the data set. The result is a folder of CSV fil
 same way a customer's master data comes in; nothing here talks to a database.
 """
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from demo import folder, places
+from demo import places
 from demo.source import Ints, Product, Sales, read_products, read_sales, read_store_baskets
 
 STORES = 12
@@ -187,13 +185,3 @@ def opening_stock(sales: Sales) -> tuple[Stocked, ...]:
     central = np.maximum(np.bincount(column, weights=cover).astype(np.int64), 6)
     rows += [Stocked(places.DC, int(p), int(q)) for p, q in zip(products, central, strict=True)]
     return tuple(rows)
-
-
-def write_folder(target: Path) -> dict[str, int]:
-    """Cuts the slice and writes the folder that `endcap load` reads; returns the rows of each file."""
-    return folder.write(cut(), target)
-
-
-if __name__ == "__main__":
-    for name, rows in write_folder(Path(sys.argv[1])).items():
-        sys.stdout.write(f"{name}: {rows}\n")

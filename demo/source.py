@@ -34,6 +34,12 @@ class DataSetMissingError(RuntimeError):
     """The package with the transactions is not installed; the demo cannot run without it."""
 
 
+AGE_LIMITS = {
+    **dict.fromkeys(("BEERS/ALES", "DOMESTIC WINE", "IMPORTED WINE", "MISC WINE", "LIQUOR"), 21),
+    **dict.fromkeys(("CIGARETTES", "CIGARS", "TOBACCO OTHER"), 21),
+}
+
+
 @dataclass(frozen=True)
 class Sales:
     """Lines of baskets, one array entry a line, ordered by basket time. Money in cents (minor units).
@@ -82,6 +88,23 @@ class Product:
     brand: str
     package_size: str
     manufacturer: int
+
+    @property
+    def name(self) -> str:
+        """One that a person can read off a shelf label: `Hamburger Buns, House Brand, 12 OZ`."""
+        parts = [self.product_type.title(), "House Brand" if self.brand == "Private" else ""]
+        return ", ".join(part for part in [*parts, " ".join(self.package_size.split())] if part)
+
+    @property
+    def frozen(self) -> bool:
+        """Goods that must not stand in a staging rack."""
+        text = f"{self.category} {self.product_type}"
+        return any(word in text for word in ("FRZN", "FROZEN", "ICE CREAM"))
+
+    @property
+    def age_limit(self) -> int | None:
+        """The age below which it may not be handed over."""
+        return 21 if self.department == "SPIRITS" else AGE_LIMITS.get(self.category)
 
 
 def data_folder() -> Path:

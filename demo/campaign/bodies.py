@@ -213,7 +213,7 @@ def _items(campaign: Campaign) -> Iterator[dict[str, object]]:
     costs = campaign.cost_minor
     for product, row in campaign.products.items():
         yield {
-            "sku": sku_of(product), "name": folder.item_name(row), "category": row.category.title(),
+            "sku": sku_of(product), "name": row.name, "category": row.category.title(),
             "base_unit": "each", "cost_minor": costs[product], "price_minor": campaign.price_minor[product],
         }  # fmt: skip
 
