@@ -183,7 +183,7 @@ def write(cut: Cut, target: Path) -> None:
             for where in [somewhere[number % len(somewhere)]]
         ],
         masterdata.ItemRow: [
-            {"sku": sku_of(number), "name": folder.item_name(one), "category": one.category.title(),
+            {"sku": sku_of(number), "name": one.name, "category": one.category.title(),
              "base_unit": "each", "cost_minor": unit_cost_minor(one, cut.price_minor[number]),
              "price_minor": cut.price_minor[number]}
             for number, one in cut.products.items()
