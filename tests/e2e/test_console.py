@@ -243,6 +243,14 @@ class TestEveryPage:
             await expect(page.locator("h1")).to_have_count(1)
             box = await page.locator("html").evaluate("page => [page.scrollWidth, page.clientWidth]")
             assert box[0] <= box[1], path
+        await page.goto(f"/console/cases/{case_id}")
+        claim = page.get_by_role("button", name="Claim", exact=True)
+        await expect(claim).to_be_in_viewport()  # below the thumb, however long the case is
+        await page.get_by_role("heading", name="Runbook").scroll_into_view_if_needed()
+        await expect(claim).to_be_in_viewport()
+        await claim.click()
+        await expect(page.get_by_text("You, since")).to_be_visible()
+        await expect(claim).to_have_count(0)
 
     async def test_with_the_cdn_blocked_everything_still_works(
         self, site: Site, new_context: NewContext, open_page: OpenPage

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import expect
 
+from ledger import links
 from ledger.approval import create_link
 from ledger.transaction import Transaction
 from tests.browser import NewContext
@@ -13,11 +14,14 @@ from tests.conftest import Database
 from tests.e2e.conftest import served
 from tests.ledger.offers import Asked, asked
 from tests.ledger.orders import pick
+from tests.ledger.returning import Back, collected
 from tests.ledger.test_quorum import ask
 from tests.shop import Shop, open_shop
 from tests.web.conftest import settings_for
 from tests.web.routes import everything
 from tests.web.test_customer_links import mailed
+from tests.web.test_exchange_links import dear
+from tests.web.test_exchange_links import mailed as mailed_exchange
 
 pytestmark = [pytest.mark.browser]
 # Past what the browser itself would ask for first: robots do not fill in required fields.
@@ -41,7 +45,21 @@ async def approvers_link(shop: Shop, *, days: int, code: str | None = None) -> s
     return "/a/" + await shop.database.write(work, actor="test", via="test")
 
 
+async def returners_link(shop: Shop) -> str:
+    """Of a customer who brings something back, and may say there what is not right."""
+    back = await Back.open(shop, await collected(shop, 1))
+    customer = (await back.row())["customer_id"]
+
+    async def work(tx: Transaction) -> str:
+        until = await tx.now() + timedelta(days=2)
+        return await links.create(tx, expires_at=until, journey_id=back.id, customer_id=customer)
+
+    return "/c/" + await shop.database.write(work, actor="test", via="test")
+
+
 async def test_it_changes_nothing_whatever_it_presses(shop: Shop, new_context: NewContext) -> None:
+    back = [await mailed_exchange(await dear(shop)), await returners_link(shop)]
+    await shop.put("S1", 5)
     offered = await asked(shop)
     waits = await shop.order(1, at="S2")
     await pick(shop, waits, 1)
@@ -51,6 +69,7 @@ async def test_it_changes_nothing_whatever_it_presses(shop: Shop, new_context: N
         await approvers_link(shop, days=-1),
         await mailed(offered),
         await mailed(Asked(shop, waits), about="pickup"),
+        *back,
         "/console/approvals",
     ]
     before = await everything(shop.database)
