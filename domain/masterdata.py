@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from domain.letters import settled
 from domain.people import ROLES
 
 LARGEST_MINOR = 10**12  #: Ten thousand million of a currency with two decimals: beyond it, a unit was mistaken.
@@ -45,8 +46,8 @@ def _known_role(role: str) -> str:
 
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(settled)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(settled)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^@\s;,<>]+@[^@\s;,<>]+\.[^@\s;,<>]+$")]

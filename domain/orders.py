@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from domain.letters import UNSEEN
+
 MAX_QUANTITY = 1_000_000
 MAX_MINOR = 10**12
 
@@ -20,7 +22,7 @@ def _within_reach(instant: datetime) -> datetime:
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
-Code = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f|/]+$")]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=rf"^[^\s\x00-\x1f\x7f|/{UNSEEN}]+$")]
 Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
 Minor = Annotated[int, Field(strict=True, ge=0, le=MAX_MINOR)]

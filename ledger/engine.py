@@ -211,6 +211,12 @@ class Database:
                 raise failed(driver, _TIME, error) from error
             return there
 
+    async def let_one_go(self) -> None:
+        """Close one of the pool's, where the server has none left and somebody needs one apart."""
+        async with self._reading.connect() as conn:
+            await conn.info["driver"].close(timeout=CONNECT_TIMEOUT_S)
+            await conn.invalidate()
+
     def wake_relays(self) -> None:
         """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.
 

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import DomainError, StorageFull
-from ledger.outages import FULL, is_away, is_full, sqlstate
+from ledger.outages import FULL, is_away, is_full, is_outage, sqlstate
 
 log = logging.getLogger("endcap.web")
 
@@ -199,8 +199,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
         log.error("the disk is full: %s: %s", request.url.path, type(error).__name__)
         return await _domain(request, StorageFull(FULL))
     log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
-    detail = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
-    return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
+    return respond(request, problem(503, "unavailable", _AWAY, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _stopped(request: Request) -> Response:
@@ -228,13 +227,17 @@ def _beyond(instance: str, state: str) -> Problem:
 
 def unexpected_problem(error: Exception, instance: str) -> Problem:
     """The problem of one part of a request that failed unexpectedly, where the other parts have their own answers."""
-    state = getattr(error, "sqlstate", None) or ""
+    state = sqlstate(error)
     if state[:2] == DATA_EXCEPTION:
         return _beyond(instance, state)
+    if is_outage(error) or is_away(error):
+        log.error("the database cannot be reached: %s: %s", instance, type(error).__name__)
+        return problem(503, "unavailable", _AWAY, instance)
     log.error("unexpected failure at %s", instance, exc_info=error)
     return problem(500, "internal_error", _UNEXPECTED, instance)
 
 
+_AWAY = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
 _UNEXPECTED = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
 
 

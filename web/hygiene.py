@@ -1,26 +1,29 @@
 """What may come in at all: sizes, content types, and JSON that means one thing only.
 
-It refuses before any route runs, says what to do about it, and changes nothing but the normal form of texts (NFC).
+It refuses before any route runs, says what to do about it, and changes nothing but the normal form of texts
+(`domain.letters`).
 """
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.letters import is_settled, settled
 from web.bodies import Bodies, Body
 from web.errors import FieldError, WebError, answer, problem
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**63 - 1
 MAX_DIGITS = 19
-MAX_COMBINING_RUN = 30  # as in Unicode's stream-safe text format
 MAX_URL_BYTES = 8_000
 MAX_KEY_WORDS = 60
+FORM = b"application/x-www-form-urlencoded"
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+BEYOND_ASCII = re.compile(rb"[\x80-\xff]|%[89A-Fa-f][0-9A-Fa-f]")
 CONTROL_IN_URL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -73,7 +76,8 @@ _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % MAX_DIGITS)
 
 
 def checked_json(body: bytes) -> bytes:
-    """The same document with its texts in NFC. Raises `WebError` (422) that says what is wrong and where.
+    """The same document with its texts as they are kept (`domain.letters`). Raises `WebError` (422) that says what is
+    wrong and where.
 
     Refused are: what is not UTF-8 or not JSON, keys that come twice, NaN and infinities, integers beyond 64 bits, more
     than 32 levels, lone surrogates, the character U+0000 and runs of more than 30 combining marks.
@@ -110,16 +114,16 @@ def _too_deep() -> WebError:
 
 
 def _walk(document: Any) -> bool:
-    """Check every text and the depth; returns whether a text is not in NFC. Iterative, so depth costs no stack."""
+    """Check every text and the depth; returns whether a text is not as it is kept. Iterative: depth costs no stack."""
     changes = False
     pending: list[tuple[Any, int]] = [(document, 1)]
     while pending:
         value, depth = pending.pop()
         if isinstance(value, str):
-            changes |= _check_text(value)
+            changes |= not _is_settled(value)
         elif isinstance(value, dict):
             for name in value:
-                changes |= _check_text(name)
+                changes |= not _is_settled(name)
             pending.extend((below, depth + 1) for below in value.values())
         elif isinstance(value, list):
             pending.extend((below, depth + 1) for below in value)
@@ -130,31 +134,43 @@ def _walk(document: Any) -> bool:
     return changes
 
 
-def _check_text(text: str) -> bool:
-    if text.isascii():
-        if "\0" in text:
-            raise _bad("bad_character", "A text holds the character U+0000, which cannot be stored. Leave it out.")
-        return False
-    run = 0
-    for character in text:
-        if "\ud800" <= character <= "\udfff":
-            raise _bad("bad_character", "A text holds half of a surrogate pair. Send whole characters.")
-        if character == "\0":
-            raise _bad("bad_character", "A text holds the character U+0000, which cannot be stored. Leave it out.")
-        run = run + 1 if unicodedata.combining(character) else 0
-        if run > MAX_COMBINING_RUN:
-            raise _bad("bad_character", f"More than {MAX_COMBINING_RUN} combining marks stand on one character.")
-    return not unicodedata.is_normalized("NFC", text)
+def _is_settled(text: str) -> bool:
+    try:
+        return is_settled(text)
+    except ValueError as error:
+        raise _bad("bad_character", str(error)) from error
+
+
+def _settled(text: str) -> str:
+    try:
+        return settled(text)
+    except ValueError as error:
+        raise _bad("bad_character", str(error)) from error
 
 
 def _normal(value: Any) -> Any:
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return settled(value)
     if isinstance(value, dict):
-        return _no_duplicates([(unicodedata.normalize("NFC", name), _normal(below)) for name, below in value.items()])
+        return _no_duplicates([(settled(name), _normal(below)) for name, below in value.items()])
     if isinstance(value, list):
         return [_normal(below) for below in value]
     return value
+
+
+def settled_form(body: bytes) -> bytes:
+    """Names and values of a form or a query, each as it is kept. Raises `WebError` (422) for what no text may hold.
+
+    What is not UTF-8 is replaced, as it is for whoever reads the form.
+    """
+    if not body.count(b"%00") and not BEYOND_ASCII.search(body):
+        return body
+    return b"&".join(b"=".join(_settled_part(part) for part in field.split(b"=", 1)) for field in body.split(b"&"))
+
+
+def _settled_part(part: bytes) -> bytes:
+    text = unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8", "replace")
+    return part if _is_settled(text) else quote_plus(settled(text)).encode()
 
 
 class Hygiene:
@@ -198,9 +214,9 @@ class Hygiene:
                 raise _too_large(most)
             if not message.get("more_body", False):
                 break
-        if not body or not scope["path"].startswith("/api/"):
-            return bytes(body)
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if not body or not scope["path"].startswith("/api/"):
+            return settled_form(bytes(body)) if kind == FORM else bytes(body)
         if kind != b"application/json" and not kind.endswith(b"+json"):
             raise WebError(415, "unsupported_media_type", "Send the body as JSON with Content-Type: application/json.")
         return checked_json(bytes(body))
@@ -218,6 +234,7 @@ def _shown(path: str) -> str:
 
 
 def _check_address(scope: Scope) -> None:
+    """Raises `WebError`; what was numbered in one normal form is found by the other as well."""
     query: bytes = scope.get("query_string", b"")
     raw: bytes = scope.get("raw_path") or b""
     if len(query) + len(raw) > MAX_URL_BYTES:
@@ -230,6 +247,8 @@ def _check_address(scope: Scope) -> None:
         raise WebError(422, "bad_character", "The address holds bytes that are not UTF-8.") from error
     if CONTROL_IN_URL.search(text) or BAD_ESCAPE.search(query):
         raise WebError(422, "bad_character", "The address holds a control character or a broken %-escape.")
+    if not text.isascii():
+        scope["path"], scope["query_string"] = _settled(scope["path"]), settled_form(query)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

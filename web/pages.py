@@ -22,6 +22,7 @@ from domain.approval_words import FILTERS as APPROVAL_WORDS
 from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
+from domain.letters import settled
 from domain.people import Person
 from domain.statements import before, statement
 from domain.words import capital, kind_title, local, moment, money, more, span, subject_words, until, words
@@ -79,7 +80,10 @@ def paragraphs(text: str) -> Markup:
 
 def written(text: str) -> str:
     """What somebody wrote into a form, without the line ends that browsers make of it. Raises `Malformed`."""
-    words = text.replace("\r\n", "\n").strip()
+    try:
+        words = settled(text.replace("\r\n", "\n")).strip()
+    except ValueError as error:
+        raise Malformed(str(error)) from error
     if len(words) > MAX_NOTE:
         raise Malformed(f"A text has {MAX_NOTE:,} characters at most; this one has {len(words):,}. Shorten it.")
     return words

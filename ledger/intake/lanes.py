@@ -5,7 +5,7 @@ their way to PostgreSQL. There is no timer; an order that comes alone goes alone
 import asyncio
 import heapq
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -322,13 +322,20 @@ class Lane:
 
     async def _connection(self) -> Connection:
         if self._conn is None or self._conn.is_closed():
-            self._conn = await asyncpg.connect(
-                self._database.plain_url,
-                timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=self._database.timeout_s,
-                server_settings={"application_name": "endcap-intake", **SESSION},
-            )
+            try:
+                self._conn = await self._connect()
+            except asyncpg.TooManyConnectionsError:
+                await self._database.let_one_go()  # orders come before pages
+                self._conn = await self._connect()
         return self._conn
+
+    def _connect(self) -> Awaitable[Connection]:
+        return asyncpg.connect(
+            self._database.plain_url,
+            timeout=_CONNECT_TIMEOUT_S,
+            command_timeout=self._database.timeout_s,
+            server_settings={"application_name": "endcap-intake", **SESSION},
+        )
 
     async def close(self) -> None:
         conn, self._conn = self._conn, None

@@ -33,6 +33,10 @@ MADE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+NUMBERED = {
+    "bopis-orders": "order_id", "counts": "count_id", "adjustments": "adjustment_id", "returns": "return_id",
+    "transfers": "transfer_id", "promotions": "promotion_id", "funding-agreements": "number",
+}  # fmt: skip
 FOR_SAM = {"X-On-Behalf-Of": "sam.ortega"}  # who adjusts is a person
 
 
@@ -64,3 +68,25 @@ async def test_its_pages_are_where_lists_and_pages_lead(
                 assert answer.status_code == 200, (first, href)
                 assert escape(KEY) in answer.text, (first, href)
     assert len(opened) >= 6, opened
+
+
+@pytest.mark.parametrize("collection", MADE)
+async def test_a_number_in_the_other_normal_form_is_the_same_number(web: httpx2.AsyncClient, collection: str) -> None:
+    one, other = ({**MADE[collection], NUMBERED[collection]: f"W-{word}"} for word in ("caf\u00e9", "cafe\u0301"))
+    send = partial(web.post, f"/api/v1/{collection}", headers=FOR_SAM)
+    made, again = await send(json=one), await send(json=other)
+    assert (made.status_code, again.status_code // 100) == (201, 2), (made.text, again.text)
+    where = again.headers.get("location") or made.headers["location"]
+    for word in ("caf%C3%A9", "cafe%CC%81"):
+        assert (await web.get(where.replace("caf%C3%A9", word))).status_code == 200
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u3164", "\u2028", "\ufe0f"])
+@pytest.mark.parametrize("collection", MADE)
+async def test_a_number_that_looks_like_another_is_refused(
+    standing: httpx2.AsyncClient, collection: str, unseen: str
+) -> None:
+    body = {**MADE[collection], NUMBERED[collection]: f"W-1{unseen}2"}
+    answer = await standing.post(f"/api/v1/{collection}", json=body, headers=FOR_SAM)
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
+    assert answer.json()["errors"][0]["pointer"] == f"/{NUMBERED[collection]}"

@@ -180,3 +180,10 @@ class TestShapes:
 
 def test_a_pointer_is_left_out_where_there_is_none() -> None:
     assert errors.problem_of(Malformed("No."), "/x").errors == []
+
+
+@pytest.mark.parametrize("error", [PoolTimeout(), ConnectionRefusedError("gone"), CannotConnectNowError("starting up")])
+def test_one_of_a_batch_that_met_an_outage_is_told_to_come_again(error: Exception) -> None:
+    found = errors.unexpected_problem(error, "/orders/3")
+    assert (found.status, found.code, found.instance) == (503, "unavailable", "/orders/3")
+    assert errors.unexpected_problem(KeyError("x"), "/orders/3").status == 500

@@ -102,6 +102,12 @@ class TestCheckedJson:
         twin = checked_json('{"sku": "cafe\u0301"}'.encode())
         assert json.loads(twin) == {"sku": "caf\u00e9"}
 
+    def test_signs_that_turn_what_follows_are_left_out(self) -> None:
+        spoof = checked_json('{"note": "pays \u202e00.03\u202c EUR", "name": "\u2066Noor\u2069"}'.encode())
+        assert json.loads(spoof) == {"note": "pays 00.03 EUR", "name": "Noor"}
+        of_the_script = '{"name": "\u05e0\u200f \u0646\u200c\u06cc"}'.encode()
+        assert checked_json(of_the_script) is of_the_script
+
     def test_keys_that_become_the_same_are_refused(self) -> None:
         assert refusal('{"cafe\u0301": 1, "caf\u00e9": 2}'.encode()).code == "duplicate_key"
 
@@ -155,6 +161,36 @@ class TestBodies:
         response = await client.post("/sign-in", data={"email": "a@b.c"})
         assert (response.status_code, response.content) == (200, b"email=a%40b.c")
 
+    @pytest.mark.parametrize(
+        ("sent", "arrives"),
+        [
+            (b"a=1&b=+2%26&c=", b"a=1&b=+2%26&c="),
+            (b"note=cafe%CC%81+%26+bar", b"note=caf%C3%A9+%26+bar"),
+            ("n\u00f6=\u202e1=2".encode(), b"n\xc3\xb6=1%3D2"),
+            (b"a=%C3%A9&a=%C3%A9&b", b"a=%C3%A9&a=%C3%A9&b"),
+            (b"a=%ff%zz", b"a=%ff%zz"),
+        ],
+    )
+    async def test_what_is_typed_becomes_the_text_that_is_kept(
+        self, client: httpx2.AsyncClient, sent: bytes, arrives: bytes
+    ) -> None:
+        kind = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        response = await client.post("/console/cases/1/comments", content=sent, headers=kind)
+        assert (response.status_code, response.content) == (200, arrives)
+
+    @pytest.mark.parametrize("sent", [b"note=a%00", b"a%00=1", b"note=" + b"a" + b"%CC%81" * 31])
+    async def test_what_no_text_may_hold_is_refused_in_forms_too(self, client: httpx2.AsyncClient, sent: bytes) -> None:
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        response = await client.post("/console/cases/1/comments", content=sent, headers=kind)
+        assert (response.status_code, response.json()["code"]) == (422, "bad_character")
+
+    async def test_a_form_of_combining_marks_alone_costs_little(self, client: httpx2.AsyncClient) -> None:
+        began = time.process_time()
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        response = await client.post("/sign-in", content=b"email=" + b"%CC%95%CC%80" * 800, headers=kind)
+        assert response.status_code == 422
+        assert time.process_time() - began < 10  # of the processor
+
     async def test_a_large_form_is_413_as_well(self, client: httpx2.AsyncClient) -> None:
         response = await client.post("/sign-in", data={"email": "a" * MAX_BODY_BYTES})
         assert response.status_code == 413
@@ -172,6 +208,17 @@ class TestAddresses:
 
     async def test_a_very_long_address_is_414(self, client: httpx2.AsyncClient) -> None:
         assert (await client.get("/api/v1/journeys?key=" + "a" * 8_000)).status_code == 414
+
+    async def test_both_normal_forms_of_an_address_are_one(self, client: httpx2.AsyncClient) -> None:
+        async def says(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
+            await Response(f"{request.url.path}?{request.query_params['text']}")(scope, receive, send)
+
+        app = Hygiene(says, most_bytes=lambda _path: MAX_BODY_BYTES)
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://endcap.test") as made:
+            for word in ("caf%C3%A9", "cafe%CC%81"):
+                answer = await made.get(f"/api/v1/journeys/{word}?text={word}+%26%3D")
+                assert answer.text == "/api/v1/journeys/caf\u00e9?caf\u00e9 &="
 
     async def test_percent_plus_and_letters_of_all_kinds_pass(self, client: httpx2.AsyncClient) -> None:
         assert (await client.get("/api/v1/journeys?text=50%25+caf%C3%A9&key=a%3Ab")).status_code == 200
