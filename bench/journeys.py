@@ -6,24 +6,23 @@ what was before, and so many are under way at once that nobody waits for work.
 """
 
 import asyncio
-import contextlib
 import os
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-import psutil
 from temporalio.client import Client
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from bench import place, served
 from bench.intake import entrance
+from bench.processor import Costs, postmaster
 from bench.rows import Row, row
 from bench.skeleton import QUEUE
 from domain.ids import journey_id
@@ -244,45 +243,6 @@ def _skeleton_worker(server: EmbeddedTemporal, logs: Path) -> Child:
     return child
 
 
-class Costs:
-    """Seconds of processor time that each process of a measurement has taken, with its children's; of this process
-    alone, since the others are its children.
-    """
-
-    def __init__(self, processes: Mapping[str, int]) -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
-        self._before: dict[str, float] = {}
-        self.spent = dict.fromkeys(processes, 0.0)
-
-    def __enter__(self) -> None:
-        self._before = {name: _cpu_s(process) for name, process in self._processes.items()}
-
-    def __exit__(self, *_: object) -> None:
-        for name, process in self._processes.items():
-            self.spent[name] += _cpu_s(process) - self._before[name]
-
-    def each_ms(self, journeys: int) -> str:
-        return ", ".join(f"{name} {spent * 1e3 / journeys:.1f}" for name, spent in self.spent.items())
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    """User's and system's, and both of children that have ended; `cpu_times` gives the four of them first."""
-    if process.pid == os.getpid():
-        return float(sum(process.cpu_times()[:2]))
-    spent = float(sum(process.cpu_times()[:4]))
-    for child in process.children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended: its parent has its time from now on
-            spent += sum(child.cpu_times()[:4])
-    return spent
-
-
-async def _postmaster(database: Database) -> int:
-    """The server's first process: the parent of the one that answers."""
-    async with database.read() as conn:
-        backend = (await conn.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
-    return int(psutil.Process(backend).ppid())
-
-
 async def collected(server_url: str, *, seconds: float, under_way: int = UNDER_WAY, times: int = RUNS) -> list[Row]:
     """S7 and S7.events; one after the other, so that both meet the same machine."""
     ours: list[Driven] = []
@@ -295,7 +255,7 @@ async def collected(server_url: str, *, seconds: float, under_way: int = UNDER_W
     ):
         client = await connect(server)
         assert server.process is not None  # it answers
-        own = {"Temporal": server.process.pid, "PostgreSQL": await _postmaster(database)}
+        own = {"Temporal": server.process.pid, "PostgreSQL": await postmaster(database)}
         cost = Costs({**own, "worker and relay": worker, "intake and facts": os.getpid()})
         bare_cost = Costs({"Temporal": server.process.pid, "worker": skeleton_worker, "client": os.getpid()})
         for run in range(times):

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import load, pgbench, place, served
 from bench.intake import BATCH, batches
+from bench.processor import Costs, postmaster
 from bench.rows import Row, row
 from ledger.engine import Database
 
@@ -55,18 +56,20 @@ async def one_by_one(server_url: str, *, seconds: float) -> list[Row]:
     bare_runs: list[float] = []
     async with place.database(server_url, "http") as database:
         await served.add_key(database)
-        async with served.application(database) as port, served.bare() as bare_port:
+        async with served.web_process(database) as (port, pid), served.bare() as bare_port:
+            cost = Costs({"web": pid, "PostgreSQL": await postmaster(database)})
             for run in range(RUNS):  # one after the other, so that both meet the same machine
                 first = (run + 1) * 10**9
                 bare = await served.drive(
                     bare_port, requests, connections=CONNECTIONS, seconds=seconds / 2, first=first, status=201
                 )
                 bare_runs.append(bare.per_s)
-                runs.append(
-                    await served.drive(
-                        port, requests, connections=CONNECTIONS, seconds=seconds, first=first, status=201
+                with cost:
+                    runs.append(
+                        await served.drive(
+                            port, requests, connections=CONNECTIONS, seconds=seconds, first=first, status=201
+                        )
                     )
-                )
         by_statements = (await statements(database, seconds=seconds)).per_s * BATCH
     bare_per_s = statistics.median(bare_runs)
     limit = 1 / (1 / bare_per_s + 1 / by_statements)
@@ -74,7 +77,8 @@ async def one_by_one(server_url: str, *, seconds: float) -> list[Row]:
     client_us = told.cpu_s / told.sent * 1e6
     note = (
         f"bare endpoint {bare_per_s:,.0f}/s, statements {by_statements:,.0f} orders/s; {CONNECTIONS} connections, p50"
-        f" {told.p50_ms:.1f} ms, p99 {told.p99_ms:.1f} ms; the client costs {client_us:.0f} µs a request"
+        f" {told.p50_ms:.1f} ms, p99 {told.p99_ms:.1f} ms; the client costs {client_us:.0f} µs a request; ms of"
+        f" processor an order: {cost.each_ms(sum(one.sent for one in runs))}"
     )
     return [
         row("S4", "POST /bopis-orders, 3 lines, one web process", [one.per_s for one in runs], "orders/s", limit, note)

@@ -68,6 +68,13 @@ async def folder() -> AsyncIterator[Path]:
 @asynccontextmanager
 async def application(database: Database) -> AsyncIterator[int]:
     """One web process on the database; its port."""
+    async with web_process(database) as (port, _):
+        yield port
+
+
+@asynccontextmanager
+async def web_process(database: Database) -> AsyncIterator[tuple[int, int]]:
+    """One web process on the database; its port and the number of the process."""
     async with folder() as logs:
         settings = settings_for(database, logs)
         child = web(settings, logs)
@@ -78,7 +85,8 @@ async def application(database: Database) -> AsyncIterator[int]:
 
         child.launch = launch
         async with running(child):
-            yield settings.port
+            assert child.process is not None  # it answers
+            yield settings.port, child.process.pid
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFound
@@ -192,25 +192,29 @@ async def stock_detail(
         )
         .order_by(waiting_demand.c.promised_at.asc().nulls_last(), waiting_demand.c.id)
     )
-    moved = (
-        select(movement)
-        .where(
-            movement.c.sku == sku,
-            or_(
-                movement.c.to_location == location_code,
-                # Said as the index of what leaves a place says it.
-                and_(movement.c.from_location == location_code, movement.c.from_location != movement.c.to_location),
-            ),
-        )
-        .order_by(movement.c.recorded_at.desc(), movement.c.id.desc())
-        .limit(check_limit(movements))
-    )
+    moved = newest_movements(location_code, sku, check_limit(movements))
     return StockDetail(
         item=(await items_of(conn, [row], channel))[0],
         holds=[HoldRow.model_validate(dict(found)) for found in (await conn.execute(holds)).mappings()],
         waiting=[DemandRow.model_validate(dict(found)) for found in (await conn.execute(demand)).mappings()],
         movements=[MovementRow.model_validate(dict(found)) for found in (await conn.execute(moved)).mappings()],
     )
+
+
+def newest_movements(location_code: str, sku: str, limit: int) -> Select[Any]:
+    """The newest movements of a SKU to, from and within a place, newest first; of years of them no more than these are
+    read, since what comes and what leaves are each read from the end of their own index.
+    """
+    came = movement.c.to_location == location_code
+    left = and_(movement.c.from_location == location_code, movement.c.from_location != movement.c.to_location)
+    newest = movement.c.recorded_at.desc(), movement.c.id.desc()
+    both = union_all(
+        *(
+            select(select(movement).where(movement.c.sku == sku, one).order_by(*newest).limit(limit).subquery())
+            for one in (came, left)
+        )
+    ).subquery()
+    return select(both).order_by(both.c.recorded_at.desc(), both.c.id.desc()).limit(limit)
 
 
 async def nearby_stock(

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bench import growth, intake, pgbench, place
+from bench import growth, intake, months, pgbench, place
 from bench.recorded import KEY, SKU, Recording, counts
 from bench.rows import row, show, write
 
@@ -49,6 +49,20 @@ async def test_rows_are_put_in_place_and_orders_are_taken_beside_them(postgres_u
     assert measured.limit is not None
     assert measured.value > 0
     assert "700 orders' rows" in measured.note
+
+
+async def test_movements_of_many_months_are_read_and_written_beside_those_of_few(postgres_url: str) -> None:
+    measured = await months.months(postgres_url, seconds=0.2, movements=3 * months.SKUS)
+    assert [one.id for one in measured] == ["M1", "M1.order", "M1.shelf"]
+    assert all(one.value > 0 and one.limit for one in measured)
+    assert "in 60 months" in measured[0].note
+
+
+async def test_looks_that_do_not_find_what_is_there_are_no_figure(postgres_url: str) -> None:
+    async with place.database(postgres_url, "looks") as database:
+        await months.fill(database, months.FEW, 400)
+        with pytest.raises(RuntimeError, match="4 movements were found where there are 5 or more"):
+            await months.looks(database, months.movements_of_an_order, 5)
 
 
 async def test_filling_puts_a_row_of_each_order_into_every_table(postgres_url: str) -> None:

@@ -1,19 +1,12 @@
 """Deliveries to many places at once: what they read must not grow with the square of what there is."""
 
-from typing import Any
-
 from sqlalchemy import text
 
 from ledger.goods import batch
+from tests.ledger.plans import rows_handled
 from tests.shop import Shop
 
 STORES, SKUS = 30, 1_000
-
-
-def rows_handled(plan: dict[str, Any]) -> int:
-    """Rows that a plan's nodes gave or threw away, all loops together."""
-    each = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Join Filter", 0)
-    return int(each * plan["Actual Loops"]) + sum(rows_handled(below) for below in plan.get("Plans", ()))
 
 
 async def test_units_on_hand_are_read_once_each_whatever_the_statistics_say(shop: Shop) -> None:
