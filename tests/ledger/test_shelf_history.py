@@ -1,7 +1,6 @@
 """The newest movements of a shelf, among months of them."""
 
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
 
 from ledger.reads.stock import newest_movements
 from tests.ledger.plans import rows_handled
@@ -35,7 +34,6 @@ _ALL = text(
 
 async def test_of_months_of_movements_the_newest_are_read_and_no_more(shop: Shop) -> None:
     newest = newest_movements("S1", "TEA-1", SHOWN)
-    words = newest.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
     async with shop.database.engine.connect() as conn:  # never committed
         await conn.execute(text("SET LOCAL TIME ZONE 'UTC'"))
         for ago in range(1, MONTHS):
@@ -44,6 +42,7 @@ async def test_of_months_of_movements_the_newest_are_read_and_no_more(shop: Shop
         await conn.execute(text("ANALYZE movement"))
         found = [row.cause for row in await conn.execute(newest)]
         assert found == list((await conn.execute(_ALL, {"shown": SHOWN})).scalars())
+        words = newest.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
         explained = await conn.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {words}")
         plan = explained.scalar_one()[0]["Plan"]
     assert len(found) == SHOWN
