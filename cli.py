@@ -129,14 +129,18 @@ def access() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    beside: Annotated[  # noqa: FBT002
+        bool, typer.Option("--beside", help="also where older processes are connected that would fail afterwards")
+    ] = False,
+) -> None:
     """Bring the database of DATABASE_URL to the newest schema, and make the coming months of movements."""
-    from ledger.migrate import TableInUse, upgrade
+    from ledger.migrate import StillRunning, TableInUse, upgrade
     from ledger.partitions import make_ahead
 
     try:
-        upgrade(_database_url())
-    except TableInUse as error:
+        upgrade(_database_url(), beside=beside)
+    except (TableInUse, StillRunning) as error:
         _refuse(str(error))
 
     async def ahead(database: Database) -> int:

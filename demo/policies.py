@@ -18,6 +18,8 @@ POLICIES: list[dict[str, Any]] = [
                 "refund_approval_minor": 2_500,
                 "appeasement_minor": 1_000,
                 "sign_in_minor": 20_000,
+                # The people of the demo's day are programs; none of them can sign in.
+                "token_agrees": True,
                 "write_off_minor": 2_500,
                 "count": {"manager_minor": 2_500, "finance_minor": 25_000},
                 "adjustment": {"manager_minor": 2_500, "finance_minor": 25_000},

@@ -4,6 +4,7 @@ A column that is not known is refused by name; so is a row, with its number in t
 """
 
 import csv
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from domain.errors import Malformed
 from domain.funding import NewAgreement
 
 MAX_ROWS = 5_000
+_WHOLE = re.compile(r"-?[0-9]{1,18}")  # which a database holds
 _PLAIN = (
     "number", "entity", "office", "vendor", "vendor_name", "claims_email", "signed_on", "document", "starts_at",
     "ends_at", "currency", "claim_every_days", "claim_window_days",
@@ -42,6 +44,8 @@ def _rows(text: str, known: tuple[str, ...], needed: tuple[str, ...]) -> list[di
                 f"There is no column {unknown[0][:40] or '(without a name)'}; known are {', '.join(known)}.",
                 pointer="/csv",
             )
+        if twice := next((name for name in heading if heading.count(name) > 1), None):
+            raise Malformed(f"The column {twice} stands twice.", pointer="/csv")
         lacking = [name for name in needed if name not in heading]
         if lacking:
             raise Malformed(f"The column {lacking[0]} is missing.", pointer="/csv")
@@ -61,7 +65,7 @@ def _number(row: Mapping[str, str], name: str, at: int) -> int | None:
     cell = row.get(name, "")
     if not cell:
         return None
-    if not cell.lstrip("-").isascii() or not cell.lstrip("-").isdigit():
+    if not _WHOLE.fullmatch(cell):
         raise Malformed(f"Row {at}: {name} is a whole number, not {cell[:40]}.", pointer=f"/csv/{at}/{name}")
     return int(cell)
 
@@ -98,7 +102,7 @@ def _agreement(row: Mapping[str, str], number: int) -> NewAgreement:
 
 def _tier(text: str, rate: str, number: int) -> dict[str, int]:
     start, _, value = text.partition(":")
-    if not (start.isdigit() and value.isdigit()):
+    if not (_WHOLE.fullmatch(start) and _WHOLE.fullmatch(value)):
         raise Malformed(
             f"Row {number}: a tier is written from-unit:amount, as 11:60, not {text[:40]}.",
             pointer=f"/csv/{number}/tiers",

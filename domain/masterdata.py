@@ -27,6 +27,7 @@ from domain.people import ROLES
 
 LARGEST_MINOR = 10**12  #: Ten thousand million of a currency with two decimals: beyond it, a unit was mistaken.
 LARGEST_QUANTITY = 10**9
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Bucket = Literal["available", "damaged"]  # opening stock comes from outside, so it lands where a receipt may land
@@ -69,6 +70,9 @@ class MasterRow(BaseModel):
     @classmethod
     def _empty_cell_is_no_value(cls, cells: Any) -> Any:
         if isinstance(cells, dict):
+            for name, cell in cells.items():
+                if isinstance(cell, str) and _CONTROL.search(cell):
+                    raise PydanticCustomError("no_text", "{name} holds a sign that is no text", {"name": name})
             return {name: cell for name, cell in cells.items() if cell is not None and cell != ""}
         return cells
 
@@ -249,7 +253,9 @@ class PriceRow(MasterRow):
 
 
 class PersonRow(MasterRow):
-    """Somebody who works with exceptions. `regions` and `locations` narrow the roles; empty means the whole entity."""
+    """Somebody who works with exceptions. `regions` and `locations` narrow the roles; empty means the whole entity.
+    `active`: no closes every way in at once; empty leaves it as it is, and whoever is new may come in.
+    """
 
     file = "people.csv"
     key_fields = ("id",)
@@ -262,6 +268,7 @@ class PersonRow(MasterRow):
     locations: Codes = ()
     aliases: Aliases = ()
     home_location: Code | None = None
+    active: bool | None = None
 
 
 class StockRow(MasterRow):

@@ -23,7 +23,8 @@ def _within_reach(instant: datetime) -> datetime:
 
 Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=rf"^[^\s\x00-\x1f\x7f|/{UNSEEN}]+$")]
-Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+PLAIN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"  # no sign that is no text
+Name = Annotated[str, StringConstraints(max_length=200, pattern=PLAIN)]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=MAX_QUANTITY)]
 Minor = Annotated[int, Field(strict=True, ge=0, le=MAX_MINOR)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

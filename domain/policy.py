@@ -126,6 +126,7 @@ class Bands(Part):
     sign_in_minor: int = Field(50_000, ge=0)  # above this a link alone does not decide
     # and whoever agrees in the console has proven themselves so many seconds before at most; null: once a session
     proven_within_s: int | None = Field(900, ge=60, le=43_200)
+    token_agrees: bool = False  # a person's own API token agrees above it, too: whoever holds it is taken for them
     write_off_minor: int = Field(5_000, ge=0)
 
 

@@ -19,6 +19,7 @@ HEAD = (
 )  # fmt: skip
 LINE = ("sku", "category", "forecast_units")
 NEEDED = ("promotion_id", "name", "offer", "value", "channels", "locations", "starts_at", "ends_at", "forecast_units")
+MAX_DIGITS = 18  # of a number, which a database holds
 _VALUES = {"percent": "off_permille", "amount": "off_minor", "price": "price_minor"}
 
 
@@ -38,12 +39,19 @@ class Read(NamedTuple):
 
 
 class FileBroken(ValueError):
-    """The header is not that of promotions; the text names the column."""
+    """The header is not that of promotions, or a line is no CSV; the text names the column or the line."""
 
 
 def read(text: str) -> tuple[list[Read], list[Refused]]:
     """The promotions of a file, and what was wrong with the others. Raises `FileBroken`."""
     rows = csv.reader(text.removeprefix("\ufeff").splitlines())
+    try:
+        return _read(rows)
+    except csv.Error as error:
+        raise FileBroken(f"line {rows.line_num} is no CSV ({error})") from error
+
+
+def _read(rows: Any) -> tuple[list[Read], list[Refused]]:
     header = [name.strip() for name in next(rows, [])]
     _check_header(header)
     grouped: dict[str, list[tuple[int, dict[str, str]]]] = {}
@@ -135,7 +143,7 @@ def _offer(row: Mapping[str, str]) -> dict[str, Any]:
 
 def _number(cell: str) -> int | str:
     """The number; what is none is left for the model to refuse."""
-    return int(cell) if cell.removeprefix("-").isdecimal() else cell
+    return int(cell) if cell.isascii() and cell.removeprefix("-").isdecimal() and len(cell) <= MAX_DIGITS else cell
 
 
 def _parts(cell: str) -> list[str]:

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from domain.orders import Body, Code, Instant, Minor, Name
+from domain.orders import PLAIN, Body, Code, Instant, Minor, Name
 from domain.promotion import Offer
 
 Channel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN)]
 Units = Annotated[int, Field(strict=True, gt=0, le=100_000_000)]
 Floor = Annotated[int, Field(strict=True, ge=-1000, le=1000)]
 Stacking = Literal["exclusive", "stack", "best"]

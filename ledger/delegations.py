@@ -149,8 +149,9 @@ async def give(
 ) -> int:
     """Have somebody stand in for `giver`: people give their own, admins that of those whom they look after.
 
-    `giver` and `taker` are mail addresses. Whoever is to stand in is told by mail, and on the first day what waits.
-    Raises `Malformed`, `NotAllowed`, `StateConflict`.
+    `giver` and `taker` are mail addresses. Both are told by mail, also whoever did it: a token or an open session may
+    have been somebody else's. Whoever is to stand in is told on the first day what waits. An admin gives nobody's word
+    to themselves, or their role would be any role. Raises `Malformed`, `NotAllowed`, `StateConflict`.
     """
 
     async def work(tx: Transaction) -> int:
@@ -158,6 +159,10 @@ async def give(
         theirs, to = await _known(tx, giver, "/for"), await _known(tx, taker, "/to")
         if theirs.id != by.id and not by.looks_after(theirs):
             raise NotAllowed(f"Only {theirs.name} or an admin who looks after them can do this.")
+        if to.id == by.id != theirs.id:
+            raise NotAllowed(
+                f"Nobody takes {theirs.name}'s verdicts for themselves. Ask {theirs.name}, or another administrator."
+            )
         if not to.decides_somewhere:
             raise Malformed(f"{to.name} has no role that decides anything. Choose somebody who has.", pointer="/to")
         now = await tx.now()
@@ -174,7 +179,7 @@ async def give(
             .returning(delegation.c.id)
         )
         number = int(made.scalar_one())
-        for one in {theirs.id, to.id} - {by.id}:
+        for one in sorted({theirs.id, to.id}):
             await mails.queue(
                 tx,
                 template="delegation_made",

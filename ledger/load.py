@@ -116,6 +116,30 @@ async def _load_file(
     connection: Connection, database: Database, path: Path, model: type[masterdata.MasterRow], result: LoadResult
 ) -> None:
     rows, rejects, read = parse(path, model)
+    try:
+        written = await _write(connection, database, model, rows, rejects)
+    except _NobodyLeftError:
+        reason = "nobody would be an administrator any more; name one who stays, nothing of the file was taken"
+        rejects, written = [Reject(model.file, 1, "roles", "", reason)], 0
+    rejected_lines = {reject.line for reject in rejects if reject.line > 1}
+    # A header that cannot be read rejects every row below it.
+    rejected = read if any(reject.line == 1 for reject in rejects) else len(rejected_lines)
+    result.files.append(FileResult(path.name, read, written, rejected))
+    result.rejects.extend(sorted(rejects, key=lambda reject: reject.line))
+
+
+class _NobodyLeftError(Exception):
+    """The file would leave nobody who looks after people and keys."""
+
+
+async def _write(
+    connection: Connection,
+    database: Database,
+    model: type[masterdata.MasterRow],
+    rows: Sequence[Row[Any]],
+    rejects: list[Reject],
+) -> int:
+    """Writes what can be, in one transaction; adds to `rejects` what cannot, and returns how many rows were new."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOAD_LOCK)
         known = await _Known.read(connection)
@@ -131,17 +155,26 @@ async def _load_file(
                 Reject(model.file, good[position].line, "quantity", str(good[position].data.quantity), reason)
                 for position, reason in refused.items()
             )
+        elif model is masterdata.PersonRow:
+            before = await rows_of.administrators(connection)
+            written = await rows_of.WRITERS[model](connection, [row.data for row in good])
+            if before and not await rows_of.administrators(connection):
+                raise _NobodyLeftError
         else:
             written = await rows_of.WRITERS[model](connection, [row.data for row in good])
-    rejected_lines = {reject.line for reject in rejects if reject.line > 1}
-    # A header that cannot be read rejects every row below it.
-    rejected = read if any(reject.line == 1 for reject in rejects) else len(rejected_lines)
-    result.files.append(FileResult(path.name, read, written, rejected))
-    result.rejects.extend(sorted(rejects, key=lambda reject: reject.line))
+    return written
 
 
 def parse[R: masterdata.MasterRow](path: Path, model: type[R]) -> tuple[list[Row[R]], list[Reject], int]:
     """The valid rows of a CSV file, what was wrong with the others, and how many rows it has; touches no database."""
+    try:
+        return _parsed(path, model)
+    except (csv.Error, UnicodeDecodeError) as error:
+        reason = f"this is no CSV file in UTF-8: {error}"[:200]
+        return [], [Reject(model.file, 1, "", "", reason)], 0
+
+
+def _parsed[R: masterdata.MasterRow](path: Path, model: type[R]) -> tuple[list[Row[R]], list[Reject], int]:
     rows: list[Row[R]] = []
     rejects: list[Reject] = []
     seen: dict[tuple[object, ...], int] = {}
@@ -188,7 +221,7 @@ def _header_rejects(model: type[masterdata.MasterRow], header: Sequence[str]) ->
 
 def _rejects_of(error: ValidationError, file: str, line: int, cells: dict[str, Any]) -> Iterable[Reject]:
     for problem in error.errors():
-        name = str(problem["loc"][0]) if problem["loc"] else ""
+        name = str(problem["loc"][0] if problem["loc"] else problem.get("ctx", {}).get("name", ""))
         yield Reject(file, line, name, str(cells.get(name, "")), problem["msg"])
 
 

@@ -122,6 +122,7 @@ async def _people(connection: Connection, rows: Sequence[Any]) -> int:
     ids = [row.id for row in rows]
     columns = _texts(rows, "id", "email", "name", "home_location")
     changed = set(await _upsert(connection, "person", ["id"], columns))
+    changed |= await _activate(connection, rows)
     granted = list({(row.id, *grant): None for row in rows for grant in _grants(row)})
     names = ("person_id", "role", "entity", "region", "location")
     columns = {name: ("text", [grant[at] for grant in granted]) for at, name in enumerate(names)}
@@ -134,6 +135,33 @@ async def _people(connection: Connection, rows: Sequence[Any]) -> int:
     changed.update(await _keep_only(connection, "person_alias", "person_id", ids, columns))
     changed.update(await _upsert(connection, "person_alias", ("source", "alias"), columns, returning="person_id"))
     return len(changed)
+
+
+async def _activate(connection: Connection, rows: Sequence[Any]) -> set[str]:
+    """Lets people in or not, as far as their rows say so; returns who changed. Who leaves has no session any more: one
+    that was left open must not be good again should they come back."""
+    said = [row for row in rows if row.active is not None]
+    changed = await connection.fetch(
+        "UPDATE person p SET active = t.active FROM unnest($1::text[], $2::boolean[]) AS t (id, active) "
+        "WHERE p.id = t.id AND p.active <> t.active RETURNING p.id",
+        [row.id for row in said],
+        [row.active for row in said],
+    )
+    leavers = [row.id for row in said if not row.active]
+    await connection.execute(
+        "UPDATE session SET ended_at = clock_timestamp() WHERE person_id = ANY($1::text[]) AND ended_at IS NULL",
+        leavers,
+    )
+    return {row["id"] for row in changed}
+
+
+async def administrators(connection: Connection) -> int:
+    """How many people may come in and look after others."""
+    found = await connection.fetchval(
+        "SELECT count(DISTINCT p.id) FROM person p JOIN person_role r ON r.person_id = p.id "
+        "WHERE p.active AND r.role = 'admin'"
+    )
+    return int(found)
 
 
 async def add_policy(connection: Connection, policy: masterdata.PolicyRow) -> str | None:

@@ -5,16 +5,18 @@ A statement that wants a table for itself makes everybody queue behind it while 
 pause.
 """
 
+import asyncio
 import logging
 import time
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
 from ledger.engine import asyncpg_url
 from ledger.outages import sqlstate
-from ledger.revisions import HERE
+from ledger.revisions import HERE, TAKES, head
 
 log = logging.getLogger("endcap.migrate")
 
@@ -22,10 +24,16 @@ GIVE_WAY_AFTER = "1s"
 PAUSE_S = 1.5
 LOCK_NOT_AVAILABLE = "55P03"
 PATIENCE_S = 900.0
+# What asks and writes all day long, by the name under which it is connected.
+PROCESSES = ("endcap-web", "endcap-web-listen", "endcap-worker", "endcap-relay")
 
 
 class TableInUse(RuntimeError):
     """Somebody has held a table for as long as a migration waits; the text says what to do."""
+
+
+class StillRunning(RuntimeError):
+    """Older processes are there that would fail on the schema to come; the text says what to do."""
 
 
 def config(database_url: str) -> Config:
@@ -37,11 +45,44 @@ def config(database_url: str) -> Config:
     return made
 
 
-def upgrade(database_url: str, *, patience_s: float = PATIENCE_S) -> None:
+def upgrade(database_url: str, *, patience_s: float = PATIENCE_S, beside: bool = False) -> None:
     """Apply what is missing. Running it again does nothing, or goes on where it was broken off; two at once wait for
-    each other. Raises `TableInUse` where one migration has given way for `patience_s`.
+    each other. Raises `TableInUse` where one migration has given way for `patience_s`, and `StillRunning` where one
+    takes something away while processes of Endcap are connected, unless it is to go on `beside` them.
     """
+    if not beside:
+        asyncio.run(check_alone(database_url))
     apply(config(database_url), patience_s=patience_s)
+
+
+async def check_alone(database_url: str) -> None:
+    """Raise `StillRunning` where a migration to come takes something away, and a process is connected that may ask for
+    it."""
+    dsn = asyncpg_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    conn = await asyncpg.connect(dsn)
+    try:
+        if await conn.fetchval("SELECT to_regclass('alembic_version')") is None:
+            return
+        version = await conn.fetchval("SELECT version_num FROM alembic_version") or ""
+        taking = sorted(number for number in TAKES if version < number <= head())
+        if not taking:
+            return
+        there = await conn.fetch(
+            "SELECT application_name AS name, count(*) AS times FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = ANY($1::text[]) GROUP BY 1 ORDER BY 1",
+            PROCESSES,
+        )
+    finally:
+        await conn.close()
+    if there:
+        why = "; ".join(
+            f"{number} takes away {TAKES[number].what}: they would {TAKES[number].older}" for number in taking
+        )
+        who = ", ".join(f"{row['name']} ({row['times']})" for row in there)
+        raise StillRunning(
+            f"Processes of Endcap are connected: {who}. On the schema to come older ones do not run: {why}."
+            " Stop web, workers and relays, run `endcap migrate`, and start the new ones. Nothing was changed."
+        )
 
 
 def apply(found: Config, *, patience_s: float = PATIENCE_S) -> None:

@@ -55,16 +55,17 @@ async def record_verdict(
     version: int | None = None,
     via: str,
     by_link: bool = False,
+    by_token: bool = False,
     session: Proven | None = None,
 ) -> None:
     """Record a verdict once. A second comer is told who decided, and when.
 
     Where more people must agree, the request stays pending and says whose word is missing; whoever has agreed may still
-    reject or ask. `session`: how somebody is signed in who decides in the console; a key proves itself.
+    reject or ask. `session`: how somebody is signed in who decides in the console.
 
     Raises `AlreadyDecided`, `ApprovalExpired`, `ApprovalSuperseded`, `OwnRequest`, `NotAllowed`, `SignInNeeded` (a link
-    alone does not decide above the policy's amount) and `ProofTooOld` (nor a session of long ago), `StaleVersion`,
-    `Malformed`, `NotFound`.
+    alone does not decide above the policy's amount, a token alone does not agree to it) and `ProofTooOld` (nor a
+    session of long ago), `StaleVersion`, `Malformed`, `NotFound`.
     """
     if verdict not in ("approve", "reject", "ask"):
         raise Malformed("Choose approve, reject or ask.", pointer="/verdict")
@@ -87,10 +88,7 @@ async def record_verdict(
         words = (await words_of(tx.conn, [approval_id])).get(approval_id, [])
         word = await _word(tx, row, voices, sides, words, agrees=verdict == "approve")
         at = await tx.now(row["clock_offset_s"])
-        if by_link and row["amount_minor"] >= await _sign_in_limit(tx, row, at):
-            raise SignInNeeded("This amount is above what a link alone may decide: sign in as yourself, then decide.")
-        if session is not None and verdict == "approve":
-            await _check_proof(tx, row, session, at)
+        await _check_way(tx, row, verdict, at, by_link=by_link, by_token=by_token, session=session)
         is_last = verdict == "reject" or (verdict == "approve" and tally(sides, [*words, word]).is_complete)
         note_id = await _write_verdict(tx, row, _Given(word, verdict, note, is_last), at)
         if case_row is not None and not is_last:
@@ -202,21 +200,37 @@ async def _check_not_said(tx: Transaction, person: Person, words: Sequence[Word]
             raise AlreadyDecided(f"{known.get(word.person, word.person)} has agreed for you already.")
 
 
-async def _check_proof(tx: Transaction, row: RowMapping, session: Proven, at: datetime) -> None:
-    """Raise `ProofTooOld` where a link may not decide the amount, and the proof is older than policy wants."""
+async def _check_way(
+    tx: Transaction,
+    row: RowMapping,
+    verdict: str,
+    at: datetime,
+    *,
+    by_link: bool,
+    by_token: bool,
+    session: Proven | None,
+) -> None:
+    """Raise where the way by which the verdict comes does not suffice for the amount: `SignInNeeded`, `ProofTooOld`."""
     place = await reference.place(tx.conn, row["location"])
     bands = (await reference.policy_at(tx.conn, place, at)).bands
-    if bands.proven_within_s is None or row["amount_minor"] < bands.sign_in_minor:
+    if row["amount_minor"] < bands.sign_in_minor:
         return
-    oldest = await tx.now() - timedelta(seconds=bands.proven_within_s)
-    if session.proven_at is None or session.proven_at < oldest:
-        minutes = bands.proven_within_s // 60
-        raise ProofTooOld(f"For this amount whoever agrees confirms who they are, at most {minutes} minutes before.")
-
-
-async def _sign_in_limit(tx: Transaction, row: RowMapping, at: datetime) -> int:
-    place = await reference.place(tx.conn, row["location"])
-    return (await reference.policy_at(tx.conn, place, at)).bands.sign_in_minor
+    if by_link:
+        raise SignInNeeded("This amount is above what a link alone may decide: sign in as yourself, then decide.")
+    if verdict != "approve":
+        return
+    if by_token and not bands.token_agrees:
+        raise SignInNeeded(
+            "This amount is above what a token alone may agree to. Sign in to the console as yourself, and agree on "
+            f"/console/approvals/{row['id']}; to reject or ask, the token is enough."
+        )
+    if session is not None and bands.proven_within_s is not None:
+        oldest = await tx.now() - timedelta(seconds=bands.proven_within_s)
+        if session.proven_at is None or session.proven_at < oldest:
+            minutes = bands.proven_within_s // 60
+            raise ProofTooOld(
+                f"For this amount whoever agrees confirms who they are, at most {minutes} minutes before."
+            )
 
 
 async def _tell_case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -51,6 +52,13 @@ FILES: dict[str, list[dict[str, Any]]] = {
         for code in ("S1", "S2")
     ],
 }  # fmt: skip
+# Its people are programs: none of them can sign in for what is worth much.
+POLICIES = [
+    {
+        "version": "faults-1", "effective_from": "2026-01-01T00:00:00Z", "reason": "people are programs",
+        "values": {"bands": {"token_agrees": True}},
+    }
+]  # fmt: skip
 
 
 class Company:
@@ -117,6 +125,7 @@ class Company:
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
                 writer.writerows(rows)
+        (folder / "policies.json").write_text(json.dumps(POLICIES))
         self.run("load", str(folder))
         scopes = [
             word

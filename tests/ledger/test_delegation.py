@@ -136,6 +136,20 @@ class TestGive:
         assert seen is not None
         assert (seen.made_by_name, seen.status) == ("Ada Lang", "current")
 
+    async def test_an_admin_takes_nobodys_word_for_themselves(self, shop: Shop) -> None:
+        """Their role would be any role: they would look after Max's verdicts and give them."""
+        with pytest.raises(NotAllowed, match="Nobody takes Max Weber's verdicts for themselves"):
+            await give(shop, MAX, ADA, by=ADA)
+        assert await shop.value("SELECT count(*) FROM delegation") == 0
+        await give(shop, MAX, ADA)
+        with pytest.raises(NotAllowed, match="Nobody takes Fin"):
+            await give(shop, FIN, ADA, by=ADA)
+
+    async def test_who_gave_it_is_told_as_well(self, shop: Shop) -> None:
+        """By a token that was taken, or a session left open, it may have been somebody else."""
+        await give(shop, MAX, FIN)
+        assert await mails_to(shop, MAX) == ["delegation_made"]
+
     async def test_nobody_gives_what_is_not_theirs(self, shop: Shop) -> None:
         with pytest.raises(NotAllowed, match="Only Max Weber or an admin"):
             await give(shop, MAX, ANA, by=ANA)

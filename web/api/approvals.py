@@ -69,7 +69,11 @@ async def post_verdict(
     given: VerdictIn,
     on_behalf_of: OnBehalfOf = None,
 ) -> ApprovalDetail:
-    """Record the verdict of the person behind the token and answer with the approval as it then stands."""
+    """Record the verdict of the person behind the token and answer with the approval as it then stands.
+
+    Above `bands.sign_in_minor` of the policy a token may reject and ask; to agree, its person signs in to the console,
+    unless `bands.token_agrees` says otherwise.
+    """
     if on_behalf_of is not None:
         raise NotAllowed("Nobody approves in somebody else's name. Leave X-On-Behalf-Of out and use your own token.")
     person = caller.person
@@ -86,7 +90,7 @@ async def post_verdict(
         note=given.note,
         version=given.version,
         via="api",
-        by_link=False,
+        by_token=True,
     )
     async with database.read() as conn:
         return await approval_detail(conn, person, approval_id)

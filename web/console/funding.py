@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ValidationError
 
 from domain import funding_csv
 from domain.claims import AnsweredLine, ClaimAnswer, ClaimPayment, ClaimReference, ClaimSent, ClaimView
@@ -127,7 +128,8 @@ async def answer(request: Request, person: SignedIn, vendor_claim_id: str) -> Re
         settlement = form.get("settlement")
         if settlement not in ("cash", "deduction"):
             raise Malformed("Say whether the vendor pays, or whether it is taken off what the vendor is owed.")
-        said = ClaimAnswer(
+        said = _built(
+            ClaimAnswer,
             lines=tuple(lines) if lines is not None else None,
             settlement="cash" if settlement == "cash" else "deduction",
             reference=str(form.get("reference") or "")[:200],
@@ -155,7 +157,18 @@ def _line(claim: ClaimView, line_id: str, form: Any) -> AnsweredLine:
         raise Malformed(f"Line {line_id} has no amount; write 0 where nothing is accepted.")
     sign = -1 if text.startswith(("-", "\N{MINUS SIGN}")) else 1
     amount = sign * read_money(text.lstrip("-\N{MINUS SIGN}"), claim.currency)
-    return AnsweredLine(line_id=line_id, accepted_minor=amount, reason=str(form.get(f"reason-{line_id}") or "")[:200])
+    reason = str(form.get(f"reason-{line_id}") or "")[:200]
+    return _built(AnsweredLine, line_id=line_id, accepted_minor=amount, reason=reason)
+
+
+def _built[M: BaseModel](model: type[M], **values: Any) -> M:
+    """What a form says, as the model takes it. Raises `Malformed`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).removesuffix("_minor") if first["loc"] else "the form"
+        raise Malformed(f"Correct {name}: {first['msg']}.") from error
 
 
 @router.post("/console/vendor-claims/{vendor_claim_id}/settle")
@@ -174,9 +187,9 @@ async def settle(
         minor = read_money(amount, claim.currency)
         if not minor:
             raise Malformed("Write the amount that has come.")
+        said = _built(ClaimPayment, amount_minor=minor, settlement=settlement, reference=reference.strip())
     except Malformed as refused:
         return await _refused(request, person, claim, refused)
-    said = ClaimPayment(amount_minor=minor, settlement=settlement, reference=reference.strip())
     return await _say(request, person, claim, said, answering.settled, form_id)
 
 
@@ -184,7 +197,10 @@ async def settle(
 async def sent(request: Request, person: SignedIn, vendor_claim_id: str, reference: Word = "") -> Response:
     """Somebody has handed it to a vendor that has no address for claims."""
     claim = await _seen(request, person, vendor_claim_id)
-    said = ClaimSent(claim_id=claim.journey_id, reference=reference.strip())
+    try:
+        said = _built(ClaimSent, claim_id=claim.journey_id, reference=reference.strip())
+    except Malformed as refused:
+        return await _refused(request, person, claim, refused)
     return await _say(request, person, claim, said, answering.handed_over)
 
 
