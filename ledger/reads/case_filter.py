@@ -43,6 +43,7 @@ class CaseFilter(BaseModel):
     owner: str | None = None
     claimed_by: str | None = None
     journey_id: str | None = None
+    journey: str | None = None  # a kind of journey: cases about any of them
     sku: str | None = None
     text: str | None = None
     category: str | None = None
@@ -124,7 +125,7 @@ class Asked(NamedTuple):
 _EQUAL = ("region", "location", "entity", "channel", "journey_id", "sku", "root_cause", "claimed_by")
 _ONE_OF = ("kind", "severity")
 _INSTANTS = ("due_from", "due_before", "opened_from", "opened_until", "closed_from", "closed_until")
-_VALUES = (*_EQUAL, *_ONE_OF, *_INSTANTS, "owner", "category", "mentions")
+_VALUES = (*_EQUAL, *_ONE_OF, *_INSTANTS, "journey", "owner", "category", "mentions")
 
 
 def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dict[str, Any]]:
@@ -138,6 +139,8 @@ def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dic
     for name in _ONE_OF:
         if name in given:
             given[name] = _words(given[name])
+    if "journey" in given:
+        given["journey"] += ":"
     if "owner" in given:
         given["owners"] = _words(given["owner"])
     if filters.text:
@@ -165,6 +168,8 @@ def where(wanted: Asked, mark: str = "") -> list[ColumnElement[bool]]:
 
     clauses: list[ColumnElement[bool]] = [table[name] == one_of(name) for name in _ONE_OF if name in wanted.names]
     clauses += [table[name] == text(name) for name in _EQUAL if name in wanted.names]
+    if "journey" in wanted.names:
+        clauses.append(func.starts_with(table.journey_id, text("journey")))
     if "owner" in wanted.names:
         clauses.append(or_(table.owner_role == one_of("owners"), table.claimed_by == text("owner")))
     if wanted.nobody:

@@ -9,7 +9,7 @@ import ledger.engine
 from ledger import tables
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, rows
-from web.console.queue_address import read_address
+from web.console.queue_address import FILTERS, read_address
 
 __all__ = ["accounts", "browse", "sign_in"]
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -18,6 +18,15 @@ PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 def listed(page: str) -> list[int]:
     """The numbers of the cases on a page, in their order."""
     return [int(number) for number in re.findall(r'<li class="case-row" id="case-(\d+)"', page)]
+
+
+def kept(page: str, name: str) -> str | None:
+    """What the form of filters has of one: typed, chosen, or carried along."""
+    if field := re.search(rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"', page):
+        return field[1]
+    choices = re.search(rf'<select name="{name}">(.*?)</select>', page, re.DOTALL)
+    chosen = choices and re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)', choices[1])
+    return (chosen[1] or chosen[2]) if chosen else None
 
 
 class TestList:
@@ -90,6 +99,8 @@ class TestFilters:
             ("location=S2", False),
             ("entity=US01", True),
             ("entity=FR01", False),
+            ("channel=web", False),
+            ("journey=transfer", False),
             ("sku=APPLE", True),
             ("sku=BREAD", False),
             ("text=shelf", True),
@@ -117,12 +128,18 @@ class TestFilters:
     ) -> None:
         case_id = await failed_order(web, retailer, "W-7")
         await a_case(retailer, "another")
-        page = await (await sign_in("sam.ortega")).get("/console/queue?order=W-7")
-        assert listed(page.text) == [case_id]
+        sam = await sign_in("sam.ortega")
+        for query in ("order=W-7", "journey=bopis", "journey=bopis&channel=web"):
+            assert listed((await sam.get(f"/console/queue?{query}")).text) == [case_id], query
+        for query in ("journey=returns", "journey=bopis&channel=pos"):
+            assert listed((await sam.get(f"/console/queue?{query}")).text) == [], query
 
     @pytest.mark.parametrize(
-        "query", ["colour=red", "kind=nonsense", "tab=nonsense", "age=9000h", "severity=loud", "state=' OR 1=1 --"]
-    )
+        "query", [
+            "colour=red", "kind=nonsense", "tab=nonsense", "age=9000h", "severity=loud", "state=' OR 1=1 --",
+            "journey=nonsense", "journey=bopis,transfer",
+        ],
+    )  # fmt: skip
     async def test_what_is_not_understood_is_said(self, sign_in: SignIn, query: str) -> None:
         page = await (await sign_in("sam.ortega")).get(f"/console/queue?{query}")
         assert page.status_code == 200
@@ -137,6 +154,20 @@ class TestFilters:
         page = await (await sign_in("sam.ortega")).get("/console/queue?cursor=AAAA")
         assert page.status_code == 422
         assert "cursor" in page.text
+
+    async def test_the_form_keeps_every_filter_of_the_address(self, sign_in: SignIn) -> None:
+        """Whoever narrows a list that a figure led to still has that list."""
+        given = dict.fromkeys(FILTERS, "x") | {
+            "kind": "pick_short", "severity": "high", "region": "NORTH", "location": "S1", "entity": "US01",
+            "journey": "bopis", "owner": "finance", "state": "resolved", "age": "4h", "opened": "today",
+            "closed": "today", "due": "over", "ended": "alone", "mentions": "me",
+        }  # fmt: skip
+        several = {"kind": "pick_short,pick_overdue", "severity": "high,critical", "state": "resolved,cancelled"}
+        sam = await sign_in("sam.ortega")
+        for wanted in (given, given | several):
+            page = (await sam.get("/console/queue", params=wanted)).text
+            assert "Not understood" not in page
+            assert {name: kept(page, name) for name in FILTERS} == wanted
 
     def test_filters_in_the_address_are_what_the_page_keeps(self) -> None:
         wanted = read_address({"tab": "mine", "kind": "pick_short", "text": " x ", "sku": "", "evil": "1"})

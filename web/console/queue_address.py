@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from domain.case import OPEN_STATES, SEVERITIES
 from domain.case_kinds import KINDS
+from domain.journey_kinds import JOURNEY_KINDS
 from domain.people import ROLES, Person
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.endings import ENDINGS
@@ -20,9 +21,8 @@ OPEN = ",".join(OPEN_STATES)
 BREACH_WITHIN = timedelta(hours=2)
 STATES = (*OPEN_STATES, "resolved", "cancelled")
 FILTERS = (
-    "kind", "severity", "region", "location", "entity", "channel", "category", "owner", "state", "age", "opened",
-    "closed", "due", "ended", "sku", "order", "text", "mentions",
-    "root_cause",
+    "kind", "severity", "region", "location", "entity", "channel", "journey", "category", "owner", "state", "age",
+    "opened", "closed", "due", "ended", "sku", "order", "text", "mentions", "root_cause",
 )  # fmt: skip
 KNOWN = (*FILTERS, "tab", "cursor", "selected", "shown", "after", "end", "at", "row")
 
@@ -82,6 +82,7 @@ def read_address(query: Mapping[str, str]) -> Wanted:
             continue
         unknown = name in allowed and not set(value.split(",")) <= set(allowed[name])
         unknown |= name == "ended" and value not in ENDINGS
+        unknown |= name == "journey" and value not in JOURNEY_KINDS
         if unknown or (name in SPANS and not is_understood(name, value)):
             problems.append(f"{name}={value}")
         else:
