@@ -33,6 +33,12 @@ SIDEWAYS = """[document.documentElement, ...document.querySelectorAll("main *:no
     .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
 # A table that becomes cards on a phone names in each cell the column that it stands in. What is drawn, and what a row
 # is about, need no name.
+# A thumb's width: everything to press that does not stand within a sentence, a box or a dot with the words beside it.
+SMALL = """[...document.querySelectorAll("button, .button, select, textarea, input, summary, nav a, .task")]
+    .filter(one => one.checkVisibility({ visibilityProperty: true }) && one.getClientRects().length)
+    .map(one => (/checkbox|radio/.test(one.type) && one.closest("label")) || one)
+    .filter(one => { const { width, height } = one.getBoundingClientRect(); return width > 1 && height < 43.5; })
+    .map(one => `${Math.round(one.getBoundingClientRect().height)} px: ${one.outerHTML.slice(0, 120)}`)"""
 UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
     const said = one => one.textContent.replace(/\\s+/g, " ").trim();
     const heads = [...table.tHead.rows[0].cells].map(one => one.querySelector(".unseen") ? null : said(one));
@@ -41,7 +47,8 @@ UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
         return [...row.cells].map((cell, number) => {
             const head = heads[at], name = cell.dataset.label ?? null;
             at += cell.colSpan;
-            const needs = number > 0 && cell.colSpan === 1 && head !== null && cell.childNodes.length > 0;
+            const isTotal = cell.tagName === "TH" && row.parentNode === table.tFoot;
+            const needs = number > 0 && !isTotal && cell.colSpan === 1 && head !== null && cell.childNodes.length > 0;
             const free = name === null && !needs;
             return free || name === head ? null : `${name} stands below ${head}: ${said(cell)}`;
         });
@@ -90,6 +97,7 @@ async def test_nothing_is_out_of_reach(
         await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         said += [f"phone, {one}" for one in await wrong(page, ON_A_PHONE)]
         said += [f"phone, moves sideways: {one}" for one in await page.evaluate(SIDEWAYS)]
+        said += [f"phone, low for a thumb: {one}" for one in await page.evaluate(SMALL)]
         said += [f"phone, a cell without its name: {one}" for one in await page.evaluate(UNNAMED)]
         if said:
             found[route.path] = said

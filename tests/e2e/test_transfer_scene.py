@@ -88,6 +88,8 @@ async def _decides(page: Page, case: int, way: str, cause: str = "") -> None:
     await page.goto(f"/console/cases/{case}")
     option = page.locator(".option").filter(has_text=way)
     await option.get_by_role("radio").check()
+    for statement in await option.get_by_role("checkbox").all():
+        await statement.check()
     if cause:
         await option.get_by_label("Root cause").select_option(label=cause)
     await page.get_by_role("button", name="Decide", exact=True).click()

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 import ledger.engine
+from domain.case import SEVERITIES
 from domain.messages import Step
 from domain.words import local
 from ledger import tables
@@ -15,7 +16,7 @@ from ledger.bopis import steps
 from ledger.engine import Database
 from ledger.transaction import Transaction
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
-from tests.web.retail import a_case, order, rows
+from tests.web.retail import NOW, a_case, order, rows
 
 __all__ = ["accounts", "browse", "sign_in"]
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -33,8 +34,21 @@ class TestPage:
         page = (await (await sign_in("sam.ortega")).get(f"/console/cases/{case_id}")).text
         for words in ("Reservation failed", "Ways out", "Cancel", "Store S2", "Noor Haddad", "Runbook", "USD"):
             assert words in page
+        assert "Clocks run in the opening hours of" in page
         assert " checked" not in page
         assert len(option_ids(page)) >= 2
+
+    async def test_the_priority_is_the_sum_of_the_terms_beside_it(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        case_id = await failed_order(web, retailer)
+        page = (await (await sign_in("sam.ortega")).get(f"/console/cases/{case_id}")).text
+        told = page.split("<dt>Priority</dt>")[1].split("</dd>")[0]
+        total = re.search(r"<summary>(\d+)</summary>", told)
+        terms = re.findall(r'<p class="small">[^:<]+: (\d+) ', told)
+        assert total is not None
+        assert len(terms) > 2
+        assert int(total[1]) == sum(map(int, terms))
 
     async def test_places_that_are_not_asked_are_folded_away_with_their_reasons(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
@@ -233,6 +247,37 @@ class TestDecide:
         assert await rows(retailer, tables.case_decision) == []
         taken = await sam.post(f"/console/cases/{case_id}/decide", data=form)
         assert taken.status_code == 303, taken.text
+
+    async def test_what_moves_money_and_nothing_takes_back_needs_a_tick_beside_its_amount(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        """Here policy gives no time to undo anything; where it does, that is the second thought."""
+        case_id = await failed_order(web, retailer)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get(f"/console/cases/{case_id}")).text
+        form = decision_form(page, "cancel_refund")
+        tick = "I know that this cannot be undone: Refund: 16.08 USD"
+        assert tick in page
+        known = [one for one in form["confirmed"] if not one.endswith("#final")]
+        refused = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "confirmed": known})
+        assert refused.status_code == 422
+        assert f"needs your word first. Tick “{tick}”" in refused.text
+        assert await rows(retailer, tables.case_decision) == []
+        assert (await sam.post(f"/console/cases/{case_id}/decide", data=form)).status_code == 303
+        [decision] = await rows(retailer, tables.case_decision)
+        assert "final" not in decision["parameters"]
+
+    async def test_with_a_time_to_undo_it_no_such_tick_is_asked_for(
+        self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
+    ) -> None:
+        body = {"cases": {"undo_s": dict.fromkeys(SEVERITIES, 120)}}
+        async with retailer.engine.begin() as conn:
+            row = {"version": "two-minutes", "effective_from": NOW - timedelta(days=1), "body": body}
+            await conn.execute(insert(tables.policy_document).values(**row))
+        case_id = await failed_order(web, retailer)
+        page = (await (await sign_in("sam.ortega")).get(f"/console/cases/{case_id}")).text
+        assert "#final" not in page
+        assert "Cannot be undone after 2 min" in page
 
     async def test_a_case_that_changed_meanwhile_is_shown_anew_with_what_was_typed(
         self, sign_in: SignIn, retailer: ledger.engine.Database

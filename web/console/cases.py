@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.approval_words import effect_words
 from domain.case import CaseOption, mark
 from domain.case_facts import facts_of
 from domain.errors import DomainError, Malformed, NotFound, NothingOffered, StaleVersion
@@ -39,6 +40,7 @@ from web.sessions import SignedIn, database_of
 router = APIRouter(route_class=ConsoleRoute)
 UNFINISHED = frozenset({"applying", "awaiting_approval"})
 SPANS = {"1 hour": 1, "4 hours": 4, "1 day": 24, "3 days": 72, "1 week": 168}  # for which a case is put aside, in hours
+FINAL = "final"  # the name of the tick that says that one knows it
 DECIDED_HERE = frozenset({"open", "claimed", "waiting"})
 
 
@@ -52,6 +54,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
     skus = {case.sku, *(shown.skus if shown else ())}
     skus |= {change.sku for option in case.options for change in option.consequence.stock}
     now = datetime.now(UTC)
+    window = await window_shown(conn, vars(case), now)
     return {
         "person": person,
         "section": "queue",
@@ -76,7 +79,8 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "decidable": case.may_decide and case.state in DECIDED_HERE and case.closed_at is None,
         "decision_mark": decision_mark(case),
         "spans": SPANS,
-        "undo_s": int((await window_shown(conn, vars(case), now)).total_seconds()),
+        "undo_s": int(window.total_seconds()),
+        "finals": finals(case, window),
         "at_once": at_once(case.kind),
         "draft": {},
         "refusal": None,
@@ -240,10 +244,11 @@ async def decide(
     async def work() -> None:
         async with database.read(by_key=True) as conn:
             case = await case_detail(conn, person, case_id)
+            window = await window_shown(conn, vars(case), datetime.now(UTC))
         chosen = chosen_option(case, option)
         if shown and mark(chosen) not in shown:
             raise StaleVersion(f"“{chosen.label}” is not what it was when you opened this page; look at it again.")
-        check_confirmed(chosen, confirmed)
+        check_confirmed(chosen, confirmed, finals(case, window).get(chosen.id, ""))
         parameters = {**chosen.parameters, **dict.fromkeys(chosen.confirms, True), **chosen_words(chosen, choice)}
         await decisions.decide(
             database, case_id, person, option_id=chosen.id, parameters=parameters, note=written(note), version=version,
@@ -264,9 +269,22 @@ def chosen_option(case: CaseDetail, option_id: str) -> CaseOption:
     raise NothingOffered("This way out is not offered any more; look at the others.")
 
 
-def check_confirmed(option: CaseOption, confirmed: list[str]) -> None:
-    """Raises `Malformed` unless every statement that the option asks for was ticked."""
-    missing = [f"“{statement(name)}”" for name in option.confirms if f"{option.id}#{name}" not in confirmed]
+def finals(case: CaseDetail, window: timedelta) -> dict[str, str]:
+    """What is to be ticked, by way out, of those that move money and that nothing takes back: no time to undo them, and
+    nobody else who has to agree. Says the amounts.
+    """
+    at_last = at_once(case.kind) if window else {option.id for option in case.options}
+    return {
+        option.id: f"I know that this cannot be undone: {', '.join(map(effect_words, option.consequence.money))}"
+        for option in case.options
+        if option.id in at_last and option.consequence.money and not (option.reversible or option.needs_approval)
+    }
+
+
+def check_confirmed(option: CaseOption, confirmed: list[str], final: str = "") -> None:
+    """Raises `Malformed` unless every statement that the option asks for was ticked, `final` among them."""
+    asked = {name: statement(name) for name in option.confirms} | ({FINAL: final} if final else {})
+    missing = [f"“{words_of_it}”" for name, words_of_it in asked.items() if f"{option.id}#{name}" not in confirmed]
     if missing:
         raise Malformed(f"“{option.label}” needs your word first. Tick {' and '.join(missing)}, which stands with it.")
 
