@@ -110,6 +110,7 @@ async def test_todays_strip_counts_what_it_says(a_day: None, sign_in: SignIn) ->
     [
         ("regional_ops", "Worth opening first|Queues", "Decided last"),
         ("finance", "Waits for your word", "Comes back"),
+        ("merchandiser", "Waits for your word", "Comes back"),
         ("auditor", "Decided last", "Queues"),
         ("store_manager", "Your stores?", "Reported in vain"),
         ("integration_owner", "Reported in vain", "Comes back"),

@@ -22,6 +22,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "admin": OPERATIONS,
     "regional_ops": OPERATIONS,
     "finance": ("approvals", "owned", "strip", "stories", "queues", "promotions", "coming", "kinds"),
+    "merchandiser": ("approvals", "owned", "promotions", "queues", "coming", "strip", "stories", "kinds"),
     "integration_owner": ("feeds", "owned", "queues", "watched", "coming"),
     "store_manager": ("floor", "approvals", "stories", "queues", "under_way", "coming", "kinds", "again", "strip"),
     "auditor": ("strip", "decided", "under_way", "kinds", "again"),
