@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from ledger import tables
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_console import PHONE, choose, link_of
+from tests.web.people import PASSWORD, email_of
 from tests.web.retail import a_case
 
 pytestmark = [pytest.mark.browser]
@@ -131,6 +132,24 @@ class TestAnswers:
         await expect(page.get_by_label("Note (optional)")).to_have_value("half a thought")
         await expect(page.get_by_label("Comment")).to_have_value("")
         assert [row["kind"] for row in await site.table(tables.case_event)].count("comment") == 1
+
+    async def test_on_a_shared_device_nobody_finds_what_somebody_else_had_typed(
+        self, site: Site, open_page: OpenPage
+    ) -> None:
+        case_id = await a_case(site.database, "S1/APPLE")
+        page = await open_page("sam.ortega")
+        note = page.get_by_label("Note (optional)")
+        await page.goto(f"/console/cases/{case_id}")
+        await note.fill("half a thought")
+        for person, there in (("ana.ruiz", ""), ("sam.ortega", "half a thought")):
+            await page.context.clear_cookies()  # the session ends, and somebody signs in on the same device
+            await page.goto("/sign-in")
+            await page.get_by_label("Mail address").fill(email_of(person))
+            await page.get_by_label("Password").fill(PASSWORD)
+            await page.get_by_role("button", name="Sign in").click()
+            await page.wait_for_url(site.url + "/")
+            await page.goto(f"/console/cases/{case_id}")
+            await expect(note).to_have_value(there)
 
 
 class TestKeys:

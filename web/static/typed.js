@@ -1,9 +1,10 @@
 // Nothing typed is lost: notes are kept in this tab until the server has taken them, and whole forms when the session has
-// ended while they are sent. After an answer that replaces part of the page, the eye and the focus go to what it says.
+// ended while they are sent; each person's own, where several use one device. After an answer that replaces part of the page, the eye and the focus go to what it says.
 "use strict";
 (() => {
   const sent = "endcap-sent";
-  const key = (field) => `endcap-draft:${location.pathname}:${field.name}`;
+  const who = document.body.dataset.person;
+  const key = (field) => `endcap-draft:${who}:${location.pathname}:${field.name}`;
   const keys = (form) => [...form.querySelectorAll("textarea")].map(key);
   const forget = (some) => some.forEach((one) => sessionStorage.removeItem(one));
   const read = () => JSON.parse(sessionStorage.getItem(sent) ?? "[]");
@@ -23,11 +24,11 @@
   const place = (form) => new URL(form.action, location.href).pathname;
   const keep = (form) => {
     const fields = [...new FormData(form)].filter(([, value]) => typeof value === "string");
-    sessionStorage.setItem(ended, JSON.stringify({ at: location.pathname, to: place(form), fields }));
+    sessionStorage.setItem(ended, JSON.stringify({ who, at: location.pathname, to: place(form), fields }));
   };
   const bringBack = () => {
     const kept = JSON.parse(sessionStorage.getItem(ended) ?? "null");
-    if (kept?.at !== location.pathname) return;
+    if (kept?.who !== who || kept?.at !== location.pathname) return;
     const form = [...document.forms].find((one) => one.method === "post" && place(one) === kept.to);
     if (!form) return; // its texts are still kept by name, and come back when the form does
     sessionStorage.removeItem(ended);
