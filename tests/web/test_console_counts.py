@@ -178,7 +178,7 @@ class TestTheCase:
         page = (await fin.get(address)).text
         assert f'href="{count}">Count N-1' in page
         assert 'value="post_second#root_cause#misplaced"' in page
-        form = {"option": "post_second", "version": str(case["version"])}
+        form = {"option": "post_second", "version": str(case["version"]), "confirmed": "post_second#final"}
         refused = await fin.post(f"{address}/decide", data=form)
         assert refused.status_code == 422
         assert "needs the root cause as well" in refused.text
