@@ -253,6 +253,8 @@ class TestEveryPage:
         await claim.click()
         await expect(page.get_by_text("You, since")).to_be_visible()
         await expect(claim).to_have_count(0)
+        await page.locator(".option").first.scroll_into_view_if_needed()
+        await expect(page.get_by_role("button", name="Decide", exact=True)).to_be_in_viewport()
 
     async def test_with_the_cdn_blocked_everything_still_works(
         self, site: Site, new_context: NewContext, open_page: OpenPage
