@@ -245,6 +245,14 @@ class TestEveryPage:
             await expect(page.locator("h1")).to_have_count(1)
             box = await page.locator("html").evaluate("page => [page.scrollWidth, page.clientWidth]")
             assert box[0] <= box[1], path
+        await page.goto("/console/stock")
+        await expect(page.get_by_label("SKU")).to_be_hidden()  # what is looked for comes first, not the filters
+        await page.locator("summary", has_text="Filters").click()
+        await expect(page.get_by_label("SKU")).to_be_visible()
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await page.goto("/console/stock")
+        await expect(page.get_by_label("SKU")).to_be_visible()
+        await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         await page.goto(f"/console/cases/{case_id}")
         claim = page.get_by_role("button", name="Claim", exact=True)
         await expect(claim).to_be_in_viewport()  # below the thumb, however long the case is
