@@ -1,6 +1,6 @@
 """The API for systems, under `/api/v1`: one file per noun. Each route reads or calls the ledger once and answers."""
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from web.api import (
     adjustments,
@@ -26,8 +26,9 @@ from web.api import (
 )
 from web.api.parameters import refuse_unknown
 from web.api.responses import PROBLEMS
+from web.part import Part
 
-router = APIRouter(prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
+router = Part("/api/v1/", prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
 for part in (
     orders,
     holds,

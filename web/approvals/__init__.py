@@ -1,10 +1,9 @@
 """What a link in a mail opens: GET and HEAD show, POST acts. No script, nothing from elsewhere, no session needed."""
 
-from fastapi import APIRouter
-
 from web.approvals import customers, links
+from web.part import Part
 
-router = APIRouter()
+router = Part("/a/", "/c/")
 router.include_router(links.router)
 router.include_router(customers.router)
 

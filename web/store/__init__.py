@@ -3,8 +3,7 @@
 A person of the store reports what was done; each report is a fact that takes the road of the API's events.
 """
 
-from fastapi import APIRouter
-
+from web.part import Part
 from web.store import (
     exchanging,
     handing_over,
@@ -18,7 +17,7 @@ from web.store import (
     verifying,
 )
 
-router = APIRouter(include_in_schema=False)
+router = Part("/store", include_in_schema=False)
 for part in (
     home, verifying, picking, handing_over, putting_away, inspecting, exchanging, returning, transferring, strays,
 ):  # fmt: skip
