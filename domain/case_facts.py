@@ -6,7 +6,7 @@ another shape is shown as it stands. Money in minor units of the case's currency
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, override
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -256,6 +256,11 @@ class TransferFacts(Facts):
     counts: tuple[str, ...]
     lines: tuple[DiffersOnTheWay, ...]
     counted: tuple[CountedSince, ...] = ()
+
+    @property
+    @override
+    def places_named(self) -> frozenset[str]:
+        return frozenset([*(line.at for line in self.lines), *(one.at for one in self.counted)])
 
 
 class TransferLateFacts(Facts):

@@ -6,7 +6,6 @@ makes no difference.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -19,8 +18,7 @@ Method = Literal["pickup", "ship"]
 CONFIDENCE_STEP_PERMILLE = 100  # a finer difference is chance, not knowledge
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(NamedTuple):
     """What a candidate has of one item that the order wants; `promise` is what it could promise now."""
 
     sku: str
@@ -36,8 +34,7 @@ class Shelf:
         return self.promise >= self.wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A place that might fulfil the order. `ready_at` is when its goods would be ready, `cost_minor` what choosing it
     costs us; `open_orders` wait there to be picked. Without coordinates the distance is None and the region counts.
     """
@@ -61,8 +58,7 @@ class Candidate:
         return min((shelf.confidence_permille for shelf in self.shelves), default=1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What the order asks of a place. `may_split`: a place that has only part of it may be asked for that part."""
 
     entity: str

@@ -19,7 +19,7 @@ from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
 from ledger.changes import Changes, Row
 from ledger.doubt import Taken, doubt
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.shelf import Cause
 from ledger.tables import journey
 from ledger.transaction import Transaction
@@ -35,7 +35,13 @@ _SAVED = (
 
 @cache
 def _rows_of(table: Table, by: str) -> Prepared:
-    return Prepared(select(table).where(table.c[by] == bindparam("id", type_=Text)).order_by(*table.primary_key))
+    rows = select(table).where(table.c[by] == bindparam("id", type_=Text)).order_by(*table.primary_key)
+    return Prepared(rows, once=True)
+
+
+def rows_asked(table: Table, journey_id: str, *, by: str = "journey_id") -> Ask:
+    """What a document asks for its rows of a table."""
+    return _rows_of(table, by).of(id=journey_id)
 
 
 class Rules(Protocol):
@@ -91,7 +97,7 @@ class Document(ABC):
 
         `by` is the column that holds the journey's id.
         """
-        rows = [dict(row) for row in await _rows_of(table, by).rows(self.tx.conn, id=self.id)]
+        rows = [dict(row) for row in await rows_asked(table, self.id, by=by).rows(self.tx.conn)]
         self.remember(table, rows)
         return rows
 

@@ -29,9 +29,11 @@ logger = logging.getLogger("endcap.ledger")
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10.0
-_READ_BY_KEY = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-# What lists are asked for differs by very much in how many rows it finds, so each question has a plan of its own.
-_READ = f"{_READ_BY_KEY}; SET LOCAL plan_cache_mode = force_custom_plan"
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode ="
+# What lists are asked for differs by very much in how many rows it finds, so each question has a plan of its own. What
+# is asked about one thing finds as little whichever it is, so a plan that was made is kept; left to itself, PostgreSQL
+# makes it anew for every list of one word.
+_READ, _READ_BY_KEY = (f"{_BEGIN} force_{kind}_plan" for kind in ("custom", "generic"))
 _TIME = "SELECT clock_timestamp()"
 # Of one connection. Pages ask in more ways than the driver's own hundred.
 _STATEMENTS_KEPT = 400
@@ -122,7 +124,7 @@ class Database:
         """A connection in a read-only transaction that sees one state of the database throughout.
 
         `by_key` is for what is asked about one thing, whichever it is: PostgreSQL keeps the plans then, which take it
-        longer to make than to carry out.
+        longer to make than to carry out. Nothing that may find very much for one and little for another belongs there.
         """
         begin = _READ_BY_KEY if by_key else _READ
         conn = await self._begun(begin)

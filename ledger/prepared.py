@@ -5,8 +5,10 @@ ten times what the driver needs for the same rows. A query that is prepared is t
 named (`bindparam`); lists come as arrays (`any_`), so that its words never change.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, override
 
 import asyncpg
 from sqlalchemy import Select, func, select, text
@@ -24,6 +26,7 @@ _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
 ALONE = "alone"  # in a connection's `info`: see `Database.alone`
 KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once
+_VALUE = re.compile(r"\$(\d+)")
 
 
 class Prepared:
@@ -37,7 +40,7 @@ class Prepared:
     """
 
     def __init__(self, query: ClauseElement, *, once: bool = False) -> None:
-        self._once = once
+        self.once = once
         compiled: Any = query.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         if "POSTCOMPILE" in self.sql:
@@ -45,38 +48,58 @@ class Prepared:
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         binds = {compiled.bind_names[bind]: bind for bind in compiled.bind_names}
         self._given = {name: binds[name].value for name in self._names if not binds[name].required}
+        columns = getattr(query, "selected_columns", ())
+        self.places = {column.key: at for at, column in enumerate(columns)}  # none for the words of a `text` alone
+
+    def of(self, values: Mapping[str, Any] = {}, /, **more: Any) -> "Ask":
+        """The query with its values."""
+        given = {**self._given, **values, **more}
+        return Ask(self, [given[name] for name in self._names])
+
+    def numbered_from(self, before: int) -> tuple[str, int]:
+        """Its words where so many values stand before its own, and how many these are."""
+        words = _VALUE.sub(lambda value: f"${int(value[1]) + before}", self.sql)
+        return words, len(self._names)
 
     async def rows(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> list[Record]:
         """Every row, in the transaction of `conn`."""
-        given = {**self._given, **values, **more}
-        args = [given[name] for name in self._names]
-        known: dict[Any, list[Record]] | None = conn.info.get(KNOWN) if self._once else None
-        if known is None:
-            return await self._fetched(conn, args)
-        key = (self.sql, *(tuple(one) if isinstance(one, list) else one for one in args))
-        if key not in known:
-            known[key] = await self._fetched(conn, args)
-        return list(known[key])
-
-    async def _fetched(self, conn: AsyncConnection, args: Sequence[Any]) -> list[Record]:
-        driver = await driver_of(conn)
-        for heard in conn.info["hearers"]:
-            heard(self.sql, args)
-        try:
-            found: list[Record] = await driver.fetch(self.sql, *args)
-        except FAILURES as error:
-            raise failed(driver, self.sql, error) from error
-        return found
+        return await self.of(values, **more).rows(conn)
 
     async def row(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> Record | None:
         """The first row, if there is one."""
-        found = await self.rows(conn, values, **more)
-        return found[0] if found else None
+        return await self.of(values, **more).row(conn)
 
     async def value(self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any) -> Any:
         """The first value of the first row; None where there is no row."""
         found = await self.row(conn, values, **more)
         return None if found is None else found[0]
+
+
+class Ask(NamedTuple):
+    """A prepared query with its values, in their order."""
+
+    query: Prepared
+    args: list[Any]
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from every other question of one read."""
+        return (self.query.sql, *(tuple(one) if isinstance(one, list) else one for one in self.args))
+
+    async def rows(self, conn: AsyncConnection) -> list[Record]:
+        """Every row, in the transaction of `conn`."""
+        known: dict[Hashable, list[Record]] | None = conn.info.get(KNOWN) if self.query.once else None
+        if known is None:
+            return await _fetch(conn, self.query.sql, self.args)
+        key = self.key
+        if key not in known:
+            known[key] = await _fetch(conn, self.query.sql, self.args)
+        return list(known[key])
+
+    async def row(self, conn: AsyncConnection) -> Record | None:
+        """The first row, if there is one."""
+        found = await self.rows(conn)
+        return found[0] if found else None
 
 
 class Several:
@@ -93,6 +116,10 @@ class Several:
             listed.append(func.array(select(rows.table_valued()).scalar_subquery()).label(name))
         self._query = Prepared(select(*listed), once=once)
 
+    def of(self, values: Mapping[str, Any] = {}, /, **more: Any) -> Ask:
+        """All of them with their values, to be asked `ahead` with others."""
+        return self._query.of(values, **more)
+
     async def lists(
         self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any
     ) -> dict[str, list[dict[str, Any]]]:
@@ -102,6 +129,69 @@ class Several:
         return {
             name: [dict(zip(columns, one, strict=True)) for one in row[name]] for name, columns in self._columns.items()
         }
+
+
+class AskedAhead(tuple[Any, ...]):
+    """A row that came together with those of other queries; its values by name and by place, as the driver's have them.
+
+    Each query has a kind of its own, which knows the `places` of its columns.
+    """
+
+    __slots__ = ()
+    places: Mapping[str, int] = {}
+
+    @override
+    def __getitem__(self, wanted: Any) -> Any:
+        return super().__getitem__(self.places[wanted] if isinstance(wanted, str) else wanted)
+
+    def keys(self) -> Iterable[str]:
+        return self.places.keys()
+
+
+async def ahead(conn: AsyncConnection, *asks: Ask) -> None:
+    """Ask by one statement what a read is about to ask one after the other. Each of them finds its rows there when it
+    is asked for; so it is only known here which they are, and everything else where it always is.
+
+    Nothing depends on it but time: what is asked with other values than here is asked as ever. A transaction that
+    writes asks for itself every time.
+    """
+    known: dict[Hashable, Any] | None = conn.info.get(KNOWN)
+    if known is None:
+        return
+    for ask in asks:
+        if not (ask.query.once and ask.query.places):
+            raise ValueError(f"it is not asked `once`, or its columns have no names: {ask.query.sql}")
+    new = {key: ask for ask in asks if (key := ask.key) not in known}
+    if not new:
+        return
+    sql, kinds = _as_one(tuple(ask.query for ask in new.values()))
+    (found,) = await _fetch(conn, sql, [arg for ask in new.values() for arg in ask.args])
+    for key, kind, rows in zip(new, kinds, found, strict=True):
+        known[key] = [kind(row) for row in rows]
+
+
+@lru_cache(maxsize=256)
+def _as_one(queries: tuple[Prepared, ...]) -> tuple[str, list[type[AskedAhead]]]:
+    """One statement whose columns are the rows of each query; and the kind of each one's rows."""
+    lists: list[str] = []
+    before = 0
+    for at, query in enumerate(queries):
+        words, own = query.numbered_from(before)
+        lists.append(f"ARRAY(SELECT asked_{at} FROM ({words}) AS asked_{at})")  # noqa: S608  prepared words alone
+        before += own
+    kinds = [type("AskedAhead", (AskedAhead,), {"__slots__": (), "places": query.places}) for query in queries]
+    return f"SELECT {', '.join(lists)}", kinds
+
+
+async def _fetch(conn: AsyncConnection, sql: str, args: Sequence[Any]) -> list[Record]:
+    driver = await driver_of(conn)
+    for heard in conn.info["hearers"]:
+        heard(sql, args)
+    try:
+        found: list[Record] = await driver.fetch(sql, *args)
+    except FAILURES as error:
+        raise failed(driver, sql, error) from error
+    return found
 
 
 async def driver_of(conn: AsyncConnection) -> Any:

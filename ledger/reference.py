@@ -4,9 +4,9 @@ force.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, DateTime, Text, any_, bindparam, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Select, Text, any_, bindparam, column, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import closures
@@ -14,7 +14,7 @@ from domain.calendars import ALWAYS_OPEN, OpeningHours
 from domain.closures import Period
 from domain.errors import UnknownLocation, UnknownSku
 from domain.policy import Policy, merge
-from ledger.prepared import Prepared, Record, Several
+from ledger.prepared import Ask, Prepared, Record
 from ledger.tables import (
     closed_day,
     item,
@@ -77,35 +77,34 @@ def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
     )
 
 
-# One statement for all that is said of a place: most of what locks an order asks for it. Rows come as parallel arrays.
+# One statement for all that is said of a place: most of what locks an order asks for it.
 _SAID = """
-    SELECT l.code, l.name, l.kind, l.region, l.entity, l.time_zone, l.pickup, l.status, l.latitude, l.longitude,
-        e.currency,
-        h.weekdays, h.opens, h.closes, p.states, p.starts, p.ends, p.reasons,
-        ARRAY(SELECT c.day FROM closed_day c WHERE c.location = l.code) AS closed
+    SELECT l.code, l.name, l.kind, l.region, l.entity, e.currency, l.pickup, l.status, l.latitude, l.longitude,
+        l.time_zone,
+        ARRAY(SELECT ROW(weekday, opens, closes) FROM opening_hours WHERE location = l.code) AS hours,
+        ARRAY(SELECT ROW(c.day) FROM closed_day c WHERE c.location = l.code) AS closed,
+        ARRAY(
+            SELECT ROW(p.status, p.starts_at, p.ends_at, p.reason) FROM location_status p
+            WHERE p.location = l.code AND (p.ends_at IS NULL OR p.ends_at > now() - CAST(:look_back AS interval))
+            ORDER BY p.starts_at, p.id
+        ) AS periods
     FROM location l
     JOIN entity e ON e.code = l.entity
-    CROSS JOIN LATERAL (
-        SELECT array_agg(weekday ORDER BY weekday) AS weekdays, array_agg(opens ORDER BY weekday) AS opens,
-            array_agg(closes ORDER BY weekday) AS closes
-        FROM opening_hours WHERE location = l.code
-    ) h
-    CROSS JOIN LATERAL (
-        SELECT array_agg(status ORDER BY starts_at, id) AS states,
-            array_agg(starts_at ORDER BY starts_at, id) AS starts,
-            array_agg(ends_at ORDER BY starts_at, id) AS ends,
-            array_agg(reason ORDER BY starts_at, id) AS reasons
-        FROM location_status
-        WHERE location = l.code AND (ends_at IS NULL OR ends_at > now() - CAST(:look_back AS interval))
-    ) p
 """
-_PLACE = Prepared(text(_SAID + " WHERE l.code = :code"), once=True)
+_PLAIN = ("code", "name", "kind", "region", "entity", "currency", "pickup", "status", "latitude", "longitude")
+_COLUMNS: list[ColumnElement[Any]] = [column(name) for name in (*_PLAIN, "time_zone", "hours", "closed", "periods")]
+_PLACE = Prepared(text(_SAID + " WHERE l.code = :code").columns(*_COLUMNS), once=True)
 _PLACES = Prepared(text(_SAID + " WHERE l.code = ANY(CAST(:codes AS text[]))"))
+
+
+def place_asked(code: str) -> Ask:
+    """What `place` asks."""
+    return _PLACE.of(code=code, look_back=CLOCKS_LOOK_BACK)
 
 
 async def place(conn: AsyncConnection, code: str, *, pointer: str | None = None) -> Place:
     """A location by its code, with its hours and what was said of it. Raises `UnknownLocation`."""
-    row = await _PLACE.row(conn, code=code, look_back=CLOCKS_LOOK_BACK)
+    row = await place_asked(code).row(conn)
     if row is None:
         raise unknown_location(code, pointer)
     return _placed(row)
@@ -117,31 +116,24 @@ async def places(conn: AsyncConnection, codes: Iterable[str]) -> dict[str, Place
     return {row["code"]: _placed(row) for row in rows}
 
 
-_PLAIN = ("code", "name", "kind", "region", "entity", "currency", "pickup", "status", "latitude", "longitude")
-
-
 def _placed(row: Record) -> Place:
-    hours = zip(row["opens"] or (), row["closes"] or (), strict=True)
-    weekdays = dict(zip(row["weekdays"] or (), hours, strict=True))
-    periods = zip(*(row[name] or () for name in ("states", "starts", "ends", "reasons")), strict=True)
-    calendar = OpeningHours(row["time_zone"], weekdays or ALWAYS_OPEN.weekdays, frozenset(row["closed"]))
+    weekdays = {day: (opens, closes) for day, opens, closes in row["hours"]}
+    closed_days = frozenset(day for (day,) in row["closed"])
+    calendar = OpeningHours(row["time_zone"], weekdays or ALWAYS_OPEN.weekdays, closed_days)
     plain = {name: row[name] for name in _PLAIN}
-    return Place(**plain, hours=calendar, periods=tuple(Period(*period) for period in periods))
+    return Place(**plain, hours=calendar, periods=tuple(Period(*period) for period in row["periods"]))
 
 
-_THESE = any_(bindparam("codes", type_=ARRAY(Text)))
-_HOURS = Several(
-    {
-        "hours": select(opening_hours).where(opening_hours.c.location == _THESE),
-        "closed": select(closed_day).where(closed_day.c.location == _THESE),
+def calendars_asked(codes: Select[Any]) -> dict[str, Select[Any]]:
+    """The lists out of which `calendars` makes those of some locations, which `codes` selects."""
+    return {
+        "hours": select(opening_hours).where(opening_hours.c.location.in_(codes)),
+        "closed": select(closed_day).where(closed_day.c.location.in_(codes)),
     }
-)
 
 
-async def hours_of(conn: AsyncConnection, zones: Mapping[str, str]) -> dict[str, OpeningHours]:
+def calendars(said: Mapping[str, Sequence[Mapping[str, Any]]], zones: Mapping[str, str]) -> dict[str, OpeningHours]:
     """The calendars of locations, given the time zone of each; one without opening hours never closes."""
-    wanted = sorted(zones)
-    said = await _HOURS.lists(conn, codes=wanted)
     weekdays: dict[str, dict[int, tuple[time, time]]] = {}
     for row in said["hours"]:
         weekdays.setdefault(row["location"], {})[row["weekday"]] = (row["opens"], row["closes"])
@@ -169,10 +161,15 @@ async def time_zone(conn: AsyncConnection, code: str) -> str:
 _ITEMS = Prepared(select(item).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))), once=True)
 
 
+def items_asked(skus: Iterable[str]) -> Ask:
+    """What `items` asks."""
+    return _ITEMS.of(skus=sorted(set(skus)))
+
+
 async def items(conn: AsyncConnection, skus: Iterable[str]) -> dict[str, Record]:
     """Items by SKU; those that are not in the master data are missing from the answer."""
-    wanted = sorted(set(skus))
-    return {row["sku"]: row for row in await _ITEMS.rows(conn, skus=wanted)} if wanted else {}
+    wanted = set(skus)
+    return {row["sku"]: row for row in await items_asked(wanted).rows(conn)} if wanted else {}
 
 
 async def stopped_at(conn: AsyncConnection, skus: Iterable[str]) -> set[tuple[str, str]]:
@@ -193,13 +190,13 @@ async def known_items(conn: AsyncConnection, skus: Iterable[str], *, pointer: st
     return found
 
 
-async def policy_at(conn: AsyncConnection, where: Place, at: datetime) -> Policy:
-    """The policy in force at a place, least specific documents first."""
+async def policy_at(conn: AsyncConnection, where: Place, at: datetime | None) -> Policy:
+    """The policy in force at a place, least specific documents first; None is now, by the database's clock."""
     return (await policies_at(conn, [where], at))[where.code]
 
 
 _SCOPE = ("entity", "region", "location")
-_AT = bindparam("at", type_=DateTime(timezone=True))
+_AT = func.coalesce(bindparam("at", type_=DateTime(timezone=True)), func.now())
 _POLICIES = Prepared(
     select(policy_document)
     .where(
@@ -213,19 +210,26 @@ _POLICIES = Prepared(
         policy_document.c.entity != "",
         policy_document.c.effective_from,
         policy_document.c.id,
-    )
+    ),
+    once=True,
 )
 
 
-async def policies_at(conn: AsyncConnection, wheres: Collection[Place | Scope], at: datetime) -> dict[str, Policy]:
-    """The policies in force at places, by code. Places of which the same documents speak share one."""
-    documents = await _POLICIES.rows(
-        conn,
-        entity=["", *{one.entity for one in wheres}],
-        region=["", *{one.region for one in wheres}],
-        location=["", *{one.code for one in wheres}],
+def policies_asked(wheres: Collection[Place | Scope], at: datetime | None = None) -> Ask:
+    """What `policies_at` asks."""
+    return _POLICIES.of(
+        entity=sorted({"", *(one.entity for one in wheres)}),
+        region=sorted({"", *(one.region for one in wheres)}),
+        location=sorted({"", *(one.code for one in wheres)}),
         at=at,
     )
+
+
+async def policies_at(
+    conn: AsyncConnection, wheres: Collection[Place | Scope], at: datetime | None = None
+) -> dict[str, Policy]:
+    """The policies in force at places, by code; None is now. Places of which the same documents speak share one."""
+    documents = await policies_asked(wheres, at).rows(conn)
     merged: dict[tuple[int, ...], Policy] = {}
     found = {}
     for one in wheres:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.messages import Message, Situation
 from ledger import journal, outbox, parents, rows
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
@@ -30,9 +30,14 @@ _AS_IT_IS = Prepared(_JOURNEY, once=True)
 _LOCKED = _JOURNEY.with_for_update()
 
 
+def journey_asked(journey_id: str) -> Ask:
+    """What `journey_as_it_is` asks."""
+    return _AS_IT_IS.of(journey_id=journey_id)
+
+
 async def journey_as_it_is(conn: AsyncConnection, journey_id: str | None) -> dict[str, Any] | None:
     """A journey's row without a lock, and the database's time as `began_at`; nothing for None."""
-    row = None if journey_id is None else await _AS_IT_IS.row(conn, journey_id=journey_id)
+    row = None if journey_id is None else await journey_asked(journey_id).row(conn)
     return None if row is None else dict(row)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import Malformed, NotFound, StateConflict
 from domain.people import Person
 from ledger.engine import Database
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.tables import person, saved_view
 from ledger.transaction import Transaction
 
@@ -33,17 +33,27 @@ class SavedView(NamedTuple):
 
 _MINE = saved_view.c.person_id == bindparam("viewer", type_=Text)
 _OFFERED = Prepared(
-    select(*(saved_view.c[name] for name in ("id", "name", "query", "shared")), person.c.name, _MINE)
+    select(
+        *(saved_view.c[name] for name in ("id", "name", "query", "shared")),
+        person.c.name.label("owner"),
+        _MINE.label("mine"),
+    )
     .join(person, person.c.id == saved_view.c.person_id)
     .where(or_(_MINE, and_(saved_view.c.shared, person.c.active)))
     .order_by(func.lower(saved_view.c.name), saved_view.c.id)
-    .limit(200)
+    .limit(200),
+    once=True,
 )
+
+
+def views_asked(viewer: Person) -> Ask:
+    """What `views` asks."""
+    return _OFFERED.of(viewer=viewer.id)
 
 
 async def views(conn: AsyncConnection, viewer: Person) -> list[SavedView]:
     """The viewer's own views and those that others share, by name."""
-    return [SavedView(*row) for row in await _OFFERED.rows(conn, viewer=viewer.id)]
+    return [SavedView(*row) for row in await views_asked(viewer).rows(conn)]
 
 
 async def save_view(database: Database, owner: Person, *, name: str, query: str, shared: bool) -> int:

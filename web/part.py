@@ -7,7 +7,7 @@ console was compared with every route of the API first, twice.
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.routing import Match, get_route_path
+from starlette.routing import Match
 from starlette.types import Scope
 
 
@@ -20,4 +20,5 @@ class Part(APIRouter):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As the framework asks a router that is included in another."""
-        return super().matches(scope) if get_route_path(scope).startswith(self.begins) else (Match.NONE, {})
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return super().matches(scope) if path.startswith(self.begins) else (Match.NONE, {})

@@ -12,7 +12,7 @@ from domain.offer import answer_due, state_while_asking
 from domain.words import local
 from ledger.bopis import offered, waiting
 from ledger.bopis.order import Order
-from ledger.prepared import Several
+from ledger.prepared import Ask, Several
 from ledger.tables import case_decision, customer, offer
 
 BY_LINK = "offer:"
@@ -33,8 +33,17 @@ _ABOUT = Several(
 )
 
 
+def asked(order: Order) -> Ask:
+    """What is asked about an order before its customer is."""
+    return _ABOUT.of(_of(order))
+
+
 async def _about(order: Order) -> dict[str, list[dict[str, Any]]]:
-    return await _ABOUT.lists(order.tx.conn, customer_id=order.row["customer_id"], journey_id=order.id)
+    return await _ABOUT.lists(order.tx.conn, _of(order))
+
+
+def _of(order: Order) -> dict[str, Any]:
+    return {"customer_id": order.row["customer_id"], "journey_id": order.id}
 
 
 async def can_be_asked(order: Order) -> bool:

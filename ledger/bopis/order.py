@@ -15,9 +15,10 @@ from ledger import case
 from ledger.bopis import clocks, coming, offered, waiting
 from ledger.bopis.holding import Goods
 from ledger.changes import Row
-from ledger.document import Document, Rules, Shelf
+from ledger.document import Document, Rules, Shelf, rows_asked
+from ledger.prepared import Ask
 from ledger.tables import hold, journey_line, payment_operation, sale_line
-from ledger.transaction import Transaction
+from ledger.transaction import Transaction, journey_asked
 
 
 @dataclass(kw_only=True)
@@ -39,6 +40,12 @@ class Order(Goods, Document):
         order = await cls.begin(tx, row)
         order.lines = {line["line_id"]: line for line in await order.read(journey_line)}
         return order
+
+    @classmethod
+    def asked(cls, journey_id: str) -> list[Ask]:
+        """What is asked to look at an order with its money, but for its place and its policy."""
+        own = (rows_asked(journey_line, journey_id), rows_asked(sale_line, journey_id, by="document"))
+        return [journey_asked(journey_id), *own]
 
     async def lock_goods(self, extra: Iterable[tuple[str, str]] = ()) -> None:
         """Lock the stock rows of all its lines here and of its holds elsewhere, then the holds.

@@ -1,26 +1,27 @@
 """Looks up the places that might take an order over and has `domain.sourcing` rank them; decides nothing itself."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Double, Select, Text, and_, bindparam, func, or_, select, text
+from sqlalchemy import ARRAY, CTE, Double, Text, and_, any_, bindparam, func, or_, select
 
 from domain import sourcing
 from domain.bopis import TO_BE_PICKED
+from domain.calendars import OpeningHours
 from domain.case import CaseOption, Consequence, PassedOver, StockEffect
 from domain.sourcing import Candidate, Shelf
 from domain.stock import atp
 from ledger import reference
 from ledger.bopis.order import Order
 from ledger.distance import distance_km
-from ledger.prepared import Prepared
-from ledger.tables import journey, location
+from ledger.prepared import Ask, Several
+from ledger.tables import journey, location, stock
 
 LOOKED_AT = 200  # the nearest; an order is not offered a longer way while there are so many nearer ones
 FURTHER = 2  # places within so many times the radius are named with the reason why they are not asked
 POINTS_PER_HOUR_LATE = 10
+NOWHERE = ""
 KM_PER_DEGREE = 111  # of latitude, rather less than there are
 
 
@@ -30,10 +31,7 @@ async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], li
     """
     if order.goods_have_moved():
         return [], []
-    wanted: dict[str, int] = {}
-    for line in order.lines.values():
-        if order.open_quantity(line):
-            wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
+    wanted = _wanted(order)
     need = sourcing.Need(entity=order.row["entity"], promised_at=order.row["promised_at"])
     found = sourcing.source(need, await _candidates(order, need, wanted), order.policy.sourcing)
     options: list[tuple[float, CaseOption]] = []
@@ -53,6 +51,23 @@ async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], li
         )
         for one in found.passed_over
     ]
+
+
+def asked(order: Order) -> list[Ask]:
+    """What `other_stores` asks."""
+    if order.goods_have_moved():
+        return []
+    wanted = _wanted(order)
+    return [_ABOUT.of(_of(order, wanted)), reference.items_asked(wanted)]
+
+
+def _wanted(order: Order) -> dict[str, int]:
+    """Units by SKU that a place would have to promise."""
+    wanted: dict[str, int] = {}
+    for line in order.lines.values():
+        if order.open_quantity(line):
+            wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
+    return wanted
 
 
 def _move_to(order: Order, one: sourcing.Ranked, wanted: Mapping[str, int]) -> CaseOption:
@@ -79,40 +94,32 @@ def _move_to(order: Order, one: sourcing.Ranked, wanted: Mapping[str, int]) -> C
 
 
 async def _candidates(order: Order, need: sourcing.Need, wanted: Mapping[str, int]) -> list[Candidate]:
-    """The places about it. What a place has on its shelf is looked up where nothing rules it out before, and when it
-    would be ready where nothing does at all.
-    """
-    within = float(FURTHER * order.policy.sourcing.radius_km)
-    near = await _NEAR.rows(order.tx.conn, here=order.location, region=order.row["region"], km=within)
-    zones = {row["code"]: row["time_zone"] for row in near}
-    busy = await _open_orders(order, list(zones))
-    found = {
-        row["code"]: Candidate(
-            code=row["code"],
-            name=row["name"],
-            kind=row["kind"],
-            entity=row["entity"],
-            shelves=(),
-            distance_km=row["km_away"],
-            is_same_region=row["region"] == order.row["region"],
-            status=row["status"],
-            pickup=row["pickup"],
-            open_orders=busy.get(row["code"], 0),
+    """The places about it with what they have of each item, and where nothing rules one out, when it would be ready."""
+    about = await _ABOUT.lists(order.tx.conn, _of(order, wanted))
+    busy = await _open_orders(order, [place["code"] for place in about["places"]])
+    shelves = await _shelves(order, about["shelves"], wanted)
+    found = [
+        Candidate(
+            code=place["code"],
+            name=place["name"],
+            kind=place["kind"],
+            entity=place["entity"],
+            shelves=shelves.get(place["code"], shelves[NOWHERE]),
+            distance_km=place["km_away"],
+            is_same_region=place["region"] == order.row["region"],
+            status=place["status"],
+            pickup=place["pickup"],
+            open_orders=busy.get(place["code"], 0),
         )
-        for row in near
-    }
-
-    def left(codes: Iterable[str]) -> list[str]:
-        return [code for code in codes if sourcing.ruled_out(need, found[code], order.policy.sourcing) is None]
-
-    shelves = await _shelves(order, left(found), wanted)
-    found |= {code: replace(found[code], shelves=shelf) for code, shelf in shelves.items()}
-    ready = await _ready(order, {code: zones[code] for code in left(shelves)})
-    found |= {code: replace(found[code], ready_at=at) for code, at in ready.items()}
-    return list(found.values())
+        for place in about["places"]
+    ]
+    left = {one.code for one in found if sourcing.ruled_out(need, one, order.policy.sourcing) is None}
+    zones = {place["code"]: place["time_zone"] for place in about["places"] if place["code"] in left}
+    ready = await _ready(order, reference.calendars(about, zones))
+    return [one._replace(ready_at=ready[one.code]) if one.code in left else one for one in found]
 
 
-def _about_an_order() -> Select[Any]:
+def _about_an_order() -> CTE:
     """The other places of its region and those within `km` of its place `here`, nearest first, with `km_away`."""
     here = location.alias("here")
     km, within = distance_km(here, location), bindparam("km", type_=Double)
@@ -125,61 +132,58 @@ def _about_an_order() -> Select[Any]:
         .where(location.c.code != here.c.code, or_(location.c.region == bindparam("region", type_=Text), is_near))
         .order_by(km.nulls_last(), location.c.code)
         .limit(LOOKED_AT)
+        .cte("near")
     )
 
 
-_NEAR = Prepared(_about_an_order())
+def _with_their_shelves() -> Several:
+    """The places about an order; of each, the stock of the items `skus`; and of those that have any, their hours."""
+    near = _about_an_order()
+    names = ("location", "sku", "available", "safety_stock", "confidence_permille")
+    of_items = stock.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))
+    shelves = select(*(stock.c[name] for name in names)).join(near, near.c.code == stock.c.location).where(of_items)
+    on_them = shelves.cte("shelves")
+    have_any = select(on_them.c.location).where(on_them.c.available > 0)
+    lists = {"places": select(near), "shelves": select(on_them), **reference.calendars_asked(have_any)}
+    return Several(lists, once=True)
 
 
-_SHELVES = Prepared(
-    text(
-        """
-    SELECT place.code, w.sku, coalesce(s.available, 0) AS available, coalesce(s.safety_stock, 0) AS safety_stock,
-        coalesce(s.confidence_permille, 1000) AS confidence_permille
-    FROM unnest(CAST(:codes AS text[])) AS place(code)
-    CROSS JOIN unnest(CAST(:skus AS text[])) AS w(sku)
-    LEFT JOIN stock s ON s.location = place.code AND s.sku = w.sku
-    ORDER BY place.code, w.sku
-    """
-    )
-)
+_ABOUT = _with_their_shelves()
 
 
-async def _shelves(order: Order, codes: Sequence[str], wanted: Mapping[str, int]) -> dict[str, tuple[Shelf, ...]]:
-    """What each place has of each item, and could promise of it; no stock row is nothing on the shelf."""
-    if not codes:
-        return {}
+def _of(order: Order, wanted: Iterable[str]) -> dict[str, Any]:
+    within = float(FURTHER * order.policy.sourcing.radius_km)
+    return {"here": order.location, "region": order.row["region"], "km": within, "skus": sorted(wanted)}
+
+
+async def _shelves(
+    order: Order, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, int]
+) -> dict[str, tuple[Shelf, ...]]:
+    """What each place has of each item, and could promise of it; `NOWHERE` is a place that has never had any."""
     items = await reference.items(order.tx.conn, wanted)
     threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
-    found: dict[str, list[Shelf]] = {code: [] for code in codes}
-    for row in await _SHELVES.rows(order.tx.conn, codes=list(codes), skus=list(wanted)):
-        sku = row["sku"]
+
+    def shelf(sku: str, available: int = 0, safety_stock: int = 0, confidence_permille: int = 1000) -> Shelf:
         promise = atp(
-            row["available"],
-            safety_stock=row["safety_stock"],
+            available,
+            safety_stock=safety_stock,
             channel_threshold=threshold,
-            confidence_permille=row["confidence_permille"],
+            confidence_permille=confidence_permille,
         )
-        found[row["code"]].append(
-            Shelf(
-                sku=sku,
-                name=items[sku]["name"],
-                wanted=wanted[sku],
-                available=row["available"],
-                promise=promise,
-                confidence_permille=row["confidence_permille"],
-                stop_sale=items[sku]["stop_sale"],
-            )
-        )
-    return {code: tuple(shelves) for code, shelves in found.items()}
+        name, stopped = items[sku]["name"], items[sku]["stop_sale"]
+        return Shelf(sku, name, wanted[sku], available, promise, confidence_permille, stopped)
+
+    nothing = {sku: shelf(sku) for sku in sorted(wanted)}
+    found = {NOWHERE: nothing}
+    for row in rows:
+        code, sku, *has = row.values()
+        found.setdefault(code, dict(nothing))[sku] = shelf(sku, *has)
+    return {code: tuple(each.values()) for code, each in found.items()}
 
 
-async def _ready(order: Order, zones: Mapping[str, str]) -> dict[str, datetime]:
+async def _ready(order: Order, hours: Mapping[str, OpeningHours]) -> dict[str, datetime]:
     """When each place would have the order ready, on its own opening hours."""
-    if not zones:
-        return {}
     now = await order.tx.now(order.row["clock_offset_s"])
-    hours = await reference.hours_of(order.tx.conn, zones)
     promised_at = order.row["promised_at"]
     return {code: sourcing.ready_at(now, promised_at, order.policy.bopis, found) for code, found in hours.items()}
 

@@ -1,12 +1,12 @@
 """Which warehouses of a journey's company could give it units now; looks, and locks nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
 from domain.stock import atp
 from ledger.document import Document
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.tables import location, stock
 
 # Of each open warehouse of an order's company, what it has of some items; those of the order's region first.
@@ -26,12 +26,17 @@ _STOCKED = Prepared(
 )  # fmt: skip
 
 
+def able_asked(order: Document, wanted: Iterable[str]) -> Ask:
+    """What `able` asks about these items."""
+    where = {name: order.row[name] for name in ("entity", "region", "location")}
+    return _STOCKED.of(where, skus=sorted(wanted))
+
+
 async def able(order: Document, wanted: Mapping[str, int], *, channel: str | None = None) -> dict[str, str]:
     """Names by code of the open warehouses that can promise all of `wanted` (units by SKU), its region first; to the
     journey's own channel, or to another.
     """
-    where = {name: order.row[name] for name in ("entity", "region", "location")}
-    rows = await _STOCKED.rows(order.tx.conn, where, skus=sorted(wanted))
+    rows = await able_asked(order, wanted).rows(order.tx.conn)
     threshold = order.policy.stock.channel_threshold.get(channel or order.row["channel"], 0)
     names: dict[str, str] = {}
     covered: dict[str, int] = {}

@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, bindparam, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, PassedOver, StockEffect
 from domain.stock import atp
 from domain.words import units
 from ledger import reference
-from ledger.bopis import offering
+from ledger.bopis import offering, sourcing
 from ledger.bopis.money import charges_left, paid_share
 from ledger.bopis.order import Order
 from ledger.bopis.shipping import ship_to_home
 from ledger.bopis.sourcing import other_stores
 from ledger.bopis.to_store import ship_to_store
-from ledger.prepared import Prepared
+from ledger.bopis.warehouses import able_asked
+from ledger.prepared import Ask, Prepared, ahead
 from ledger.tables import item, location, stock, substitute
 from ledger.transaction import Transaction
 
@@ -50,6 +51,7 @@ async def look_for_ways_out(order: Order) -> WaysOut:
     }
     options: Scored = []
     passed_over: list[PassedOver] = []
+    await ahead(order.tx.conn, *_asked(order))
     for way in order.policy.sourcing.ways:
         # An order that misses nothing is asked about because its place is closed: it moves, stays, or is cancelled.
         if way == "other_store":
@@ -67,6 +69,23 @@ async def look_for_ways_out(order: Order) -> WaysOut:
         found = await offering.by_link(order, found)
     ranked = [option.model_copy(update={"rank": rank}) for rank, option in enumerate(found, start=1)]
     return WaysOut(ranked, passed_over)
+
+
+def _asked(order: Order) -> list[Ask]:
+    """What is asked for the ways out that most orders have."""
+    asks = sourcing.asked(order)
+    if order.shorts():
+        asks += [_substitutes_asked(order), able_asked(order, _missing(order)), offering.asked(order)]
+    return asks
+
+
+def _missing(order: Order) -> list[str]:
+    return sorted({str(line["sku"]) for line in order.shorts()})
+
+
+def _substitutes_asked(order: Order) -> Ask:
+    """Of every missing item what could replace it, in the order of rank."""
+    return _SUBSTITUTES.of(location=order.location, skus=_missing(order))
 
 
 def back(way: CaseOption) -> int:
@@ -127,13 +146,14 @@ _WANTED = item.alias("wanted")
 _SUBSTITUTES = Prepared(
     select(
         item.c.sku, item.c.name, item.c.price_minor, item.c.stop_sale, stock.c.available, stock.c.safety_stock,
-        stock.c.confidence_permille, _WANTED.c.name.label("instead_of"),
+        stock.c.confidence_permille, substitute.c.sku.label("missing"), _WANTED.c.name.label("instead_of"),
     )
     .join(substitute, substitute.c.substitute_sku == item.c.sku)
     .join(_WANTED, _WANTED.c.sku == substitute.c.sku)
     .join(stock, (stock.c.sku == item.c.sku) & (stock.c.location == bindparam("location", type_=Text)))
-    .where(substitute.c.sku == bindparam("sku", type_=Text))
-    .order_by(substitute.c.rank)
+    .where(substitute.c.sku == any_(bindparam("skus", type_=ARRAY(Text))))
+    .order_by(substitute.c.rank),
+    once=True,
 )  # fmt: skip
 
 
@@ -145,7 +165,9 @@ async def _substitute_for(
     """
     unit_paid = order.sales[line["line_id"]]["unit_price_minor"]
     band = order.policy.sourcing.substitute_price_band_permille
-    for row in await _SUBSTITUTES.rows(order.tx.conn, location=order.location, sku=line["sku"]):
+    for row in await _substitutes_asked(order).rows(order.tx.conn):
+        if row["missing"] != line["sku"]:
+            continue
         there = atp(
             row["available"],
             safety_stock=row["safety_stock"],

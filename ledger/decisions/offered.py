@@ -1,17 +1,18 @@
 """What a case offers now: ways out are worked out when it opens, when it is shown, and when it is decided."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, PassedOver
 from ledger import reference
+from ledger.bopis.order import Order
 from ledger.bopis.ways_out import ways_out_now
 from ledger.case.offers import as_stored, asking_why, refused_stay_refused
 from ledger.claim import asking as claims
 from ledger.count import comparing as counts
+from ledger.prepared import Ask
 from ledger.transfer import asking as transfers
 
 ABOUT_WAYS_OUT = frozenset(
@@ -57,10 +58,19 @@ async def offered_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     return Offered(asking_why(refused_stay_refused(stored, found.options) or stored, causes), found.passed_over)
 
 
+def offered_asked(row: Mapping[Any, Any]) -> list[Ask]:
+    """What `offered_now` asks at first about a case, as far as its row tells."""
+    if row["state"] not in STILL_CHOOSING:
+        return []
+    where = reference.Scope(row["location"], row["region"], row["entity"])
+    order = Order.asked(row["journey_id"]) if row["journey_id"] and row["kind"] in ABOUT_WAYS_OUT else []
+    return [reference.place_asked(row["location"]), reference.policies_asked([where]), *order]
+
+
 async def _root_causes(conn: AsyncConnection, row: Mapping[Any, Any]) -> tuple[str, ...]:
     """The root causes of which policy wants one named when a case of this kind is decided; none for most kinds."""
     place = await reference.place(conn, row["location"])
-    policy = await reference.policy_at(conn, place, datetime.now(UTC))
+    policy = await reference.policy_at(conn, place, None)
     return policy.cases.root_causes.get(row["kind"], ())
 
 

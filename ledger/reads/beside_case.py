@@ -3,7 +3,7 @@
 One question to the database for all of it, and one for the policies by which stock is promised there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
 from ledger import replies
-from ledger.prepared import Several
+from ledger.prepared import Ask, Several, ahead
 from ledger.reads import comments
 from ledger.reads.access import Reach, reach_of, within
 from ledger.reads.comments import Colleague, Comment
-from ledger.reads.stock import NearbyStock, StockItem, at_a_place, items_of, near_a_place
+from ledger.reads.stock import NearbyStock, StockItem, at_a_place, items_asked, items_of, near_a_place
 from ledger.replies import Reply
 from ledger.tables import case_file
 
@@ -49,12 +49,23 @@ class BesideCase(NamedTuple):
     near: list[NearbyStock]
 
 
-async def beside_case(conn: AsyncConnection, viewer: Person, case: OnPage) -> BesideCase:
-    """What the viewer sees beside a case that they see."""
+_OF_THE_CASE = ("kind", "sku", "location", "region", "entity")
+
+
+def beside_asked(viewer: Person, case: Mapping[str, Any]) -> Ask:
+    """What `beside_case` asks at first, for the row of a case."""
     reach, words = reach_of(viewer)
-    asked = {name: getattr(case, name) for name in ("kind", "sku", "location", "region", "entity")}
-    found = await _beside(reach).lists(conn, {**words, **asked}, case_id=case.id, viewer=viewer.id)
+    about = {name: case[name] for name in _OF_THE_CASE}
+    return _beside(reach).of({**words, **about}, case_id=case["id"], viewer=viewer.id)
+
+
+async def beside_case(conn: AsyncConnection, viewer: Person, case: OnPage, *along: Ask) -> BesideCase:
+    """What the viewer sees beside a case that they see. `along` is what its caller asks next, asked with it."""
+    reach, words = reach_of(viewer)
+    about = {name: getattr(case, name) for name in _OF_THE_CASE}
+    found = await _beside(reach).lists(conn, {**words, **about}, case_id=case.id, viewer=viewer.id)
     here, near = found["here"], found["near"]
+    await ahead(conn, *along, *items_asked([*here, *near]))
     items = await items_of(conn, [*here, *near])
     return BesideCase(
         told=comments.by_event(found["told"]),
@@ -82,7 +93,8 @@ def _beside(reach: Reach) -> Several:
             "same_cause": _same_cause(reach),
             "here": at_a_place(reach),
             "near": near_a_place(reach).limit(MOST_NEAR),
-        }
+        },
+        once=True,
     )
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -28,91 +27,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case import PriorityTerm
-from domain.case_kinds import KINDS
 from domain.people import Person
-from ledger.prepared import Prepared, Record
+from ledger.prepared import Ask, Prepared, Record
 from ledger.reads.access import ALL_SOURCES, Reach, of_these_sources, reach_of, within
 from ledger.reads.case_filter import Asked, CaseFilter, Named, Order, asked, named, where
+from ledger.reads.case_shapes import DUE, OF_A_QUEUE, READ, CaseSummary, QueueCase, queued, summary
 from ledger.reads.paging import DEFAULT_LIMIT, After, Page, check_limit, fingerprint, read_cursor, write_cursor
 from ledger.reads.parents import stands_for_its_cause
 from ledger.tables import case_file, person
 
 SORTED_BY = {"due": "next_due_at", "priority": "priority_score", "opened": "opened_at", "closed": "closed_at"}
 WAYS_KEPT = 512  # of asking, each with its compiled query
-
-
-class Priority(BaseModel):
-    score: int
-    terms: list[PriorityTerm]
-
-
-class Clock(BaseModel):
-    """A clock that is running; `paused` while the case waits."""
-
-    name: Literal["unclaimed", "unstarted", "unresolved"]
-    due_at: datetime
-    paused: bool
-
-
-class CaseSummary(BaseModel):
-    """A case in a queue. Money in minor units of `currency`."""
-
-    id: int
-    kind: str
-    title: str
-    state: str
-    severity: str
-    level: int
-    episode: int
-    subject: str
-    journey_id: str | None
-    location: str
-    region: str
-    entity: str
-    channel: str
-    sku: str
-    owner: str
-    claimed_by: str | None
-    claimed_by_name: str | None
-    claimed_at: datetime | None
-    waiting_reason: str | None
-    waiting_until: datetime | None
-    value_at_risk_minor: int
-    currency: str
-    promised_at: datetime | None
-    priority: Priority
-    clocks: list[Clock]
-    next_due_at: datetime | None
-    repeat_count: int
-    version: int
-    opened_at: datetime
-    closed_at: datetime | None
-    resolution: str | None
-    clock_offset_s: int
-
-
-_MADE_HERE = {"title", "owner", "priority", "clocks", "claimed_by_name"}
-_PLAIN = tuple(name for name in CaseSummary.model_fields if name not in _MADE_HERE)
-_CLOCKS = ("unclaimed", "unstarted", "unresolved")
-_READ = (*_PLAIN, "owner_role", "priority_score", "priority_terms", *(f"{name}_due_at" for name in _CLOCKS))
-
-
-def summary(row: Any) -> dict[str, Any]:
-    """The fields of a `CaseSummary` out of a row of `case_file` with `claimed_by_name`."""
-    paused = row["state"] == "waiting"
-    kind = KINDS.get(row["kind"])
-    made: dict[str, Any] = {name: row[name] for name in _PLAIN}
-    made["claimed_by_name"] = row["claimed_by_name"]
-    made["title"] = kind.title if kind else row["kind"].replace("_", " ").capitalize()
-    made["owner"] = row["owner_role"]
-    made["priority"] = {"score": row["priority_score"], "terms": row["priority_terms"]}
-    made["clocks"] = [
-        {"name": name, "due_at": due_at, "paused": paused}
-        for name in _CLOCKS
-        if row["closed_at"] is None and (due_at := row[f"{name}_due_at"]) is not None
-    ]
-    return made
 
 
 class _Way(NamedTuple):
@@ -124,14 +49,25 @@ class _Way(NamedTuple):
     by: Order
     after: Literal["value", "no value"] | None = None
     rolled_up: bool = False
-    numbers_only: bool = False
+    shown: Literal["whole", "in a queue", "by number"] = "whole"
 
 
-def _selected(*more: ColumnElement[Any]) -> Select[Any]:
-    columns = (case_file.c[name] for name in _READ)
+def _selected(names: Sequence[str], *more: ColumnElement[Any]) -> Select[Any]:
+    columns = (case_file.c[name] for name in names)
     return select(*columns, person.c.name.label("claimed_by_name"), *more).join(
         person, person.c.id == case_file.c.claimed_by, isouter=True
     )
+
+
+def _shown(way: _Way) -> Select[Any]:
+    table = case_file.c
+    if way.shown == "by number":
+        return select(table.id, table[SORTED_BY[way.by]])
+    return _in_a_queue() if way.shown == "in a queue" else _selected(READ)
+
+
+def _in_a_queue(*more: ColumnElement[Any]) -> Select[Any]:
+    return _selected(OF_A_QUEUE, *(case_file.c[name] for name in DUE), *more)
 
 
 def seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
@@ -144,8 +80,7 @@ def seen(reach: Reach, *, by_source: bool) -> ColumnElement[bool]:
 def _page(way: _Way) -> Prepared:
     table = case_file.c
     wanted = where(way.asked)
-    chosen = select(table.id, table[SORTED_BY[way.by]]) if way.numbers_only else _selected()
-    query = chosen.where(seen(way.reach, by_source=way.by_source), *wanted)
+    query = _shown(way).where(seen(way.reach, by_source=way.by_source), *wanted)
     if way.rolled_up:
         query = query.where(stands_for_its_cause(wanted))
     if way.by == "due":
@@ -188,11 +123,25 @@ async def list_cases(
     return Page(items=[CaseSummary.model_validate(summary(row)) for row in rows], next=following)
 
 
+async def list_queue(
+    conn: AsyncConnection,
+    viewer: Person,
+    filters: CaseFilter,
+    *,
+    cursor: str | None,
+    limit: int,
+    found: Named | None = None,
+) -> tuple[list[QueueCase], str | None]:
+    """The same rows as a queue shows them, and the cursor of the next ones."""
+    rows, following = await _listed(conn, viewer, filters, cursor, limit, None, found, shown="in a queue")
+    return [queued(row) for row in rows], following
+
+
 async def list_numbers(
     conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cursor: str | None, limit: int, found: Named
 ) -> Page[int]:
     """The same rows by their numbers alone."""
-    rows, following = await _listed(conn, viewer, filters, cursor, limit, None, found, numbers_only=True)
+    rows, following = await _listed(conn, viewer, filters, cursor, limit, None, found, shown="by number")
     return Page(items=[row["id"] for row in rows], next=following)
 
 
@@ -205,7 +154,7 @@ async def _listed(
     sources: Collection[str] | None,
     found: Named | None,
     *,
-    numbers_only: bool = False,
+    shown: Literal["whole", "in a queue", "by number"] = "whole",
 ) -> tuple[list[Record], str | None]:
     """The rows of a page, and the cursor of the next one."""
     mark = fingerprint("cases", filters.model_dump())
@@ -214,7 +163,7 @@ async def _listed(
     wanted, values = asked(filters, found if found is not None else await named(conn, filters))
     reach, words = reach_of(viewer)
     by_source = sources is not None and ALL_SOURCES not in sources
-    way = _Way(wanted, reach, by_source, by, _begins(after), filters.rolled_up, numbers_only)
+    way = _Way(wanted, reach, by_source, by, _begins(after), filters.rolled_up, shown)
     values = {**values, **words, "limit": check_limit(limit) + 1, "sources": sorted(sources or ())}
     if after is not None:
         values |= {"after": after.value, "after_id": after.id}
@@ -229,39 +178,40 @@ def _begins(after: After | None) -> Literal["value", "no value"] | None:
 
 async def count_cases(conn: AsyncConnection, viewer: Person | None, filters: CaseFilter, *, cap: int = 100) -> int:
     """How many cases match, counted to `cap` at most (100 means "99+")."""
-    return (await count_several(conn, viewer, [(filters, cap)]))[0]
+    return (await count_several(conn, viewer, [(filters, cap)], await named(conn, filters)))[0]
 
 
 @lru_cache(maxsize=WAYS_KEPT)
 def _counts(reach: Reach, several: tuple[Asked, ...]) -> Prepared:
+    """How many cases match each, in one row."""
     inside = within(case_file.c, reach)
     counts = []
     for at, wanted in enumerate(several):
         cap = bindparam(f"{at}_cap", type_=Integer)
         rows = select(case_file.c.id).where(inside, *where(wanted, f"{at}_")).limit(cap).subquery()
-        counts.append(select(func.count()).select_from(rows).scalar_subquery())
-    return Prepared(select(*counts))
+        counts.append(select(func.count()).select_from(rows).scalar_subquery().label(f"count_{at}"))
+    return Prepared(select(*counts), once=True)
 
 
-async def count_several(
-    conn: AsyncConnection,
-    viewer: Person | None,
-    several: Sequence[tuple[CaseFilter, int]],
-    *,
-    found: Named | None = None,
-) -> list[int]:
-    """How many cases match each of these filters, each counted to its own cap, in one statement. `found` is what
-    `named` says of the text that they have, where it is known.
-    """
+def counts_asked(viewer: Person | None, several: Sequence[tuple[CaseFilter, int]], found: Named) -> Ask:
+    """What `count_several` asks; `found` is what `named` says of the text that these filters have, if any has one."""
     reach, words = reach_of(viewer)
     values: dict[str, Any] = {**words}
     shapes = []
     for at, (filters, cap) in enumerate(several):
-        is_known = filters.text and found is not None
-        shape, own = asked(filters, found if is_known and found else await named(conn, filters), f"{at}_")
+        shape, own = asked(filters, found if filters.text else Named(), f"{at}_")
         shapes.append(shape)
         values |= own | {f"{at}_cap": cap}
-    row = await _counts(reach, tuple(shapes)).row(conn, values)
+    return _counts(reach, tuple(shapes)).of(values)
+
+
+async def count_several(
+    conn: AsyncConnection, viewer: Person | None, several: Sequence[tuple[CaseFilter, int]], found: Named
+) -> list[int]:
+    """How many cases match each of these filters, each counted to its own cap, in one statement. `found` is what
+    `named` says of the text that they have, if any has one.
+    """
+    row = await counts_asked(viewer, several, found).row(conn)
     assert row is not None  # it asks for counts
     return [int(count) for count in row]
 
@@ -270,16 +220,16 @@ async def count_several(
 def _again(reach: Reach, wanted: Asked) -> Prepared:
     fits = and_(literal(value=True), *where(wanted))
     these = case_file.c.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
-    return Prepared(_selected(fits.label("fits")).where(these, within(case_file.c, reach)))
+    return Prepared(_in_a_queue(fits.label("fits")).where(these, within(case_file.c, reach)))
 
 
 async def cases_again(
     conn: AsyncConnection, viewer: Person, filters: CaseFilter, ids: Sequence[int], *, found: Named | None = None
-) -> list[tuple[CaseSummary, bool]]:
+) -> list[tuple[QueueCase, bool]]:
     """Cases that a page shows already, in the order given, each as it is now and whether the filters still want it."""
     wanted, values = asked(filters, found if found is not None else await named(conn, filters))
     reach, words = reach_of(viewer)
     values = {**values, **words, "ids": list(ids)}
     listed = {row["id"]: row for row in await _again(reach, wanted).rows(conn, values)}
     rows = [listed[case_id] for case_id in dict.fromkeys(ids) if case_id in listed]
-    return [(CaseSummary.model_validate(summary(row)), bool(row["fits"])) for row in rows]
+    return [(queued(row), bool(row["fits"])) for row in rows]

@@ -14,12 +14,13 @@ from domain.case_kinds import KINDS
 from domain.errors import NotFound
 from domain.people import Person
 from domain.words import kind_title
-from ledger.decisions.offered import offered_now
+from ledger.decisions.offered import offered_asked, offered_now
 from ledger.parents import cause_of
-from ledger.prepared import Prepared, Several
+from ledger.prepared import Ask, Prepared, Several, ahead
 from ledger.reads.access import ALL_SOURCES, Reach, of_journey_sources, reach_of, visible
 from ledger.reads.case_history import DECISIONS, EVENTS, CaseEventRow, DecisionRow, decision_of, decisions_of
-from ledger.reads.case_lists import CaseSummary, seen, summary
+from ledger.reads.case_lists import seen
+from ledger.reads.case_shapes import CaseSummary, summary
 from ledger.tables import approval, case_decision, case_file, case_parent, person
 
 COMES_BACK_WITHIN = timedelta(days=30)
@@ -93,7 +94,8 @@ def _around(reach: Reach, by_source: bool) -> Several:  # noqa: FBT001  a way of
             "earlier": short.where(others, alike, table.sku != "", back)
             .order_by(table.closed_at.desc(), table.id.desc())
             .limit(MOST_EARLIER),
-        }
+        },
+        once=True,
     )
 
 
@@ -113,17 +115,46 @@ def _asked_around(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def case_detail(
-    conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Collection[str] | None = None
-) -> CaseDetail:
-    """One case. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+type Sources = Collection[str] | None
+
+
+def _seen_by(viewer: Person | None, sources: Sources) -> tuple[tuple[Reach, bool], dict[str, Any]]:
+    """The way in which somebody asks for a case, and its values."""
     reach, words = reach_of(viewer)
-    way = (reach, sources is not None and ALL_SOURCES not in sources)
-    values = {**words, "sources": sorted(sources or ()), "case_id": case_id}
-    found = await _case(*way).row(conn, values) if -(2**63) <= case_id < 2**63 else None
+    return (reach, sources is not None and ALL_SOURCES not in sources), {**words, "sources": sorted(sources or ())}
+
+
+async def case_row(
+    conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Sources = None
+) -> dict[str, Any]:
+    """The row of a case. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    way, values = _seen_by(viewer, sources)
+    found = await _case(*way).row(conn, values, case_id=case_id) if -(2**63) <= case_id < 2**63 else None
     if found is None:
         raise NotFound(f"There is no case {case_id} that you may see.")
-    row = dict(found)
+    return dict(found)
+
+
+def detail_asked(viewer: Person | None, row: Mapping[str, Any], sources: Sources = None) -> list[Ask]:
+    """What `detail_of` asks at first."""
+    way, values = _seen_by(viewer, sources)
+    return [*offered_asked(row), _around(*way).of({**values, **_asked_around(row)})]
+
+
+async def case_detail(
+    conn: AsyncConnection, viewer: Person | None, case_id: int, *, sources: Sources = None
+) -> CaseDetail:
+    """One case with all that is known of it. Raises `NotFound` as `case_row` does."""
+    row = await case_row(conn, viewer, case_id, sources=sources)
+    await ahead(conn, *detail_asked(viewer, row, sources))
+    return await detail_of(conn, viewer, row, sources=sources)
+
+
+async def detail_of(
+    conn: AsyncConnection, viewer: Person | None, row: Mapping[str, Any], *, sources: Sources = None
+) -> CaseDetail:
+    """All that is known of a case of which the viewer has the row."""
+    way, values = _seen_by(viewer, sources)
     may_decide = viewer is None or viewer.may_decide(row["entity"], row["region"], row["location"])
     kind = KINDS.get(row["kind"])
     offered = await offered_now(conn, row)

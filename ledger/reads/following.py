@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.case import OPEN_STATES
 from domain.people import Person
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.case_lists import SORTED_BY, CaseSummary, list_cases
+from ledger.reads.case_lists import SORTED_BY, list_queue
+from ledger.reads.case_shapes import QueueCase
 from ledger.reads.paging import fingerprint, write_cursor
 from ledger.tables import case_file
 
@@ -26,10 +27,10 @@ class Next(NamedTuple):
     place: str
 
 
-def place_in_view(one: CaseSummary, filters: CaseFilter) -> str:
+def place_in_view(one: QueueCase, filters: CaseFilter) -> str:
     """Where a case stands in the order of a view: it travels along, since what people do to the case moves it."""
     by = filters.sorted_by
-    value = one.priority.score if by == "priority" else getattr(one, SORTED_BY[by])
+    value = getattr(one, SORTED_BY[by])
     return NOWHERE if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
 
 
@@ -44,13 +45,12 @@ async def next_case(
     """
     where = _behind(filters, case_id, place) or await _behind_now(conn, filters, case_id)
     for _ in range(LOOKS if where else 0):
-        found = await list_cases(conn, viewer, filters, cursor=where, limit=LOOKED_AT)
-        for one in found.items:
+        found, where = await list_queue(conn, viewer, filters, cursor=where, limit=LOOKED_AT)
+        for one in found:
             if one.id != case_id and _can_be_worked_on(one, viewer, filters):
                 return Next(one.id, place_in_view(one, filters))
-        if found.next is None:
+        if where is None:
             return None
-        where = found.next
     return None
 
 
@@ -77,7 +77,7 @@ async def _behind_now(conn: AsyncConnection, filters: CaseFilter, case_id: int) 
     return write_cursor(fingerprint("cases", filters.model_dump()), row[0], case_id)
 
 
-def _can_be_worked_on(one: CaseSummary, viewer: Person, filters: CaseFilter) -> bool:
+def _can_be_worked_on(one: QueueCase, viewer: Person, filters: CaseFilter) -> bool:
     wanted = set(filters.state.split(",")) if filters.state else set(OPEN_STATES)
     only_others = filters.waiting_for_approval or not wanted & {"open", "claimed"}
     if only_others or not viewer.may_decide(one.entity, one.region, one.location):

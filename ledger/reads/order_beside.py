@@ -8,7 +8,7 @@ from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
-from ledger.prepared import Several
+from ledger.prepared import Ask, Several
 from ledger.reads.access import Reach, reach_of, within
 from ledger.tables import customer, item, journey, journey_line
 
@@ -61,7 +61,15 @@ def _order(reach: Reach) -> Several:
     own = (journey.c[name] for name in ("id", "key", "state", "channel", "opened_at"))
     named = (customer.c[name].label(f"customer_{name}") for name in ("id", "name", "email", "phone"))
     with_customer = select(*own, *named).join(customer, customer.c.id == journey.c.customer_id, isouter=True)
-    return Several({"order": with_customer.where(journey.c.id == _ID, within(journey.c, reach)), "lines": _LINES})
+    return Several(
+        {"order": with_customer.where(journey.c.id == _ID, within(journey.c, reach)), "lines": _LINES}, once=True
+    )
+
+
+def order_beside_asked(viewer: Person, journey_id: str) -> Ask:
+    """What `order_beside` asks."""
+    reach, words = reach_of(viewer)
+    return _order(reach).of(words, journey_id=journey_id)
 
 
 async def order_beside(conn: AsyncConnection, viewer: Person, journey_id: str) -> OrderBeside | None:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.parents import Cause, of_cause
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.reads.access import Reach, reach_of, visible, within
 from ledger.reads.case_filter import Asked, CaseFilter, Named, asked, named, where
 from ledger.tables import case_file, case_parent, person
@@ -40,12 +40,18 @@ class Member(NamedTuple):
 class CauseRow(Protocol):
     """What is to be known of a case to tell which others are of its cause."""
 
-    id: int
-    kind: str
-    sku: str
-    location: str
-    journey_id: str | None
-    closed_at: datetime | None
+    @property
+    def id(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def sku(self) -> str: ...
+    @property
+    def location(self) -> str: ...
+    @property
+    def journey_id(self) -> str | None: ...
+    @property
+    def closed_at(self) -> datetime | None: ...
 
 
 class ParentView(NamedTuple):
@@ -97,6 +103,19 @@ def _members() -> Any:
     return select(*columns).join(person, person.c.id == case_file.c.claimed_by, isouter=True).order_by(case_file.c.id)
 
 
+def members_asked(viewer: Person, filters: CaseFilter, rows: Sequence[CauseRow], found: Named) -> list[Ask]:
+    """What `members` asks."""
+    shared = {cause.key: cause for cause in _causes(rows).values()}
+    if not shared:
+        return []
+    wanted, values = asked(filters, found)
+    reach, words = reach_of(viewer)
+    of_items = [cause for cause in shared.values() if cause.sku]
+    lists = {f"{name}s": [getattr(cause, name) for cause in of_items] for name in _OF_AN_ITEM}
+    lists["journey_ids"] = [cause.journey_id for cause in shared.values() if not cause.sku]
+    return [_members_of(reach, wanted).of({**values, **words, **lists})]
+
+
 async def members(
     conn: AsyncConnection,
     viewer: Person,
@@ -108,21 +127,18 @@ async def members(
     """For each row of a queue that stands for several cases: those that the queue wants, the row itself among them, the
     first `SHOWN` and one more where there are more. `found` is what `named` says of the filters, where it is known.
     """
-    causes = {row.id: _cause(row) for row in rows if row.closed_at is None and row.journey_id is not None}
-    shared = {cause.key: cause for cause in causes.values()}
-    if not shared:
-        return {}
-    wanted, values = asked(filters, found if found is not None else await named(conn, filters))
-    reach, words = reach_of(viewer)
-    of_items = [cause for cause in shared.values() if cause.sku]
-    lists = {f"{name}s": [getattr(cause, name) for cause in of_items] for name in _OF_AN_ITEM}
-    lists["journey_ids"] = [cause.journey_id for cause in shared.values() if not cause.sku]
     by_key: dict[str, list[Member]] = defaultdict(list)
-    for row in await _members_of(reach, wanted).rows(conn, {**values, **words, **lists}):
+    asks = members_asked(viewer, filters, rows, found if found is not None else await named(conn, filters))
+    for row in [row for ask in asks for row in await ask.rows(conn)]:
         one = Member(*row)
         by_key[f"{one.kind}|{one.location}|{one.sku}" if one.sku else f"order|{one.journey_id}"].append(one)
-    groups = {number: sorted(by_key[cause.key]) for number, cause in causes.items()}
+    groups = {number: sorted(by_key[cause.key]) for number, cause in _causes(rows).items()}
     return {number: group for number, group in groups.items() if len(group) > 1}
+
+
+def _causes(rows: Sequence[CauseRow]) -> dict[int, Cause]:
+    """The causes of those that may stand for several, by their numbers."""
+    return {row.id: _cause(row) for row in rows if row.closed_at is None and row.journey_id is not None}
 
 
 def _cause(row: CauseRow) -> Cause:
@@ -143,7 +159,7 @@ def _members_of(reach: Reach, wanted: Asked) -> Prepared:
     fits = [within(table, reach), *where(wanted)]
     shared_item = and_(table.journey_id.is_not(None), table.sku != "")
     of_items = _first_of(_OF_AN_ITEM, shared_item, fits)
-    return Prepared(of_items.union_all(_first_of(("journey_id",), table.sku == "", fits)))
+    return Prepared(of_items.union_all(_first_of(("journey_id",), table.sku == "", fits)), once=True)
 
 
 def _first_of(names: Sequence[str], more: ColumnElement[bool], fits: Sequence[ColumnElement[bool]]) -> Select[Any]:

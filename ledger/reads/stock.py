@@ -1,7 +1,7 @@
 """Reads of stock: buckets, what may be promised to each channel and why, and what is behind it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,11 @@ from domain.people import Person
 from domain.policy import StockPolicy
 from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp, atp_steps
 from ledger.distance import distance_km
-from ledger.prepared import Prepared
+from ledger.prepared import Ask, Prepared
 from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
 from ledger.reads.records import MovementRow
-from ledger.reference import Scope, policies_at
+from ledger.reference import Scope, policies_asked, policies_at
 from ledger.tables import hold, item, location, movement, stock, waiting_demand
 
 CHANNELS = ("web", "store")  # always answered; those with a threshold of their own come beside them
@@ -253,12 +253,20 @@ def _near(reach: Reach) -> Prepared:
     return Prepared(near_a_place(reach).limit(bindparam("limit")))
 
 
+def items_asked(rows: Sequence[Any]) -> list[Ask]:
+    """What `items_of` asks."""
+    return [policies_asked(_places_of(rows))] if rows else []
+
+
+def _places_of(rows: Sequence[Any]) -> list[Scope]:
+    return list({row["location"]: Scope(row["location"], row["region"], row["entity"]) for row in rows}.values())
+
+
 async def items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DEFAULT_CHANNEL) -> list[StockItem]:
     """Rows of stock with their places as items, by the policies in force at each place."""
     if not rows:
         return []
-    places = {row["location"]: Scope(row["location"], row["region"], row["entity"]) for row in rows}
-    policies = await policies_at(conn, places.values(), datetime.now(UTC))
+    policies = await policies_at(conn, _places_of(rows))
     return [_item(row, policies[row["location"]].stock, channel) for row in rows]
 
 

@@ -1,6 +1,5 @@
 """Ranking of places that might take an order over: each limit, each signal, and what holds for any candidates."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -77,7 +76,7 @@ class TestLimits:
         assert ruled_out(NEED, place(entity="FR01"), SourcingPolicy(across_entities=True)) is None
 
     def test_what_is_shipped_may_come_from_anywhere_that_has_it(self) -> None:
-        need = replace(NEED, method="ship")
+        need = NEED._replace(method="ship")
         far = [
             place("DC", kind="dc", distance_km=900.0, pickup=False),
             place("DS", kind="dropship", distance_km=None, pickup=False),
@@ -89,9 +88,9 @@ class TestLimits:
     def test_part_of_an_order_is_enough_only_where_it_may_be_split(self) -> None:
         half = place(shelves=(shelf(5), shelf(0)))
         assert ruled_out(NEED, half, POLICY) is not None
-        assert ruled_out(replace(NEED, may_split=True), half, POLICY) is None
+        assert ruled_out(NEED._replace(may_split=True), half, POLICY) is None
         none = place(shelves=(shelf(0), shelf(0)))
-        assert ruled_out(replace(NEED, may_split=True), none, POLICY) is not None
+        assert ruled_out(NEED._replace(may_split=True), none, POLICY) is not None
 
 
 class TestOrder:
@@ -117,7 +116,7 @@ class TestOrder:
 
     def test_fewer_places_for_one_order_come_first(self) -> None:
         whole, part = place("B", distance_km=50.0), place("A", shelves=(shelf(5), shelf(0, sku="X")))
-        found = source(replace(NEED, may_split=True), [part, whole], POLICY)
+        found = source(NEED._replace(may_split=True), [part, whole], POLICY)
         assert [one.candidate.code for one in found.ranked] == ["B", "A"]
         assert "covers more than Store A" in found.ranked[0].because
         assert "has all but 1 of the lines" in found.ranked[1].because
@@ -153,7 +152,7 @@ class TestOrder:
         assert source(NEED, [], POLICY) == ((), ())
 
     def test_without_a_promise_nobody_is_late(self) -> None:
-        assert late_by(replace(NEED, promised_at=None), place(ready_at=NOON + timedelta(days=9))) == timedelta(0)
+        assert late_by(NEED._replace(promised_at=None), place(ready_at=NOON + timedelta(days=9))) == timedelta(0)
         assert late_by(NEED, place(ready_at=None)) == timedelta(0)
 
 
@@ -280,15 +279,15 @@ class TestAnyCandidates:
 def improved(candidate: Candidate, signal: Signal, by: int) -> Candidate:
     """The same place, better by one signal; nothing else changes."""
     if signal == "promise":
-        return replace(candidate, ready_at=candidate.ready_at and candidate.ready_at - timedelta(minutes=by))
+        return candidate._replace(ready_at=candidate.ready_at and candidate.ready_at - timedelta(minutes=by))
     if signal == "cost":
-        return replace(candidate, cost_minor=max(candidate.cost_minor - by, 0))
+        return candidate._replace(cost_minor=max(candidate.cost_minor - by, 0))
     if signal == "confidence":
-        surer = [replace(one, confidence_permille=min(one.confidence_permille + by, 1000)) for one in candidate.shelves]
-        return replace(candidate, shelves=tuple(surer))
+        surer = [one._replace(confidence_permille=min(one.confidence_permille + by, 1000)) for one in candidate.shelves]
+        return candidate._replace(shelves=tuple(surer))
     if signal == "split":
-        return replace(candidate, shelves=tuple(replace(one, promise=one.promise + by) for one in candidate.shelves))
-    return replace(candidate, distance_km=candidate.distance_km and max(candidate.distance_km - by, 0.0))
+        return candidate._replace(shelves=tuple(one._replace(promise=one.promise + by) for one in candidate.shelves))
+    return candidate._replace(distance_km=candidate.distance_km and max(candidate.distance_km - by, 0.0))
 
 
 def rank_of(code: str, found: Any) -> int:

@@ -4,12 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import ARRAY, Text, any_, bindparam, select, text
+from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
+from domain.errors import UnknownLocation
+from ledger import reference
 from ledger.engine import Database
 from ledger.outages import is_outage, sqlstate
-from ledger.prepared import Prepared, Several
+from ledger.prepared import Prepared, Several, ahead
 from ledger.tables import item, policy_document
 from tests.shop import TEA, Shop
 
@@ -193,3 +195,83 @@ async def test_a_read_that_fails_remembers_nothing_for_the_next(shop: Shop) -> N
             assert await PRICE_ONCE.value(conn, sku=TEA) == before + 1
     finally:
         await database.dispose()
+
+
+NAMES = Prepared(
+    select(item.c.sku, item.c.name)
+    .where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text))))
+    .order_by(item.c.sku),
+    once=True,
+)
+BOTH = Several(
+    {"price": PRICE, "same": select(item.c.sku).where(item.c.sku == bindparam("sku", type_=Text))}, once=True
+)
+
+
+async def test_what_is_asked_ahead_is_one_statement_and_found_where_it_is_asked_for(shop: Shop) -> None:
+    async with shop.database.read() as conn:
+        alone = await NAMES.rows(conn, skus=[TEA, "none"]), await PRICE_ONCE.rows(conn, sku=TEA)
+        lists = await BOTH.lists(conn, sku=TEA)
+    sent: list[str] = []
+    with shop.database.heard(lambda statement, _: sent.append(statement)):
+        async with shop.database.read() as conn:
+            asks = NAMES.of(skus=[TEA, "none"]), PRICE_ONCE.of(sku=TEA), PRICE_ONCE.of(sku="none"), BOTH.of(sku=TEA)
+            await ahead(conn, *asks, *asks)
+            await ahead(conn, *asks)
+            found = await NAMES.rows(conn, skus=[TEA, "none"]), await PRICE_ONCE.rows(conn, sku=TEA)
+            assert await PRICE_ONCE.row(conn, sku="none") is None
+            assert await BOTH.lists(conn, sku=TEA) == lists
+            assert len(sent) == 1
+            assert await NAMES.value(conn, skus=[TEA]) == TEA  # other values: it is asked for
+    assert len(sent) == 2
+    assert [[tuple(row) for row in rows] for rows in found] == [[tuple(row) for row in rows] for rows in alone]
+    assert [[dict(row) for row in rows] for rows in found] == [[dict(row) for row in rows] for rows in alone]
+    assert (found[0][0]["name"], found[0][0][1]) == (alone[0][0]["name"], alone[0][0][1])
+    with pytest.raises(KeyError, match="no_such"):
+        found[0][0]["no_such"]
+
+
+async def test_what_is_said_of_a_place_is_the_same_ahead_and_alone(shop: Shop) -> None:
+    await shop.change("INSERT INTO opening_hours VALUES ('S1', 0, '08:00', '20:00'), ('S1', 2, '09:00', '12:00')")
+    await shop.change("INSERT INTO closed_day (location, day) VALUES ('S1', '2026-12-25')")
+    await shop.change(
+        "INSERT INTO location_status (location, status, starts_at, ends_at, reason, cause)"
+        " VALUES ('S1', 'closed', now() + interval '2 days', NULL, 'flood', 'b')"
+    )
+    async with shop.database.read() as conn:
+        alone = (
+            await reference.place(conn, "S1"),
+            await reference.policy_at(conn, await reference.place(conn, "S1"), None),
+        )
+    async with shop.database.read() as conn:
+        scope = reference.Scope(alone[0].code, alone[0].region, alone[0].entity)
+        await ahead(conn, reference.place_asked("S1"), reference.place_asked("none"), reference.policies_asked([scope]))
+        assert (await reference.place(conn, "S1"), await reference.policy_at(conn, alone[0], None)) == alone
+        with pytest.raises(UnknownLocation):
+            await reference.place(conn, "none")
+    assert (len(alone[0].hours.weekdays), len(alone[0].hours.closed_days), len(alone[0].periods)) == (2, 1, 1)
+
+
+async def test_a_transaction_that_writes_asks_nothing_ahead(shop: Shop) -> None:
+    sent: list[str] = []
+    async with shop.database.engine.connect() as conn:
+        with shop.database.heard(lambda statement, _: sent.append(statement)):
+            await ahead(conn, PRICE_ONCE.of(sku=TEA))
+            assert sent == []
+            assert await PRICE_ONCE.value(conn, sku=TEA) > 0
+
+
+async def test_what_would_not_be_found_again_is_not_asked_ahead(shop: Shop) -> None:
+    async with shop.database.read() as conn:
+        for ask in (ITEMS.of(skus=[TEA]), Prepared(text("SELECT 1"), once=True).of()):
+            with pytest.raises(ValueError, match="once"):
+                await ahead(conn, ask)
+        await ahead(conn)
+
+
+async def test_a_failure_of_what_is_asked_ahead_is_one_of_the_database(shop: Shop) -> None:
+    divided = Prepared(select((1 / bindparam("by", type_=Integer)).label("part")), once=True)
+    with pytest.raises(DBAPIError) as told:
+        async with shop.database.read() as conn:
+            await ahead(conn, divided.of(by=0), PRICE_ONCE.of(sku=TEA))
+    assert sqlstate(told.value) == "22012"

@@ -12,7 +12,8 @@ from ledger.decisions import decide, undo
 from ledger.people import Caller
 from ledger.reads.case_filter import CaseFilter, Order
 from ledger.reads.case_history import DecisionRow
-from ledger.reads.case_lists import CaseSummary, list_cases
+from ledger.reads.case_lists import list_cases
+from ledger.reads.case_shapes import CaseSummary
 from ledger.reads.cases import CaseDetail, case_detail, decision_row
 from ledger.reads.comments import told_on
 from ledger.reads.paging import Page

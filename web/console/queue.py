@@ -15,11 +15,13 @@ from domain.case_kinds import KINDS
 from domain.errors import DomainError
 from domain.people import Person
 from ledger import case as cases
-from ledger.reads.case_lists import count_several
+from ledger.prepared import ahead
+from ledger.reads.case_filter import CaseFilter
+from ledger.reads.case_lists import count_several, counts_asked
 from ledger.reads.cases import case_detail
 from ledger.reads.parents import SHOWN as GROUP_SHOWN
-from ledger.reads.places import all_places, visible_among, zone_of
-from ledger.views import views
+from ledger.reads.places import all_asked, all_places, visible_among, zone_of, zones_asked
+from ledger.views import views, views_asked
 from web.console.decided import decided_before
 from web.console.live import live_of
 from web.console.place_options import place_options
@@ -33,6 +35,7 @@ from web.sessions import SignedIn, database_of
 router = APIRouter(route_class=ConsoleRoute)
 
 MOST_SHOWN = 2 * PAGE_ROWS
+MATCHING_CAP = 1000
 
 
 @router.get("/console/queue")
@@ -56,14 +59,18 @@ def _numbers(request: Request, name: str) -> tuple[int, ...]:
 async def _opened(request: Request, person: Person) -> Response:
     since = live_of(request).mark()
     async with database_of(request).read() as conn:
-        wanted, now, zone = read_address(request.query_params), datetime.now(UTC), await zone_of(conn, person)
+        wanted, now, is_page = read_address(request.query_params), datetime.now(UTC), not is_partial(request)
+        await ahead(conn, zones_asked([person]), *([views_asked(person), all_asked()] if is_page else ()))
+        zone = await zone_of(conn, person)
         look = await looked(conn, wanted, await filters_meant(conn, wanted, person, now, zone), now, zone)
         found = await listed(conn, person, look)
-        places = None if is_partial(request) and found.cases else await all_places(conn)
+        places = await all_places(conn) if is_page or not found.cases else None
         choices = visible_among(places, person) if places else []
-        context = await filled(conn, person, look, found, places)
-        if not is_partial(request):
-            context |= await _about_it(conn, request, person, look, _all_of(look, found, context["members"]))
+        counted = _counted(person, look, is_cut=wanted.cursor is not None or found.next_cursor is not None)
+        counts = [counts_asked(person, counted, look.meant)] if is_page else []
+        context = await filled(conn, person, look, found, *counts, places=places)
+        if is_page:
+            context |= await _about_it(conn, request, person, look, counted, _all_of(found, context["members"]))
     context |= ways(look, found.next_cursor) | {
         "section": "queue",
         "live_since": since,
@@ -85,28 +92,39 @@ async def _opened(request: Request, person: Person) -> Response:
     return page(request, "queue.html", context, block="list")
 
 
-def _all_of(look: Looked, found: Listed, groups: Mapping[int, Sequence[object]]) -> int | None:
-    """How many cases the filters want, where the page shows all of them; otherwise they are to be counted."""
-    if look.wanted.cursor is not None or found.next_cursor is not None:
-        return None
+def _counted(person: Person, look: Looked, *, is_cut: bool) -> list[tuple[CaseFilter, int]]:
+    """The cases that are counted, each kind to its cap: those of every tab, and those that the filters want where the
+    page is cut from them.
+    """
+    today = start_of_day(look.now, look.zone)
+    tabs = [(filter_of_tab(tab.slug, person, look.now, today), 100) for tab in (*TABS, ALL)]
+    return [*tabs, (look.filters, MATCHING_CAP)] if is_cut else tabs
+
+
+def _all_of(found: Listed, groups: Mapping[int, Sequence[object]]) -> int | None:
+    """How many cases a page shows that is not cut; None where it does not show all of a cause."""
     sizes = [len(groups.get(case.id, (case,))) for case in found.cases]
     return None if max(sizes, default=0) > GROUP_SHOWN else sum(sizes)
 
 
-async def _about_it(conn: Any, request: Request, person: Person, look: Looked, matching: int | None) -> dict[str, Any]:
-    """What stands about the list: the tabs with their counts, saved views, what was decided just before. `matching` is
-    how many cases there are, where it is known.
+async def _about_it(
+    conn: Any,
+    request: Request,
+    person: Person,
+    look: Looked,
+    counted: Sequence[tuple[CaseFilter, int]],
+    shown: int | None,
+) -> dict[str, Any]:
+    """What stands about the list: the tabs with their counts, saved views, what was decided just before. `shown` are
+    the cases on a page that is not cut, as `_all_of` says.
     """
-    today = start_of_day(look.now, look.zone)
     slugs = [tab.slug for tab in (*TABS, ALL)]
-    asked = [(filter_of_tab(slug, person, look.now, today), 100) for slug in slugs]
+    counts = await count_several(conn, person, counted, look.meant)
+    matching = counts[len(slugs)] if len(counts) > len(slugs) else shown
     if matching is None:
-        asked.append((look.filters, 1000))
-    counts = await count_several(conn, person, asked, found=look.meant)
-    if matching is None:
-        matching = counts.pop()
+        (matching,) = await count_several(conn, person, [(look.filters, MATCHING_CAP)], look.meant)
     return {
-        "counts": dict(zip(slugs, counts, strict=True)),
+        "counts": dict(zip(slugs, counts, strict=False)),
         "views": await views(conn, person),
         "matching": matching,
         "decided": await decided_before(conn, person, request),

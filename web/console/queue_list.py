@@ -8,11 +8,13 @@ from urllib.parse import urlencode
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
+from ledger.prepared import Ask, ahead
 from ledger.reads.case_filter import CaseFilter, Named, named
-from ledger.reads.case_lists import CaseSummary, cases_again, list_cases
+from ledger.reads.case_lists import cases_again, list_queue
+from ledger.reads.case_shapes import QueueCase
 from ledger.reads.following import place_in_view
-from ledger.reads.parents import members
-from ledger.reads.places import Place, item_names, places_at
+from ledger.reads.parents import members, members_asked
+from ledger.reads.places import Place, item_names, names_asked, places_asked, places_at
 from web.console.queue_address import Wanted, filter_of
 from web.pages import address
 
@@ -37,7 +39,7 @@ class Looked(NamedTuple):
 class Listed(NamedTuple):
     """The rows of a page. `left` are those that a refresh keeps although the filters do not want them any more."""
 
-    cases: Sequence[CaseSummary]
+    cases: Sequence[QueueCase]
     left: frozenset[int]
     next_cursor: str | None
 
@@ -45,8 +47,10 @@ class Listed(NamedTuple):
 async def listed(conn: AsyncConnection, person: Person, look: Looked) -> Listed:
     """One page."""
     wanted = look.wanted
-    opened = await list_cases(conn, person, look.filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=look.meant)
-    return Listed(opened.items, frozenset(), opened.next)
+    cases, following = await list_queue(
+        conn, person, look.filters, cursor=wanted.cursor, limit=PAGE_ROWS, found=look.meant
+    )
+    return Listed(cases, frozenset(), following)
 
 
 async def again(conn: AsyncConnection, person: Person, look: Looked, numbers: Sequence[int]) -> Listed:
@@ -55,7 +59,7 @@ async def again(conn: AsyncConnection, person: Person, look: Looked, numbers: Se
     return Listed([case for case, _ in found], frozenset(case.id for case, fits in found if not fits), None)
 
 
-def clock_now(case: CaseSummary, now: datetime) -> datetime:
+def clock_now(case: QueueCase, now: datetime) -> datetime:
     """The time by the case's own clock: the demo may have moved it on."""
     return now + timedelta(seconds=case.clock_offset_s)
 
@@ -73,10 +77,22 @@ async def looked(conn: AsyncConnection, wanted: Wanted, filters: CaseFilter, now
 
 
 async def filled(
-    conn: AsyncConnection, person: Person, look: Looked, found: Listed, places: Mapping[str, Place] | None = None
+    conn: AsyncConnection,
+    person: Person,
+    look: Looked,
+    found: Listed,
+    *along: Ask,
+    places: Mapping[str, Place] | None = None,
 ) -> dict[str, Any]:
-    """What `queue_rows.html` is filled with; `places` are all of them, where they were read."""
+    """What `queue_rows.html` is filled with; `places` are all of them, where they were read. `along` is what its caller
+    asks next, asked with it.
+    """
     filters, cases = look.filters, found.cases
+    skus, codes = {case.sku for case in cases if case.sku}, {case.location for case in cases}
+    asks = [names_asked(skus)] if skus else []
+    asks += members_asked(person, filters, cases, look.meant) if filters.rolled_up else []
+    asks += [places_asked(codes)] if places is None and codes else []
+    await ahead(conn, *asks, *along)
     return {
         "person": person,
         "cases": cases,
@@ -84,8 +100,8 @@ async def filled(
         "left": found.left,
         "alone": False,
         "members": await members(conn, person, filters, cases, found=look.meant) if filters.rolled_up else {},
-        "names": await item_names(conn, {case.sku for case in cases if case.sku}),
-        "places": places if places is not None else await places_at(conn, {case.location for case in cases}),
+        "names": await item_names(conn, skus),
+        "places": places if places is not None else await places_at(conn, codes),
         "zone": look.zone,
         "now": look.now,
         "clock_now": clock_now,

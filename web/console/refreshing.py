@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.people import Person
 from ledger.engine import Database
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.case_lists import CaseSummary, list_numbers
+from ledger.reads.case_lists import list_numbers
+from ledger.reads.case_shapes import QueueCase
 from ledger.reads.places import all_places, visible_among, zones_of
 from web.console.queue_address import ALL, TABS, Wanted
 from web.console.queue_list import PAGE_ROWS, Looked, again, filled, filters_meant, looked, ways
@@ -136,7 +137,7 @@ async def _written(conn: AsyncConnection, look: Looked, same: Sequence[Refresh])
 class _Rows:
     """Rows as they are written, each once for everybody to whom it says the same."""
 
-    def __init__(self, cases: Mapping[int, CaseSummary], context: Mapping[str, Any]) -> None:
+    def __init__(self, cases: Mapping[int, QueueCase], context: Mapping[str, Any]) -> None:
         self._cases = cases
         macros = templates.get_template("queue_rows.html").make_module({**context, "cases": []})
         self._row: Callable[..., Markup] = vars(macros)["row"]
@@ -146,7 +147,7 @@ class _Rows:
         """In the order in which they are shown; without those that cannot be seen any more."""
         return [self._text(self._cases[number], one) for number in one.numbers if number in self._cases]
 
-    def _text(self, case: CaseSummary, one: Refresh) -> Markup:
+    def _text(self, case: QueueCase, one: Refresh) -> Markup:
         key = (case.id, case.claimed_by == one.person.id, bool(one.changed))
         if key not in self._written:
             self._written[key] = self._row(case, one.person, bool(one.changed))

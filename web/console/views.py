@@ -15,7 +15,8 @@ from domain.errors import Malformed
 from domain.people import Person
 from ledger.engine import Database
 from ledger.reads.case_filter import CaseFilter
-from ledger.reads.case_lists import CaseSummary, list_cases
+from ledger.reads.case_lists import list_cases
+from ledger.reads.case_shapes import CaseSummary
 from ledger.reads.places import zone_of
 from ledger.views import delete_view, save_view
 from web.console.queue_address import filter_of, read_address

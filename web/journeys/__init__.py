@@ -3,14 +3,17 @@
 What a kind is called, and where its pages are, is `domain.journey_kinds`; docs/adding-a-journey.md has the whole list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ids import parse_journey_id
 from domain.people import Person
 from domain.words import words
+from ledger.prepared import Ask
 from ledger.reads.store import StorePlace
+from ledger.transaction import journey_asked
 from web.journeys import bopis, claim, count, promotion, returns, transfer
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 
@@ -35,6 +38,14 @@ def due_of(journey_id: str, name: str) -> Due:
 async def beside(conn: AsyncConnection, person: Person, journey_id: str | None) -> Beside | None:
     """What a case shows of its journey; None where it has none, or one that the person does not see."""
     return None if journey_id is None else await parts_of(journey_id).beside(conn, person, journey_id)
+
+
+def journey_beside_asked(person: Person, case: Mapping[str, Any]) -> list[Ask]:
+    """What is asked of the journey of a case (its row): the journey, and what `beside` asks as far as its kind says."""
+    journey_id = case["journey_id"]
+    if journey_id is None:
+        return []
+    return [journey_asked(journey_id), *parts_of(journey_id).beside_asked(person, journey_id)]
 
 
 async def work_of(conn: AsyncConnection, place: StorePlace) -> tuple[Sequence[NextTask], Sequence[Tile]]:

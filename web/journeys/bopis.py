@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
+from ledger.prepared import Ask
 from ledger.reads.coming import coming_to
 from ledger.reads.exchanges import exchange_panel, return_behind
 from ledger.reads.journeys import JourneyDetail, journey_customer
-from ledger.reads.order_beside import order_beside
+from ledger.reads.order_beside import order_beside, order_beside_asked
 from ledger.reads.store import FloorOrder, StorePlace, counts, orders_for
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile, Urgency
 from web.pages import path
@@ -40,6 +41,10 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
     """The order with its customer; none where it has moved to a place that this person does not see."""
     order = await order_beside(conn, person, journey_id)
     return None if order is None else Beside({"order": order}, frozenset(line.sku for line in order.lines))
+
+
+def beside_asked(person: Person, journey_id: str) -> list[Ask]:
+    return [order_beside_asked(person, journey_id)]
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:
@@ -132,5 +137,6 @@ def _put_away(place: StorePlace, order: FloorOrder) -> NextTask:
 
 
 PARTS = JourneyParts(
-    kind="bopis", beside=beside, tiles=tiles, next_tasks=next_tasks, dues=DUES, details=details
+    kind="bopis", beside=beside, tiles=tiles, next_tasks=next_tasks, dues=DUES, details=details,
+    beside_asked=beside_asked,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
+from ledger.prepared import Ask
 from ledger.reads.journeys import JourneyDetail
 from ledger.reads.store import StorePlace
 
@@ -57,12 +58,13 @@ class NextTask(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What a case page shows of its journey: the values that `journeys/<kind>/beside.html` needs, and the items whose
-    names the page must know.
+    """What a case page shows of its journey: the values that `journeys/<kind>/beside.html` needs, and the items and the
+    places whose names the page must know.
     """
 
     values: Mapping[str, Any]
     skus: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
 
 
 class Due(NamedTuple):
@@ -77,6 +79,7 @@ class JourneyParts(NamedTuple):
 
     `beside` answers None for a journey that the person does not see. `details` are more values for its page, where it
     is shown by the page that all kinds share. `dues` are its due instants by name, without their numbers.
+    `beside_asked` is what `beside` asks, where it is worth asking together with what else a case asks.
     """
 
     kind: str
@@ -85,3 +88,4 @@ class JourneyParts(NamedTuple):
     next_tasks: Callable[[AsyncConnection, StorePlace], Awaitable[Sequence[NextTask]]]
     dues: Mapping[str, Due]
     details: Callable[[AsyncConnection, Person, JourneyDetail], Awaitable[Mapping[str, Any]]]
+    beside_asked: Callable[[Person, str], Sequence[Ask]] = lambda _person, _journey_id: ()
