@@ -39,7 +39,8 @@ FEW = 10_000
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 ROUNDS = 12
 REAL_CASES = 16
-OWN_PLANS = "-c plan_cache_mode=force_custom_plan"  # as lists are read: see `Database.read`
+# As lists are read, and what is asked about one thing: see `Database.read`.
+OWN_PLANS, KEPT_PLANS = (f"-c plan_cache_mode=force_{kind}_plan" for kind in ("custom", "generic"))
 VIEWERS = {"six regions": "six", "one small region": "rare", "everywhere": "every"}
 # What people ask of the queue: every tab, every filter, alone and some together.
 QUEUES = (
@@ -217,9 +218,9 @@ def _filling(call: Any) -> float:
 
 
 async def costs(
-    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, planner: str = ""
+    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, planner: str
 ) -> list[Cost]:
-    """Every page over HTTP, and its limit with plans as the page gets them: kept ones unless `planner` says."""
+    """Every page over HTTP, and its limit with plans as the page gets them."""
     runs = await rounds(port, pages, ROUNDS)
     rows = await rows_shown(port, pages)
     limits = await alone(database, pages, module, seconds, planner)
@@ -289,7 +290,7 @@ async def one_case(server_url: str, *, seconds: float, size: tuple[int, int] | N
         cookie = await signed_in(database, "every")
         pages = [Page(f"/console/cases/{number}", cookie) for number in await real_cases(database, REAL_CASES)]
         async with served.application(database) as port:
-            found = await costs(database, port, pages, case_page, seconds=seconds)
+            found = await costs(database, port, pages, case_page, seconds=seconds, planner=KEPT_PLANS)
     sql, template = (statistics.median(getattr(one, name) for one in found) for name in ("sql_ms", "template_ms"))
     note = f"p99 {_p99(found):.0f} ms; SQL {sql:.1f} ms, template {template:.1f} ms; {REAL_CASES} orders without stock"
     work = f"GET /console/cases/…, among {cases:,} cases, p50"
