@@ -97,7 +97,7 @@ def _needs_consent(option: CaseOption) -> bool:
 
 
 def _twin(option: CaseOption, *, refused: bool) -> CaseOption:
-    held = option.model_copy(deep=True).consequence
+    held = option.consequence
     return CaseOption(
         id=f"{BY_LINK}{option.id}",
         label=f"Ask the customer by link: {option.label}",
