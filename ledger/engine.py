@@ -35,8 +35,10 @@ _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_
 # makes it anew for every list of one word.
 _READ, _READ_BY_KEY = (f"{_BEGIN} force_{kind}_plan" for kind in ("custom", "generic"))
 _TIME = "SELECT clock_timestamp()"
-# Of one connection. Pages ask in more ways than the driver's own hundred.
+# Of one connection. Pages ask in more ways than the driver's own hundred, and for several lists in more words than its
+# own 15,000 bytes, beyond which it would have each made ready again whenever it is sent.
 _STATEMENTS_KEPT = 400
+_LONGEST_KEPT = 200_000
 
 
 def asyncpg_url(url: str) -> URL:
@@ -77,6 +79,7 @@ class Database:
                 "command_timeout": timeout_s,
                 "timeout": min(timeout_s, CONNECT_TIMEOUT_S),
                 "statement_cache_size": _STATEMENTS_KEPT,
+                "max_cacheable_statement_size": _LONGEST_KEPT,
             },
         )
         self.storage = Storage(self.engine)

@@ -81,7 +81,7 @@ def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
 _SAID = """
     SELECT l.code, l.name, l.kind, l.region, l.entity, e.currency, l.pickup, l.status, l.latitude, l.longitude,
         l.time_zone,
-        ARRAY(SELECT ROW(weekday, opens, closes) FROM opening_hours WHERE location = l.code) AS hours,
+        ARRAY(SELECT ROW(weekday, opens, closes) FROM opening_hours WHERE location = l.code ORDER BY weekday) AS hours,
         ARRAY(SELECT ROW(c.day) FROM closed_day c WHERE c.location = l.code) AS closed,
         ARRAY(
             SELECT ROW(p.status, p.starts_at, p.ends_at, p.reason) FROM location_status p

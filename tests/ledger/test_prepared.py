@@ -197,6 +197,7 @@ async def test_a_read_that_fails_remembers_nothing_for_the_next(shop: Shop) -> N
         await database.dispose()
 
 
+THIS = (item.c.sku == bindparam("sku", type_=Text)).label("this")
 NAMES = Prepared(
     select(item.c.sku, item.c.name)
     .where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text))))
@@ -250,6 +251,14 @@ async def test_what_is_said_of_a_place_is_the_same_ahead_and_alone(shop: Shop) -
         with pytest.raises(UnknownLocation):
             await reference.place(conn, "none")
     assert (len(alone[0].hours.weekdays), len(alone[0].hours.closed_days), len(alone[0].periods)) == (2, 1, 1)
+
+
+async def test_the_longest_statement_of_a_page_stays_prepared(shop: Shop) -> None:
+    several = [Prepared(select(THIS, (item.c.price_minor + at).label("more")), once=True) for at in range(150)]
+    kept = Prepared(text("SELECT count(*) FROM pg_prepared_statements WHERE length(statement) > 15 * 1024"))
+    async with shop.database.read() as conn:
+        await ahead(conn, *(one.of(sku=TEA) for one in several))
+        assert await kept.value(conn) > 0
 
 
 async def test_a_transaction_that_writes_asks_nothing_ahead(shop: Shop) -> None:

@@ -122,7 +122,7 @@ async def get_cases(
 @router.get("/cases/{case_id}", summary="One case", responses=MISSING)
 async def get_case(request: Request, caller: Reader, case_id: Number) -> CaseDetail:
     viewer, sources = view_of(caller)
-    async with database_of(request).read() as conn:
+    async with database_of(request).read(by_key=True) as conn:
         return await case_detail(conn, viewer, case_id, sources=sources)
 
 

@@ -153,7 +153,7 @@ async def act(
     """
     view, onwards = view_of(request), None
     async with database_of(request).read() as conn:
-        await case_detail(conn, person, case_id)
+        await case_row(conn, person, case_id)  # not found, unless the person may see it
         if view and go_on:
             # Before it is done: afterwards the case may stand elsewhere in the view.
             onwards = await next_address(conn, person, case_id, request, decided=True)
@@ -214,7 +214,7 @@ async def _claim_from_queue(
 ) -> Response:
     """A row has no room for the case: a claim opens it, a refusal is said above the queue."""
     async with database_of(request).read(by_key=True) as conn:
-        await case_detail(conn, person, case_id)
+        await case_row(conn, person, case_id)
     try:
         await work()
     except DomainError as refused:

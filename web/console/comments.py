@@ -56,7 +56,7 @@ async def begin(
     tell: Several = [],  # noqa: B006
 ) -> Response:
     """The page again, with a canned reply below what is written already. Nothing is saved."""
-    async with database_of(request).read() as conn:
+    async with database_of(request).read(by_key=True) as conn:
         case = await case_detail(conn, person, case_id)
         found = next((one for one in await replies.replies(conn, case.kind) if str(one.id) == reply), None)
         begun = fill(found.text, await _values(conn, case)) if found else ""

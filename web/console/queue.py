@@ -18,7 +18,7 @@ from ledger import case as cases
 from ledger.prepared import ahead
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import count_several, counts_asked
-from ledger.reads.cases import case_detail
+from ledger.reads.cases import case_row
 from ledger.reads.parents import SHOWN as GROUP_SHOWN
 from ledger.reads.places import all_asked, all_places, visible_among, zone_of, zones_asked
 from ledger.views import views, views_asked
@@ -140,7 +140,7 @@ async def claim_several(request: Request, person: SignedIn, case: Annotated[list
     for case_id in dict.fromkeys(case[:PAGE_ROWS]):
         try:
             async with database.read() as conn:
-                await case_detail(conn, person, case_id)  # not found, unless the person may see it
+                await case_row(conn, person, case_id)  # not found, unless the person may see it
             await cases.claim(database, case_id, person, version=None, via="console")
             outcomes.append((case_id, None))
         except DomainError as refused:

@@ -30,7 +30,7 @@ async def wait(
     async def work() -> None:
         if not reason.strip():
             raise Malformed("Say what the case waits for.")
-        async with database_of(request).read() as conn:
+        async with database_of(request).read(by_key=True) as conn:
             context = await context_of(conn, person, case_id)
         instant = ending(span, until, context["zone"], context["clock_now"])
         await cases.wait(database_of(request), case_id, person, reason=reason.strip(), until=instant, via="console")

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
-from ledger.reads.cases import case_detail
+from ledger.reads.cases import case_row
 from ledger.reads.following import next_case
 from ledger.reads.places import zone_of
 from web.console.queue_address import filter_of, read_address
@@ -57,6 +57,6 @@ async def next_address(conn: AsyncConnection, person: Person, case_id: int, requ
 @router.get("/console/cases/{case_id}/next")
 async def go_on(request: Request, person: SignedIn, case_id: int) -> Response:
     async with database_of(request).read() as conn:
-        await case_detail(conn, person, case_id)  # not found, unless the person may see it
+        await case_row(conn, person, case_id)  # not found, unless the person may see it
         where = await next_address(conn, person, case_id, request, decided=False)
     return see(request, where)
