@@ -27,8 +27,14 @@ REFRESH = 5  # the rows that are shown are read again; nothing is counted, no vi
 
 @contextmanager
 def statements(app: FastAPI) -> Iterator[list[str]]:
+    """What is sent meanwhile, but for waking the relays, which happens whenever it happens."""
     sent: list[str] = []
-    with app.state.database.heard(lambda statement, _: sent.append(statement)):
+
+    def note(statement: str, _: object) -> None:
+        if not statement.startswith("NOTIFY"):
+            sent.append(statement)
+
+    with app.state.database.heard(note):
         yield sent
 
 
