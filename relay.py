@@ -185,7 +185,8 @@ class Relay:
             with traces.delivering(row.target, row.kind, row.payload):
                 outcome = await (self._start(client, row) if row.kind == "start" else self._tell(client, row))
         except RPCError as error:
-            await self._put_off(row, error, blame=error.status not in wire.AWAY)
+            is_to_blame = error.status not in wire.AWAY or wire.is_too_large(error)
+            await self._put_off(row, error, blame=is_to_blame)
         except Exception as error:  # noqa: BLE001  whatever it is, it is recorded on the message, and a person hears of it
             await self._put_off(row, error, blame=True)
         else:

@@ -69,13 +69,21 @@ def _log(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, ending],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _as_one_line, ending],
         )
     )
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in _SERVERS:
         server = logging.getLogger(name)
         server.handlers, server.propagate = [], name != "uvicorn.access"
+
+
+def _as_one_line(_logger: Any, _method: str, event: Any) -> Any:
+    """What servers, providers and people wrote is in many events: it must not look like a line of its own."""
+    text = str(event["event"])
+    if not text.isprintable():
+        event["event"] = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return event
 
 
 def _with_trace(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,11 @@ AWAY = frozenset(
 )
 
 
+def is_too_large(error: RPCError) -> bool:
+    """Whether the message itself is to blame for RESOURCE_EXHAUSTED: it is larger than gRPC lets through at all."""
+    return error.status is RPCStatusCode.RESOURCE_EXHAUSTED and "larger than max" in error.message
+
+
 def search_attributes(search: Mapping[str, str]) -> TypedSearchAttributes:
     """`{"location": "S1"}` as what the Temporal UI can be searched by: `EndcapLocation`."""
     keys = {name: SearchAttributeKey.for_keyword(f"Endcap{name.capitalize()}") for name in search}

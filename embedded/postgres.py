@@ -249,7 +249,7 @@ class EmbeddedPostgres:
             "jit": "off",  # short statements: compiling them costs more than it gives
         }
         if not self.durable:
-            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            options |= {"fsync": "off", "full_page_writes": "off"}
         words = [str(self.binaries / "postgres"), "-D", str(self.data)]
         for name, value in options.items():
             words += ["-c", f"{name}={value}"]

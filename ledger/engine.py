@@ -29,6 +29,9 @@ logger = logging.getLogger("endcap.ledger")
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 6
 CONNECT_TIMEOUT_S = 10.0
+# For a connection of the pool: with more requests than it serves, whoever waits longer has gone, or asks again.
+LONGEST_WAIT_S = 10.0
+_LOOK_FOR_CLIENT_MS = 5_000
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode ="
 # What lists are asked for differs by very much in how many rows it finds, so each question has a plan of its own. What
 # is asked about one thing finds as little whichever it is, so a plan that was made is kept; left to itself, PostgreSQL
@@ -47,10 +50,21 @@ def asyncpg_url(url: str) -> URL:
     return make_url(text_url).set(drivername="postgresql+asyncpg")
 
 
+def given_up_there(timeout_s: float) -> dict[str, str]:
+    """Settings of a connection by which the server itself ends a statement, shortly before nobody waits for it any more
+    or soon after its client has gone. Left alone, what was given up here would go on there.
+    """
+    return {
+        "statement_timeout": str(max(int(timeout_s * 900), 1)),  # in milliseconds
+        "client_connection_check_interval": str(_LOOK_FOR_CLIENT_MS),
+    }
+
+
 class Database:
     """One per process: a pool of connections, and the two ways to use one.
 
-    `url` is any PostgreSQL URL; `pool_size` connections are kept, twice as many opened under load. `sealing_keys`
+    `url` is any PostgreSQL URL; Up to twice `pool_size` connections are opened
+    as they are needed, and kept. `sealing_keys`
     (name → 32 bytes, the first one encrypts) seal events that must be set aside. A statement without an answer within
     `timeout_s` is given up, and its connection with it: the network may be a black hole.
     """
@@ -71,11 +85,13 @@ class Database:
         self.seal = Seal(sealing_keys)
         self.engine: AsyncEngine = create_async_engine(
             asyncpg_url(url),
-            pool_size=pool_size,
-            max_overflow=pool_size,
+            # Kept once they are opened: to make one takes five ways to the server, and it knows no statement yet.
+            pool_size=2 * pool_size,
+            max_overflow=0,
+            pool_timeout=min(timeout_s, LONGEST_WAIT_S),
             hide_parameters=True,  # they hold names and addresses, and errors are logged
             connect_args={
-                "server_settings": {"application_name": application},
+                "server_settings": {"application_name": application, **given_up_there(timeout_s)},
                 "command_timeout": timeout_s,
                 "timeout": min(timeout_s, CONNECT_TIMEOUT_S),
                 "statement_cache_size": _STATEMENTS_KEPT,

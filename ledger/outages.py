@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 LONGEST = 300
 DISK_FULL = "53100"
+TOOK_TOO_LONG = "57014"
 FULL = (
     "The disk that Endcap writes to is full; nothing was recorded. Whoever runs it has to make room; then send the same"
     " request again."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.gate import Case, Gate, chosen, plan
+from tests.gate import PLAN, Case, Gate, chosen, plan
 
 A, B = ("tests/a.py", "test_a"), ("tests/b.py", "test_b")
 
@@ -40,3 +42,13 @@ def test_a_case_that_is_not_in_the_plan_is_refused() -> None:
     assert chosen([]) == plan()
     with pytest.raises(SystemExit, match="no case Z9"):
         chosen(["Z9"])
+
+
+def test_each_of_the_seventy_two_names_rows_that_there_are() -> None:
+    found = dict(re.findall(r"^\| (\d+) \| .+? \| (.+) \|$", PLAN.read_text(), re.MULTILINE))
+    assert list(found) == [str(number) for number in range(1, 73)]
+    numbers = {case.number for case in plan()}
+    for number, held_by in found.items():
+        rows = re.findall(r"\b[A-E]\d+\b", held_by)
+        assert rows or "not held" in held_by, f"{number}: {held_by}"
+        assert set(rows) <= numbers, f"{number}: {held_by}"

@@ -46,11 +46,11 @@ class Stack:
     def log(self) -> Path:
         return self.folder / "worker.log"
 
-    async def start_worker(self) -> None:
-        """A worker process; it does not have to find Temporal."""
+    async def start_worker(self, address: str | None = None) -> None:
+        """A worker process; it does not have to find Temporal, which may be behind another address."""
         env = base_environment() | {
             "DATABASE_URL": self.shop.database.url,
-            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TEMPORAL_ADDRESS": address or self.temporal.address,
             "ENDCAP_DEMO": "on",
             "ENDCAP_HOME": str(self.folder),
         }
@@ -245,6 +245,11 @@ class TestTheWorkerProcess:
         await stack.start_worker()
         waiting, failed = await stack.shop.order(1), await stack.shop.order(6)
         number = await stack.case_of(failed)
+        carried = (
+            "SELECT array_agg(id || ' ' || done_at ORDER BY id) FROM outbox WHERE done_at IS NOT NULL AND id <= :last"
+        )
+        last = await stack.shop.value("SELECT max(id) FROM outbox WHERE done_at IS NOT NULL")
+        before = await stack.shop.value(carried, last=last)
         backup = await stack.back_up()
         await stack.collect(waiting)  # after the backup: it will not have happened
         await stack.ended(waiting)
@@ -260,6 +265,7 @@ class TestTheWorkerProcess:
         await stack.collect(waiting)  # whoever reported it does so again
         await stack.ended(waiting)
         await stack.ended(failed)
+        assert await stack.shop.value(carried, last=last) == before  # what was delivered then is not sent again
         await stack.stock_is_whole(10)
         async with stack.shop.database.read() as conn:
             assert await audit(conn) == []

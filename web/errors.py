@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import DomainError, StorageFull
-from ledger.outages import FULL, is_away, is_full, is_outage, sqlstate
+from ledger.outages import FULL, TOOK_TOO_LONG, is_away, is_full, is_outage, sqlstate
 
 log = logging.getLogger("endcap.web")
 
@@ -198,6 +198,9 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     if is_full(error):
         log.error("the disk is full: %s: %s", request.url.path, type(error).__name__)
         return await _domain(request, StorageFull(FULL))
+    if sqlstate(error) == TOOK_TOO_LONG:
+        log.error("the database took too long: %s", request.url.path)
+        return respond(request, problem(503, "unavailable", _TOO_LONG, request.url.path), {"Retry-After": "10"})
     log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
     return respond(request, problem(503, "unavailable", _AWAY, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
 
@@ -238,6 +241,7 @@ def unexpected_problem(error: Exception, instance: str) -> Problem:
 
 
 _AWAY = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
+_TOO_LONG = "This takes the database longer than it may; nothing was recorded. Ask for less, or come again later."
 _UNEXPECTED = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
 
 

@@ -14,7 +14,7 @@ import asyncpg
 from domain.errors import Busy, StorageFull
 from domain.orders import BopisOrder, PlacedOrder
 from ledger import facts
-from ledger.engine import RETRYABLE, Database
+from ledger.engine import RETRYABLE, Database, given_up_there
 from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
@@ -334,7 +334,11 @@ class Lane:
             self._database.plain_url,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=self._database.timeout_s,
-            server_settings={"application_name": "endcap-intake", **SESSION},
+            server_settings={
+                "application_name": "endcap-intake",
+                **SESSION,
+                **given_up_there(self._database.timeout_s),
+            },
         )
 
     async def close(self) -> None:

@@ -86,6 +86,12 @@ def _grouped(which: ColumnElement[bool], *columns: ColumnElement[str]) -> Select
     return select(*columns, func.count()).where(which).group_by(*columns).order_by(*columns)  # type: ignore[return-value]
 
 
+async def forgets_in_a_crash(conn: AsyncConnection) -> bool:
+    """Whether this database acknowledges commits that a crash of its server would take back."""
+    found: str = (await conn.execute(select(func.current_setting("synchronous_commit")))).scalar_one()
+    return found == "off"
+
+
 async def database_time(conn: AsyncConnection) -> datetime:
     now: datetime = (await conn.execute(select(func.now()))).scalar_one()
     return now

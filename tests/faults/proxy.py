@@ -16,6 +16,7 @@ class Proxy:
         self.address = ("127.0.0.1", 0)
         self.answers_to_lose = 0  # so many times the first bytes of an answer are dropped, and the connection is cut
         self.answers_lost = 0
+        self.delay_s = 0.0  # of each piece, on each way
         self._flows = asyncio.Event()
         self._flows.set()
         self._open: set[asyncio.StreamWriter] = set()
@@ -56,6 +57,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 if is_answer and self.answers_to_lose:
                     self.answers_to_lose -= 1
                     self.answers_lost += 1

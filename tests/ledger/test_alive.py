@@ -1,5 +1,8 @@
 """A connection that the pool hands out stands: one that is gone is made anew, one used a moment ago is not asked."""
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.shop import Shop
 PID = Prepared(text("SELECT pg_backend_pid()"))
 ISOLATION = Prepared(text("SELECT current_setting('transaction_isolation')"))
 DIVIDED = Prepared(text("SELECT 1 / CAST(:by AS int)"))
+GOING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%/* given up */' AND state = 'active'"
 ENDED = "SELECT pg_terminate_backend(:pid, 90000)"  # waits until it has ended
 
 
@@ -145,5 +149,50 @@ async def test_what_stands_alone_begins_nothing_and_leaves_nothing_behind(shop: 
             assert (await driver(conn)).is_in_transaction()
         async with database.read() as conn:
             assert await ISOLATION.value(conn) == "repeatable read"
+    finally:
+        await database.dispose()
+
+
+async def test_connections_that_many_readers_needed_are_kept_for_the_next_many(shop: Shop) -> None:
+    database = Database(shop.database.url, pool_size=2)
+    seen: set[Any] = set()
+
+    async def hold(all_here: asyncio.Barrier) -> None:
+        async with database.read() as conn:
+            seen.add(await PID.value(conn))
+            await all_here.wait()
+
+    try:
+        for _ in range(3):
+            all_here = asyncio.Barrier(4)
+            await asyncio.gather(*(hold(all_here) for _ in range(4)))
+    finally:
+        await database.dispose()
+    assert len(seen) == 4
+
+
+async def test_what_takes_too_long_is_ended_at_the_server_as_well(shop: Shop, eventually: Callable[..., Any]) -> None:
+    """Nobody waits for it any more; left alone, a thousand searches that were given up would go on."""
+    database = Database(shop.database.url, pool_size=1, timeout_s=0.2)
+    for_ever = text("SELECT pg_sleep(86400) /* given up */")
+    try:
+        with pytest.raises((DBAPIError, TimeoutError)) as told:
+            async with database.read() as conn:
+                await conn.execute(for_ever)
+        assert is_outage(told.value)
+        with pytest.raises((DBAPIError, TimeoutError)):
+            await database.alone(Prepared(for_ever).value)
+        patient = Database(shop.database.url, pool_size=1)
+        gone = await patient.alone(driver)
+        asking = asyncio.create_task(gone.execute(str(for_ever)))
+        await eventually(partial(shop.value, GOING))
+        gone.terminate()  # as of a process that is killed while it asks
+        await asyncio.gather(asking, return_exceptions=True)
+        await patient.dispose()
+
+        async def none_goes_on() -> bool:
+            return bool(await shop.value(GOING) == 0)
+
+        await eventually(none_goes_on)
     finally:
         await database.dispose()

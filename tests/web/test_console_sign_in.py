@@ -166,6 +166,43 @@ class TestSessionEnds:
 
 
 class TestHashes:
+    @pytest.mark.parametrize(
+        "email",
+        [
+            email_of("sam.ortega"),
+            email_of("ana.ruiz").upper(),
+            "nobody@stores.example",
+            "",
+            "x" * 300,
+            "\u0131@x.example",
+        ],
+    )
+    async def test_each_wrong_try_is_one_check_of_a_password(
+        self,
+        accounts: None,
+        browse: Browse,
+        retailer: ledger.engine.Database,
+        monkeypatch: pytest.MonkeyPatch,
+        email: str,
+    ) -> None:
+        """Known, known and gone, without a password, unknown: nobody learns by the time which it was."""
+
+        async def leave(tx: Transaction) -> None:
+            await tx.conn.execute(update(tables.person).where(tables.person.c.id == "ana.ruiz").values(active=False))
+
+        await retailer.write(leave, actor="test", via="test")
+        checked: list[str] = []
+
+        def check(given: str, _password: str) -> bool:
+            checked.append(given)
+            return False
+
+        monkeypatch.setattr("web.sessions._matches", check)
+        answer = await browse().post("/sign-in", data={"email": email, "password": "wrong"})
+        assert answer.status_code == 401
+        assert len(checked) == 1
+        assert (checked[0] == _NOBODYS_HASH) == (email != email_of("sam.ortega"))
+
     def test_an_unknown_address_costs_as_much_work_as_a_known_one(self) -> None:
         """However an account was made, its hash has the cost of the one that nobody's password is checked against."""
         wanted = extract_parameters(_NOBODYS_HASH)

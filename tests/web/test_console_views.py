@@ -1,14 +1,17 @@
 """Views that people keep of the queue, its rows as a table, and a refresh that moves nothing."""
 
+import asyncio
 import csv
 import io
 import re
+from typing import Any
 
 import httpx2
 import pytest
 
 import ledger.engine
 from ledger import tables
+from ledger.reads.case_lists import list_cases
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, rows
 from tests.web.test_console_queue import PARTIAL, listed
@@ -115,6 +118,34 @@ class TestTable:
         await a_case(retailer, subject)
         [found] = await self.table(await sign_in("sam.ortega"))
         assert found["subject"] == f"'{subject}"
+
+    async def test_a_third_one_waits_until_one_of_two_is_there(
+        self, sign_in: SignIn, retailer: ledger.engine.Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A thousand at once are two that are read and many that are told to come again."""
+        await a_case(retailer, "a case")
+        sam, ana = await sign_in("sam.ortega"), await sign_in("ana.ruiz")
+        under_way, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def held(*asked: Any, **more: Any) -> Any:
+            under_way.release()
+            await go_on.wait()
+            return await list_cases(*asked, **more)
+
+        monkeypatch.setattr("web.console.views.list_cases", held)
+        first = [asyncio.create_task(self.table(sam)) for _ in range(2)]
+        for _ in first:
+            await under_way.acquire()
+        refused = await asyncio.gather(*(sam.get("/console/queue.csv") for _ in range(20)))
+        assert {answer.status_code for answer in refused} == {503}
+        assert "2 tables are on their way to you already" in refused[0].text
+        other = asyncio.create_task(self.table(ana))  # others have their turn
+        await under_way.acquire()
+        monkeypatch.setattr("web.console.sheets.MOST_AT_ONCE", 3)
+        assert "to others just now" in (await (await sign_in("fin.weber")).get("/console/queue.csv")).text
+        go_on.set()
+        assert [len(found) for found in await asyncio.gather(*first, other)] == [1, 1, 1]
+        assert len(await self.table(sam)) == 1
 
     async def test_what_is_not_understood_is_refused(self, sign_in: SignIn) -> None:
         answer = await (await sign_in("sam.ortega")).get("/console/queue.csv?colour=red")

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from ledger import storage
 from ledger.engine import Database
 from ledger.transaction import Transaction
+from settings import Settings
 from tests.web.conftest import open_app, open_clients, settings_for
 from tests.web.retail import NOW, a_case, order
 from tests.web.test_api_orders import ORDERS, problem
@@ -45,6 +47,21 @@ class TestReadiness:
         response = await as_key("").get("/readyz")
         assert response.status_code == 503
         assert "endcap migrate" in response.json()["checks"]["migrations"]["detail"]
+
+    async def test_a_database_that_would_forget_what_it_has_acknowledged_is_not_ready(
+        self, retailer: Database, settings: Settings
+    ) -> None:
+        async def ready() -> tuple[int, str]:
+            async with open_app(settings) as app, open_clients(app) as made:  # as a process that starts
+                answer = await made("").get("/readyz")
+                return answer.status_code, answer.json()["checks"]["database"]["detail"]
+
+        name = urlsplit(retailer.plain_url).path.lstrip("/")
+        await run(retailer, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        status, says = await ready()
+        assert (status, "set synchronous_commit to on" in says) == (503, True)
+        await run(retailer, f'ALTER DATABASE "{name}" RESET synchronous_commit')
+        assert (await ready())[0] == 200
 
     async def test_a_message_that_waits_long_is_a_warning_and_orders_are_still_taken(
         self, web: httpx2.AsyncClient, retailer: Database

@@ -29,7 +29,7 @@ async def count(retailer: ledger.engine.Database, what: str) -> int:
 
 
 @asynccontextmanager
-async def through_a_proxy(url: str) -> AsyncIterator[tuple[Proxy, As, FastAPI]]:
+async def through_a_proxy(url: str, **settings: object) -> AsyncIterator[tuple[Proxy, As, FastAPI]]:
     """The application with the network between itself and PostgreSQL in the hand of the test."""
     parts = urlsplit(url)
     async with proxy_to(parts.hostname or "", parts.port or 5432) as proxy:
@@ -37,7 +37,7 @@ async def through_a_proxy(url: str) -> AsyncIterator[tuple[Proxy, As, FastAPI]]:
         account = parts.netloc.rpartition("@")[0]
         there = urlunsplit(parts._replace(netloc=f"{account}@{host}:{port}"))
         async with (
-            open_app(settings_for(there).model_copy(update={"database_timeout_s": 1.0})) as app,
+            open_app(settings_for(there).model_copy(update={"database_timeout_s": 1.0} | settings)) as app,
             open_clients(app) as made,
         ):
             yield proxy, made, app
@@ -91,6 +91,33 @@ class TestAnswersAreLost:
         assert {answer.json()["state"] for answer in answers} == {"reserved"}
         assert await count(retailer, "SELECT count(*) FROM journey") == 6
         assert await count(retailer, "SELECT sum(reserved) FROM stock") == 6
+
+
+class TestLatency:
+    async def test_far_away_orders_share_the_way_and_what_waits_too_long_comes_again(
+        self, retailer_url: str, retailer: ledger.engine.Database
+    ) -> None:
+        async with through_a_proxy(retailer_url, database_timeout_s=2.0, database_pool_size=3) as (proxy, as_key, _):
+            web = as_key("web")
+            assert (await web.get("/api/v1/stock")).status_code == 200
+            proxy.delay_s = 0.05
+            orders = [web.post(ORDERS, json=order(f"W-{number}", quantity=1)) for number in range(10)]
+            placed = await asyncio.gather(*orders)
+            answers = await asyncio.gather(*(web.get("/api/v1/stock") for _ in range(60)))
+            assert (await as_key("").get("/healthz")).status_code == 200
+            proxy.delay_s = 0.0
+            assert {answer.status_code for answer in placed} <= {201, 503}
+            # Each takes three ways there and back: sixty are more than six connections do in their time.
+            assert {answer.status_code for answer in answers} == {200, 503}
+            assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
+            for number in range(10):
+                taken = await web.post(ORDERS, json=order(f"W-{number}", quantity=1))
+                while taken.status_code == 503:
+                    taken = await web.post(ORDERS, json=order(f"W-{number}", quantity=1))
+                assert taken.status_code in (200, 201)
+            assert (await web.get("/api/v1/stock")).status_code == 200
+        assert await count(retailer, "SELECT count(*) FROM journey") == 10
+        assert await count(retailer, "SELECT sum(reserved) FROM stock") == 10
 
 
 class TestPostgresql:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.engine import Database
-from ledger.reads.health import counts, database_time, mails_waiting, migration_of, outbox_depth
+from ledger.reads.health import counts, database_time, forgets_in_a_crash, mails_waiting, migration_of, outbox_depth
 from ledger.revisions import head
 from web.errors import WebError
 from web.keys import bearer, caller_of, database_of
@@ -99,6 +99,8 @@ async def _check(ask: Callable[[], Awaitable[Found]]) -> Check:
 
 async def _database(database: Database) -> Found:
     async with database.read() as conn:
+        if await forgets_in_a_crash(conn):
+            return "fail", "it acknowledges what a crash would take back: set synchronous_commit to on for it"
         return "ok", f"answers; its clock says {(await database_time(conn)).isoformat(timespec='seconds')}"
 
 

@@ -78,7 +78,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimRow]:
         return await list_claims(conn, person, ClaimFilter(**given), cursor=cursor, limit=limit)
 
-    return spreadsheet(database_of(request), "claims", COLUMNS, read)
+    return spreadsheet(request, person, "claims", COLUMNS, read)
 
 
 async def _one(

@@ -128,7 +128,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[PromotionSummary]:
         return await list_promotions(conn, person, filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(database_of(request), "promotions", COLUMNS, read)
+    return spreadsheet(request, person, "promotions", COLUMNS, read)
 
 
 @router.get("/console/promotions/{promotion_id}/prices.csv")
@@ -141,7 +141,7 @@ async def wrong_as_table(request: Request, person: SignedIn, promotion_id: str) 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[WrongPrice]:
         return await wrong_prices(conn, found.journey_id, cursor=cursor, limit=limit)
 
-    return spreadsheet(database, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
+    return spreadsheet(request, person, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
 
 
 @router.get("/console/promotions/{promotion_id}/lines.csv")
@@ -151,7 +151,7 @@ async def lines_as_table(request: Request, person: SignedIn, promotion_id: str) 
     async with database.read() as conn:
         found = await promotion_view(conn, person, promotion_id)
     return spreadsheet(
-        database, f"lines-{found.promotion_id}", list(PromotedLineView.model_fields), _known(found.lines)
+        request, person, f"lines-{found.promotion_id}", list(PromotedLineView.model_fields), _known(found.lines)
     )
 
 
@@ -161,7 +161,9 @@ async def places_as_table(request: Request, person: SignedIn, promotion_id: str)
     database = database_of(request)
     async with database.read() as conn:
         found = await promotion_view(conn, person, promotion_id)
-    return spreadsheet(database, f"places-{found.promotion_id}", list(PlaceView.model_fields), _known(found.places))
+    return spreadsheet(
+        request, person, f"places-{found.promotion_id}", list(PlaceView.model_fields), _known(found.places)
+    )
 
 
 def _known[T: BaseModel](rows: Sequence[T]) -> Callable[[AsyncConnection, str | None, int], Awaitable[Page[T]]]:

@@ -3,16 +3,17 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 
-from fastapi.responses import StreamingResponse
+from fastapi import Request
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.people import Person
 from ledger.engine import Database
 from ledger.reads.paging import Page
+from web.console.sheets import Sheet, sheet
 from web.console.views import CHUNK_ROWS, MOST_ROWS, cell
-from web.downloads import saved_as
+from web.sessions import database_of
 
 type ReadPage[T] = Callable[[AsyncConnection, str | None, int], Awaitable[Page[T]]]
 
@@ -38,11 +39,7 @@ async def _lines[T: BaseModel](database: Database, columns: Sequence[str], read:
 
 
 def spreadsheet[T: BaseModel](
-    database: Database, name: str, columns: Sequence[str], read: ReadPage[T]
-) -> StreamingResponse:
-    """The list that `read` gives page by page, as CSV; `columns` are fields of its rows."""
-    headers = {
-        **saved_as(f"{name}-{datetime.now(UTC):%Y%m%d-%H%M}Z.csv"),
-        "Cache-Control": "no-store",
-    }
-    return StreamingResponse(_lines(database, columns, read), media_type="text/csv; charset=utf-8", headers=headers)
+    request: Request, person: Person, name: str, columns: Sequence[str], read: ReadPage[T]
+) -> Sheet:
+    """The list that `read` gives page by page, as CSV; `columns` are fields of its rows. Raises `Busy`."""
+    return sheet(request, person, name, _lines(database_of(request), columns, read))

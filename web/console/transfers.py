@@ -151,7 +151,7 @@ async def list_as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[TransferSummary]:
         return await list_transfers(conn, person, asked.filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(database_of(request), "transfers", COLUMNS, read)
+    return spreadsheet(request, person, "transfers", COLUMNS, read)
 
 
 # ---------------------------------------------------------------------- on the way
@@ -181,7 +181,7 @@ async def moving_as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, _cursor: str | None, _limit: int) -> Page[OnTheWay]:
         return Page(items=await on_the_way(conn, person, asked.filters, limit=50_000, band=_band(asked)))
 
-    return spreadsheet(database_of(request), "on-the-way", MOVING_COLUMNS, read)
+    return spreadsheet(request, person, "on-the-way", MOVING_COLUMNS, read)
 
 
 def _band(asked: Address) -> int | None:

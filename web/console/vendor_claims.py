@@ -91,4 +91,4 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimSummary]:
         return await list_claims(conn, person, _filters(asked), cursor=cursor, limit=limit)
 
-    return spreadsheet(database_of(request), "vendor-claims", COLUMNS, read)
+    return spreadsheet(request, person, "vendor-claims", COLUMNS, read)

@@ -115,7 +115,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[VendorReturnRow]:
         return await list_vendor_returns(conn, person, filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(database_of(request), "vendor-returns", COLUMNS, read)
+    return spreadsheet(request, person, "vendor-returns", COLUMNS, read)
 
 
 # ---------------------------------------------------------------------- one

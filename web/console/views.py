@@ -8,7 +8,7 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response
 
 from domain.cells import defused
 from domain.errors import Malformed
@@ -20,6 +20,7 @@ from ledger.reads.case_shapes import CaseSummary
 from ledger.reads.places import zone_of
 from ledger.views import delete_view, save_view
 from web.console.queue_address import filter_of, read_address
+from web.console.sheets import sheet
 from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of
 
@@ -81,11 +82,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     database = database_of(request)
     async with database.read() as conn:
         filters = await filter_of(conn, wanted, person, now, await zone_of(conn, person))
-    headers = {
-        "Content-Disposition": f'attachment; filename="cases-{now:%Y%m%d-%H%M}Z.csv"',
-        "Cache-Control": "no-store",
-    }
-    return StreamingResponse(lines(database, person, filters), media_type="text/csv; charset=utf-8", headers=headers)
+    return sheet(request, person, "cases", lines(database, person, filters))
 
 
 def understood(query: str) -> str:
