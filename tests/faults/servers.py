@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -68,19 +69,19 @@ async def open_shop(server: EmbeddedPostgres) -> str:
 
 
 @asynccontextmanager
-async def standby_of(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
-    """A second server that follows the first by streaming, and without which the first acknowledges nothing."""
-    folder = Path(tempfile.mkdtemp(prefix="endcap-standby-"))
+async def copy_of(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """A base backup of a running server, as a second one that was not started yet."""
+    folder = Path(tempfile.mkdtemp(prefix="endcap-copy-"))
     folder.chmod(0o755)
-    standby = EmbeddedPostgres(folder, free_port(), PASSWORD, max_connections=server.max_connections)
+    copy = EmbeddedPostgres(folder, free_port(), PASSWORD, max_connections=server.max_connections)
     account = server.account
-    standby.data.mkdir(mode=0o700)
+    copy.data.mkdir(mode=0o700)
     if account is not None:
-        os.chown(standby.data, account.uid, account.gid)
+        os.chown(copy.data, account.uid, account.gid)
     try:
         copied = await asyncio.create_subprocess_exec(
             server.binaries / "pg_basebackup",
-            *("--host=127.0.0.1", f"--port={server.port}", "--username=endcap", f"--pgdata={standby.data}"),
+            *("--host=127.0.0.1", f"--port={server.port}", "--username=endcap", f"--pgdata={copy.data}"),
             *("--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-password"),
             env=base_environment() | {"PGPASSWORD": PASSWORD},
             cwd="/",
@@ -91,14 +92,35 @@ async def standby_of(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres
         )
         said, _ = await copied.communicate()
         assert copied.returncode == 0, said.decode()
+        yield copy
+    finally:
+        await copy.stop()
+        remove(folder)
+
+
+@asynccontextmanager
+async def standby_of(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """A second server that follows the first by streaming, and without which the first acknowledges nothing."""
+    async with copy_of(server) as standby:
         await standby.start()
         await tell(server, "ALTER SYSTEM SET synchronous_standby_names = '*'")
         await tell(server, "SELECT pg_reload_conf()")
         await _until_it_is_waited_for(server)
         yield standby
-    finally:
-        await standby.stop()
-        remove(folder)
+
+
+async def bring_forward(copy: EmbeddedPostgres, lost: EmbeddedPostgres, until: datetime) -> None:
+    """Start a base backup as the lost server was at an instant, by the write-ahead log that it has left."""
+    wanted = {
+        "restore_command": f'cp "{lost.data}/pg_wal/%f" "%p"',
+        "recovery_target_time": until.isoformat(),
+        "recovery_target_action": "promote",
+    }
+    lines = "".join(f"{name} = '{value}'\n" for name, value in wanted.items())
+    with (copy.data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(lines)
+    (copy.data / "standby.signal").rename(copy.data / "recovery.signal")
+    await copy.start()
 
 
 async def _until_it_is_waited_for(server: EmbeddedPostgres) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -17,7 +18,18 @@ from fastapi import FastAPI
 from embedded.postgres import EmbeddedPostgres
 from ledger.engine import Database
 from tests.faults.proxy import proxy_to
-from tests.faults.servers import NAME, Orders, open_shop, own_server, recorded, standby_of, tell, through
+from tests.faults.servers import (
+    NAME,
+    Orders,
+    bring_forward,
+    copy_of,
+    open_shop,
+    own_server,
+    recorded,
+    standby_of,
+    tell,
+    through,
+)
 from tests.ledger.books import assert_books_agree
 from tests.web.conftest import open_app, open_clients, settings_for
 from web.keys import Limits
@@ -174,3 +186,38 @@ class TestStandby:
         assert (told.status_code, told.json()["code"]) == (503, "unavailable")
         ready = await web.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["storage"]["status"]) == (503, "fail")
+
+
+class TestBackup:
+    async def test_a_copy_is_brought_forward_to_an_instant_and_goes_on_from_there(
+        self, eventually: Callable[..., Any]
+    ) -> None:
+        async with own_server() as server:
+            url = await open_shop(server)
+            async with copy_of(server) as copy:
+                async with open_app(settings_for(url)) as app, open_clients(app) as as_key:
+                    orders = Orders(as_key("web"))
+                    early = {f"W-early-{number}" for number in range(8)}
+                    assert all([await orders.place(order_id) for order_id in sorted(early)])
+                    until = await tell(server, "SELECT clock_timestamp()")
+                    assert isinstance(until, datetime)
+                    late = {f"W-late-{number}" for number in range(8)}
+                    assert all([await orders.place(order_id) for order_id in sorted(late)])
+                assert server.process is not None
+                server.process.kill()
+                await server.process.wait()
+                await bring_forward(copy, server, until)
+
+                async def is_there() -> bool:
+                    return await tell(copy, "SELECT NOT pg_is_in_recovery()") is True
+
+                await eventually(is_there)
+                there = Database(copy.url(NAME))
+                assert await recorded(there) == early
+                await assert_books_agree(there)
+                async with open_app(settings_for(copy.url(NAME))) as app, open_clients(app) as as_key:
+                    again = Orders(as_key("web"))
+                    assert all([await again.place(order_id) for order_id in sorted(early | late)])
+                assert await recorded(there) == early | late
+                await assert_books_agree(there)
+                await there.dispose()

@@ -153,7 +153,7 @@ class TestTheWorker:
         await stack.temporal.start()
         await stack.start_worker()
         await stack.shop.order(4)  # all that is there
-        orders = [await stack.shop.order(1) for _ in range(16)]
+        orders = [await stack.shop.order(1) for _ in range(8)]
         cases = [await stack.case_of(order) for order in orders]
         for number in cases:
             await stack.decide(number, "cancel_refund")
