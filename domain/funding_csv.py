@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from domain.claims import AnsweredLine
 from domain.errors import Malformed
 from domain.funding import NewAgreement
+from domain.letters import as_kept
 
 MAX_ROWS = 5_000
 _WHOLE = re.compile(r"-?[0-9]{1,18}")  # which a database holds
@@ -35,7 +36,7 @@ ANSWER_COLUMNS = (
 
 def _rows(text: str, known: tuple[str, ...], needed: tuple[str, ...]) -> list[dict[str, str]]:
     """Raises `Malformed` for a heading, or a number of rows, that does not fit."""
-    reader = csv.DictReader(text.lstrip("\ufeff").splitlines(), strict=True)
+    reader = csv.DictReader(as_kept(text.lstrip("\ufeff")).splitlines(), strict=True)
     try:
         heading = [name.strip() for name in reader.fieldnames or ()]
         unknown = [name for name in heading if name not in known]

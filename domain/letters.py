@@ -37,3 +37,11 @@ def is_settled(text: str) -> bool:
 def settled(text: str) -> str:
     """The text in NFC and without signs that turn its direction. Raises ValueError as `is_settled`."""
     return text if is_settled(text) else unicodedata.normalize("NFC", text.translate(_NO_TURNING))
+
+
+def as_kept(text: str) -> str:
+    """`settled`, of a whole file: one that holds what no text may stays as it is, to be refused by line and name."""
+    try:
+        return settled(text)
+    except ValueError:
+        return text

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from domain.letters import as_kept
 from domain.promotions import NewPromotion
 
 HEAD = (
@@ -44,7 +45,7 @@ class FileBroken(ValueError):
 
 def read(text: str) -> tuple[list[Read], list[Refused]]:
     """The promotions of a file, and what was wrong with the others. Raises `FileBroken`."""
-    rows = csv.reader(text.removeprefix("\ufeff").splitlines())
+    rows = csv.reader(as_kept(text.removeprefix("\ufeff")).splitlines())
     try:
         return _read(rows)
     except csv.Error as error:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.errors import Malformed, NotFound
+from domain.letters import settled
 from ledger.engine import Database
 from ledger.people import key_hash
 from ledger.tables import api_key, credential, person, session
@@ -41,7 +42,10 @@ async def set_password(database: Database, email: str, password: str) -> None:
     """Give a person a local account, or a new password; their sessions end. Raises `NotFound`, `Malformed`."""
     if len(password) < MIN_PASSWORD:
         raise Malformed(f"A password needs at least {MIN_PASSWORD} characters.")
-    hashed = password_hasher().hash(password)
+    try:
+        hashed = password_hasher().hash(settled(password))  # as a form brings it
+    except ValueError as error:
+        raise Malformed(str(error)) from error
 
     async def work(tx: Transaction) -> None:
         found = await tx.conn.execute(select(person.c.id).where(func.lower(person.c.email) == email.lower()))

@@ -9,6 +9,7 @@ from argon2 import extract_parameters
 from sqlalchemy import func, update
 
 import ledger.engine
+from domain.errors import Malformed
 from ledger import tables
 from ledger.access import password_hasher, set_password
 from ledger.sessions import end_all, hash_of
@@ -207,6 +208,16 @@ class TestHashes:
         """However an account was made, its hash has the cost of the one that nobody's password is checked against."""
         wanted = extract_parameters(_NOBODYS_HASH)
         assert extract_parameters(password_hasher().hash("x")) == wanted
+
+    async def test_a_password_is_the_same_in_both_normal_forms(
+        self, browse: Browse, retailer: ledger.engine.Database
+    ) -> None:
+        await set_password(retailer, email_of("sam.ortega"), "correct cafe\u0301 horse")
+        for word in ("caf\u00e9", "cafe\u0301"):
+            form = {"email": email_of("sam.ortega"), "password": f"correct {word} horse"}
+            assert (await browse().post("/sign-in", data=form)).status_code == 303
+        with pytest.raises(Malformed, match="U\\+0000"):
+            await set_password(retailer, email_of("sam.ortega"), "correct\0horse")
 
     async def test_a_password_of_the_command_line_has_that_cost_too(self, retailer: ledger.engine.Database) -> None:
         await set_password(retailer, email_of("sam.ortega"), PASSWORD)
