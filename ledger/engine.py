@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ledger.alive import look_after
@@ -232,11 +233,16 @@ class Database:
                 raise failed(driver, _TIME, error) from error
             return there
 
-    async def let_one_go(self) -> None:
-        """Close one of the pool's, where the server has none left and somebody needs one apart."""
-        async with self._reading.connect() as conn:
-            await conn.info["driver"].close(timeout=CONNECT_TIMEOUT_S)
-            await conn.invalidate()
+    async def let_one_go(self) -> bool:
+        """Close one of the pool's, where the server has none left and somebody needs one apart. False: it has none."""
+        try:
+            async with self._reading.connect() as conn:
+                await conn.info["driver"].close(timeout=CONNECT_TIMEOUT_S)
+                await conn.invalidate()
+        except (*FAILURES, DBAPIError, PoolTimeout) as error:
+            logger.warning("there is no connection to let go: %s", type(error).__name__)
+            return False
+        return True
 
     def wake_relays(self) -> None:
         """Wake the relays after the commit, on another connection: NOTIFY within a transaction makes commits queue up.

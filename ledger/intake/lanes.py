@@ -325,7 +325,8 @@ class Lane:
             try:
                 self._conn = await self._connect()
             except asyncpg.TooManyConnectionsError:
-                await self._database.let_one_go()  # orders come before pages
+                if not await self._database.let_one_go():  # orders come before pages
+                    raise
                 self._conn = await self._connect()
         return self._conn
 
