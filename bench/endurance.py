@@ -61,13 +61,12 @@ class Run:
         """The tenths in their order."""
         cut = self.seconds / PARTS
         return [
-            Part(*_figures(self.orders, number * cut, cut), *_figures(self.pages, number * cut, cut))
-            for number in range(PARTS)
+            Part(*_figures(self.orders, number, cut), *_figures(self.pages, number, cut)) for number in range(PARTS)
         ]
 
 
-def _figures(taken: list[tuple[float, float]], begin: float, length: float) -> tuple[int, float, float]:
-    found = [ms for due, ms in taken if begin <= due < begin + length]
+def _figures(taken: list[tuple[float, float]], part: int, length: float) -> tuple[int, float, float]:
+    found = [ms for due, ms in taken if int(due / length + 1e-6) == part]
     if len(found) < FEWEST:
         return len(found), sum(found), sum(found)
     hundredths = statistics.quantiles(found, n=100, method="inclusive")
