@@ -64,10 +64,9 @@ def given_up_there(timeout_s: float) -> dict[str, str]:
 class Database:
     """One per process: a pool of connections, and the two ways to use one.
 
-    `url` is any PostgreSQL URL; Up to twice `pool_size` connections are opened
-    as they are needed, and kept. `sealing_keys`
-    (name → 32 bytes, the first one encrypts) seal events that must be set aside. A statement without an answer within
-    `timeout_s` is given up, and its connection with it: the network may be a black hole.
+    `url` is any PostgreSQL URL; up to twice `pool_size` connections are opened as they are needed, and kept.
+    `sealing_keys` (name → 32 bytes, the first one encrypts) seal events that must be set aside. A statement without an
+    answer within `timeout_s` is given up, and its connection with it: the network may be a black hole.
     """
 
     def __init__(
