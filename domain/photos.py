@@ -14,11 +14,16 @@ from domain.errors import Malformed
 MEDIA_TYPES = ("image/jpeg", "image/png")
 ENDINGS = {"image/jpeg": "jpg", "image/png": "png"}
 MAX_PIXELS = 80_000_000
+MAX_SCANS = 100  # passes in which a JPEG is drawn; cameras make ten, and each costs whoever draws it the whole picture
+MAX_PROFILE = 1_000_000  # bytes of a PNG's profile of colours, unpacked
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 
-_END, _SCAN, _COMMENT = 0xD9, 0xDA, 0xFE
+_END, _SCAN = 0xD9, 0xDA
 _RESTARTS = frozenset(range(0xD0, 0xD8))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Tables, frames, scans and their restarts: what a picture consists of. Whatever else stands in a file can be anything.
+_PICTURE = _FRAMES | {0xC4, 0xCC, _END, _SCAN, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF}
+_JFIF, _ADOBE, _COLOURS = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 # The picture, its transparency, and how its colours are meant. What a reader may skip and is not named here is dropped.
@@ -62,7 +67,7 @@ def _check_size(width: int, height: int) -> None:
 # ---------------------------------------------------------------------- JPEG
 def _jpeg(content: bytes) -> bytes:
     """The same picture up to its end, without comments and application data but for its colours and its way up."""
-    kept, way_up, has_frame = [_JPEG], b"", False
+    kept, way_up, has_frame, scans = [_JPEG], b"", False, 0
     for marker, segment in _segments(content):
         body = segment[4:]
         if marker in _FRAMES:
@@ -71,19 +76,31 @@ def _jpeg(content: bytes) -> bytes:
             has_frame = True
         if marker == 0xE1 and body.startswith(_EXIF) and not way_up:
             way_up = _exif_of(_orientation(body[len(_EXIF) :]))
-        if not _is_about_the_camera(marker, body):
+        scans += marker == _SCAN
+        if scans > MAX_SCANS:
+            raise Malformed(f"A photo is drawn in {MAX_SCANS} passes at most. Send it as your camera has made it.")
+        if marker in _PICTURE:
             kept.append(segment)
+        else:
+            kept.append(_about_colours(marker, body))
     if not has_frame or len(kept) < 3:
         raise _broken()
     return b"".join([kept[0], way_up, *kept[1:]])
 
 
-def _is_about_the_camera(marker: int, body: bytes) -> bool:
-    if marker in (0xE0, 0xEE):  # JFIF and Adobe: how the colours are coded
-        return False
-    if marker == 0xE2:
-        return not body.startswith(b"ICC_PROFILE\0")
-    return marker == _COMMENT or 0xE1 <= marker <= 0xEF
+def _about_colours(marker: int, body: bytes) -> bytes:
+    """What a segment beside the picture says of how its colours and dots are coded; nothing for any other, and nothing
+    that it carries along: the head of JFIF may hold a small picture of what this one was before it was cut.
+    """
+    if marker == 0xE0 and body.startswith(_JFIF) and len(body) >= 14:
+        return _segment(marker, body[:12] + bytes(2))
+    if marker == 0xEE and body.startswith(_ADOBE) and len(body) >= 12:
+        return _segment(marker, body[:12])
+    return _segment(marker, body) if marker == 0xE2 and body.startswith(_COLOURS) else b""
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -144,7 +161,7 @@ def _exif_of(orientation: int) -> bytes:
         return b""
     tiff = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, _ORIENTATION, 3, 1, orientation, 0, 0)
     body = _EXIF + tiff
-    return struct.pack(">BBH", 0xFF, 0xE1, len(body) + 2) + body
+    return _segment(0xE1, body)
 
 
 # ---------------------------------------------------------------------- PNG
@@ -162,9 +179,20 @@ def _png(content: bytes) -> bytes:
         if kind == b"IHDR":
             _check_size(*struct.unpack_from(">II", content, at + 8))
         has_data = has_data or kind == b"IDAT"
-        if kind in _PNG_KEPT:
+        if kind in _PNG_KEPT and (kind != b"iCCP" or _is_profile(content[at + 8 : end - 4])):
             kept.append(content[at:end])
         at = end
     if not has_data:
         raise _broken()
     return b"".join(kept)
+
+
+def _is_profile(body: bytes) -> bool:
+    """Whether a profile of colours can be unpacked, and stays small: a few bytes of it may be any number."""
+    packed = body.partition(b"\0")[2][1:]
+    reader = zlib.decompressobj()
+    try:
+        reader.decompress(packed, MAX_PROFILE)
+    except zlib.error:
+        return False
+    return reader.eof

@@ -1,11 +1,12 @@
 """Photos of what came back: that there is one, whose it is and where it lies. The picture is put there before."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Malformed
 from domain.people import Person
@@ -79,6 +80,12 @@ async def keep(
     if (await tx.conn.execute(count)).scalar_one() > most:
         raise Malformed(f"A return has {most} photos at most, and these would be more. Send fewer.")
     return added
+
+
+async def written(conn: AsyncConnection, keys: Collection[str]) -> set[str]:
+    """Those of these keys under which a photo is known."""
+    found = await conn.execute(select(photo.c.storage_key).where(photo.c.storage_key.in_(sorted(keys))))
+    return set(found.scalars())
 
 
 async def sweep(database: Database, remove: Callable[[str], Awaitable[None]]) -> int:

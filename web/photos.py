@@ -3,9 +3,11 @@
 A form that carries photos is `multipart/form-data`. Names of files are never looked at.
 """
 
+import logging
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Path, Request
@@ -14,11 +16,13 @@ from starlette.datastructures import FormData, UploadFile
 
 from domain.errors import Busy, Malformed, NotFound
 from domain.photos import ENDINGS, Photo, checked
-from ledger.photos import Stored
+from ledger.photos import Stored, written
 from ledger.reads.photos import Picture
 from ports.photos import PhotoMissingError, PhotosAwayError, PhotoStore
 from settings import Settings
+from web.sessions import database_of
 
+log = logging.getLogger("endcap.web")
 AT_ONCE = 4
 PhotoId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 # The addresses to which photos are sent; a larger body is refused everywhere else.
@@ -46,20 +50,37 @@ async def pictures(request: Request, form: FormData, name: str) -> list[Photo]:
     return [checked(await one.read(), most_bytes=settings.photo_max_bytes) for one in files]
 
 
-async def put(request: Request, photos: Sequence[tuple[str | None, Photo]]) -> list[Stored]:
-    """Put pictures, each with the line it shows, where they are kept; nobody finds them before their rows are written.
+@asynccontextmanager
+async def put(request: Request, photos: Sequence[tuple[str | None, Photo]]) -> AsyncIterator[list[Stored]]:
+    """Put pictures, each with the line it shows, where they are kept, for somebody who writes their rows meanwhile;
+    nobody finds them before. Those that have no row in the end (refused, or the same once more) are removed: what
+    nobody counts would fill the store.
 
     Raises `Busy` where they cannot be kept just now.
     """
-    stored = []
-    for line_id, photo in photos:
-        key = uuid.uuid4().hex
+    stored: list[Stored] = []
+    try:
+        for line_id, photo in photos:
+            key = uuid.uuid4().hex
+            stored.append(Stored(key, photo, line_id))
+            try:
+                await _store(request).put(key, photo.content, photo.media_type)
+            except PhotosAwayError as error:
+                raise Busy("Photos cannot be kept just now; nothing was saved. Send it again in a moment.") from error
+        yield stored
+    finally:
+        if stored:
+            await _remove_without_rows(request, [one.key for one in stored])
+
+
+async def _remove_without_rows(request: Request, keys: Sequence[str]) -> None:
+    async with database_of(request).read() as conn:
+        without = set(keys) - await written(conn, keys)
+    for key in sorted(without):
         try:
-            await _store(request).put(key, photo.content, photo.media_type)
+            await _store(request).remove(key)
         except PhotosAwayError as error:
-            raise Busy("Photos cannot be kept just now; nothing was saved. Send it again in a moment.") from error
-        stored.append(Stored(key, photo, line_id))
-    return stored
+            log.warning("photo %s has no row and could not be removed: %s", key, error)
 
 
 async def shown(request: Request, found: Picture) -> Response:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 RELEASES = ("1.31", "1.34")  # the oldest that a provider still offers, and one of this year
 KNOWN = {f"ENDCAP_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL", "TEMPORAL_ADDRESS"}
+UVICORNS = {"FORWARDED_ALLOW_IPS"}
 
 
 def documents() -> list[tuple[str, dict[str, Any]]]:
@@ -99,11 +100,14 @@ def test_a_process_is_started_by_a_file_of_the_image(pod: dict[str, Any]) -> Non
 
 def test_settings_are_known_and_nothing_secret_stands_open() -> None:
     config = next(one["data"] for name, one in OBJECTS if name == "config.yaml:ConfigMap")
-    assert config.keys() <= KNOWN
+    assert config.keys() <= KNOWN | UVICORNS
+    assert "*" not in config["FORWARDED_ALLOW_IPS"], "anybody could say where they come from"
     assert not {"DATABASE_URL", "ENDCAP_SECRET", "ENDCAP_PAYLOAD_KEYS", "ENDCAP_SMTP_PASSWORD"} & config.keys()
     told = set(re.findall(r"DATABASE_URL|ENDCAP_[A-Z_]+", (FOLDER / "config.yaml").read_text()))
     assert told <= KNOWN, "what is said of the Secret names settings too"
-    values: dict[str, Any] = {name.removeprefix("ENDCAP_").lower(): value for name, value in config.items()}
+    values: dict[str, Any] = {
+        name.removeprefix("ENDCAP_").lower(): value for name, value in config.items() if name in KNOWN
+    }
     values |= {"database_url": "postgresql://e:e@db/e", "secret": "s" * 40, "payload_keys": f"k1:{'A' * 43}="}
     values |= {"photo_key_id": "id", "photo_key": "key"}
     made = Settings(_env_file=None, **values)

@@ -1,6 +1,7 @@
 """Photos: what is one by its bytes, and that nothing but the picture is kept."""
 
 import struct
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -111,3 +112,34 @@ class TestWhatIsRefused:
         except Malformed:
             return
         assert kept(found.content) == found
+
+
+class TestSmuggled:
+    """What no picture needs and a file can carry: other pictures, words, work for whoever draws it."""
+
+    @pytest.mark.parametrize("marker", [0x01, 0x02, 0x4F, 0xBF, 0xC8, 0xF0, 0xF7, 0xFD])
+    def test_segments_that_no_picture_has(self, marker: int) -> None:
+        assert kept(jpeg(segment(marker, b"<?php " + HOME))).content == JPEG
+
+    def test_a_smaller_picture_of_what_it_was_before_it_was_cut(self) -> None:
+        whole = segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\2\2" + b"\x55" * 12)
+        assert kept(jpeg(whole)).content == jpeg(segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\0\0"))
+        assert kept(jpeg(segment(0xE0, b"JFXX\0\x10" + HOME))).content == JPEG
+        assert kept(jpeg(segment(0xE0, b"AVI1" + HOME), segment(0xEE, b"Other" + HOME))).content == JPEG
+
+    def test_what_stands_behind_the_word_of_the_colours(self) -> None:
+        adobe = b"Adobe\0\x64\0\0\0\0\1"
+        assert kept(jpeg(segment(0xEE, adobe + HOME))).content == jpeg(segment(0xEE, adobe))
+
+    def test_more_passes_than_a_picture_is_drawn_in(self) -> None:
+        scan = JPEG[JPEG.index(b"\xff\xda") : -2]
+        assert kept(JPEG[:-2] + scan * 40 + JPEG[-2:]).content.count(b"\xff\xda") == 41
+        with pytest.raises(Malformed, match="passes"):
+            kept(JPEG[:-2] + scan * 400 + JPEG[-2:])
+
+    def test_a_profile_of_colours_that_swells(self) -> None:
+        large = chunk(b"iCCP", b"all\0\0" + zlib.compress(bytes(30_000_000), 9))
+        assert kept(png(large)).content == png()
+        own = chunk(b"iCCP", b"all\0\0" + zlib.compress(b"a profile of some colours"))
+        assert kept(png(own)).content == png(own)
+        assert kept(png(chunk(b"iCCP", b"all\0\0" + HOME))).content == png()

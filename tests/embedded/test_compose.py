@@ -34,6 +34,7 @@ def test_every_dependency_exists_and_its_condition_can_come_true(services: dict[
 
 def test_our_own_processes_get_only_variables_that_settings_read(services: dict[str, Any]) -> None:
     known = {f"ENDCAP_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL", "TEMPORAL_ADDRESS"}
+    known |= {"FORWARDED_ALLOW_IPS"}  # uvicorn's own
     for name in ("web", "worker", "migrate"):
         assert set(services[name]["environment"]) <= known
 

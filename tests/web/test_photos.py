@@ -166,6 +166,9 @@ class Away:
     async def get(self, key: str) -> bytes:
         raise PhotosAwayError("away")
 
+    async def remove(self, key: str) -> None:
+        raise PhotosAwayError("away")
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -177,3 +177,21 @@ async def test_whoever_is_forgotten_leaves_no_words_and_no_picture(
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
     assert await shop.value("SELECT count(*) FROM photo") == 0
     assert await shop.value("SELECT count(*) FROM person_note WHERE subject = :id", id=back.id) == 0
+
+
+async def test_what_is_refused_or_sent_again_fills_no_store(
+    shop: Shop, back: Back, browse: Browse, tmp_path: Path
+) -> None:
+    """Whoever holds a link could send the same photo for ever, or one too many: nothing of it may stay."""
+    path, client = await mailed(back), browse()
+
+    def kept() -> int:
+        return sum(1 for one in tmp_path.rglob("*") if one.is_file())
+
+    for shades in ((1, 2, 3, 4), (1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12)):
+        assert (await say(client, path, "Look", *(png(shade=one) for one in shades))).status_code == 200
+    assert kept() == await shop.value("SELECT count(*) FROM photo") == photos.MOST_OF_CUSTOMER
+    for shade in (13, 14):
+        refused = await say(client, path, "Look once more", png(shade=shade))
+        assert (refused.status_code, "photos at most" in refused.text) == (422, True)
+    assert kept() == await shop.value("SELECT count(*) FROM photo") == photos.MOST_OF_CUSTOMER

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import exchanges
 from domain.bopis import ON_THE_HOLD_SHELF, BopisState
-from domain.errors import DomainError, Malformed, NotAllowed
+from domain.errors import DomainError, Malformed, NotAllowed, StateConflict
 from domain.ids import parse_journey_id
 from domain.offer import ANSWERS
 from ledger import links
@@ -43,6 +43,7 @@ class Opened(NamedTuple):
     may_say: bool = False
     swap: ExchangeOffer | None = None
     asks_code: bool = False
+    is_over: bool = False
 
 
 async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened | None:
@@ -60,7 +61,8 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
         if swap.customer_id != found.customer_id:
             return None
         view = exchanged.view_of(found, swap, now)
-        return Opened(found.customer_id, None, None, view, swap=swap, asks_code=found.asks_code)
+        is_over = found.expires_at <= now + timedelta(seconds=swap.clock_offset_s)
+        return Opened(found.customer_id, None, None, view, swap=swap, asks_code=found.asks_code, is_over=is_over)
     offer = await offer_view(conn, found.offer_id) if found.offer_id is not None else None
     pickup = await pickup_view(conn, found.journey_id) if found.journey_id is not None else None
     about = offer or pickup
@@ -72,17 +74,26 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
         view = "expired" if is_late else _view_of(offer.state)
         if view == "ask" and found.is_locked:
             view = "locked"
-        return Opened(found.customer_id, offer, None, view, asks_code=found.asks_code)
+        is_over = found.expires_at <= there
+        return Opened(found.customer_id, offer, None, view, asks_code=found.asks_code, is_over=is_over)
     assert pickup is not None
     is_over = found.revoked_at is not None or found.expires_at <= there
     stands = BopisState(pickup.state) in ON_THE_HOLD_SHELF and not is_over
-    return Opened(found.customer_id, None, pickup, "pickup" if stands else "pickup_over")
+    return Opened(found.customer_id, None, pickup, "pickup" if stands else "pickup_over", is_over=is_over)
 
 
 def _check_answer(answer: str, known: Collection[str]) -> None:
     """Raise `Malformed` for none: whoever has forgotten to choose has not mistyped the code."""
     if answer not in known:
         raise Malformed("Choose one of the answers; nothing is chosen for you.", pointer="/answer")
+
+
+def _check_time(opened: Opened) -> None:
+    """Raise `StateConflict` for a link that only reads any more: a form of it may have been kept for long."""
+    if opened.is_over and opened.pickup is not None:
+        raise StateConflict("This link takes no answer any more. Please call the store.")
+    if opened.is_over and opened.view == "expired":
+        raise StateConflict("The time to answer by this link is over.")
 
 
 def _view_of(state: str) -> str:
@@ -152,6 +163,7 @@ async def give(
     try:
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: answer here.")
+        _check_time(opened)
         if opened.asks_code and opened.view in ("ask", "locked"):
             _check_answer(answer, exchanges.ANSWERS if opened.swap is not None else ANSWERS)
             await links.check_code(database, token, code, then=LOCKED)

@@ -8,7 +8,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from domain.errors import DomainError, NotAllowed, NotFound
 from ledger.links import Link
-from ledger.photos import Stored
 from ledger.reads.photos import customers_picture
 from ledger.reads.returns_by_link import ReturnByLink
 from ledger.returns import disputes
@@ -64,11 +63,11 @@ async def say(
             raise NotAllowed("This form was not opened in this browser. It is below: write to us here.")
         text = written(words)
         taken = await photos.pictures(request, form, "photo")
-        stored: list[Stored] = await photos.put(request, [(None, one) for one in taken])
         assert returned.customer_id is not None  # a link is of its customer
-        await disputes.say(
-            database_of(request), returned.journey_id, returned.customer_id, text=text, photos=stored, via="link"
-        )
+        async with photos.put(request, [(None, one) for one in taken]) as stored:
+            await disputes.say(
+                database_of(request), returned.journey_id, returned.customer_id, text=text, photos=stored, via="link"
+            )
     except DomainError as refused:
         return show(request, token, returned, may_say=may_say, refused=refused, draft=words)
     return RedirectResponse(f"/c/{token}?sent=yes", status_code=303, headers={"Cache-Control": "no-store"})

@@ -105,8 +105,8 @@ async def _keep_photos(floor: Floor, sent: Sent, found: ReturnView, form: FormDa
 
     async def keep() -> None:
         nonlocal added
-        stored = await photos.put(floor.request, taken)
-        added = await add(database_of(floor.request), floor.person, found.journey_id, stored)
+        async with photos.put(floor.request, taken) as stored:
+            added = await add(database_of(floor.request), floor.person, found.journey_id, stored)
 
     if taken:
         await attempt(sent, keep)
