@@ -25,7 +25,9 @@ PAUSE_S = 1.5
 LOCK_NOT_AVAILABLE = "55P03"
 PATIENCE_S = 900.0
 # What asks and writes all day long, by the name under which it is connected.
-PROCESSES = ("endcap-web", "endcap-web-listen", "endcap-worker", "endcap-relay")
+PROCESSES = (
+    "endcap-web", "endcap-web-listen", "endcap-intake", "endcap-worker", "endcap-relay", "endcap-relay-listen",
+)  # fmt: skip
 
 
 class TableInUse(RuntimeError):
