@@ -162,7 +162,7 @@ async def test_each_of_its_processes_starts_works_and_ends(
         rows = await connection.fetch(
             "SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1"
         )
-        found = dict(rows)
+        found = {row["application_name"]: row["count"] for row in rows}
         assert {"endcap-web", "endcap-worker"} <= found.keys(), found
         assert found.get("endcap-relay-listen") == 2, found
         return True
