@@ -171,9 +171,10 @@ def _first_of(names: Sequence[str], more: ColumnElement[bool], fits: Sequence[Co
     # In the order of the index of causes, which is then read no further than the limit.
     soonest = select(*columns).where(*alike, more, table.closed_at.is_(None), *fits)
     first = soonest.order_by(table.next_due_at, table.id).limit(SHOWN + 1).lateral()
-    shown = [person.c.name if name == "claimed_by_name" else first.c[name] for name in Member._fields]
-    found = of.join(first, true()).join(person, person.c.id == first.c.claimed_by, isouter=True)
-    return select(*shown).select_from(found)
+    # Looked up for each that has somebody: joined, everybody there is was read for every cause.
+    claimed_by = select(person.c.name).where(person.c.id == first.c.claimed_by).scalar_subquery()
+    shown = [claimed_by.label(name) if name == "claimed_by_name" else first.c[name] for name in Member._fields]
+    return select(*shown).select_from(of.join(first, true()))
 
 
 async def parent_view(conn: AsyncConnection, viewer: Person, parent_id: int) -> ParentView:
