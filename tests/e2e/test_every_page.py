@@ -50,6 +50,8 @@ UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
             const isTotal = cell.tagName === "TH" && row.parentNode === table.tFoot;
             const needs = number > 0 && !isTotal && cell.colSpan === 1 && head !== null && cell.childNodes.length > 0;
             const free = name === null && !needs;
+            const left = parseFloat(getComputedStyle(cell, "::before").marginLeft);
+            if (name && left + parseFloat(getComputedStyle(cell).paddingLeft) < -1) return `${name} is cut off`;
             return free || name === head ? null : `${name} stands below ${head}: ${said(cell)}`;
         });
     });
