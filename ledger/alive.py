@@ -4,18 +4,17 @@ The driver knows of one that the server has closed. One that has rested may be a
 server is asked; one that was used a moment ago is not asked again, which under load is every one of them.
 """
 
-import asyncio
 from time import monotonic
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.util import await_only
 
+from ledger.outages import FAILURES
+
 TRUSTED_S = 1.0  # after it was used; what breaks within is found by its first statement: see `Database.read`
 _USED_AT = "used_at"
-_GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, asyncio.TimeoutError)
 
 
 def look_after(engine: Engine) -> None:
@@ -35,5 +34,5 @@ def look_after(engine: Engine) -> None:
             return
         try:
             await_only(driver.execute("SELECT 1"))
-        except _GONE as error:
+        except FAILURES as error:
             raise DisconnectionError("it does not answer") from error

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ledger.alive import look_after
 from ledger.clock import Clock
 from ledger.closing import flush
-from ledger.outages import sqlstate
-from ledger.prepared import ALONE, FAILURES, KNOWN, Hearer, failed
+from ledger.outages import FAILURES, sqlstate
+from ledger.prepared import ALONE, KNOWN, Hearer, failed
 from ledger.sealing import Seal
 from ledger.storage import Storage
 from ledger.transaction import Transaction

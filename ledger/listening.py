@@ -11,6 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from ledger.engine import asyncpg_url
+from ledger.outages import FAILURES
 from ledger.outbox import CHANNEL
 
 logger = logging.getLogger("endcap.ledger")
@@ -59,7 +60,7 @@ async def _keep(url: str, channel: str, name: str, heard: Callable[[str], None])
     while True:
         try:
             await _until_closed(address, channel, name, heard)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             logger.info("not listening to PostgreSQL: %s", type(error).__name__)
         await asyncio.sleep(_AGAIN_AFTER_S)
 

@@ -7,6 +7,7 @@ failure is a mistake of ours.
 import errno
 import logging
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -17,6 +18,8 @@ FULL = (
     "The disk that Endcap writes to is full; nothing was recorded. Whoever runs it has to make room; then send the same"
     " request again."
 )
+# Of the driver. It says the third when the server speaks without being asked, which it does when it ends a connection.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 # Classes of SQLSTATE: no connection, nothing left of what it needs, being shut down.
 AWAY = frozenset({"08", "53", "57"})
 # A server that is read-only for a while, and one whose disk answers with errors.
@@ -45,7 +48,7 @@ def is_outage(error: BaseException) -> bool:
         return all(is_outage(one) for one in error.exceptions)
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError) or is_away(error)
-    return isinstance(error, PoolTimeout | OSError | TimeoutError)
+    return isinstance(error, PoolTimeout | OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def in_short(error: BaseException) -> str:

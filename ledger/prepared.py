@@ -17,11 +17,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
 
+from ledger.outages import FAILURES
+
 type Record = asyncpg.Record
 type Row = Record | dict[str, Any]  # of `Prepared`, or of `Several`
 type Hearer = Callable[[str, Sequence[Any]], None]
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
 ALONE = "alone"  # in a connection's `info`: see `Database.alone`
@@ -206,7 +207,7 @@ def failed(driver: Any, statement: str, error: Exception) -> DBAPIError:
     """What the driver said as SQLAlchemy says it; a connection that is closed is no fault of the statement."""
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, asyncpg.InternalClientError):
-        driver.terminate()  # the server spoke without being asked, which it does when it ends a connection
+        driver.terminate()
     is_away = driver.is_closed() or isinstance(error, OSError) or state.startswith(("08", "57P"))
     kind = InterfaceError if is_away else DBAPIError
     return kind(statement, None, error, hide_parameters=True)

@@ -20,6 +20,7 @@ from ledger.intake.catalogue import Catalogue
 from ledger.intake.checking import Checked, check
 from ledger.intake.deciding import Decided, HeldLine, Shelf, Spot, decide
 from ledger.intake.rows import Rows
+from ledger.outages import FAILURES
 from ledger.people import Caller
 from ledger.traces import traceparent
 
@@ -144,7 +145,7 @@ class Batch:
         try:
             if not self.conn.is_closed():
                 await self.conn.execute("ROLLBACK")
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        except FAILURES:
             self.conn.terminate()
 
     async def _check(self, wanted: Sequence[Submission]) -> dict[Submission, Checked | DomainError]:

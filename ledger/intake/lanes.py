@@ -19,7 +19,7 @@ from ledger.idempotency import lock_name
 from ledger.intake.batch import Batch, Placement, Submission, Taken, submission
 from ledger.intake.catalogue import Catalogue
 from ledger.intake.deciding import Spot
-from ledger.outages import FULL, is_away, is_full
+from ledger.outages import FAILURES, FULL, is_away, is_full
 from ledger.outbox import CHANNEL
 from ledger.people import Caller
 
@@ -302,7 +302,7 @@ class Lane:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await Batch(await self._connection(), self._catalogue).take(wanted)
-            except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+            except FAILURES as error:
                 if is_lost(error, self._conn):
                     self._database.storage.refused(error)
                     await self.close()
@@ -317,7 +317,7 @@ class Lane:
         try:
             if self._conn is not None:
                 await self._conn.execute(_RING)
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        except FAILURES as error:
             logger.info("relays were not woken: %s", type(error).__name__)
 
     async def _connection(self) -> Connection:
@@ -350,6 +350,6 @@ class Lane:
 
 def is_lost(error: BaseException, conn: Connection | None) -> bool:
     """Whether an error means that there is no connection, rather than that PostgreSQL refused a statement."""
-    if conn is None or conn.is_closed() or isinstance(error, OSError):
+    if conn is None or conn.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError):
         return True
     return is_away(error)
