@@ -56,10 +56,12 @@ async def test_by_link(
     await nothing_was_said(retailer, number)
 
 
-async def test_somebody_else_may(web: httpx2.AsyncClient, as_key: As) -> None:
+async def test_somebody_else_may(web: httpx2.AsyncClient, sign_in: SignIn, retailer: ledger.engine.Database) -> None:
     number = await asked_for(web, requested_by="sam.ortega")
-    answer = await as_key("ana").post(f"/api/v1/approvals/{number}/decisions", json={"verdict": "approve"})
-    assert answer.status_code == 200, answer.text
+    ana = await sign_in("ana.ruiz")
+    answer = await ana.post(f"/console/approvals/{number}/verdict", data={"verdict": "approve"})
+    assert answer.status_code == 303, answer.text
+    assert await state_of(retailer, number) == "approved"
 
 
 class TestAnotherValueWhileSomebodyIsAsked:
