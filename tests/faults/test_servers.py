@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -64,45 +65,44 @@ async def agreed(url: str, orders: Orders) -> None:
     await database.dispose()
 
 
-class TestConnections:
-    async def take_all(self, url: str) -> list[asyncpg.Connection[Any]]:
-        """Every connection that the server has left."""
-        taken: list[asyncpg.Connection[Any]] = []
-        while len(taken) <= CONNECTIONS:
-            try:
+@asynccontextmanager
+async def all_taken(url: str) -> AsyncIterator[list[asyncpg.Connection[Any]]]:
+    """Every connection that the server had left, for as long as the block runs or until it closes them."""
+    taken: list[asyncpg.Connection[Any]] = []
+    try:
+        with suppress(asyncpg.TooManyConnectionsError):
+            while len(taken) <= CONNECTIONS:
                 taken.append(await asyncpg.connect(url))
-            except asyncpg.TooManyConnectionsError:
-                return taken
-        raise AssertionError("the server has no limit")
+        assert len(taken) <= CONNECTIONS, "the server has no limit"
+        yield taken
+    finally:
+        for one in taken:
+            await one.close()
 
+
+class TestConnections:
     async def test_without_one_left_everything_is_told_to_come_again_and_nothing_is_half_done(
         self, server: EmbeddedPostgres, app: FastAPI, eventually: Callable[..., Any]
     ) -> None:
-        others = await self.take_all(server.url("postgres"))
-        try:
-            async with open_clients(app) as as_key:
-                orders = Orders(as_key("web"))
-                assert not any(await asyncio.gather(*(orders.place(f"W-none-{number}") for number in range(8))))
-                listed = await orders.web.get("/api/v1/stock")
-                assert (listed.status_code, listed.json()["code"]) == (503, "unavailable")
-                ready = await as_key("").get("/readyz")
-                assert (ready.status_code, (await as_key("").get("/healthz")).status_code) == (503, 200)
-                several = {"orders": [{"order_id": "W-none-9"}]}
-                assert (await orders.web.post("/api/v1/bopis-orders:batch", json=several)).status_code == 503
-                for one in others:
-                    await one.close()
-                await orders.place_again(eventually)
-        finally:
+        async with all_taken(server.url("postgres")) as others, open_clients(app) as as_key:
+            orders = Orders(as_key("web"))
+            assert not any(await asyncio.gather(*(orders.place(f"W-none-{number}") for number in range(8))))
+            listed = await orders.web.get("/api/v1/stock")
+            assert (listed.status_code, listed.json()["code"]) == (503, "unavailable")
+            ready = await as_key("").get("/readyz")
+            assert (ready.status_code, (await as_key("").get("/healthz")).status_code) == (503, 200)
+            several = {"orders": [{"order_id": "W-none-9"}]}
+            assert (await orders.web.post("/api/v1/bopis-orders:batch", json=several)).status_code == 503
             for one in others:
                 await one.close()
+            await orders.place_again(eventually)
         assert len(orders.taken) == 8
         await agreed(server.url(NAME), orders)
 
     async def test_with_a_few_left_requests_take_turns_or_come_again(
         self, server: EmbeddedPostgres, app: FastAPI, eventually: Callable[..., Any]
     ) -> None:
-        others = await self.take_all(server.url("postgres"))
-        try:
+        async with all_taken(server.url("postgres")) as others:
             for one in others[:5]:
                 await one.close()
             async with open_clients(app) as as_key:
@@ -112,9 +112,6 @@ class TestConnections:
                 answers = (await asyncio.gather(asyncio.gather(*placing), asyncio.gather(*reading)))[1]
                 assert {answer.status_code for answer in answers} <= {200, 503}
                 await orders.place_again(eventually)
-        finally:
-            for one in others:
-                await one.close()
         assert len(orders.taken) == 40
         await agreed(server.url(NAME), orders)
 

@@ -26,6 +26,15 @@ def option_ids(page: str) -> list[str]:
     return re.findall(r'<input type="radio" name="option" value="([^"]+)"', page)
 
 
+async def failed_on_page(
+    web: httpx2.AsyncClient, retailer: ledger.engine.Database, sign_in: SignIn
+) -> tuple[int, httpx2.AsyncClient, str]:
+    """The case of an order without stock, Sam of its region, and its page as Sam sees it."""
+    case_id = await failed_order(web, retailer)
+    sam = await sign_in("sam.ortega")
+    return case_id, sam, (await sam.get(f"/console/cases/{case_id}")).text
+
+
 class TestPage:
     async def test_it_shows_facts_options_consequences_order_stock_and_runbook(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
@@ -53,9 +62,7 @@ class TestPage:
     async def test_places_that_are_not_asked_are_folded_away_with_their_reasons(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
-        case_id = await failed_order(web, retailer)
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get(f"/console/cases/{case_id}")).text
+        case_id, sam, page = await failed_on_page(web, retailer, sign_in)
         assert "passed-over" not in page
         async with retailer.engine.begin() as conn:
             await conn.execute(update(tables.location).where(tables.location.c.code == "S2").values(status="no_pickup"))
@@ -174,9 +181,7 @@ class TestDecide:
     async def test_a_way_out_that_means_something_else_by_now_is_not_taken(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
-        case_id = await failed_order(web, retailer)
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get(f"/console/cases/{case_id}")).text
+        case_id, sam, page = await failed_on_page(web, retailer, sign_in)
         form = decision_form(page, "part")
         form["shown"] = re.findall(r'name="shown" value="([^"]+)"', page)
 
@@ -195,9 +200,7 @@ class TestDecide:
     async def test_a_decision_is_shown_as_applying_and_never_as_done(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
-        case_id = await failed_order(web, retailer)
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get(f"/console/cases/{case_id}")).text
+        case_id, sam, page = await failed_on_page(web, retailer, sign_in)
         form = decision_form(page, "cancel_refund")
         answer = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "note": "no more apples"})
         assert answer.status_code == 303, answer.text
@@ -237,9 +240,7 @@ class TestDecide:
     async def test_moving_the_order_needs_the_customers_word(
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
-        case_id = await failed_order(web, retailer)
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get(f"/console/cases/{case_id}")).text
+        case_id, sam, page = await failed_on_page(web, retailer, sign_in)
         form = decision_form(page, "other_store")
         refused = await sam.post(f"/console/cases/{case_id}/decide", data={**form, "confirmed": []})
         assert refused.status_code == 422
@@ -252,9 +253,7 @@ class TestDecide:
         self, sign_in: SignIn, web: httpx2.AsyncClient, retailer: ledger.engine.Database
     ) -> None:
         """Here policy gives no time to undo anything; where it does, that is the second thought."""
-        case_id = await failed_order(web, retailer)
-        sam = await sign_in("sam.ortega")
-        page = (await sam.get(f"/console/cases/{case_id}")).text
+        case_id, sam, page = await failed_on_page(web, retailer, sign_in)
         form = decision_form(page, "cancel_refund")
         tick = "I know that this cannot be undone: Refund: 16.08 USD"
         assert tick in page

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import httpx2
 import pytest
+from asyncpg import InternalClientError
 from asyncpg.exceptions import CannotConnectNowError, DiskFullError, NumericValueOutOfRangeError, UniqueViolationError
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field
@@ -26,6 +27,7 @@ FAILURES: dict[str, Exception] = {
     "full, of the driver": DiskFullError("could not extend file base/1"),
     "full, of a file": OSError(errno.ENOSPC, "No space left on device"),
     "unique": DBAPIError("INSERT secret", {}, UniqueViolationError("duplicate key")),
+    "ended, of the driver": InternalClientError("cannot switch to state 15; another operation (secret) is in progress"),
     "surprise": RuntimeError("the secret is Aurelia"),
 }
 
@@ -92,6 +94,7 @@ class TestFailures:
             ("pool", 503, "unavailable"),
             ("refused", 503, "unavailable"),
             ("starting", 503, "unavailable"),
+            ("ended, of the driver", 503, "unavailable"),
             ("range", 422, "malformed"),
             ("full", 503, "storage_full"),
             ("full, of the driver", 503, "storage_full"),
@@ -182,7 +185,10 @@ def test_a_pointer_is_left_out_where_there_is_none() -> None:
     assert errors.problem_of(Malformed("No."), "/x").errors == []
 
 
-@pytest.mark.parametrize("error", [PoolTimeout(), ConnectionRefusedError("gone"), CannotConnectNowError("starting up")])
+@pytest.mark.parametrize(
+    "error",
+    [PoolTimeout(), ConnectionRefusedError("gone"), CannotConnectNowError("starting up"), InternalClientError("ended")],
+)
 def test_one_of_a_batch_that_met_an_outage_is_told_to_come_again(error: Exception) -> None:
     found = errors.unexpected_problem(error, "/orders/3")
     assert (found.status, found.code, found.instance) == (503, "unavailable", "/orders/3")
