@@ -20,12 +20,13 @@ RUN useradd --system --uid 10001 --home-dir /srv/endcap --shell /usr/sbin/nologi
 COPY --from=build /srv/venv /srv/venv
 WORKDIR /srv/endcap
 COPY activities/ activities/
+COPY commands/ commands/
 COPY domain/ domain/
 COPY ledger/ ledger/
 COPY ports/ ports/
 COPY web/ web/
 COPY workflows/ workflows/
-COPY cli.py cli_access.py cli_events.py cli_webhooks.py notifier.py relay.py schedules.py secret_files.py sender.py settings.py telemetry.py wire.py worker.py ./
+COPY cli.py letters.py notifier.py relay.py schedules.py secret_files.py sender.py settings.py starts.py sweeps.py telemetry.py wire.py worker.py ./
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ENDCAP_HOME=/var/lib/endcap
 VOLUME /var/lib/endcap
 USER endcap

@@ -46,14 +46,15 @@ reset: $(READY) ## Delete all state of `make up`
 demo: $(READY) ## Replay the demo's day against the running Endcap once more
 	@$(PY) cli.py demo
 
-# Chromium is Debian's, where we may install it; elsewhere the browser tests fail and say what is missing.
+# Chromium is Debian's, where we may install it, without windows where Debian has it so; elsewhere the browser tests fail and say what is missing.
 browser: $(READY)
-	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
-	    sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	  else echo "Chromium is missing (Debian: apt-get install chromium): the browser tests will fail." >&2; fi
+	@command -v chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then as=; \
+	  elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then as=sudo; \
+	  else echo "Chromium is missing (Debian: apt-get install chromium): the browser tests will fail." >&2; exit 0; fi; \
+	  $$as apt-get update -qq; \
+	  program=chromium-headless-shell; apt-cache show $$program >/dev/null 2>&1 || program=chromium; \
+	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$program >/dev/null; }
 	@command -v npm >/dev/null || [ -d .cache ] || \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null; fi

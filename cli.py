@@ -19,9 +19,9 @@ import typer
 from pydantic import ValidationError
 
 import settings as configuration
-from cli_access import add_access_commands
-from cli_events import event_commands
-from cli_webhooks import webhook_commands
+from commands.access import add_access_commands
+from commands.events import event_commands
+from commands.webhooks import webhook_commands
 
 if TYPE_CHECKING:
     from demo.scenes import Where

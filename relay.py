@@ -11,14 +11,11 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -32,42 +29,16 @@ from ledger.engine import Database
 from ledger.listening import keep_listening
 from ledger.outages import in_short
 from settings import Settings, read_settings
-from workflows.approval import ApprovalWorkflow
-from workflows.bopis import BopisWorkflow
-from workflows.bulk import BulkWorkflow
-from workflows.case import CaseWorkflow
-from workflows.claim import ClaimWorkflow
-from workflows.count import CountWorkflow
-from workflows.promotion import PromotionWorkflow
-from workflows.returns import ReturnWorkflow
-from workflows.transfer import TransferWorkflow
+from starts import MEMO_ROW, REBUILT, RPC_TIMEOUT, Starts
 
 logger = logging.getLogger("endcap.relay")
 
-WORKFLOWS: dict[str, Any] = {
-    "bopis": BopisWorkflow.run,
-    "claim": ClaimWorkflow.run,
-    "count": CountWorkflow.run,
-    "promotion": PromotionWorkflow.run,
-    "returns": ReturnWorkflow.run,
-    "transfer": TransferWorkflow.run,
-    "case": CaseWorkflow.run,
-    "approval": ApprovalWorkflow.run,
-    "bulk": BulkWorkflow.run,
-}
-
-# Written on every workflow that a relay starts: the outbox row it came from. A used id is ours when it says the same.
-MEMO_ROW = "endcap_outbox_row"
-REBUILT = "rebuilt"
-
 SLOTS = 32
 LEASE_S = 12.0
-RPC_TIMEOUT = timedelta(seconds=5)
 POLL_S = 1.0
 HOME_CHECK_S = 5.0
 STUCK_AFTER = 8
 LONGEST_PAUSE_S = 60.0
-REBUILD_PAGE = 200
 
 
 class ForeignWorkflowError(RuntimeError):
@@ -90,17 +61,13 @@ class Relay:
     ) -> None:
         self._database = database
         self._connect = connect
-        self._task_queue = task_queue
         self._by = by or f"{socket.gethostname()}:{os.getpid()}"
-        self._slots = slots
         self.pressure = wire.Pressure(slots)
         self._poll_s = poll_s
-        self._home_check_s = home_check_s
         self._wake = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._ended: list[tuple[int, str]] = []
-        self._away_since: float | None = None
-        self._home_checked_at: float | None = None
+        self.starts = Starts(database, task_queue, at_once=slots, poll_s=poll_s, check_s=home_check_s)
 
     # ------------------------------------------------------------------ running
     async def run(self, stop: asyncio.Event) -> None:
@@ -132,8 +99,8 @@ class Relay:
     async def _carry(self, client: Client, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._record_ended()
-            if not await self._is_home(client):
-                await self._rest(self._away_pause_s())
+            if not await self.starts.is_home(client):
+                await self._rest(self.starts.away_pause_s())
                 continue
             self._wake.clear()
             if pause_s := self.pressure.rest_s(_now()):
@@ -190,14 +157,14 @@ class Relay:
         except Exception as error:  # noqa: BLE001  whatever it is, it is recorded on the message, and a person hears of it
             await self._put_off(row, error, blame=True)
         else:
-            self._away_since = None
+            self.starts.answers()
             self.pressure.took(_now())
             self._ended.append((row.id, outcome))
 
     async def _start(self, client: Client, row: Claimed) -> str:
         situation = Situation.model_validate(row.payload["situation"])
         try:
-            await self._begin(
+            await self.starts.begin(
                 client,
                 row.target,
                 row.payload["workflow"],
@@ -224,38 +191,14 @@ class Relay:
         return "delivered"
 
     async def _tell_nobody(self, client: Client, row: Claimed) -> str:
-        """Nobody listens under this id: fine when the target is closed; when it is open, its workflow was lost."""
+        """No workflow runs under this id: fine when the target is closed; when it is open, its workflow was lost."""
         async with self._database.read() as conn:
             found = await situations.situation_of_target(conn, row.target)
         if found is None or (found[1].ended and not found[1].operations):
             return "target_closed"
-        self._home_checked_at = None  # Perhaps more was lost than this one.
-        await self._rebuild(client, row.target)
+        self.starts.look_again()
+        await self.starts.rebuild(client, row.target)
         return REBUILT
-
-    async def _begin(
-        self,
-        client: Client,
-        target: str,
-        workflow: str,
-        situation: Situation,
-        search: dict[str, str],
-        *,
-        row_id: str,
-        reuse: WorkflowIDReusePolicy,
-    ) -> None:
-        await client.start_workflow(
-            WORKFLOWS[workflow],
-            situation.model_copy(update={"dues_here": True}),
-            id=target,
-            task_queue=self._task_queue,
-            id_reuse_policy=reuse,
-            memo={MEMO_ROW: row_id},
-            search_attributes=wire.search_attributes(search),
-            priority=Priority(fairness_key=search.get("region")),  # one region's peak does not hold up the others
-            static_summary=target,
-            rpc_timeout=RPC_TIMEOUT,
-        )
 
     async def _put_off(self, row: Claimed, error: Exception, *, blame: bool) -> None:
         """Give the message back. No answer is not "not delivered": it is sent again, under the number it has."""
@@ -266,89 +209,11 @@ class Relay:
             self.pressure.pushed_back(_now())
             pause_s = self.pressure.pause_s
         else:
-            self._seems_away()
+            self.starts.seems_away()
             pause_s = self._poll_s
         await deliveries.failed(self._database, row.id, error=in_short(error), pause_s=pause_s)
         if blame and row.attempts % STUCK_AFTER == 0:
             await case.open_delivery_stuck(self._database, row.target, in_short(error))
-
-    # ------------------------------------------------------------------ Temporal itself
-    def _seems_away(self) -> None:
-        if self._away_since is None:
-            self._away_since = _now()
-            logger.warning("Temporal does not answer; messages wait in PostgreSQL")
-        self._home_checked_at = None
-
-    def _away_pause_s(self) -> float:
-        if self._away_since is None:
-            return self._poll_s
-        return min(max(self._poll_s, (_now() - self._away_since) / 4), 5.0)
-
-    async def _is_home(self, client: Client) -> bool:
-        """True when Temporal answers and is the one we spoke to before.
-
-        A namespace with another id means that its database was lost: every open target is rebuilt first.
-        """
-        now = _now()
-        if self._home_checked_at is not None and now - self._home_checked_at < self._home_check_s:
-            return True
-        try:
-            answer = await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
-            )
-            here = answer.namespace_info.id
-            known = await deliveries.temporal_home(self._database)
-            if known is not None and known != here:
-                logger.warning("Temporal has lost its database (%s, not %s): open workflows are rebuilt", here, known)
-                rebuilt = await self.rebuild_all(client)
-                logger.warning("%d workflows were rebuilt from PostgreSQL", rebuilt)
-            if known != here:
-                await deliveries.set_temporal_home(self._database, here)
-        except RPCError as error:
-            if error.status not in wire.AWAY and error.status is not RPCStatusCode.NOT_FOUND:
-                logger.exception("Temporal refuses")
-            self._seems_away()
-            return False
-        if self._away_since is not None:
-            logger.warning("Temporal answers again")
-        self._away_since, self._home_checked_at = None, now
-        return True
-
-    async def rebuild_all(self, client: Client) -> int:
-        """Start every workflow that PostgreSQL says is open and was started before; returns how many were missing."""
-        rebuilt, after = 0, ""
-        while targets := await deliveries.open_targets(self._database, after=after, limit=REBUILD_PAGE):
-            for group in range(0, len(targets), self._slots):
-                begun = await asyncio.gather(
-                    *(self._rebuild(client, target) for target in targets[group : group + self._slots])
-                )
-                rebuilt += sum(begun)
-            after = targets[-1]
-        return rebuilt
-
-    async def _rebuild(self, client: Client, target: str) -> bool:
-        """Start a lost workflow with its situation now. False when it runs already, or ended meanwhile."""
-        async with self._database.read() as conn:
-            found = await situations.situation_of_target(conn, target)
-            if found is None:
-                return False
-            search = await situations.search_of_target(conn, target)
-        workflow, situation = found
-        try:
-            await self._begin(
-                client,
-                target,
-                workflow,
-                situation,
-                search,
-                row_id=REBUILT,
-                reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            )
-        except WorkflowAlreadyStartedError:
-            return False
-        # What the new workflow knows from its situation need not be told any more.
-        await deliveries.done_up_to(self._database, target, situation.seq, REBUILT)
-        return True
 
 
 def _now() -> float:

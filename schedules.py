@@ -1,7 +1,7 @@
 """What Temporal starts by itself, by the clock: the counts of the day and the looks at promotions, each hour.
 
-A worker sees to it that the schedules are there and as they are here: one that is missing is made (a Temporal whose
-database was lost has none), one of an older release is changed. Whether somebody has paused it stays as it is.
+A worker keeps the schedules in Temporal as they are defined here: one that is missing is created (a Temporal whose
+database was lost has none), one of an older release is changed. One that somebody has paused stays paused.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ HOUR = timedelta(hours=1)
 
 
 class Turn(NamedTuple):
-    """What is started each hour, so long after the full hour. A turn is skipped while the one before still runs; of
+    """What is started each hour, `offset` after the full hour. A turn is skipped while the one before still runs; of
     those that were missed while Temporal was away, the last hour's is made up for.
     """
 
@@ -49,18 +49,18 @@ class Turn(NamedTuple):
 
 # Each hour, since each place's day begins at an hour of its own.
 COUNTS = Turn(COUNTS_OF_THE_DAY, CountScheduleWorkflow.run)
-# When tills have told what they sold until the full hour.
+# When tills have reported what they sold up to the full hour.
 LOOKS = Turn(LOOKS_AT_PROMOTIONS, PromotionLooksWorkflow.run, timedelta(minutes=5))
 TURNS = (COUNTS, LOOKS)
 
 
 async def keep_all(client: Client, task_queue: str) -> int:
-    """See to every schedule; returns how many were made or changed."""
+    """Keep every schedule as it is defined here; returns how many were created or changed."""
     return sum([await keep(client, task_queue, turn) for turn in TURNS])
 
 
 async def keep(client: Client, task_queue: str, turn: Turn) -> int:
-    """See that Temporal has this schedule as it is here; returns 1 where it was missing or another."""
+    """See that Temporal has this schedule as it is defined here; returns 1 where it had none, or a different one."""
     wanted = turn.schedule(task_queue)
     try:
         await client.create_schedule(turn.id, wanted)

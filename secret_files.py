@@ -1,4 +1,4 @@
-"""Settings that are secrets, read out of files. A part of `settings.py`, which alone uses it."""
+"""Settings that are secrets, read from files. A part of `settings.py`, which alone uses it."""
 
 import os
 from pathlib import Path
@@ -13,9 +13,9 @@ HOLD_SECRETS = frozenset({"database_url", "price_channels"})
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Secrets out of files, as container platforms hand them over: `ENDCAP_SECRET_FILE=/run/secrets/endcap` has
-    `ENDCAP_SECRET` read from there, without the line end. So for every secret, and for
-    what holds one (`DATABASE_URL`, `ENDCAP_PRICE_CHANNELS`).
+    """Secrets from files, as container platforms provide them: with `ENDCAP_SECRET_FILE=/run/secrets/endcap`,
+    `ENDCAP_SECRET` is read from there, without the line end. The same holds for every secret, and for what contains
+    one (`DATABASE_URL`, `ENDCAP_PRICE_CHANNELS`).
     """
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:

@@ -173,6 +173,7 @@ class Settings(LocalSettings):
     oidc_client_secret: SecretStr | None = None
     oidc_name: str = Field(default="single sign-on", min_length=1, max_length=60)  # what people call the provider
     oidc_algorithm: Literal["RS256", "PS256", "ES256"] = "RS256"
+    oidc_session_hours: int = Field(default=12, ge=1, le=12)  # how long a session lasts that it has begun
     oidc_networks: str = ""  # networks of ours in which the provider may lie: 10.20.0.0/16,127.0.0.0/8
     local_sign_in: Literal["everybody", "admins"] = "everybody"
 

@@ -33,7 +33,7 @@ _LONGEST_PAUSE_S = 5.0
 
 logger = logging.getLogger("endcap.wire")
 
-# The server is away or overloaded: it says nothing about the message, so the message is not to blame.
+# The server is away or overloaded, which says nothing about the message: the message is not to blame.
 AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,

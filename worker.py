@@ -7,14 +7,12 @@ worker; everything that was begun is either recorded or taken again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -23,13 +21,14 @@ from temporalio.worker import Worker
 import notifier
 import schedules
 import sender
+import starts
+import sweeps
 import telemetry
 import wire
 from activities.approval import ApprovalActivities
 from activities.bopis import BopisActivities
 from activities.bulk import BulkActivities
 from activities.case import CaseActivities
-from activities.checking import check_due
 from activities.claim import ClaimActivities
 from activities.count import CountActivities
 from activities.journey import JourneyActivities
@@ -38,62 +37,22 @@ from activities.payment import PaymentActivities
 from activities.promotion import PromotionActivities
 from activities.publishing import PublishingActivities
 from activities.returns import ReturnActivities
-from activities.tracking import asking
 from activities.transfer import TransferActivities
-from ledger import (
-    bands,
-    closures,
-    denials,
-    erasing,
-    facts,
-    holds,
-    negative,
-    notices,
-    outages,
-    partitions,
-    photos,
-    renewals,
-    stops,
-)
-from ledger.claim import preparing
 from ledger.engine import Database
-from ledger.promotion.settling import settle_ended
-from ledger.transfer import following
-from ledger.vendor_return import overdue as vendor_credits
-from ledger.webhooks import clean as clean_webhooks
 from ports.payment import HttpPaymentProvider, PaymentPort, SandboxPaymentProvider
-from ports.photos import PhotoStore, store_of
+from ports.photos import store_of
 from ports.price import CsvPriceChannel, HttpPriceChannel, PricePort, SandboxPriceChannel
 from ports.tracking import HttpTracking, TrackingPort
 from relay import Relay
 from settings import Settings, read_settings
-from workflows.approval import ApprovalWorkflow
-from workflows.bopis import BopisWorkflow
-from workflows.bulk import BulkWorkflow
-from workflows.case import CaseWorkflow
-from workflows.claim import ClaimWorkflow
-from workflows.count import CountWorkflow
+from sweeps import Sweep
 from workflows.count_schedule import CountScheduleWorkflow
-from workflows.promotion import PromotionWorkflow
 from workflows.promotion_looks import PromotionLooksWorkflow
-from workflows.returns import ReturnWorkflow
-from workflows.transfer import TransferWorkflow
 
 logger = logging.getLogger("endcap.worker")
 
-WORKFLOWS: Sequence[type] = (
-    BopisWorkflow,
-    ClaimWorkflow,
-    CountWorkflow,
-    CountScheduleWorkflow,
-    PromotionWorkflow,
-    PromotionLooksWorkflow,
-    ReturnWorkflow,
-    TransferWorkflow,
-    CaseWorkflow,
-    ApprovalWorkflow,
-    BulkWorkflow,
-)
+# Those that relays start, and those that Temporal starts by the clock.
+WORKFLOWS: Sequence[type] = (*starts.WORKFLOWS.values(), CountScheduleWorkflow, PromotionLooksWorkflow)
 JOURNEYS: Sequence[type[JourneyActivities]] = (
     BopisActivities,
     ClaimActivities,
@@ -176,73 +135,10 @@ async def keep_working(make: Callable[[], Worker], stop: asyncio.Event) -> None:
         stopping.cancel()
         if running.done():
             logger.error("the worker stopped by itself and is replaced", exc_info=running.exception())
-            await _pause(_PAUSE_AFTER_FAILURE_S, stop)
+            await sweeps.pause(_PAUSE_AFTER_FAILURE_S, stop)
         else:
             await worker.shutdown()
             await running
-
-
-async def _pause(seconds: float, stop: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-
-
-async def keep_sweeping(sweep: Callable[[], Awaitable[int]], every_s: float, stop: asyncio.Event) -> None:
-    """Run `sweep` again and again until `stop`; one that fails is logged, and the next one tries the same."""
-    while not stop.is_set():
-        try:
-            await sweep()
-        except Exception as error:  # noqa: BLE001  the next sweep tries the same, whatever it was
-            outages.say(logger, error, "a sweep failed")
-        await _pause(every_s, stop)
-
-
-def by_the_clock(database: Database, sweep: Callable[[datetime], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
-    """A sweep of what is due by the database's clock: this machine's may be wrong."""
-
-    async def run() -> int:
-        return await sweep(await database.now())
-
-    return run
-
-
-def sweeps(
-    database: Database, store: PhotoStore, customers_kept_days: int = 0
-) -> Sequence[tuple[Callable[[], Awaitable[int]], float]]:
-    """What nobody's request or workflow does, with its pause in seconds."""
-    placed = notices.Placed()
-    at = partial(by_the_clock, database)
-    return (
-        (lambda: clean_webhooks(database), 60.0),
-        (lambda: facts.finish(database), 1.0),  # a person waits for it on the page of the case
-        (lambda: closures.finish(database), 1.0),
-        (lambda: holds.sweep(database), 3.0),
-        (lambda: placed.sweep(database), 5.0),
-        (at(lambda now: closures.sweep(database, now)), 10.0),
-        (lambda: facts.apply_all_parked(database), 10.0),
-        (at(lambda now: stops.sweep(database, now)), 5.0),
-        (at(lambda now: renewals.sweep(database, now)), 20.0),
-        (at(lambda now: negative.sweep(database, now)), 15.0),
-        (at(lambda now: vendor_credits.sweep(database, now)), 30.0),
-        (at(lambda now: preparing.prepare_due(database, now)), 300.0),
-        (at(lambda now: settle_ended(database, now)), 300.0),
-        (at(lambda now: bands.forget(database, now)), 3600.0),
-        (at(lambda now: partitions.make_ahead(database, now)), 3600.0),
-        (at(lambda now: erasing.sweep(database, now, customers_kept_days)), 60.0),
-        (lambda: photos.sweep(database, store.remove), 60.0),
-        (at(lambda now: denials.sweep(database, now)), 3_600.0),
-    )
-
-
-def follow(database: Database, port: TrackingPort, every_s: int) -> Callable[[], Awaitable[int]]:
-    """A sweep that asks carriers about parcels under way, each of them every so often."""
-    ask, every = asking(port), timedelta(seconds=every_s)
-    return by_the_clock(database, lambda now: following.sweep(database, ask, now, every=every))
-
-
-def read_back_prices(database: Database, channels: Mapping[str, PricePort]) -> Callable[[], Awaitable[int]]:
-    """A sweep that reads back prices which were right, so that none of before stays."""
-    return by_the_clock(database, lambda now: check_due(database, channels, now))
 
 
 async def main(settings: Settings) -> None:
@@ -282,8 +178,8 @@ async def main(settings: Settings) -> None:
         activities = activities_on(database, provider, channels)
         logger.info("ready: Temporal at %s answers, task queue %s", settings.temporal_address, settings.task_queue)
         async with asyncio.TaskGroup() as beside:
-            look = keep_sweeping(lambda: schedules.keep_all(client, settings.task_queue), SCHEDULE_LOOK_S, stop)
-            beside.create_task(look)
+            schedule = Sweep(lambda: schedules.keep_all(client, settings.task_queue), SCHEDULE_LOOK_S)
+            beside.create_task(sweeps.keep_sweeping(schedule, stop))
             await keep_working(lambda: build_worker(client, settings, activities), stop)
 
     try:
@@ -293,13 +189,10 @@ async def main(settings: Settings) -> None:
             group.create_task(sender.run(database, settings, stop))
             group.create_task(notifier.run(database, settings, stop))
             group.create_task(workflows())
-            for sweep, every_s in sweeps(database, store_of(settings), settings.customers_kept_days):
-                group.create_task(keep_sweeping(sweep, every_s, stop))
-            read_back = read_back_prices(database, channels)
-            group.create_task(keep_sweeping(read_back, 60.0, stop))
-            if tracking is not None:
-                look = follow(database, tracking, settings.tracking_every_s)
-                group.create_task(keep_sweeping(look, 10.0, stop))
+            own = sweeps.of_the_ledger(database, store_of(settings), settings.customers_kept_days)
+            outside = sweeps.of_others(database, channels, tracking, tracking_every_s=settings.tracking_every_s)
+            for sweep in (*own, *outside):
+                group.create_task(sweeps.keep_sweeping(sweep, stop))
     finally:
         connecting.cancel()
         await provider.aclose()

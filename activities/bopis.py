@@ -9,7 +9,7 @@ from ledger.bopis import asking, steps
 
 
 class BopisActivities(JourneyActivities, noun="bopis", steps=steps):
-    """Beside the steps that every journey has."""
+    """The steps of an order, beside those that every journey has."""
 
     @activity.defn(name="bopis.open_case")
     @patient

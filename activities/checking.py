@@ -1,4 +1,4 @@
-"""Reading back what channels show of promotions whose prices they have shown before; a worker's sweep does it."""
+"""Reads back what channels show of promotions whose prices were right before, in case they changed; run by a sweep."""
 
 import logging
 from collections.abc import Mapping

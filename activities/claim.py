@@ -9,10 +9,10 @@ from ledger.claim import steps
 
 
 class ClaimActivities(JourneyActivities, noun="claim", steps=steps):
-    """Beside the steps that every journey has."""
+    """The steps of a claim, beside those that every journey has."""
 
     @activity.defn(name="claim.settle_approval")
     @patient
     async def settle_approval(self, step: Step) -> Situation:
-        """Send what was agreed to; what was not belongs to the next claim."""
+        """Send the claim that was agreed to; what it claims belongs to the next one where it was not."""
         return await steps.settle_approval(self._database, step)

@@ -11,12 +11,12 @@ from ledger.count import risk, steps
 
 
 class CountActivities(JourneyActivities, noun="count", steps=steps):
-    """Beside the steps that every journey has."""
+    """The steps of a count, beside those that every journey has."""
 
     @activity.defn(name="count.compare")
     @patient
     async def compare(self, step: Step) -> Situation:
-        """Compare what was handed in with the book of the instants at which it was counted."""
+        """Compare what was handed in with the book as of the instants at which it was counted."""
         return await steps.compare_counts(self._database, step)
 
     @activity.defn(name="count.count_again")

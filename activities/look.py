@@ -23,10 +23,10 @@ class LookActivities:
     @activity.defn(name="promotion.look_at_all")
     @patient
     async def look_at_all(self, step: Step) -> Situation:
-        """Look at every promotion that runs and has not had this look; the answer says at how many, in words.
+        """Look at every running promotion that has not had this look yet; the answer says how many, in words.
 
-        One that fails holds up no other: the rest is looked at, and then the step fails, so that it is tried again for
-        those that are left. A worker that dies goes on with them, too.
+        A look that fails holds up no other: the rest are looked at, then the step fails, so that it is tried again for
+        those that are left. So it is when a worker dies.
         """
         left = await looking.running(self._database, step.occurrence)
         looked, failed = 0, []

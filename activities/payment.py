@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.taking import patient
 from domain import exchanges
-from domain.errors import Malformed, NotFound
+from domain.errors import Malformed
 from domain.messages import Situation, Step
 from domain.payments import PaymentOutcome
 from ledger import outcomes, payments, situations
@@ -36,10 +36,7 @@ class PaymentActivities:
         async with self._database.read() as conn:
             operation = await payments.operation(conn, step.operation_id)
             if operation.state not in PENDING:
-                found = await situations.situation_of_target(conn, step.subject)
-                if found is None:
-                    raise NotFound(f"There is no journey {step.subject}.")
-                return found[1]
+                return await situations.recorded(conn, step.subject)
         if operation.tender == exchanges.TENDER:  # one journey pays another: no provider has a part in it
             return await exchange_payments.carry_out(self._database, step)
         if exchanges.is_difference(operation.reference):
@@ -51,7 +48,7 @@ class PaymentActivities:
         return await outcomes.record_outcome(self._database, step, outcome)
 
     async def _difference(self, step: Step, operation: OperationRow, paid_by: str) -> Situation:
-        """What a replacement costs more than its return is worth: charged with the customer's word, or given back."""
+        """What a replacement costs beyond its return: charged once the customer has agreed, or given back."""
         ask = await collecting.begin(self._database, operation, paid_by)
         if ask.kind == "here":
             return await collecting.end_here(self._database, step, paid_by)

@@ -9,10 +9,10 @@ from ledger.promotion import steps
 
 
 class PromotionActivities(JourneyActivities, noun="promotion", steps=steps):
-    """Beside the steps that every journey has."""
+    """The steps of a promotion, beside those that every journey has."""
 
     @activity.defn(name="promotion.settle_agreement")
     @patient
     async def settle_agreement(self, step: Step) -> Situation:
-        """Ask the next who must agree, go on, or make it a draft again."""
+        """Ask the next person who must agree, go on, or make it a draft again."""
         return await steps.settle_agreement(self._database, step)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from temporalio import activity
 
 from activities.taking import patient
-from domain.errors import Malformed, NotFound
+from domain.errors import Malformed
 from domain.messages import Situation, Step
+from domain.promotion import PRICES_DUE
 from ledger import situations
 from ledger.engine import Database
 from ledger.promotion import publishing, steps, telling
@@ -50,12 +51,13 @@ class PublishingActivities:
         """Talk to one channel (`step.due` is `prices:<channel>`) for a while: tell it of prices, read them back, write
         down what it shows. Taken up where the last one ended, whoever took it.
         """
-        channel = (step.due or "").removeprefix(publishing.DUE)
+        channel = (step.due or "").removeprefix(PRICES_DUE)
         if not channel:
             raise Malformed("A publishing step names its channel.")
         task = await publishing.task_of(self._database, step.subject, channel)
-        if task is None:
-            return await self._as_recorded(step.subject)
+        if task is None:  # the channel's prices are over already: there is nothing to do
+            async with self._database.read() as conn:
+                return await situations.recorded(conn, step.subject)
         done = await self._talk(task)
         return await steps.end_slice(self._database, step, task, is_made=done.is_made, away=done.away)
 
@@ -99,8 +101,8 @@ class PublishingActivities:
         return Slice(is_made=True, away="")
 
     async def _tell_again(self, port: PricePort, task: Task, keys: list[PriceKey]) -> None:
-        """What the channel was told went out after it had been overtaken: it is told what is right by now, until it
-        shows it. Raises `ChannelAway` where it does not; so it is tried again with the activity.
+        """The channel was told these prices after somebody had overtaken us: it is told what is right by now, until it
+        shows that. Raises `ChannelAway` where it does not, so that the activity is tried again.
         """
         for _ in range(TELL_AGAIN):
             number, prices = await telling.take_right(self._database, task, keys)
@@ -111,14 +113,6 @@ class PublishingActivities:
         log.error(
             "%s: %d prices of %s were told late, and are not shown right", task.channel, len(keys), task.journey_id
         )
-
-    async def _as_recorded(self, subject: str) -> Situation:
-        """The channel's prices are over already: what is true now, with nothing done."""
-        async with self._database.read() as conn:
-            found = await situations.situation_of_target(conn, subject)
-        if found is None:
-            raise NotFound(f"There is no journey {subject}.")
-        return found[1]
 
 
 class OvertakenError(Exception):
@@ -139,7 +133,7 @@ class Talk(NamedTuple):
 
 
 class Patience:
-    """How many prices in a row may choke a channel alone, before it counts as away."""
+    """How many prices in a row may each choke a channel by themselves before it counts as away."""
 
     def __init__(self) -> None:
         self.left = CHOKES
@@ -151,7 +145,7 @@ class Patience:
 
 
 async def _apart(talk: Talk, prices: list[ToShow], patience: Patience) -> list[Tried]:
-    """Converse about all of them; where the channel chokes, about halves, until the price to blame stands alone. Raises
+    """Converse about all of them; where the channel chokes, about each half, until the price to blame is alone. Raises
     `ChannelAway`, `OvertakenError`.
     """
     try:

@@ -1,4 +1,4 @@
-"""Steps of the returns journey: it has those that every journey has, and no others."""
+"""Steps of the returns journey: those that every journey has, and no others."""
 
 from activities.journey import JourneyActivities
 from ledger.returns import steps

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from domain.errors import DomainError
 from ledger.outages import is_outage
 
-# A failure that is neither a refusal nor an outage is most likely a mistake of ours; a few attempts rule out the rest.
+# A failure that is neither a refusal nor an outage is most likely our own mistake; a few attempts rule out the rest.
 UNEXPECTED_ATTEMPTS = 4
 
 

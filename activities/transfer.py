@@ -9,16 +9,16 @@ from ledger.transfer import steps
 
 
 class TransferActivities(JourneyActivities, noun="transfer", steps=steps):
-    """Beside the steps that every journey has."""
+    """The steps of a transfer, beside those that every journey has."""
 
     @activity.defn(name="transfer.settle_agreement")
     @patient
     async def settle_agreement(self, step: Step) -> Situation:
-        """Reserve what was agreed to, or end what was not."""
+        """Reserve the goods of a transfer that was agreed to; end one that was not."""
         return await steps.settle_agreement(self._database, step)
 
     @activity.defn(name="transfer.compare")
     @patient
     async def compare(self, step: Step) -> Situation:
-        """Compare what came with what was sent; settle what is tolerated, ask about the rest."""
+        """Compare what came with what was sent; settle what is within tolerance, ask about the rest."""
         return await steps.compare(self._database, step)

@@ -1,4 +1,5 @@
-"""The bare endpoint: the same framework, the same server, the same body parsed and validated, and nothing else done.
+"""The bare endpoints: the same framework and server, and nothing else done. An order's body is parsed and validated; a
+page is as long as it is asked to be, and says nothing.
 Run by uvicorn as `bench.bare:create_app`.
 """
 
@@ -11,12 +12,16 @@ from domain.orders import BopisOrder, PlacedLine, PlacedOrder
 
 
 def create_app() -> FastAPI:
-    """One route that takes an order and answers with the same shape as the product's."""
+    """A route that takes an order and answers with the same shape as the product's, and one of pages."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         return {}
+
+    @app.get("/page")
+    async def page(length: int) -> Response:
+        return Response(b" " * length, media_type="text/html")
 
     @app.post("/api/v1/bopis-orders", status_code=201)
     async def post_order(order: BopisOrder) -> Response:

@@ -1,9 +1,8 @@
-"""S9 and S10: pages of the console among very many cases, over HTTP, beside their own SQL and the same template filled
-from memory.
+"""S9 and S10: pages of the console among very many cases, over HTTP, beside what such a page cannot do without.
 
-The limit of a page is the time that pgbench needs for the statements of that page, and that Jinja needs to fill its
-template with what it was given. Everything else that a page costs is ours: the framework, the session's and the
-driver's objects, models.
+That is its limit (`bench.floor`): its statements with their rows by the driver, its template filled from memory, and a
+page from the framework that says nothing. Everything else that a page costs is ours. The lower limit, statements by
+pgbench and template alone, is told beside it.
 """
 
 import asyncio
@@ -13,34 +12,25 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import NamedTuple
 
-import asyncpg
-import httpx2
 from sqlalchemy import text
 
-from bench import company, pgbench, place, served
-from bench.recorded import Recording
+from bench import company, floor, place, served
+from bench.floor import Floor, Page
 from bench.rows import Row, row
 from domain.messages import Step
 from ledger import intake, sessions
 from ledger.bopis import steps
 from ledger.engine import Database
-from web.app import create_app
 from web.console import cases as case_page
 from web.console import queue as queue_page
-from web.pages import page as make_page
-from web.pages import templates
 
 FEW = 10_000
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 ROUNDS = 12
 REAL_CASES = 16
-# As lists are read, and what is asked about one thing: see `Database.read`.
-OWN_PLANS, KEPT_PLANS = (f"-c plan_cache_mode=force_{kind}_plan" for kind in ("custom", "generic"))
 VIEWERS = {"six regions": "six", "one small region": "rare", "everywhere": "every"}
 # What people ask of the queue: every tab, every filter, alone and some together.
 QUEUES = (
@@ -58,23 +48,14 @@ _PEOPLE = """
 """
 
 
-class Page(NamedTuple):
-    """One request: who asks, and for which address."""
-
-    path: str
-    cookie: str
-
-
 class Cost(NamedTuple):
-    """Of one page, in milliseconds: over HTTP (median and every run), its statements alone, its template alone; and
-    how many cases it lists.
-    """
+    """Of one page, in milliseconds: over HTTP (every run) and what it cannot do without; its cases, and bytes."""
 
     page: Page
     runs: list[float]
-    sql_ms: float
-    template_ms: float
+    floor: Floor
     rows: int
+    length: int = 0
 
     @property
     def p50_ms(self) -> float:
@@ -144,10 +125,11 @@ async def rounds(port: int, pages: Sequence[Page], number: int) -> list[list[flo
     return taken
 
 
-async def rows_shown(port: int, pages: Sequence[Page]) -> list[int]:
-    """How many cases each page lists."""
+async def shown(port: int, pages: Sequence[Page]) -> list[tuple[int, int]]:
+    """How many cases each page lists, and how many bytes it is long."""
     async with asking(port) as ask:
-        return [(await ask(one)).count(b'<li class="case-row') for one in pages]
+        bodies = [await ask(one) for one in pages]
+    return [(body.count(b'<li class="case-row'), len(body)) for body in bodies]
 
 
 def flatness(few: Sequence[Cost], many: Sequence[Cost]) -> tuple[float, int]:
@@ -158,74 +140,28 @@ def flatness(few: Sequence[Cost], many: Sequence[Cost]) -> tuple[float, int]:
     return statistics.median(b.p50_ms / a.p50_ms for a, b in alike), len(alike)
 
 
-async def alone(
-    database: Database, pages: Sequence[Page], module: ModuleType, seconds: float, planner: str
-) -> list[list[float]]:
-    """[statements by pgbench, template from memory] in milliseconds for each page: what it sends and fills is recorded
-    while the application answers it in this process.
-    """
-    app = create_app(served.settings_for(database, Path("/nonexistent")))
-    scripts: list[str] = []
-    filled: list[float] = []
-    conn = await asyncpg.connect(database.plain_url)
-    try:
-        async with app.router.lifespan_context(app):
-            transport = httpx2.ASGITransport(app=app)
-            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                for one in pages:
-                    scripts.append(await _script(conn, app.state.database, _asking(client, one)))
-                    with mock.patch.object(module, "page", wraps=module.page) as made:
-                        await _asking(client, one)()
-                    filled.append(_filling(made.call_args))
-    finally:
-        await conn.close()
-    by_script = await pgbench.latencies(database.url, scripts, seconds=max(int(seconds * 4), 4), planner=planner)
-    return [[statistics.median(by_script[at]), filled[at]] for at in range(len(pages))]
-
-
-def _asking(client: httpx2.AsyncClient, one: Page) -> Callable[[], Awaitable[object]]:
-    async def ask() -> None:
-        answer = await client.get(one.path, headers={"Cookie": one.cookie})
-        if answer.status_code != 200:
-            raise RuntimeError(f"{one.path} was answered {answer.status_code}: {answer.text[:300]}")
-
-    return ask
-
-
-async def _script(conn: asyncpg.Connection, database: Database, ask: Callable[[], Awaitable[object]]) -> str:
-    await ask()
-    return await (await Recording().of_database(database, ask)).script(conn, "\\set n 1")
-
-
-def _filling(call: Any) -> float:
-    """Milliseconds of filling the page's template with what the route gave it: the median of several."""
-    (request, template, context), _ = call
-    given: dict[str, Any] = {}
-    page = templates.get_template(template)
-
-    def taking(_template: object, full: dict[str, Any]) -> str:
-        given.update(full)
-        return ""
-
-    with mock.patch.object(type(page), "render", taking):
-        make_page(request, template, context)
-    taken = []
-    for _ in range(9):
-        began = time.perf_counter()
-        page.render(given)
-        taken.append((time.perf_counter() - began) * 1e3)
-    return statistics.median(taken)
-
-
 async def costs(
-    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, planner: str
+    database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, plans: floor.Plans
 ) -> list[Cost]:
     """Every page over HTTP, and its limit with plans as the page gets them."""
     runs = await rounds(port, pages, ROUNDS)
-    rows = await rows_shown(port, pages)
-    limits = await alone(database, pages, module, seconds, planner)
-    each = zip(pages, runs, limits, rows, strict=True)
-    return [Cost(one, taken, sql, filled, listed) for one, taken, (sql, filled), listed in each]
+    found = await shown(port, pages)
+    least = await floor.floors(database, pages, module, seconds, plans)
+    return [Cost(one, taken, floor, *said) for one, taken, floor, said in zip(pages, runs, least, found, strict=True)]
+
+
+async def least_of(found: Sequence[Cost]) -> tuple[float, str]:
+    """The limit of such pages in milliseconds, and the parts of it in words."""
+    bare = await floor.bare_ms(rounds, int(statistics.median(one.length for one in found)))
+    limit = statistics.median(one.floor.driver_ms + one.floor.template_ms for one in found) + bare
+    lower = statistics.median(one.floor.pgbench_ms + one.floor.template_ms for one in found)
+    sql, driven, template = (statistics.median(each) for each in zip(*(one.floor for one in found), strict=True))
+    p50 = statistics.median(one.p50_ms for one in found)
+    return limit, (
+        f"p99 {_p99(found):.0f} ms; rows by the driver {driven:.1f} ms, template {template:.1f} ms, a page that says"
+        f" nothing {bare:.2f} ms; statements by pgbench {sql:.1f} ms, with the template {lower:.1f} ms:"
+        f" {p50 / lower:.2f} ×"
+    )
 
 
 def _p99(found: Sequence[Cost]) -> float:
@@ -244,18 +180,15 @@ async def queues(server_url: str, *, seconds: float, size: tuple[int, int] | Non
             cookies = [await signed_in(database, person) for person in VIEWERS.values()]
             pages = [Page(f"/console/queue?{query}", cookie) for cookie in cookies for query in QUEUES]
             async with served.application(database) as port:
-                found[name] = await costs(database, port, pages, queue_page, seconds=seconds, planner=OWN_PLANS)
+                found[name] = await costs(database, port, pages, queue_page, seconds=seconds, plans=floor.OWN)
     many = found["many"]
-    limit = statistics.median(one.sql_ms + one.template_ms for one in many)
+    limit, least = await least_of(many)
     times, alike = flatness(found["few"], many)
     worst = max(many, key=lambda one: one.p50_ms)
     note = (
-        f"p99 {_p99(many):.0f} ms; of {len(many)} pages (3 people, {len(QUEUES)} filters); {times:.2f} × what they take"
-        f" among {few:,} cases, by the {alike} that list as many rows there; SQL"
-        f" {statistics.median(one.sql_ms for one in many):.1f} ms, template"
-        f" {statistics.median(one.template_ms for one in many):.1f} ms; slowest"
-        f" {worst.page.path.split('?')[1] or 'all'} {worst.p50_ms:.0f} ms, its SQL {worst.sql_ms:.0f};"
-        f" put in place in {filled_s:.0f} s"
+        f"{least}; of {len(many)} pages (3 people, {len(QUEUES)} filters); {times:.2f} × what they take among {few:,}"
+        f" cases, by the {alike} that list as many rows there; slowest {worst.page.path.split('?')[1] or 'all'}"
+        f" {worst.p50_ms:.0f} ms, its SQL {worst.floor.pgbench_ms:.0f}; put in place in {filled_s:.0f} s"
     )
     work = f"GET /console/queue, 50 rows of {cases:,} cases, p50"
     return [row("S9", work, [one.p50_ms for one in many], "ms", limit, note)]
@@ -290,8 +223,8 @@ async def one_case(server_url: str, *, seconds: float, size: tuple[int, int] | N
         cookie = await signed_in(database, "every")
         pages = [Page(f"/console/cases/{number}", cookie) for number in await real_cases(database, REAL_CASES)]
         async with served.application(database) as port:
-            found = await costs(database, port, pages, case_page, seconds=seconds, planner=KEPT_PLANS)
-    sql, template = (statistics.median(getattr(one, name) for one in found) for name in ("sql_ms", "template_ms"))
-    note = f"p99 {_p99(found):.0f} ms; SQL {sql:.1f} ms, template {template:.1f} ms; {REAL_CASES} orders without stock"
+            found = await costs(database, port, pages, case_page, seconds=seconds, plans=floor.KEPT)
+    limit, least = await least_of(found)
+    note = f"{least}; {REAL_CASES} orders without stock"
     work = f"GET /console/cases/…, among {cases:,} cases, p50"
-    return [row("S10", work, [one.p50_ms for one in found], "ms", sql + template, note)]
+    return [row("S10", work, [one.p50_ms for one in found], "ms", limit, note)]

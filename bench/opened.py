@@ -19,6 +19,7 @@ import httpx2
 from sqlalchemy import text
 
 from bench import browsing, company, served
+from bench.floor import Page
 from bench.rows import Row, row
 from ledger.engine import Database
 
@@ -175,7 +176,7 @@ async def consoles(server_url: str, *, seconds: float, cases: int = CASES, numbe
             Console(0, await browsing.signed_in(database, f"p{at}"), f"G{1 + at % company.REGIONS}")
             for at in range(1, number + 1)
         ]
-        probes = [browsing.Page("/console/queue", one.cookie) for one in opened[:8]]
+        probes = [Page("/console/queue", one.cookie) for one in opened[:8]]
         async with served.application(database) as port:
             for one in opened:
                 one.port = port

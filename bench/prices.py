@@ -20,12 +20,11 @@ from bench import place
 from bench.channel import Channel
 from bench.rows import Row, row
 from domain.messages import Step
-from domain.promotion import ShelfPrice
+from domain.promotion import PRICES_DUE, ShelfPrice
 from domain.promotions import NewPromotion
 from ledger.engine import Database
 from ledger.people import Caller
 from ledger.promotion import dues, intake
-from ledger.promotion.publishing import DUE
 from ledger.promotion.telling import CHUNK
 from ledger.tables import journey
 from ports.price import PriceAt, PriceToShow
@@ -108,9 +107,9 @@ class Campaign:
     async def _until_right(self, name: str) -> None:
         channel = self.channels[name]
         activities = PublishingActivities(self.database, {name: channel.port()})
-        while at := (await self.dues()).get(DUE + name):
+        while at := (await self.dues()).get(PRICES_DUE + name):
             channel.now = at
-            step = Step(subject=self.id, occurrence=uuid.uuid4().hex, at=at, due=DUE + name)
+            step = Step(subject=self.id, occurrence=uuid.uuid4().hex, at=at, due=PRICES_DUE + name)
             await ActivityEnvironment().run(activities.publish, step)
 
     async def outcome(self) -> tuple[str, dict[str, int], int, int]:

@@ -70,6 +70,11 @@ class Recording:
         return "\n".join(lines) + "\n"
 
     @property
+    def statements(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """What was sent with its values, without what only begins, ends or sets."""
+        return [(query, args) for query, args in self.sent if not _SETTING.match(query)]
+
+    @property
     def journals(self) -> list[int]:
         """Ids of the journal entries whose lines were written by a statement of their own, in their order."""
         return sorted(

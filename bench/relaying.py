@@ -28,8 +28,9 @@ from embedded.children import Child
 from embedded.temporal import EmbeddedTemporal
 from ledger.engine import Database
 from ledger.transaction import Transaction
-from relay import MEMO_ROW, SLOTS
+from relay import SLOTS
 from settings import Settings
+from starts import MEMO_ROW
 
 RUNS = 3
 ORDERS_A_SECOND = 120  # placed for each second that is asked for

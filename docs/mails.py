@@ -26,8 +26,8 @@ from ledger.reads.letters import Addressee, Case, Order, OrderLine
 from ledger.reads.offers import OfferView, PickupView, Piece
 from ledger.reads.returns_by_link import LineByLink, ReturnByLink
 from ledger.reads.sides import SideView
+from letters import TEMPLATES, render
 from ports.mail import Letter, build, message_id
-from sender import TEMPLATES, render
 
 FOLDER = Path(__file__).parent / "mails"
 PAGE = Path(__file__).parent / "mails.md"
@@ -80,7 +80,7 @@ def approval(**more: Any) -> ApprovalDetail:
         "opened_at": NOW, "deadline_at": NOW + timedelta(hours=4), "paused_at": None,
         "expires_at": NOW + timedelta(hours=4), "decided_by": None, "decided_by_name": None, "decided_for": None,
         "decided_for_name": None, "decided_via": None, "decided_at": None, "version": 2, "clock_offset_s": 0,
-        "may_decide": True, "has_agreed": False, "why_not": None, "acts_for_name": None, "facts": {},
+        "may_decide": True, "may_agree": True, "has_agreed": False, "why_not": None, "acts_for_name": None, "facts": {},
         "roles": ["store_manager", "finance", "admin"], "next_at": None, "option": _option(),
         "reason": "Two of the three are not on the shelf, and nobody near has them.",
         "sides": [SideView(location="S1", place="Mainz", need=1, agreed=[], missing="Ana Ruiz's word is missing.")],

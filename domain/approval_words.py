@@ -110,7 +110,7 @@ class Around(NamedTuple):
 
 
 def is_person(requester: str) -> bool:
-    """Whether somebody reads what is written to whoever asked: systems, customers and policies ask, too."""
+    """Whether whoever asked is a person, who reads what they are written; systems, customers and policies ask, too."""
     return requester != "endcap" and not requester.startswith(("key:", "customer:"))
 
 

@@ -10,8 +10,3 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     partial: ClassVar[str]
-
-    @property
-    def places_named(self) -> frozenset[str]:
-        """Codes of the places that its partial calls by their names."""
-        return frozenset()

@@ -2,115 +2,22 @@
 
 Facts are frozen when a case opens. A page shows them with the partial of their type; what an older release wrote in
 another shape is shown as it stands. Money in minor units of the case's currency, quantities in an item's base unit.
+Those about a journey are in `<noun>_case_facts`; here are those of places, items, systems, and journeys of any kind.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, override
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from domain.bopis_case_facts import BOPIS_FACTS
 from domain.case_fact import Facts
+from domain.claim_case_facts import CLAIM_FACTS
+from domain.count_case_facts import COUNT_FACTS
 from domain.promotion_case_facts import PROMOTION_FACTS
-from domain.return_case_facts import (
-    DisputeFacts,
-    MismatchFacts,
-    NoReceiptFacts,
-    NotReceivedFacts,
-    OverrideFacts,
-    ReturnReviewFacts,
-    UninspectedFacts,
-    VendorCreditFacts,
-)
-
-
-class Missing(BaseModel, frozen=True):
-    line_id: str
-    sku: str
-    name: str
-    ordered: int
-    missing: int
-    unit_price_minor: int
-
-
-class NearBy(BaseModel, frozen=True):
-    """Stock at a place of the region when the case opened."""
-
-    location: str
-    name: str
-    sku: str
-    available: int
-    confidence_permille: int
-
-
-class AskedBefore(BaseModel, frozen=True):
-    offered: str
-    answer: str
-    became: str
-    at: datetime
-
-
-class WayOutFacts(Facts):
-    """An order that cannot be kept as it is: what is missing, and what is near by."""
-
-    partial = "way_out.html"
-    order: str
-    channel: str
-    failure: str | None
-    promised_at: datetime | None
-    seen_at: datetime
-    missing: tuple[Missing, ...]
-    near_by: tuple[NearBy, ...]
-    customer_was_asked: tuple[AskedBefore, ...] = ()
-
-
-class LateFacts(Facts):
-    """An order for which something was not done in time; `units` are those that it concerns."""
-
-    partial = "late.html"
-    order: str
-    units: int
-
-
-class PutAwayFacts(Facts):
-    partial = "put_away.html"
-    order: str
-    units: Mapping[str, int]  # by line
-
-
-class ArrivedFacts(Facts):
-    partial = "arrived.html"
-    order: str
-    bay: str | None
-    arrived_at: datetime | None
-    state: str
-
-
-class AgeFacts(Facts):
-    partial = "age.html"
-    order: str
-    goods: tuple[str, ...]
-
-
-class AfterCloseFacts(Facts):
-    partial = "after_close.html"
-    order: str
-    state: str
-    what: str
-
-
-class RefundFacts(Facts):
-    partial = "refund.html"
-    order: str
-    refund_minor: int
-
-
-class PaymentFacts(Facts):
-    partial = "payment.html"
-    order: str
-    operation_id: str
-    tender: str
-    error: str
+from domain.return_case_facts import RETURN_FACTS
+from domain.transfer_case_facts import TRANSFER_FACTS
 
 
 class ClosureFacts(Facts):
@@ -164,50 +71,6 @@ class WebhookFacts(Facts):
     last_error: str
 
 
-class FeedFacts(Facts):
-    partial = "feed.html"
-    count: str
-    counted_at: datetime
-    waits_since: datetime
-    told_until: datetime | None
-
-
-class Differs(BaseModel, frozen=True):
-    """A line of a count; `first_count` is what somebody else has counted before."""
-
-    sku: str
-    name: str
-    book: int
-    counted: int
-    difference: int
-    first_count: int | None
-    value_minor: int
-
-
-class Moved(BaseModel, frozen=True):
-    at: datetime
-    sku: str
-    what: str
-    because: str
-
-
-class VarianceFacts(Facts):
-    partial = "variance.html"
-    count: str
-    reason: str
-    needs: str
-    chronic: tuple[str, ...]
-    lines: tuple[Differs, ...]
-    movements: tuple[Moved, ...]
-
-
-class CountLateFacts(Facts):
-    partial = "count_late.html"
-    count: str
-    reason: str
-    units_that_wait: int
-
-
 class StuckFacts(Facts):
     """A journey of any kind that was suspended; beside these stands its key under the word of its kind."""
 
@@ -215,111 +78,6 @@ class StuckFacts(Facts):
     partial = "stuck.html"
     state: str
     reason: str | None
-
-
-class DiffersOnTheWay(BaseModel, frozen=True):
-    """What differs on a line of a transfer: `what` is a phrase ("did not come"), `of` how many were sent."""
-
-    line_id: str
-    sku: str
-    name: str
-    what: str
-    at: str
-    units: int
-    of: int
-    value_minor: int
-
-
-class CountedSince(BaseModel, frozen=True):
-    """What a count has posted that was opened because of a transfer; `more` than the book, or less."""
-
-    count: str
-    at: str
-    sku: str
-    name: str
-    counted: int
-    more: int
-
-
-class TransferFacts(Facts):
-    """What came of a transfer against what was sent. `counts` are those that were opened because of it, `counted` what
-    they have posted.
-    """
-
-    partial = "transfer.html"
-    transfer: str
-    source: str
-    destination: str
-    reason: str
-    carrier: str | None
-    tracking: str | None
-    counts: tuple[str, ...]
-    lines: tuple[DiffersOnTheWay, ...]
-    counted: tuple[CountedSince, ...] = ()
-
-    @property
-    @override
-    def places_named(self) -> frozenset[str]:
-        return frozenset([*(line.at for line in self.lines), *(one.at for one in self.counted)])
-
-
-class TransferLateFacts(Facts):
-    """A transfer that was not sent, or did not come, in time, or was called off on its way."""
-
-    partial = "transfer_late.html"
-    transfer: str
-    source: str
-    destination: str
-    units: int
-    value_minor: int
-    carrier: str | None = None
-    tracking: str | None = None
-    expected_at: datetime | None = None
-    needed_by: datetime | None = None
-    reason: str | None = None
-
-
-class ShortLine(BaseModel, frozen=True):
-    """A line of a claim of which the vendor has not accepted all; `reason` is its own."""
-
-    line_id: str
-    promotion_id: str
-    sku: str | None
-    units: int
-    claimed_minor: int
-    short_minor: int
-    reason: str
-
-
-class ClaimShortFacts(Facts):
-    """A claim that the vendor does not accept as it is. Of many lines the first stand here."""
-
-    partial = "claim_short.html"
-    claim: str
-    vendor: str
-    agreement: str
-    document: str
-    claimed_minor: int
-    accepted_minor: int
-    short_minor: int
-    disputes: int
-    lines: tuple[ShortLine, ...]
-    more_lines: int
-
-
-class ClaimLateFacts(Facts):
-    """A claim that was not handed over, answered or paid in time; `waits_for` is sent, answer or payment."""
-
-    partial = "claim_late.html"
-    claim: str
-    vendor: str
-    agreement: str
-    waits_for: str
-    open_minor: int
-    claimed_minor: int
-    sent_at: datetime | None
-    answered_at: datetime | None
-    claims_email: str
 
 
 class UndeliveredFacts(Facts):
@@ -336,21 +94,12 @@ class OtherFacts(Facts):
 
 
 FACTS: dict[str, type[Facts]] = {
-    "reservation_failure": WayOutFacts,
-    "reservation_lost": WayOutFacts,
-    "sale_stopped": WayOutFacts,
-    "pick_short": WayOutFacts,
-    "pick_overdue": LateFacts,
-    "shipment_overdue": LateFacts,
-    "handed_over_unpaid": LateFacts,
-    "order_at_closed_place": LateFacts,
-    "put_away_overdue": PutAwayFacts,
-    "customer_waiting": ArrivedFacts,
-    "age_not_checked": AgeFacts,
-    "fact_after_close": AfterCloseFacts,
-    "refund_review": RefundFacts,
-    "refund_failed": PaymentFacts,
-    "capture_failed": PaymentFacts,
+    **BOPIS_FACTS,
+    **COUNT_FACTS,
+    **TRANSFER_FACTS,
+    **RETURN_FACTS,
+    **PROMOTION_FACTS,
+    **CLAIM_FACTS,
     "place_closed": ClosureFacts,
     "negative_inventory": BelowZeroFacts,
     "event_rejected": EventFacts,
@@ -358,29 +107,6 @@ FACTS: dict[str, type[Facts]] = {
     "adjustment_review": AdjustmentFacts,
     "webhook_failing": WebhookFacts,
     "posting_failed": OtherFacts,
-    "sync_gap": FeedFacts,
-    "count_variance": VarianceFacts,
-    "count_overdue": CountLateFacts,
-    "return_review": ReturnReviewFacts,
-    "return_no_receipt": NoReceiptFacts,
-    "return_mismatch": MismatchFacts,
-    "return_disputed": DisputeFacts,
-    "return_uninspected": UninspectedFacts,
-    "return_not_received": NotReceivedFacts,
-    "disposition_override": OverrideFacts,
-    "vendor_credit_overdue": VendorCreditFacts,
-    "transfer_short": TransferFacts,
-    "transfer_over": TransferFacts,
-    "transfer_misship": TransferFacts,
-    "transfer_damage": TransferFacts,
-    "transfer_shipment_overdue": TransferLateFacts,
-    "receipt_overdue": TransferLateFacts,
-    "transfer_cancelled": TransferLateFacts,
-    "transfer_unagreed": TransferLateFacts,
-    **PROMOTION_FACTS,
-    "claim_short_paid": ClaimShortFacts,
-    "claim_rejected": ClaimShortFacts,
-    "claim_overdue": ClaimLateFacts,
     "journey_stuck": StuckFacts,
     "delivery_stuck": UndeliveredFacts,
 }

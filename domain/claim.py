@@ -9,7 +9,6 @@ from domain.errors import StateConflict
 from domain.policy import ClaimPolicy
 
 CLAIM_KINDS = ("periodic", "final", "late", "asked")
-SETTLEMENTS = ("cash", "deduction")
 # Why a vendor does not accept what was claimed, and on which ground a refusal is disputed.
 DISPUTE_GROUNDS = ("no_proof", "wrong_period", "over_cap", "duplicate_claim", "price_disagreement")
 
@@ -78,7 +77,7 @@ class Figures(NamedTuple):
 
 
 def state_by_figures(now: Figures, *, before: ClaimState) -> ClaimState:
-    """Where its figures have brought a claim that is with the vendor."""
+    """The state that its figures give a claim that is with the vendor."""
     if now.open_minor == 0:
         return S.SETTLED if now.settled_minor else S.WRITTEN_OFF
     if before is S.DISPUTED and now.short_minor:
@@ -98,7 +97,7 @@ class Short(NamedTuple):
 
 
 def is_tolerated(short: list[Short], policy: ClaimPolicy) -> bool:
-    """Whether what is missing of all lines together is too little to ask anybody about."""
+    """Whether what is missing of all lines together is too little to ask anybody about it."""
     missing = sum(abs(one.amount_minor) for one in short)
     claimed = sum(abs(one.claimed_minor) for one in short)
     limits = policy.tolerance

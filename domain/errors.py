@@ -42,7 +42,7 @@ class UnknownCategory(DomainError):
 
 
 class UnknownChannel(DomainError):
-    """No prices can be published to it."""
+    """A channel to which no prices can be published."""
 
     code = "unknown_channel"
     family = "malformed"
@@ -74,7 +74,7 @@ class IdempotencyMismatch(DomainError):
 
 
 class ReceiptMismatch(DomainError):
-    """A till receipt was reported before by the same system, and its lines said something else."""
+    """The same system reported this till receipt before, with other lines."""
 
     code = "receipt_mismatch"
     family = "malformed"
@@ -88,7 +88,7 @@ class NotRecordable(DomainError):
 
 
 class StepMismatch(DomainError):
-    """A step was taken before under the same key with another input: a programming error, never retried."""
+    """A step was taken before under the same key with other input: a programming error, never retried."""
 
     code = "step_mismatch"
     family = "conflict"
@@ -215,7 +215,7 @@ class NotEnoughStock(DomainError):
 
 
 class NothingOffered(DomainError):
-    """The way out that was chosen is not there any more."""
+    """The way out that was chosen is no longer there."""
 
     code = "option_gone"
     family = "conflict"
@@ -234,28 +234,28 @@ class OfferExpired(DomainError):
 
 
 class OfferWithdrawn(DomainError):
-    """What was offered is not needed, or not there, any more; the text says which."""
+    """What was offered is no longer needed, or no longer there; the text says which."""
 
     code = "offer_withdrawn"
     family = "conflict"
 
 
 class AlreadyReturned(DomainError):
-    """Units of a sale come back once, and are refunded once."""
+    """These units were returned before: units of a sale come back once, and are refunded once."""
 
     code = "already_returned"
     family = "conflict"
 
 
 class PromotionOverlap(DomainError):
-    """An exclusive promotion would share an item, a channel, a place and a time with another one."""
+    """An exclusive promotion would overlap with another one in item, channel, place and time."""
 
     code = "promotion_overlap"
     family = "conflict"
 
 
 class AlreadyPublished(DomainError):
-    """Channels have been told of the prices; what was defined stays as it is."""
+    """Channels have been told of the prices, so the definition can no longer change."""
 
     code = "already_published"
     family = "conflict"
@@ -274,7 +274,7 @@ class Busy(DomainError):
 
 
 class StorageFull(DomainError):
-    """There is no room to write; the same request may be sent again when somebody has made some."""
+    """The disk is full; the same request may be sent again once there is room."""
 
     code = "storage_full"
     family = "busy"

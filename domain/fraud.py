@@ -11,7 +11,7 @@ Band = Literal["low", "elevated", "high"]
 
 
 class FraudPolicy(BaseModel):
-    """Points of each term, and from which sum a return is looked at."""
+    """Points of each term, and the sum from which a return is looked at."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,7 +57,7 @@ class Term(BaseModel, frozen=True):
 
 
 def terms_of(evidence: Evidence, policy: FraudPolicy) -> tuple[Term, ...]:
-    """The terms that apply; a sum of none is 0."""
+    """The terms that apply; without any the score is 0."""
     found = []
     if not evidence.has_receipt:
         found.append(Term(term="no_receipt", points=policy.no_receipt, why="no proof of purchase"))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from domain.claims import AnsweredLine
 from domain.errors import Malformed
 from domain.funding import NewAgreement
-from domain.letters import as_kept
+from domain.texts import as_kept
 
 MAX_ROWS = 5_000
 _WHOLE = re.compile(r"-?[0-9]{1,18}")  # which a database holds

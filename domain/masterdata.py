@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from domain.letters import settled
 from domain.people import ROLES
+from domain.texts import settled
 
 LARGEST_MINOR = 10**12  #: Ten thousand million of a currency with two decimals: beyond it, a unit was mistaken.
 LARGEST_QUANTITY = 10**9

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from domain.letters import UNSEEN
+from domain.texts import UNSEEN
 
 MAX_QUANTITY = 1_000_000
 MAX_MINOR = 10**12
@@ -141,11 +141,12 @@ class BopisOrder(Body):
 
     @property
     def total_minor(self) -> int:
-        lines = sum(line.total_minor(prices_include_tax=self.prices_include_tax) for line in self.lines)
-        charges = sum(
-            charge.amount_minor + (0 if self.prices_include_tax else charge.tax_minor) for charge in self.charges
-        )
-        return lines + charges
+        total = 0
+        for line in self.lines:
+            total += line.total_minor(prices_include_tax=self.prices_include_tax)
+        for charge in self.charges:
+            total += charge.amount_minor + (0 if self.prices_include_tax else charge.tax_minor)
+        return total
 
 
 class PlacedLine(BaseModel):

@@ -15,7 +15,7 @@ OPEN_STATES = ("requested", "unknown", "with_source")
 
 
 class Refundable(NamedTuple):
-    """What of one payment can still go back, in minor units."""
+    """How much of one payment can still be refunded, in minor units."""
 
     payment_id: str
     open_minor: int
@@ -47,7 +47,7 @@ def part_of(total_minor: int, whole: int, before: int, quantity: int) -> int:
 
 
 class PaymentOutcome(NamedTuple):
-    """What the provider said. `unknown` means that it did not say: the same call is made again under the same key."""
+    """What the provider answered. `unknown` means that it did not: the same call is made again under the same key."""
 
     state: Literal["succeeded", "declined", "unknown"]
     reference: str | None = None

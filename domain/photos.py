@@ -1,4 +1,4 @@
-"""Photos: what counts as one, told by its bytes and never by its name, and what of it is kept.
+"""Photos: what counts as one, judged by its bytes and never by its name, and what of it is kept.
 
 Where and with what a photo was taken is nobody's business: what a camera writes beside the picture is left out. Only
 which way up it is stays, or a page would show it lying on its side.

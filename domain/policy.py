@@ -129,6 +129,10 @@ class Bands(Part):
     token_agrees: bool = False  # a person's own API token agrees above it, too: whoever holds it is taken for them
     write_off_minor: int = Field(5_000, ge=0)
 
+    def a_token_agrees_to(self, amount_minor: int) -> bool:
+        """Whether a person's own token is enough to agree to an amount; it may always reject and ask."""
+        return self.token_agrees or amount_minor < self.sign_in_minor
+
 
 class ToleranceLimits(Part):
     """A difference is tolerated when it keeps every limit; one that is null is not looked at."""

@@ -163,7 +163,7 @@ def count_difference(cost_minor: int, *, location: str, sku: str) -> list[Line]:
 
 
 def count_reversal(cost_minor: int, *, location: str, sku: str) -> list[Line]:
-    """A late report explains what a count has posted: a loss that was none (positive), a gain that was none."""
+    """A late report explains what a count has posted: it was no loss (positive), or no gain."""
     other = "shrinkage" if cost_minor > 0 else "inventory_found"
     return _lines([("inventory", cost_minor, 0), (other, 0, cost_minor)], location, sku)
 

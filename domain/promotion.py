@@ -15,6 +15,8 @@ from domain.errors import StateConflict
 PRICE_LIMIT_MINOR = 10**12
 STACKINGS = ("exclusive", "stack", "best")
 PHASES = ("publish", "revert")
+# With a channel behind it, the due instant of the next conversation with that channel about prices.
+PRICES_DUE = "prices:"
 # What becomes of one price at one place: still to be shown, seen as wanted, given up by a person, wanted no more.
 PRICE_STATES = ("pending", "right", "waived", "superseded")
 
@@ -85,7 +87,7 @@ class FixedPrice(_Offer):
 
 
 class BuyGet(_Offer):
-    """Buy so many, get so many free: the price on the shelf stays, and the channel is told of the deal."""
+    """Buy some, get some free: the price on the shelf stays, and the channel is told of the deal."""
 
     kind: Literal["buy_get"]
     buy: Annotated[int, Field(strict=True, ge=1, le=99)]
@@ -125,7 +127,7 @@ def shelf_price(offer: Offer, price_minor: int) -> int:
 
 
 def paid_for(offer: Offer, regular_minor: int, units: int) -> int:
-    """What customers pay for so many units under this offer alone; of a deal, as if all were bought by the deal."""
+    """What customers pay for this many units under this offer alone; for a deal, as if all were bought under it."""
     if isinstance(offer, BuyGet):
         return _rounded(regular_minor * units, offer.buy, offer.buy + offer.get)
     return shelf_price(offer, regular_minor) * units
@@ -192,7 +194,7 @@ def _best_deal(deals: Sequence[BuyGet]) -> str:
 
 # ---------------------------------------------------------------------- margin
 class Expected(NamedTuple):
-    """So many units of an item that is sold at this regular price and costs this much a unit (in 1/10,000 minor)."""
+    """A number of units of an item with its regular price and its unit cost (in 1/10,000 minor)."""
 
     regular_minor: int
     unit_cost_e4: int
@@ -214,7 +216,7 @@ class Margin(NamedTuple):
 
 
 def is_below(share_permille: int | None, floor_permille: int) -> bool:
-    """Whether somebody must agree to this share: below the floor, or nothing is taken in at all."""
+    """Whether somebody must agree to this margin: it is below the floor, or there is no revenue at all."""
     return share_permille is None or share_permille < floor_permille
 
 
@@ -230,6 +232,6 @@ def margin_of(offer: Offer, expected: Iterable[Expected]) -> Margin:
 
 
 def split(units: int, parts: int) -> list[int]:
-    """So many units in so many parts that differ by one at most, the larger first."""
+    """Units divided into parts that differ by one at most, the larger first."""
     each, more = divmod(units, parts)
     return [each + 1] * more + [each] * (parts - more)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from domain.letters import as_kept
 from domain.promotions import NewPromotion
+from domain.texts import as_kept
 
 HEAD = (
     "name", "offer", "value", "channels", "locations", "starts_at", "ends_at", "stacking", "entity",

@@ -1,4 +1,4 @@
-"""From where to where goods of a promotion go: from places that keep more than they can sell to places that sell out.
+"""Where goods of a promotion should move: from places that hold more than they can sell to places that sell out.
 
 A place gives only what it has beyond its own forecast and its safety stock, and what is sent goes to the most urgent
 first, from the nearest.

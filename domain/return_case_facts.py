@@ -102,3 +102,15 @@ class VendorCreditFacts(Facts):
     open_minor: int
     shipped_at: datetime
     due_at: datetime
+
+
+RETURN_FACTS: dict[str, type[Facts]] = {
+    "return_review": ReturnReviewFacts,
+    "return_no_receipt": NoReceiptFacts,
+    "return_mismatch": MismatchFacts,
+    "return_disputed": DisputeFacts,
+    "return_uninspected": UninspectedFacts,
+    "return_not_received": NotReceivedFacts,
+    "disposition_override": OverrideFacts,
+    "vendor_credit_overdue": VendorCreditFacts,
+}

@@ -157,7 +157,7 @@ class ReturnReference(Body):
 
 
 class ReceivedReturnLine(Body):
-    """Units of a line that came; `line_id: null` is something that nobody had asked to bring back."""
+    """Units of a line that came back; `line_id: null` is something that nobody had announced."""
 
     line_id: Code | None = None
     sku: Code | None = None

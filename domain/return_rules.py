@@ -1,4 +1,4 @@
-"""The return policy as data, and how it decides about a line: yes or no, until when, with what fee, and why.
+"""The return policy as data, and how it decides about a line: yes or no, until when, at what fee, and why.
 
 Every list is read from its top, the first row that fits decides. A refusal names its reason; nothing is refused because
 of a fraud score.

@@ -5,7 +5,7 @@ candidate comes back with a sentence: why it has its rank, or why it is not aske
 makes no difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -88,14 +88,21 @@ class Sourced(NamedTuple):
     passed_over: tuple[PassedOver, ...]
 
 
-def source(need: Need, candidates: Iterable[Candidate], policy: SourcingPolicy) -> Sourced:
-    """Rank the candidates that no limit rules out; at most `policy.other_stores` are offered."""
+def source(
+    need: Need,
+    candidates: Iterable[Candidate],
+    policy: SourcingPolicy,
+    ready: Callable[[Candidate], datetime | None] | None = None,
+) -> Sourced:
+    """Rank the candidates that no limit rules out; at most `policy.other_stores` are offered. Where they do not say it
+    themselves, `ready` says when such a one would have the goods ready: for most it need not be reckoned.
+    """
     passed_over: list[PassedOver] = []
     fit: list[Candidate] = []
     for candidate in candidates:
         why_not = ruled_out(need, candidate, policy)
         if why_not is None:
-            fit.append(candidate)
+            fit.append(candidate._replace(ready_at=ready(candidate)) if ready else candidate)
         else:
             passed_over.append(PassedOver(candidate, why_not))
     fit.sort(key=lambda one: (_place_in_order(need, one, policy), one.code))
@@ -175,14 +182,14 @@ def ready_at(now: datetime, promised_at: datetime | None, policy: BopisPolicy, h
 
 
 def late_by(need: Need, candidate: Candidate) -> timedelta:
-    """By how much the candidate would miss the promise; nothing where there is none."""
+    """By how much the candidate would miss the promise; zero where there is none."""
     if need.promised_at is None or candidate.ready_at is None:
         return timedelta(0)
     return max(candidate.ready_at - need.promised_at, timedelta(0))
 
 
 def penalty(signal: Signal, need: Need, candidate: Candidate, policy: SourcingPolicy) -> int:
-    """How much speaks against a candidate by one signal; 0 is best.
+    """How much one signal speaks against a candidate; 0 is best.
 
     promise: hours late, begun ones count; split: lines that it cannot cover; cost: minor units; confidence: tenths of
     the book that nobody confirmed; proximity: km.
@@ -237,7 +244,7 @@ def _because(need: Need, candidate: Candidate, behind: Sequence[Candidate], poli
 
 
 def _ahead(need: Need, candidate: Candidate, other: Candidate, policy: SourcingPolicy) -> str:
-    """What puts a candidate before the next one: the first signal that differs, or the sum of all."""
+    """What ranks a candidate above the next one: the first signal that differs, or the sum of all."""
     if policy.weights:
         mine, its = (_place_in_order(need, one, policy)[0] / 100 for one in (candidate, other))
         return f"{mine:g} points against {its:g} of {other.name}" if mine < its else ""

@@ -61,7 +61,7 @@ def lost(value_minor: int, account: str, *, location: str, sku: str) -> list[Lin
 
 
 def came_damaged(value_minor: int, *, location: str, sku: str) -> list[Line]:
-    """Goods that came broken are written down to nothing at once."""
+    """Goods that arrived broken are written down to nothing at once."""
     return lost(value_minor, "damage_expense", location=location, sku=sku)
 
 

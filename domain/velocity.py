@@ -1,4 +1,4 @@
-"""How fast a promotion sells: what was to be expected hour by hour, and when more than that is no chance any more.
+"""How fast a promotion sells: what was to be expected hour by hour, and when more than that is no longer chance.
 
 What is compared are receipts with an item of the promotion, not units: customers come one by one, so receipts scatter
 like chance itself, while one of them may carry twenty units. Hours are hours of the local week, 0 is Monday from
@@ -22,12 +22,6 @@ _SECONDS = 3600
 
 
 # ---------------------------------------------------------------------- when customers come
-def hour_of_week(at: datetime, zone: str) -> int:
-    """The hour of the local week in which an instant lies."""
-    there = at.astimezone(ZoneInfo(zone))
-    return there.weekday() * 24 + there.hour
-
-
 def hours_between(begin: datetime, end: datetime, zone: str) -> Hours:
     """How many hours of each hour of the local week lie between two instants; parts of hours count as parts."""
     found = [0.0] * WEEK_HOURS

@@ -110,6 +110,12 @@ def more(count: int) -> str:
     return "one more has" if count == 1 else f"{count} more have"
 
 
+def nth(number: int) -> str:
+    """`1st`, `2nd`, `11th`, `22nd`."""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def kind_title(kind: str) -> str:
     """The title of a kind of case as people read it."""
     return KINDS[kind].title if kind in KINDS else words(kind)

@@ -1,4 +1,4 @@
-"""The processes of the stack that run Endcap's own code: how each is started, and how one tells that it works.
+"""The processes of the stack that run Endcap's own code: how each is started, and how to tell that it works.
 
 They get their settings by name in their environment, never by file or argument, so that `ps` shows no secret.
 """

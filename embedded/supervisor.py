@@ -1,4 +1,4 @@
-"""Starts the whole stack in order, keeps its processes alive, stops them in the reverse order.
+"""Starts the whole stack in order, keeps its processes alive, and stops them in reverse order.
 
 It knows who needs whom; what the processes do is theirs. Whatever the user gave by setting (a database, a Temporal
 server, a mail server) is used and never started, stopped or emptied.

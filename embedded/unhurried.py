@@ -1,4 +1,4 @@
-"""An output that whoever writes to it never waits for."""
+"""An output that never makes its writer wait."""
 
 from __future__ import annotations
 

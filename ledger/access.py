@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.errors import Malformed, NotFound
-from domain.letters import settled
+from domain.texts import settled
 from ledger.engine import Database
 from ledger.people import key_hash
 from ledger.tables import api_key, credential, person, session

@@ -1,4 +1,4 @@
-"""Whether a connection still stands when the pool hands it out.
+"""Whether a connection is still alive when the pool hands it out.
 
 The driver knows of one that the server has closed. One that has rested may be at the end of a line that is cut, so the
 server is asked; one that was used a moment ago is not asked again, which under load is every one of them.

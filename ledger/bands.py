@@ -1,4 +1,4 @@
-"""Tests a document against its band, and remembers what it was worth: two at once cannot both pass below the limit."""
+"""Tests a document against its band, and records its value: two at the same time cannot both pass below the limit."""
 
 from datetime import datetime, timedelta
 

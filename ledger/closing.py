@@ -1,4 +1,4 @@
-"""The end of a transaction: what its changes bring with them, and the writing of all that was gathered."""
+"""The end of a transaction: what its changes entail, and the writing of all that was gathered."""
 
 from ledger.doubt import doubt
 from ledger.funding.accrual import accrue

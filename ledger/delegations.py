@@ -1,4 +1,4 @@
-"""Acting in somebody's place: who has delegated to whom, and when. Both may act; what was given is never passed on.
+"""Acting in somebody's place: who has delegated to whom, and when. Both may act; a delegation is never passed on.
 
 Dates run on the real clock, whatever the demo has moved a journey's on.
 """

@@ -6,17 +6,15 @@ minute. An address of the network is personal data: rows are kept for `KEPT`.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.engine import Database
 from ledger.tables import denial
-
-if TYPE_CHECKING:
-    from ledger.engine import Database
-    from ledger.transaction import Transaction
+from ledger.transaction import Transaction
 
 KEPT = timedelta(days=90)
 PAGE = 100
@@ -55,14 +53,14 @@ class Row(NamedTuple):
 _KEY = ("minute", *Denied._fields)
 
 
-async def record(database: "Database", counted: Mapping[Denied, Counted]) -> None:
+async def record(database: Database, counted: Mapping[Denied, Counted]) -> None:
     """Add what a process has counted to the rows of its minutes."""
     rows = [
         {**denied._asdict(), **count._asdict(), "minute": count.last_at.replace(second=0, microsecond=0)}
         for denied, count in sorted(counted.items())
     ]
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         for at in range(0, len(rows), _AT_ONCE):
             new = insert(denial).values(rows[at : at + _AT_ONCE])
             await tx.conn.execute(
@@ -96,10 +94,10 @@ def _of(row: RowMapping, names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-async def sweep(database: "Database", now: datetime) -> int:
+async def sweep(database: Database, now: datetime) -> int:
     """Forget what is older than `KEPT`; returns how many rows."""
 
-    async def work(tx: "Transaction") -> int:
+    async def work(tx: Transaction) -> int:
         gone = await tx.conn.execute(delete(denial).where(denial.c.minute < now - KEPT))
         return gone.rowcount
 

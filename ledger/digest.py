@@ -1,6 +1,6 @@
 """At most so many approval mails a person and hour; what is beyond waits for one digest of everything that waits.
 
-A link that somebody asked for themselves is never held back.
+A link that somebody asked for themselves, or the answer to a question of theirs, is never held back.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from ledger.tables import approval, mail
 from ledger.transaction import Transaction
 
 HOUR = timedelta(hours=1)
+AT_ONCE = frozenset({"again", "answered"})  # what somebody waits for
 
 
 async def hold_back(database: Database, row: MailRow, *, to: str) -> datetime | None:
@@ -23,7 +24,7 @@ async def hold_back(database: Database, row: MailRow, *, to: str) -> datetime | 
     `row` is leased by the caller. Two senders that ask at once get different answers: one person's mails are counted
     one after the other.
     """
-    if row.template != "approval_request" or row.context.get("occasion") == "again":
+    if row.template != "approval_request" or row.context.get("occasion") in AT_ONCE:
         return None
 
     async def work(tx: Transaction) -> datetime | None:

@@ -1,4 +1,4 @@
-"""How far places lie apart, as SQL."""
+"""How far apart places are, as SQL."""
 
 from typing import Any
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from sqlalchemy import Table, Text, bindparam, select, update
 
+from domain.bands import Level
 from domain.case import CaseOption
 from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
@@ -195,6 +196,41 @@ class Document(ABC):
                 promised_at=promised_at,
                 clock_offset_s=self.row["clock_offset_s"],
                 text=text,
+            ),
+        )
+
+    async def open_approval(
+        self,
+        kind: str,
+        at: datetime,
+        *,
+        subject: str,
+        requester: str,
+        amount_minor: int,
+        facts: Mapping[str, Any],
+        barred: Sequence[str] = (),
+        level: Level = Level.MANAGER,
+        case_id: int | None = None,
+        decision_id: int | None = None,
+    ) -> int:
+        """Ask for an approval about it, at its own place and on its own clock; returns the approval's number."""
+        return await approval.open_approval(
+            self.tx,
+            approval.Request(
+                kind=kind,
+                subject=subject,
+                place=self.place,
+                policy=self.policy,
+                at=at,
+                requester=requester,
+                barred=barred,
+                amount_minor=amount_minor,
+                facts=dict(facts),
+                journey_id=self.id,
+                case_id=case_id,
+                decision_id=decision_id,
+                clock_offset_s=self.row["clock_offset_s"],
+                level=level,
             ),
         )
 

@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from ledger.alive import look_after
 from ledger.clock import Clock
 from ledger.closing import flush
+from ledger.marked import MARKED, Kept
 from ledger.outages import FAILURES, sqlstate
 from ledger.prepared import ALONE, KNOWN, Hearer, failed
 from ledger.sealing import Seal
 from ledger.storage import Storage
 from ledger.transaction import Transaction
+from ledger.warm import Warm
 
 logger = logging.getLogger("endcap.ledger")
 
@@ -101,15 +103,18 @@ class Database:
         self.storage = Storage(self.engine)
         self.clock = Clock(self._time_there)
         self.hearers: set[Hearer] = set()  # of prepared queries: see `heard`
+        self._kept: Kept = {}
 
         @event.listens_for(self.engine.sync_engine, "connect")
         def know(made: Any, record: Any) -> None:
             record.info.update(driver=made.driver_connection, hearers=self.hearers)
+            record.info[MARKED] = self._kept
 
         look_after(self.engine.sync_engine)
 
         # SQLAlchemy begins nothing there: `read` does, so that prepared queries may come first.
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._warm = Warm(self._connected, most=pool_size // 2)
 
     @property
     def plain_url(self) -> str:
@@ -157,20 +162,24 @@ class Database:
             try:
                 await _leave(driver)
             finally:
-                await conn.close()
+                await self._warm.leave(conn)
+
+    async def _connected(self) -> AsyncConnection:
+        return await self._reading.connect()
 
     async def _begun(self, begin: str) -> AsyncConnection:
         """A connection on which that was sent. One that was lost since it was last used (see `alive`) is left for
         another: nothing was asked of it yet.
         """
         for is_last in (False, True):
-            conn = await self._reading.connect()
+            conn = await self._warm.take()
             driver = conn.info["driver"]
             try:
                 await driver.execute(begin)
             except BaseException as error:
                 driver.terminate()
                 await conn.close()
+                await self._warm.release()
                 if not isinstance(error, FAILURES) or isinstance(error, TimeoutError):
                     raise
                 if is_last:
@@ -192,16 +201,18 @@ class Database:
             return await self._look_alone(look)
 
     async def _look_alone[T](self, look: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._reading.connect() as conn:
-            info = conn.info
-            info[ALONE] = True
-            try:
-                return await look(conn)
-            except InterfaceError:
-                info["driver"].terminate()
-                raise
-            finally:
-                del info[ALONE]
+        conn = await self._warm.take()
+        info = conn.info
+        info[ALONE] = True
+        try:
+            return await look(conn)
+        except InterfaceError:
+            info["driver"].terminate()
+            await self._warm.release()
+            raise
+        finally:
+            del info[ALONE]
+            await self._warm.leave(conn)
 
     @contextmanager
     def heard(self, hearer: Hearer) -> Iterator[None]:
@@ -234,6 +245,7 @@ class Database:
 
     async def let_one_go(self) -> bool:
         """Close one of the pool's, where the server has none left and somebody needs one apart. False: it has none."""
+        await self._warm.release()
         try:
             async with self._reading.connect() as conn:
                 await conn.info["driver"].close(timeout=CONNECT_TIMEOUT_S)
@@ -265,6 +277,7 @@ class Database:
         if self._telling is not None:
             await self._telling
         await self.clock.close()
+        await self._warm.release()
         await self.engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""The same request twice gives one effect and one answer; another body under a key that was used is refused."""
+"""The same request twice has one effect and one answer; another body under a used key is refused."""
 
 import hashlib
 from collections.abc import Sequence

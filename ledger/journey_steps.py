@@ -18,7 +18,7 @@ from domain.case import CaseOption
 from domain.errors import DomainError
 from domain.messages import Situation, Step
 from domain.words import money
-from ledger import answers, approval, case
+from ledger import answers, case
 from ledger.document import Document
 from ledger.engine import Database
 from ledger.steps import take_journey_step
@@ -147,7 +147,7 @@ class JourneySteps[T: Document](ABC):
             it = await self.load(tx, row)
             option = CaseOption.model_validate(decision["option"])
             asked = await self.to_approve(it, decision, option, step.at)
-            approval_id = await approval.open_approval(tx, self._request(it, decision, option, asked, step.at))
+            approval_id = await self._ask_for_approval(it, decision, option, asked, step.at)
             await tx.conn.execute(
                 update(case_decision)
                 .where(case_decision.c.id == decision["id"])
@@ -160,13 +160,13 @@ class JourneySteps[T: Document](ABC):
 
         return await take_journey_step(database, "open_approval", step, work)
 
-    def _request(self, it: T, decision: RowMapping, option: CaseOption, asked: Asked, at: datetime) -> approval.Request:
-        return approval.Request(
-            kind=asked.kind,
+    async def _ask_for_approval(
+        self, it: T, decision: RowMapping, option: CaseOption, asked: Asked, at: datetime
+    ) -> int:
+        return await it.open_approval(
+            asked.kind,
+            at,
             subject=f"{option.label}: {self.word} {it.row['key']}",
-            place=it.place,
-            policy=it.policy,
-            at=at,
             requester=decision["decided_by"],
             barred=asked.barred,
             amount_minor=asked.amount_minor,
@@ -177,11 +177,9 @@ class JourneySteps[T: Document](ABC):
                 "note_id": decision["note_id"],
                 **asked.facts,
             },
-            journey_id=it.row["id"],
+            level=asked.level,
             case_id=decision["case_id"],
             decision_id=decision["id"],
-            clock_offset_s=it.row["clock_offset_s"],
-            level=asked.level,
         )
 
     async def apply_decision(self, database: Database, step: Step) -> Situation:

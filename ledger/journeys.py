@@ -1,4 +1,4 @@
-"""What concerns journeys of any kind: moving a journey's clock together with everything that is asked about it."""
+"""Moves the clock of a journey of any kind, together with everything that is asked about it."""
 
 from sqlalchemy import update
 

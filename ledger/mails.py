@@ -5,16 +5,14 @@ It holds no text and no address; names and addresses are read when a mail is sen
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from ledger.engine import Database
 from ledger.tables import approval, case_event, case_file, journey, journey_step, mail
-
-if TYPE_CHECKING:
-    from ledger.engine import Database
-    from ledger.transaction import Transaction
+from ledger.transaction import Transaction
 
 
 class MailRow(NamedTuple):
@@ -34,7 +32,7 @@ class MailRow(NamedTuple):
 
 
 async def queue(
-    tx: "Transaction",
+    tx: Transaction,
     *,
     template: str,
     dedupe_key: str,
@@ -76,9 +74,7 @@ async def queue(
     await tx.conn.execute(upsert(mail).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"]))
 
 
-async def _clock_offset_s(
-    tx: "Transaction", journey_id: str | None, case_id: int | None, approval_id: int | None
-) -> int:
+async def _clock_offset_s(tx: Transaction, journey_id: str | None, case_id: int | None, approval_id: int | None) -> int:
     for table, row_id in ((approval, approval_id), (case_file, case_id), (journey, journey_id)):
         if row_id is not None:
             found = await tx.conn.execute(select(table.c.clock_offset_s).where(table.c.id == row_id))
@@ -86,7 +82,7 @@ async def _clock_offset_s(
     return 0
 
 
-async def withdraw(tx: "Transaction", *, case_id: int | None = None, approval_id: int | None = None) -> int:
+async def withdraw(tx: Transaction, *, case_id: int | None = None, approval_id: int | None = None) -> int:
     """Take back the mails of a case or an approval that nobody has begun to send; returns how many."""
     if case_id is None and approval_id is None:
         raise ValueError("say whose mails are withdrawn")
@@ -101,13 +97,13 @@ async def withdraw(tx: "Transaction", *, case_id: int | None = None, approval_id
     return gone.rowcount
 
 
-async def claim_mails(database: "Database", by: str, limit: int, lease_s: float) -> list[MailRow]:
+async def claim_mails(database: Database, by: str, limit: int, lease_s: float) -> list[MailRow]:
     """Take up to `limit` mails that are due, oldest first, for `lease_s` seconds. Two senders never hold the same one.
 
     A sender that dies leaves its lease behind; the mail is claimed again when that has run out.
     """
 
-    async def work(tx: "Transaction") -> list[MailRow]:
+    async def work(tx: Transaction) -> list[MailRow]:
         due = (
             select(mail.c.id)
             .where(
@@ -132,10 +128,10 @@ async def claim_mails(database: "Database", by: str, limit: int, lease_s: float)
     return await database.write(work, actor=by, via="sender")
 
 
-async def name_message(database: "Database", mail_id: int, message_id: str) -> None:
+async def name_message(database: Database, mail_id: int, message_id: str) -> None:
     """Record the Message-ID before the first attempt, so that a repeated mail is recognised as the same one."""
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         await tx.conn.execute(
             update(mail).where(mail.c.id == mail_id, mail.c.message_id.is_(None)).values(message_id=message_id)
         )
@@ -143,10 +139,10 @@ async def name_message(database: "Database", mail_id: int, message_id: str) -> N
     await database.write(work, actor="sender", via="sender")
 
 
-async def mail_sent(database: "Database", mail_id: int, message_id: str) -> None:
+async def mail_sent(database: Database, mail_id: int, message_id: str) -> None:
     """The server has taken it."""
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         sent = await tx.conn.execute(
             update(mail)
             .where(mail.c.id == mail_id)
@@ -167,7 +163,7 @@ async def mail_sent(database: "Database", mail_id: int, message_id: str) -> None
 
 
 async def mail_failed(
-    database: "Database", mail_id: int, error: str, retry_after: timedelta | None, *, to: str = "the addressee"
+    database: Database, mail_id: int, error: str, retry_after: timedelta | None, *, to: str = "the addressee"
 ) -> None:
     """It was not taken. With `retry_after` it is tried again then; without, it has failed for good.
 
@@ -175,7 +171,7 @@ async def mail_failed(
     waits for a mail that never came.
     """
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         values: dict[str, Any] = {"last_error": error[:500], "leased_until": None}
         if retry_after is None:
             values["state"] = "failed"
@@ -203,10 +199,10 @@ async def mail_failed(
     await database.write(work, actor="sender", via="sender")
 
 
-async def give_up_withdrawn(database: "Database", mail_id: int, why: str) -> None:
+async def give_up_withdrawn(database: Database, mail_id: int, why: str) -> None:
     """The mail has lost its reason (its approval is decided, its customer erased): it is withdrawn, not failed."""
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         await tx.conn.execute(
             update(mail)
             .where(and_(mail.c.id == mail_id, mail.c.state == "queued"))
@@ -216,7 +212,7 @@ async def give_up_withdrawn(database: "Database", mail_id: int, why: str) -> Non
     await database.write(work, actor="sender", via="sender")
 
 
-async def say_on_case(tx: "Transaction", case_id: int, kind: str, text: str, mail_id: int) -> None:
+async def say_on_case(tx: Transaction, case_id: int, kind: str, text: str, mail_id: int) -> None:
     """A line about a mail on the timeline of its case."""
     episode = select(case_file.c.episode).where(case_file.c.id == case_id).scalar_subquery()
     await tx.conn.execute(
@@ -233,7 +229,7 @@ async def say_on_case(tx: "Transaction", case_id: int, kind: str, text: str, mai
     )
 
 
-async def _say_on_order(tx: "Transaction", journey_id: str, kind: str, text: str, mail_id: int) -> None:
+async def _say_on_order(tx: Transaction, journey_id: str, kind: str, text: str, mail_id: int) -> None:
     """A line about a mail on the timeline of its order, at the order's own time."""
     offset_s = await _clock_offset_s(tx, journey_id, None, None)
     await tx.conn.execute(

@@ -6,7 +6,7 @@ keeps which stock is below zero since when (`below_zero`); nothing here scans th
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, and_, func, select, tuple_
 
@@ -133,22 +133,26 @@ async def _open_page(tx: Transaction, rows: Sequence[RowMapping], now: datetime)
         policy = await reference.policy_at(tx.conn, place, now)
         counts = await count_below_zero(tx, place, policy, there)
         for sku, available in there.items():
-            ref = await _open_one(tx, place, policy, sku, -available, since[code, sku], counts.get(sku), now)
+            shelf = _Below(sku, -available, since[code, sku], counts.get(sku))
+            ref = await _open_one(tx, place, policy, shelf, now)
             opened += ref.is_new
     return opened
 
 
+class _Below(NamedTuple):
+    """A shelf whose book is so many units below zero, since when, and the count that was opened for it."""
+
+    sku: str
+    units: int
+    since: datetime
+    count_id: str | None
+
+
 async def _open_one(
-    tx: Transaction,
-    place: reference.Place,
-    policy: Policy,
-    sku: str,
-    units: int,
-    since: datetime,
-    count: str | None,
-    now: datetime,
+    tx: Transaction, place: reference.Place, policy: Policy, shelf: _Below, now: datetime
 ) -> case.CaseRef:
-    goods = (await tx.conn.execute(select(item.c.name, item.c.price_minor).where(item.c.sku == sku))).one()
+    sku, units, since, count = shelf
+    name = (await tx.conn.execute(select(item.c.name).where(item.c.sku == sku))).scalar_one()
     return await case.open_case(
         tx,
         case.Opening(
@@ -161,7 +165,7 @@ async def _open_one(
             facts={"sku": sku, "available": -units, "since": since.isoformat(), "count": count},
             options=(COUNT,),
             value_at_risk_minor=units * await _unit_cost(tx, place.entity, sku),
-            text=f"The book has had {-units} of {goods.name} at {place.name} since {since:%d %b %H:%M %Z}.",
+            text=f"The book has had {-units} of {name} at {place.name} since {since:%d %b %H:%M %Z}.",
         ),
     )
 

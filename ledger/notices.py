@@ -1,4 +1,4 @@
-"""Tells customers that their order has come in: queued by sweep, so that taking orders costs nothing for it.
+"""Tells customers that their order has come in: queued by a sweep, so that the intake of orders bears no cost of it.
 
 New orders are read off the outbox, whose numbers only grow. Every other notice is queued by the transaction that it
 speaks of (`Order.mail_customer`).

@@ -1,4 +1,4 @@
-"""What a failure of PostgreSQL means to whoever runs on and tries again, and how it is said in a log.
+"""What a failure of PostgreSQL means to a loop that goes on and tries again, and how it is written to the log.
 
 A database error's own text may quote a statement or a row, so a log has its name and code, and a trace only where the
 failure is a mistake of ours.

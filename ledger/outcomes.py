@@ -12,7 +12,7 @@ from ledger.bopis.money import owe
 from ledger.bopis.order import Order
 from ledger.engine import Database
 from ledger.payments import OperationRow, book, heal_failed_cases, open_failed_case, operation
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.steps import take_journey_step
 from ledger.tables import journey, payment_operation
 from ledger.transaction import Rank, Transaction

@@ -1,4 +1,4 @@
-"""Cases of one cause stand under a parent: one kind of case about one item at one place, or several about one order.
+"""Cases that share a cause have a parent: one kind of case about one item at one place, or several about one order.
 
 A parent is a record of its own: it opens when a second case of the cause is open, and closes when none is. Its cases
 are decided each by itself, or together by a decision for several cases. It is kept at the end of a transaction, after

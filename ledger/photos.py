@@ -1,4 +1,4 @@
-"""Photos of what came back: that there is one, whose it is and where it lies. The picture is put there before."""
+"""Photos of returned goods: that one exists, whose it is and where it is kept. The picture itself is stored first."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Sequence

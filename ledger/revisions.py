@@ -1,4 +1,4 @@
-"""Which migration is the newest, by the files alone: whoever only wants to know it need not load Alembic."""
+"""Which migration is the newest, by the files alone: to know that, nobody has to load Alembic."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ _REVISION = re.compile(r'^revision = "([^"]+)"$', re.MULTILINE)
 
 
 class Taken(NamedTuple):
-    """What a migration takes away, and what a process of before would do on the schema that comes of it."""
+    """What a migration takes away, and what an older process would do on the schema that results."""
 
     what: str
     older: str

@@ -1,4 +1,4 @@
-"""Root causes that policy has named when a case is decided: one is added or ended for a region when somebody else has
+"""Root causes that policy wants named when a case is decided: one is added or ended for a region when somebody else has
 agreed. The change is a policy document like any other; cases that were decided keep what they were given.
 """
 

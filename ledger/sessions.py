@@ -7,19 +7,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, ColumnElement, LargeBinary, any_, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Grant, Person
+from ledger.engine import Database
 from ledger.prepared import Prepared, Record
 from ledger.tables import credential, person, person_role, session
-
-if TYPE_CHECKING:
-    from ledger.engine import Database
-    from ledger.transaction import Transaction
+from ledger.transaction import Transaction
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=3)
@@ -65,10 +63,10 @@ async def account(conn: AsyncConnection, email: str) -> Account | None:
     return Account(row.id, row.password_hash, row.is_admin) if row else None
 
 
-async def begin(database: "Database", person_id: str, token: str, *, replaces: str | None) -> datetime:
+async def begin(database: Database, person_id: str, token: str, *, replaces: str | None) -> datetime:
     """Store a new session for `token`, end the one it replaces, and return the instant at which it ends."""
 
-    async def work(tx: "Transaction") -> datetime:
+    async def work(tx: Transaction) -> datetime:
         if replaces:
             await end_one(tx.conn, replaces)
         expires_at = await store(tx.conn, person_id, token, proven_at=func.clock_timestamp())
@@ -79,16 +77,19 @@ async def begin(database: "Database", person_id: str, token: str, *, replaces: s
     return await database.write(work, actor=person_id, via="console")
 
 
-async def store(conn: AsyncConnection, person_id: str, token: str, **more: Any) -> datetime | None:
+async def store(
+    conn: AsyncConnection, person_id: str, token: str, *, lasts: timedelta = LIFETIME, **more: Any
+) -> datetime | None:
     """The row of a new session; returns when it ends, or None where its `state_hash` has begun one before."""
+    begins = func.statement_timestamp()  # read twice, the clock would tell two instants, and a length not `lasts`
     stored = await conn.execute(
         insert(session)
         .values(
             token_hash=hash_of(token),
             person_id=person_id,
-            created_at=func.clock_timestamp(),
-            last_seen_at=func.clock_timestamp(),
-            expires_at=func.clock_timestamp() + LIFETIME,
+            created_at=begins,
+            last_seen_at=begins,
+            expires_at=begins + lasts,
             **more,
         )
         .on_conflict_do_nothing(index_elements=["state_hash"])
@@ -165,10 +166,10 @@ async def still_held(conn: AsyncConnection, hashes: Iterable[bytes]) -> dict[byt
     return {row.token_hash: row.person_id for row in rows}
 
 
-async def touch(database: "Database", token: str) -> None:
+async def touch(database: Database, token: str) -> None:
     """Note that the session is in use."""
 
-    async def work(tx: "Transaction") -> None:
+    async def work(tx: Transaction) -> None:
         await tx.conn.execute(
             update(session)
             .where(session.c.token_hash == hash_of(token), session.c.ended_at.is_(None))
@@ -178,10 +179,10 @@ async def touch(database: "Database", token: str) -> None:
     await database.write(work, actor="console", via="console")
 
 
-async def end(database: "Database", token: str, person_id: str) -> str | None:
+async def end(database: Database, token: str, person_id: str) -> str | None:
     """End one session; a token that is not known is left alone. Returns the provider that had begun it, if one had."""
 
-    async def work(tx: "Transaction") -> str | None:
+    async def work(tx: Transaction) -> str | None:
         issuer = await end_one(tx.conn, token)
         await record(tx, person_id, "signed_out")
         return issuer
@@ -189,10 +190,10 @@ async def end(database: "Database", token: str, person_id: str) -> str | None:
     return await database.write(work, actor=person_id, via="console")
 
 
-async def end_all(database: "Database", person_id: str) -> int:
+async def end_all(database: Database, person_id: str) -> int:
     """End every session of a person; returns how many were open."""
 
-    async def work(tx: "Transaction") -> int:
+    async def work(tx: Transaction) -> int:
         ended = await end_every(tx.conn, person_id)
         await record(tx, person_id, "signed_out_everywhere")
         return ended
@@ -222,6 +223,6 @@ async def end_one(conn: AsyncConnection, token: str) -> str | None:
     return issuer
 
 
-async def record(tx: "Transaction", person_id: str, what: str) -> None:
+async def record(tx: Transaction, person_id: str, what: str) -> None:
     """Say in the audit what a person has done with a session."""
     tx.record(what, f"person:{person_id}", await tx.now(), who=person_id)

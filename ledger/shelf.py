@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
+from functools import cache
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.stock import BUCKETS, OUTSIDE_ACCOUNTS, check_move
@@ -23,36 +23,40 @@ _LOCK = text(
     "SELECT s.* FROM stock s JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location, sku)"
     " USING (location, sku) ORDER BY s.location, s.sku FOR UPDATE OF s"
 )
-_CHANGE = text(
-    "UPDATE stock s SET "
-    + ", ".join(f"{bucket} = s.{bucket} + d.{bucket}" for bucket in BUCKETS)
-    + " FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[]), "
-    + ", ".join(f"CAST(:{bucket} AS int[])" for bucket in BUCKETS)
-    + f") AS d(location, sku, {', '.join(BUCKETS)}) WHERE s.location = d.location AND s.sku = d.sku"
-)
-_MOVEMENT_COLUMNS = {
-    "kind": "text",
-    "reason": "text",
-    "sku": "text",
-    "quantity": "int",
-    "from_location": "text",
-    "from_account": "text",
-    "to_location": "text",
-    "to_account": "text",
-    "unit_cost_e4": "bigint",
-    "cost_minor": "bigint",
-    "entity": "text",
-    "journey_id": "text",
-    "hold_id": "text",
-    "cause": "text",
-    "actor": "text",
-    "at": "timestamptz",
-}
-_MOVEMENT_RECORD = itemgetter(*_MOVEMENT_COLUMNS)
-_MOVE = text(
-    f"INSERT INTO movement ({', '.join(_MOVEMENT_COLUMNS)}) SELECT * FROM unnest("
-    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _MOVEMENT_COLUMNS.items())
-    + ")"
+
+
+@cache
+def _change(buckets: tuple[str, ...]) -> TextClause:
+    """The statement that changes some buckets: most transactions change one or two, and each is an array to send."""
+    return text(
+        "UPDATE stock s SET "
+        + ", ".join(f"{bucket} = s.{bucket} + d.{bucket}" for bucket in buckets)
+        + " FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[]), "
+        + ", ".join(f"CAST(:{bucket} AS int[])" for bucket in buckets)
+        + f") AS d(location, sku, {', '.join(buckets)}) WHERE s.location = d.location AND s.sku = d.sku"
+    )
+
+
+_MOVEMENTS = rows.Columns(
+    "movement",
+    {
+        "kind": "text",
+        "reason": "text",
+        "sku": "text",
+        "quantity": "int",
+        "from_location": "text",
+        "from_account": "text",
+        "to_location": "text",
+        "to_account": "text",
+        "unit_cost_e4": "bigint",
+        "cost_minor": "bigint",
+        "entity": "text",
+        "journey_id": "text",
+        "hold_id": "text",
+        "cause": "text",
+        "actor": "text",
+        "at": "timestamptz",
+    },
 )
 
 
@@ -115,8 +119,8 @@ class Shelf:
             if account in OUTSIDE_ACCOUNTS:
                 continue
             self.rows[location, sku][account] += sign * quantity
-            change = self._changes.setdefault((location, sku), {str(bucket): 0 for bucket in BUCKETS})
-            change[account] += sign * quantity
+            change = self._changes.setdefault((location, sku), {})
+            change[account] = change.get(account, 0) + sign * quantity
         self._moves.append(
             {
                 "kind": kind,
@@ -152,16 +156,15 @@ class Shelf:
         """Change the buckets and insert the movements, each by one statement."""
         if self._changes:
             places = sorted(self._changes)
+            touched = set[str]().union(*self._changes.values())
+            buckets = tuple(str(bucket) for bucket in BUCKETS if bucket in touched)
             await self.conn.execute(
-                _CHANGE,
+                _change(buckets),
                 {
                     "locations": [place[0] for place in places],
                     "skus": [place[1] for place in places],
-                    **{str(bucket): [self._changes[place][bucket] for place in places] for bucket in BUCKETS},
+                    **{bucket: [self._changes[place].get(bucket, 0) for place in places] for bucket in buckets},
                 },
             )
-        if len(self._moves) >= rows.FROM_ROWS:
-            await rows.copy(self.conn, "movement", [*_MOVEMENT_COLUMNS], map(_MOVEMENT_RECORD, self._moves))
-        elif self._moves:
-            await self.conn.execute(_MOVE, {name: [move[name] for move in self._moves] for name in _MOVEMENT_COLUMNS})
+        await _MOVEMENTS.write(self.conn, self._moves)
         self._changes, self._moves, self._checked = {}, [], 0

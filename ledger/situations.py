@@ -154,6 +154,14 @@ async def situation_of_target(conn: AsyncConnection, target: str) -> tuple[str, 
     return None if seq is None else await of_target(conn, target, seq)
 
 
+async def recorded(conn: AsyncConnection, target: str) -> Situation:
+    """The situation now of a target that was started. Raises `NotFound`."""
+    found = await situation_of_target(conn, target)
+    if found is None:
+        raise NotFound(f"Nothing was started under {target}.")
+    return found[1]
+
+
 async def search_of_target(conn: AsyncConnection, target: str) -> dict[str, str]:
     """The search attributes of a target, for a rebuild."""
     kind, *rest = target.split(":")

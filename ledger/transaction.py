@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,14 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.messages import Message, Situation
 from ledger import journal, outbox, parents, rows
+from ledger.funding.change import Funded
 from ledger.prepared import Ask, Prepared
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
-
-if TYPE_CHECKING:
-    from ledger.funding.change import Funded
-
 
 _JOURNEY = select(journey, func.now().label("began_at")).where(journey.c.id == bindparam("journey_id"))
 _AS_IT_IS = Prepared(_JOURNEY, once=True)
@@ -76,7 +73,7 @@ class Transaction:
     _began_at: datetime | None = None
     _rank: Rank = Rank.KEYS
     _audit: list[dict[str, Any]] = field(default_factory=list)
-    _funded: "list[Funded]" = field(default_factory=list)
+    _funded: list[Funded] = field(default_factory=list)
     _starts: list[outbox.Start] = field(default_factory=list)
     _tells: list[tuple[str, Message]] = field(default_factory=list)
     _journeys: set[str] = field(default_factory=set)
@@ -198,7 +195,7 @@ class Transaction:
         if entry.lines:
             self.entries.append(entry)
 
-    def fund(self, change: "Funded") -> None:
+    def fund(self, change: Funded) -> None:
         """Say that units of a promotion were sold, or came back: `flush` accrues what the vendor pays of them."""
         self._funded.append(change)
 
@@ -238,7 +235,7 @@ class Transaction:
         if (target, message) not in self._tells:
             self._tells.append((target, message))
 
-    def take_funded(self) -> "list[Funded]":
+    def take_funded(self) -> list[Funded]:
         """What vendors may owe a share of, gathered so far; the next call has what came since."""
         funded, self._funded = self._funded, []
         return funded

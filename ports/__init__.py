@@ -1,0 +1,1 @@
+"""Adapters to systems outside: each a protocol and what implements it. They know the domain, and no settings."""

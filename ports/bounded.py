@@ -1,4 +1,4 @@
-"""Answers of other systems, read in bounded time and size: one that drips for ever, or has no end, is given up.
+"""Answers of other systems, read in bounded time and size: one that trickles for ever, or never ends, is given up.
 
 And what they hold, as it can be computed with and stored.
 """

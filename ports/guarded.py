@@ -1,4 +1,4 @@
-"""Connects only to addresses that were looked at: a name is resolved once, every address it has is checked, and the
+"""Connects only to addresses that were checked: a name is resolved once, every address it has is checked, and the
 connection goes to the one that was checked. A name whose answer changes between the look and the call leads nowhere
 else; no proxy of the environment resolves it again.
 """

@@ -34,6 +34,8 @@ LEEWAY_S = 60  # by which clocks may differ
 INSTANTS = ("exp", "iat", "nbf", "auth_time")
 LAST_S = 253_402_300_800  # of the year 9999
 SCOPES = "openid email profile"
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_TYPES = frozenset({"logout+jwt", "jwt"})
 
 
 class IdentityRefusedError(Exception):
@@ -79,6 +81,16 @@ class Identity(NamedTuple):
     subject: str
     email: str | None
     proven_at: datetime | None
+    session: str | None = None  # what the provider calls the session that they have there
+
+
+class Ended(NamedTuple):
+    """What the provider says has ended there: one session by its name, or all of somebody's. `at`: when it said so."""
+
+    issuer: str
+    subject: str | None
+    session: str | None
+    at: datetime
 
 
 def sign_on_of(settings: SignOnSettings) -> "SignOn | None":
@@ -246,7 +258,7 @@ class SignOn:
         self, said: Mapping[str, Any], claims: Mapping[str, Any], tokens: Mapping[str, Any], begun: Begun
     ) -> Identity:
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not _is_plain(subject):
+        if _name(subject) is None:
             raise IdentityRefusedError("wrong_sub", "the token names nobody")
         proven = claims.get("auth_time")
         if proven is not None and not proven > 0:
@@ -265,7 +277,47 @@ class SignOn:
                 raise IdentityRefusedError("wrong_userinfo", "what it says of the person is about somebody else")
         email = _address(named.get("email")) if named.get("email_verified") is True else None
         at = datetime.fromtimestamp(min(proven, self._clock()), UTC) if proven else None
-        return Identity(self.issuer, subject, email, at)
+        return Identity(self.issuer, subject, email, at, _name(claims.get("sid")))
+
+    # ------------------------------------------------------------------ what it says by itself
+    async def ended(self, token: str) -> Ended:
+        """What a logout token says (OpenID Connect Back-Channel Logout 1.0, 2.6). Raises `IdentityRefusedError`, and
+        `ProviderAwayError` where its keys cannot be read.
+        """
+        try:
+            found = await self._verified(token)
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            raise IdentityRefusedError("forged", f"the token is not believed: {type(error).__name__}") from error
+        claims, now = found.claims, self._clock()
+        _check_instants(claims)
+        events, audience = claims.get("events"), claims.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        right = {
+            "typ": str(found.header.get("typ", "JWT")).lower().removeprefix("application/") in LOGOUT_TYPES,
+            "iss": claims.get("iss") == self.issuer,
+            "aud": self._client_id in audiences,
+            "iat": (claims.get("iat") or LAST_S) <= now + LEEWAY_S,
+            "nbf": (claims.get("nbf") or 0) <= now + LEEWAY_S,
+            "exp": claims.get("exp") is not None,
+            "jti": _name(claims.get("jti")) is not None,
+            "events": isinstance(events, dict) and isinstance(events.get(LOGOUT), dict),
+            "nonce": "nonce" not in claims,  # that would be an ID token
+            "sub": "sub" not in claims or _name(claims["sub"]) is not None,
+            "sid": "sid" not in claims or _name(claims["sid"]) is not None,
+        }
+        if wrong := [name for name, is_right in right.items() if not is_right]:
+            raise IdentityRefusedError(f"wrong_{wrong[0]}", "a claim of the token is wrong or missing")
+        if claims["exp"] <= now - LEEWAY_S:
+            raise IdentityRefusedError("expired", "the token is no longer valid")
+        subject, session = _name(claims.get("sub")), _name(claims.get("sid"))
+        if subject is None and session is None:
+            raise IdentityRefusedError("wrong_sub", "the token names neither a person nor a session")
+        return Ended(self.issuer, subject, session, datetime.fromtimestamp(min(claims["iat"], now), UTC))
+
+
+def _name(given: object) -> str | None:
+    """What the provider calls something; None for what is no name that is kept."""
+    return given if isinstance(given, str) and 0 < len(given) <= 255 and _is_plain(given) else None
 
 
 def _is_plain(text: str) -> bool:

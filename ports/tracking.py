@@ -2,7 +2,7 @@
 
 The HTTP contract: `GET {url}/parcels/{tracking}?carrier=…` with `Authorization: Bearer <key>`. Answers: 200 with
 `{"status", "expected_at", "at"}` (`status` one of `domain.tracking.PARCEL_STATES`, instants in RFC 3339; the last two
-may be left out) is news; 404 means that there is no such parcel, or not yet; anything else, or no answer in time, is no
+may be left out) is news; 404 means that there is no such parcel (yet); anything else, or no answer in time, is no
 answer, and the parcel is asked about again later.
 """
 

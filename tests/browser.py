@@ -14,7 +14,8 @@ from playwright.async_api import Browser, BrowserContext, Route, async_playwrigh
 from settings import CDN
 from tests import assets
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The first is Chromium without the windows, menus and profiles around its pages, which no test looks at.
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OWN_HOSTS = {"127.0.0.1", "localhost"}
 NewContext = Callable[..., Awaitable[BrowserContext]]
 PATIENCE_MS = 90_000  # for a page that never comes; a busy machine is no mistake of ours

@@ -29,11 +29,15 @@ from temporalio.service import GrpcCompression
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from embedded.ports import free_port
-from embedded.postgres import EmbeddedPostgres, create_database, drop_database, url_of
+from embedded.postgres import EmbeddedPostgres, url_of
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, TIME_SKIPPING, EmbeddedTemporal
 from settings import sqlalchemy_url
+from tests import compiled
+from tests.databases import Keeper, name_of, open_keeper
+from tests.shop import Shop, open_shop, reopen_shop
 
 pytest_plugins = ["tests.browser"]
+compiled.share()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -120,39 +124,51 @@ async def postgres_url(run_folder: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def template_database(postgres_url: str) -> AsyncIterator[str]:
+async def keeper(postgres_url: str) -> AsyncIterator[Keeper]:
+    """Makes databases on the server of the run."""
+    async with open_keeper(postgres_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def template_database(keeper: Keeper) -> AsyncIterator[str]:
     """Name of a migrated database, copied for each test."""
     from ledger.migrate import upgrade
 
-    name = f"endcap_template_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name)
-    try:
+    async with keeper.database("template") as url:
         await asyncio.to_thread(upgrade, url)
-        yield name
-    finally:
-        await drop_database(postgres_url, name)
+        yield name_of(url)
+
+
+@pytest.fixture(scope="session")
+async def shop_template(keeper: Keeper, template_database: str) -> AsyncIterator[str]:
+    """Name of a migrated database with the shop of `tests/shop.py` in it."""
+    async with keeper.database("shop", template=template_database) as url:
+        await (await open_shop(url)).database.dispose()
+        yield name_of(url)
 
 
 @pytest.fixture
-async def database(postgres_url: str, template_database: str) -> AsyncIterator[Database]:
+async def database(keeper: Keeper, template_database: str) -> AsyncIterator[Database]:
     """An empty, migrated database that this test alone uses."""
-    name = f"endcap_test_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name, template=template_database)
-    try:
-        yield Database(name, url, sqlalchemy_url(url))
-    finally:
-        await drop_database(postgres_url, name)
+    async with keeper.database("test", template=template_database) as url:
+        yield Database(name_of(url), url, sqlalchemy_url(url))
 
 
 @pytest.fixture
-async def bare_database(postgres_url: str) -> AsyncIterator[Database]:
+async def fresh_shop(keeper: Keeper, shop_template: str) -> AsyncIterator[Shop]:
+    """Two stores with five packs of tea each (`tests/shop.py`), in a database that this test alone uses."""
+    async with keeper.database("test", template=shop_template) as url:
+        opened = await reopen_shop(url)
+        yield opened
+        await opened.database.dispose()
+
+
+@pytest.fixture
+async def bare_database(keeper: Keeper) -> AsyncIterator[Database]:
     """A database without any table: for migrations."""
-    name = f"endcap_bare_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name)
-    try:
-        yield Database(name, url, sqlalchemy_url(url))
-    finally:
-        await drop_database(postgres_url, name)
+    async with keeper.database("bare") as url:
+        yield Database(name_of(url), url, sqlalchemy_url(url))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 CLIENT, SECRET = "endcap at home", "a secret: of/ours"  # both need to be encoded before they are joined
 
 
@@ -65,6 +66,13 @@ class Provider:
         """A token as it should be, in ASCII whatever its claims hold."""
         written = {"alg": "RS256", "typ": "JWT", "kid": self.keys[-1].kid, **header}
         return jws.serialize_compact(written, json.dumps(claims).encode(), self.keys[-1])
+
+    def logout_token(self, changed: dict[str, Any] | None = None, **header: Any) -> str:
+        """What it sends when a session has ended there; None in `changed` leaves a claim out."""
+        claims: dict[str, Any] = {"iss": self.issuer, "aud": CLIENT, "iat": self.now, "exp": self.now + 120}
+        claims |= {"jti": "j-1", "events": {LOGOUT: {}}, "sub": "p-7", "sid": "s-1"} | (changed or {})
+        kept = {name: value for name, value in claims.items() if value is not None}
+        return self.signed(kept, **{"typ": "logout+jwt", **header})
 
     def change_keys(self) -> None:
         """Sign with another key from now on; the first one is gone."""
@@ -139,13 +147,25 @@ class Provider:
         return JSONResponse({"access_token": self.access_token, "token_type": "Bearer", "id_token": token})
 
 
+class _Server(uvicorn.Server):
+    """Ends when it is told to; the library's looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.told.wait()
+
+
 @asynccontextmanager
 async def provided() -> AsyncIterator[Provider]:
     """A provider behind a real server."""
     listening = socket.create_server(("127.0.0.1", 0))
     provider = Provider(listening.getsockname()[1])
     app = Starlette(routes=[Route("/{path:path}", provider.say, methods=["GET", "POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     server.config.install_signal_handlers = False  # type: ignore[attr-defined]
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
@@ -155,5 +175,5 @@ async def provided() -> AsyncIterator[Provider]:
     try:
         yield provider
     finally:
-        server.should_exit = True
+        server.told.set()
         await running

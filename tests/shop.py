@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.events import EventOutcome
 from domain.messages import Message
@@ -28,6 +29,10 @@ MAX = Person("max", "Max Weber", "max@shop.example", (Grant("store_manager", "",
 FIN = Person("fin", "Fin Olsen", "fin@shop.example", (Grant("finance"),))
 ADA = Person("ada", "Ada Lang", "ada@shop.example", (Grant("admin"),))
 PEOPLE = (ANA, MAX, FIN, ADA)
+_NUMBERED = ("case_file", "approval", "bulk")
+_NUMBERS = text(
+    "SELECT " + ", ".join(f"setval(pg_get_serial_sequence('{table}', 'id'), :{table}, false)" for table in _NUMBERED)
+)
 
 
 @dataclass
@@ -103,12 +108,9 @@ class Shop:
 
 async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict[str, Any] | None = None) -> Shop:
     """Fill an empty database. `tea` is the opening stock by location; `policy` is laid over the shipped one."""
-    database = Database(url, pool_size=10, application="endcap-test", sealing_keys={"test": b"0" * 32})
+    database = _database(url)
     async with database.engine.begin() as conn:
-        # Tests share a Temporal server, where `case:1:1` must mean one case.
-        for table in ("case_file", "approval", "bulk"):
-            first = uuid.uuid4().int % 10**12
-            await conn.execute(text(f"ALTER TABLE {table} ALTER COLUMN id RESTART WITH {first}"))
+        await _number_apart(conn)
         await conn.execute(insert(entity).values(code="DE01", name="Shop GmbH", currency="EUR", country="DE"))
         await conn.execute(insert(region).values(code="R1", name="South", entity="DE01"))
         places = [
@@ -143,3 +145,20 @@ async def open_shop(url: str, *, tea: dict[str, int] | None = None, policy: dict
         if quantity:
             await shop.put(code, quantity)
     return shop
+
+
+async def reopen_shop(url: str) -> Shop:
+    """The shop in a copy of a database in which it was opened."""
+    database = _database(url)
+    async with database.engine.begin() as conn:
+        await _number_apart(conn)
+    return Shop(database)
+
+
+def _database(url: str) -> Database:
+    return Database(url, pool_size=10, application="endcap-test", sealing_keys={"test": b"0" * 32})
+
+
+async def _number_apart(conn: AsyncConnection) -> None:
+    """Tests share a Temporal server, where `case:1:1` must mean one case."""
+    await conn.execute(_NUMBERS, {table: uuid.uuid4().int % 10**12 + 1 for table in _NUMBERED})

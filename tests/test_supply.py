@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def ours() -> list[Path]:
         return [file for file, parts in found if not any(part.startswith(".") for part in parts)]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+
+
+def test_package_and_image_name_every_module_that_stands_by_itself() -> None:
+    modules = {file.stem for file in ROOT.glob("*.py")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(project["tool"]["setuptools"]["py-modules"]) == modules
+    copied = re.findall(r"\b(\w+)\.py\b", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert modules - set(copied) == set()
 
 
 class TestParts:

@@ -22,12 +22,12 @@ from web.api.health import router as health
 from web.console.refreshing import Refreshing
 from web.csrf import CrossOriginProtection, origin_of
 from web.denials import Denials, Watched
+from web.description import describe
 from web.headers import SecurityHeaders
 from web.hygiene import Hygiene
 from web.keys import Limits
 from web.known_keys import KnownKeys
 from web.live import Live, ends_at_once
-from web.openapi import describe
 from web.sessions import looked_up_with
 
 # Where a collector is given (`telemetry.start`): a span for each request, none for the probes that come every second.
@@ -108,12 +108,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     equip(app, settings)
     errors.install(app)
+    app.router.routes += api.STRAIGHT
     app.include_router(api.router)
     app.include_router(health)
     # What knows its own addresses by how they begin stands before the console, which has all the others.
     app.include_router(approvals.router, include_in_schema=False)
     app.include_router(store.router, include_in_schema=False)
-    app.include_router(console.router, include_in_schema=False)
+    app.router.routes += console.ROUTES
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     describe(app)
     # The last one added is the first to see a request.

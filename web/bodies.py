@@ -1,4 +1,4 @@
-"""Bodies on their way in: how many bytes of them a process holds at once, and how slowly they may come.
+"""Request bodies on their way in: how many bytes of them a process holds at once, and how slowly they may arrive.
 
 Whoever sends slowly costs a connection for a while, whoever sends much at once is told to come again; neither costs the
 others their memory. A connection that sends no request at all is the business of the proxy in front

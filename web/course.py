@@ -1,5 +1,5 @@
-"""Geometry of a chart of two courses, what was sold beside what was forecast, as inline SVG. Pure arithmetic; a table
-beside it says the same.
+"""Geometry of a line chart, units sold beside units forecast over time, as inline SVG. Pure arithmetic; a table beside
+it says the same.
 """
 
 from collections.abc import Sequence

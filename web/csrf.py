@@ -63,6 +63,7 @@ class CrossOriginProtection:
             if not has_key and is_refused(scope["method"], headers, self._trusted):
                 detail = "This came from another site. Open the page here and send the form from it."
                 found = problem(403, "cross_origin", detail, scope["path"])
-                await respond(Request(scope, receive), found)(scope, receive, send)
+                response = await respond(Request(scope, receive), found)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -20,12 +20,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import DomainError, StorageFull
-from ledger.outages import FULL, TOOK_TOO_LONG, is_away, is_full, is_outage, sqlstate
+from ledger.outages import FULL, TOOK_TOO_LONG, in_short, is_away, is_full, is_outage, sqlstate
+from web.kept import Kept, kept_of
+from web.pages import problem_page
+from web.problem_words import NO_PAGE, PEOPLE, PROGRAMS
+from web.sessions import visitor
+from web.status import STATUS_OF_FAMILY
 
 log = logging.getLogger("endcap.web")
 
 MEDIA_TYPE = "application/problem+json"
-STATUS_OF_FAMILY = {"malformed": 422, "forbidden": 403, "missing": 404, "conflict": 409, "busy": 503}
 RETRY_AFTER_S = 1
 DATA_EXCEPTION = "22"  # class of PostgreSQL's errors about values that a column cannot hold
 
@@ -137,16 +141,24 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
 
 
-def respond(request: Request, found: Problem, headers: dict[str, str] | None = None) -> Response:
-    """The problem in the form that whoever asked can read."""
+async def respond(
+    request: Request,
+    found: Problem,
+    headers: dict[str, str] | None = None,
+    *,
+    words: str | None = None,
+    sent: Kept | None = None,
+) -> Response:
+    """The problem in the form that whoever asked can read: `words` are for people, where `detail` is for programs.
+
+    `sent` is the form that a person's browser sent, where it may be sent again or copied from.
+    """
     if found.status in (401, 403, 429):
         request.state.denied = found.code
     if not wants_page(request):
         return answer(found, headers)
-    from web.pages import page  # noqa: PLC0415  a page of its own answers with problems, too
-
-    context = {"status": found.status, "detail": found.detail}
-    response = page(request, "error.html", context, block="problem", status=found.status)
+    said = words or PEOPLE.get(found.code) or found.detail
+    response = await problem_page(request, found.status, said, sent=sent)
     for name, value in (headers or {}).items():
         response.headers[name] = value
     return response
@@ -155,32 +167,47 @@ def respond(request: Request, found: Problem, headers: dict[str, str] | None = N
 async def _domain(request: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)
     found = problem_of(error, request.url.path)
-    return respond(request, found, {"Retry-After": str(RETRY_AFTER_S)} if error.family == "busy" else None)
+    is_busy = error.family == "busy"
+    sent = await kept_of(request) if is_busy and wants_page(request) else None
+    return await respond(request, found, {"Retry-After": str(RETRY_AFTER_S)} if is_busy else None, sent=sent)
 
 
 async def _web(request: Request, error: Exception) -> Response:
     assert isinstance(error, WebError)
     found = problem(error.status, error.code, error.detail, request.url.path, error.errors)
-    return respond(request, found, error.headers)
+    return await respond(request, found, error.headers)
 
 
 async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)
-    return respond(request, validation_problem(error.errors(), request.url.path))
-
-
-_HTTP_WORDS = {
-    404: ("not_found", "There is nothing at this address. The API is described at /api/v1/openapi.json."),
-    405: ("method_not_allowed", "This address does not take this method; the header Allow says which it takes."),
-    413: ("body_too_large", "The body is larger than this address takes. Send less at a time."),
-}
+    found = validation_problem(error.errors(), request.url.path)
+    if found.errors[0].pointer.startswith("/path/"):
+        return await respond(request, found, words=NO_PAGE)
+    fields = ", ".join(dict.fromkeys(one.pointer.rpartition("/")[2] for one in found.errors))
+    words = f"Something in the form or the address cannot be read: {fields}. Nothing was done. Go back and look at it."
+    return await respond(request, found, words=words)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
-    code, detail = _HTTP_WORDS.get(status, (HTTPStatus(status).name.lower(), error.detail))
-    return respond(request, problem(status, code, detail, request.url.path), dict(error.headers or {}))
+    code, detail = PROGRAMS.get(status, (HTTPStatus(status).name.lower(), error.detail))
+    if wants_page(request):
+        await _know(request)
+    words = NO_PAGE if status == 404 else None
+    return await respond(
+        request, problem(status, code, detail, request.url.path), dict(error.headers or {}), words=words
+    )
+
+
+async def _know(request: Request) -> None:
+    """Who is signed in, so that a page that is none stands in their frame; nobody, while that cannot be asked."""
+    try:
+        await visitor(request)
+    except Exception as error:
+        if not (is_outage(error) or is_away(error)):
+            raise
+        log.warning("nobody knows who asks for %s: %s", request.url.path, in_short(error))
 
 
 async def _database(request: Request, error: Exception) -> Response:
@@ -188,7 +215,7 @@ async def _database(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     state = sqlstate(error)
     if state[:2] == DATA_EXCEPTION:
-        return respond(request, _beyond(request.url.path, state))
+        return await respond(request, _beyond(request.url.path, state))
     if isinstance(error, OperationalError | InterfaceError) or is_away(error) or error.connection_invalidated:
         return await _unavailable(request, error)
     return await _unexpected(request, error)
@@ -198,17 +225,21 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     if is_full(error):
         log.error("the disk is full: %s: %s", request.url.path, type(error).__name__)
         return await _domain(request, StorageFull(FULL))
+    sent = await kept_of(request) if wants_page(request) else None
     if sqlstate(error) == TOOK_TOO_LONG:
         log.error("the database took too long: %s", request.url.path)
-        return respond(request, problem(503, "unavailable", _TOO_LONG, request.url.path), {"Retry-After": "10"})
+        found = problem(503, "unavailable", _TOO_LONG, request.url.path)
+        return await respond(request, found, {"Retry-After": "10"}, sent=sent)
     log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
-    return respond(request, problem(503, "unavailable", _AWAY, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
+    found = problem(503, "unavailable", _AWAY, request.url.path)
+    return await respond(request, found, {"Retry-After": str(RETRY_AFTER_S)}, sent=sent)
 
 
-def _stopped(request: Request) -> Response:
+async def _stopped(request: Request) -> Response:
     log.warning("stopped before it was answered: %s %s", request.method, request.url.path)
-    detail = "Endcap stopped before this was finished. It starts again: send the same request again in a moment."
-    return respond(request, problem(503, "unavailable", detail, request.url.path), {"Retry-After": str(RETRY_AFTER_S)})
+    detail = "Endcap stopped before this was finished. It starts again: try the same again in a moment."
+    found = problem(503, "unavailable", detail, request.url.path)
+    return await respond(request, found, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _postgres(request: Request, error: Exception) -> Response:
@@ -216,7 +247,7 @@ async def _postgres(request: Request, error: Exception) -> Response:
     assert isinstance(error, asyncpg.PostgresError)
     state = sqlstate(error)
     if state[:2] == DATA_EXCEPTION:
-        return respond(request, _beyond(request.url.path, state))
+        return await respond(request, _beyond(request.url.path, state))
     if is_away(error):
         return await _unavailable(request, error)
     return await _unexpected(request, error)
@@ -240,14 +271,14 @@ def unexpected_problem(error: Exception, instance: str) -> Problem:
     return problem(500, "internal_error", _UNEXPECTED, instance)
 
 
-_AWAY = "The database cannot be reached just now; nothing was recorded. Send the same request again in a moment."
+_AWAY = "The database cannot be reached just now; nothing was recorded. Try the same again in a moment."
 _TOO_LONG = "This takes the database longer than it may; nothing was recorded. Ask for less, or come again later."
 _UNEXPECTED = "Something unexpected failed; it is in the log of the server. The same request may be sent again."
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected failure at %s %s", request.method, request.url.path, exc_info=error)
-    return respond(request, problem(500, "internal_error", _UNEXPECTED, request.url.path))
+    return await respond(request, problem(500, "internal_error", _UNEXPECTED, request.url.path))
 
 
 def install(app: FastAPI) -> None:
@@ -285,7 +316,7 @@ class Guarded:
         except asyncio.CancelledError:
             # The server stops and waits for nobody any more; left to itself it answers 500, as for a fault.
             if not begun:
-                response = _stopped(Request(scope, receive))
+                response = await _stopped(Request(scope, receive))
                 await response(scope, receive, send)
             raise
         except Exception as error:

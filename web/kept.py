@@ -1,5 +1,5 @@
-"""A form whose session had ended when it was sent: its fields travel through the sign-in, and its page comes back with
-them filled in. Nothing of it is stored, and nothing is done until the person sends it again.
+"""A form whose session had ended by the time it was sent: its fields travel through the sign-in, and its page comes
+back with them filled in. Nothing of it is stored, and nothing is done until the person sends it again.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The form by which somebody asks to take back what was refused: at the console and at the counter."""
+"""The form that asks for goods to be taken back although policy refused them: in the console and at the counter."""
 
 from pydantic import ValidationError
 

@@ -22,21 +22,25 @@ from domain.approval_words import FILTERS as APPROVAL_WORDS
 from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.ids import parse_journey_id
 from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
-from domain.letters import settled
 from domain.people import Person
 from domain.statements import before, statement
-from domain.words import capital, kind_title, local, moment, money, more, span, subject_words, until, words
-from web.errors import STATUS_OF_FAMILY
-from web.kept import kept_of
+from domain.texts import settled
+from domain.words import capital, kind_title, local, moment, money, more, nth, span, subject_words, until, words
+from web.kept import Kept, kept_of, texts_of
 from web.sessions import SignInFirstError, way_back, way_to_sign_in
+from web.status import STATUS_OF_FAMILY
 
 MAX_NOTE = 4_000
 MAX_FORM = 20_000  # refused without ceremony; what lies between is refused with the text still in its field
 HTMX = "htmx.org@4.0.1/dist/htmx.min.js"
 # Of the file in the published package; its own read-me names the hash of the release before.
 HTMX_SRI = "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn"
+COME_AGAIN = frozenset({429, 503})  # nothing of it was done, and the same may be sent again in a moment
 SIGNS = ":/%#?=@[]!$&'()*+,;"  # stay as they are in an address that is sent as a header
 VARY = "HX-Request, HX-Request-Type, HX-History-Restore-Request, Cookie"
+
+
+_TIME = Markup('<time datetime="%s" title="%s">%s</time>')
 
 
 def when(instant: datetime | None, zone: str = "UTC") -> Markup:
@@ -49,11 +53,9 @@ def when(instant: datetime | None, zone: str = "UTC") -> Markup:
 @lru_cache(maxsize=20_000)
 def _written(instant: datetime, zone: str) -> Markup:
     """Kept by instant, in UTC, and zone: a list that refreshes itself writes the same two hundred each time."""
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        instant.isoformat(timespec="seconds"),
-        f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z (UTC%z)}",
-        local(instant, zone),
-    )
+    there = instant.astimezone(ZoneInfo(zone))
+    in_full = f"{there:%Y-%m-%d %H:%M:%S %Z (UTC%z)}"
+    return _TIME % (instant.isoformat(timespec="seconds"), in_full, local(instant, zone))
 
 
 def instant(value: object, zone: str = "UTC") -> object:
@@ -172,6 +174,7 @@ def environment() -> Environment:
         "without": without,
         "until": until,
         "more": more,
+        "nth": nth,
         "span": span,
         "moment": moment,
         "seconds": lambda seconds: span(timedelta(seconds=seconds)),
@@ -235,7 +238,12 @@ def see(request: Request, target: str) -> Response:
 
 
 class ConsoleRoute(APIRoute):
-    """A route whose refusals are pages: sign in first, or the reason in words with the right status."""
+    """A route whose refusals are pages: sign in first, or the reason in words with the right status. It is no part of
+    the API, nor of its document.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        super().__init__(path, endpoint, **{**more, "include_in_schema": False})
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         inner = super().get_route_handler()
@@ -246,7 +254,7 @@ class ConsoleRoute(APIRoute):
             except SignInFirstError:
                 return await to_sign_in(request)
             except DomainError as error:
-                return refusal(request, error)
+                return await refusal(request, error)
             return response
 
         return handle
@@ -291,9 +299,34 @@ async def prove_again(request: Request, person: Person, target: str, refused: Pr
     )
 
 
-def refusal(request: Request, error: DomainError) -> Response:
+async def refusal(request: Request, error: DomainError) -> Response:
     """A page (or, for htmx, a fragment) that says why not."""
-    status = STATUS_OF_FAMILY[error.family]
     if error.family == "forbidden":
         request.state.denied = error.code
-    return page(request, "error.html", {"status": status, "detail": error.detail}, block="problem", status=status)
+    return await problem_page(request, STATUS_OF_FAMILY[error.family], error.detail, sent=await kept_of(request))
+
+
+async def problem_page(request: Request, status: int, detail: str, *, sent: Kept | None = None) -> Response:
+    """A page (or, for htmx, a fragment) that says what happened, in the frame of where somebody is.
+
+    `sent` is the form that met it: to be sent again where that may help, else what was written in it, to be copied.
+    """
+    path = request.url.path
+    can_be_sent_again = status in COME_AGAIN and not path.startswith("/sign-in")  # nobody keeps a password
+    again = sent if can_be_sent_again else None
+    back = way_back(request) if request.method == "POST" and "referer" in request.headers else ""
+    context = {
+        "status": status,
+        "detail": detail,
+        "person": getattr(request.state, "person", None),
+        "section": "store" if path.startswith("/store") else "",
+        "by_link": path[1:2] if path.startswith(("/a/", "/c/")) else "",
+        "again": again,
+        "texts": [text for text in texts_of(sent) if " " in text] if sent is not None and again is None else [],
+        "back": back,
+    }
+    response = page(request, "error.html", context, block="problem", status=status)
+    if is_partial(request):
+        # Said on top, never in place of the form or list that asked: what was typed there stays.
+        response.headers.update({"HX-Retarget": "#flash", "HX-Reswap": "innerHTML"})
+    return response

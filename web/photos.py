@@ -1,4 +1,4 @@
-"""Photos as browsers send and show them: read from a form, put into their store, given back under safe headers.
+"""Photos as browsers send and show them: read from a form, put into their store, served under safe headers.
 
 A form that carries photos is `multipart/form-data`. Names of files are never looked at.
 """

@@ -59,6 +59,17 @@ class Attempts:
         if not self._limiter.hit(PER_ADDRESS, "address", remote):
             raise Busy("Too many attempts to sign in. Wait five minutes, then try again.")
 
+    def check_disbelieved(self, remote: str) -> None:
+        """Raises `Busy` for an address of the network from which too much came that was not believed: each makes us ask
+        the provider for its keys anew.
+        """
+        if not self._limiter.test(UNKNOWN_LINKS, "disbelieved", remote):
+            raise Busy("Too much came from there that cannot be believed. Wait five minutes.")
+
+    def disbelieved(self, remote: str) -> None:
+        """Count what an address of the network said in the provider's name."""
+        self._limiter.hit(UNKNOWN_LINKS, "disbelieved", remote)
+
     def check_link(self, remote: str) -> None:
         """Count a mail link that is not known. Raises `Busy` when one address of the network tries many."""
         if not self._limiter.hit(UNKNOWN_LINKS, "link", remote):
@@ -178,6 +189,7 @@ async def visitor(request: Request) -> Person | None:
     if session is None:
         return None
     request.state.who = f"person:{session.person.id}"
+    request.state.person = session.person
     request.state.proven_at = session.proven_at
     if session.touch_due:
         await records.touch(database_of(request), token)

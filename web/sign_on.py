@@ -1,4 +1,4 @@
-"""A sign-in by the provider of single sign-on, this application's part of it: where the browser is sent, the cookie
+"""A sign-in by the provider of single sign-on, our part of it: where the browser is sent, the cookie
 that waits for it here, and the session that the answer begins.
 
 The cookie is sealed and lives for ten minutes; it holds what the answer must fit. Nothing is written before the answer
@@ -18,9 +18,8 @@ from fastapi import Request, Response
 from domain.errors import DomainError
 from ledger import sign_on as records
 from ledger.sealing import Seal
-from ledger.sessions import LIFETIME as SESSION_LASTS
 from ports.provider import ProviderAwayError
-from ports.sign_on import Begun, IdentityRefusedError, SignOn
+from ports.sign_on import LEEWAY_S, Begun, IdentityRefusedError, SignOn
 from web.sessions import (
     attempts_of,
     cookie_name,
@@ -109,6 +108,7 @@ async def finish(request: Request, response: Response, provider: SignOn) -> str:
         raise NotSignedOn("twice", NOT_BELIEVED)
     identity = await _asked(provider.finish(waiting.begun, answer, way_back(request)))
     token = secrets.token_urlsafe(32)
+    lasts = timedelta(hours=request.app.state.settings.oidc_session_hours)
     try:
         await records.begin(
             database_of(request),
@@ -119,11 +119,34 @@ async def finish(request: Request, response: Response, provider: SignOn) -> str:
             proven_at=identity.proven_at,
             state=waiting.begun.state,
             replaces=request.cookies.get(cookie_name(request)),
+            provider_session=identity.session,
+            lasts=lasts,
         )
     except DomainError as refused:
         raise NotSignedOn(refused.code, refused.detail) from refused
-    set_cookie(request, response, cookie_name(request), token, SESSION_LASTS)
+    set_cookie(request, response, cookie_name(request), token, lasts)
     return waiting.target
+
+
+async def end(request: Request, provider: SignOn, token: str) -> int:
+    """End the sessions here that the provider says have ended there; returns how many there were.
+
+    Raises `IdentityRefusedError` for what it has not said, `ProviderAwayError`, and `Busy` for one address of the
+    network from which too much comes that is not believed.
+    """
+    attempts_of(request).check_disbelieved(remote_of(request))
+    try:
+        ended = await provider.ended(token)
+    except IdentityRefusedError:
+        attempts_of(request).disbelieved(remote_of(request))
+        raise
+    return await records.end(
+        database_of(request),
+        issuer=ended.issuer,
+        subject=ended.subject,
+        provider_session=ended.session,
+        before=ended.at + timedelta(seconds=LEEWAY_S),
+    )
 
 
 def forget(request: Request, response: Response) -> None:

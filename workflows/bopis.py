@@ -50,7 +50,7 @@ class BopisWorkflow(Journey):
         await self.next()
 
     async def find_way_out(self) -> None:
-        """Not there, or gone: a case offers the ways out, its owner decides. Stock that turns up heals it."""
+        """Not there, or gone: a case offers the ways out and its owner decides. Stock that turns up heals it."""
         if self.waits_for("wait"):  # somebody chose to wait; when that has ended, the question is asked again
             await self.next()
             return
@@ -63,15 +63,9 @@ class BopisWorkflow(Journey):
     async def await_customer(self) -> None:
         """The customer is asked about another way. Due: the order's own fallback when nobody answers.
 
-        What a yes costs us may need an approval; its verdict is carried out here.
+        What a yes costs may need an approval; its verdict is carried out here.
         """
-        held = self.situation
-        if held.verdict is None:
-            await self.next()
-            return
-        await self.step(
-            BopisActivities.settle_offer, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id
-        )
+        await self.await_verdict(BopisActivities.settle_offer)
 
     async def await_goods(self) -> None:
         """The goods are on their way to the place of pickup."""

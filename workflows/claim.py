@@ -37,16 +37,10 @@ class ClaimWorkflow(Journey):
 
     async def await_approval(self) -> None:
         """Somebody has to agree. Silence withdraws it; what it claims belongs to the next claim."""
-        held = self.situation
-        if held.verdict is None:
-            await self.next()
-            return
-        await self.step(
-            ClaimActivities.settle_approval, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id
-        )
+        await self.await_verdict(ClaimActivities.settle_approval)
 
     async def await_hand_over(self) -> None:
-        """The vendor has no address: somebody hands it over. Due: somebody is asked whether it was."""
+        """The vendor has no mail address: somebody hands it over. Due: somebody is asked whether that was done."""
         await self.answer()
 
     async def await_vendor(self) -> None:
@@ -54,14 +48,5 @@ class ClaimWorkflow(Journey):
         await self.answer()
 
     async def await_money(self) -> None:
-        """What was accepted is paid, what was not somebody decides about. Due: it has not been paid."""
+        """What was accepted is paid; about the rest somebody decides. Due: it has not been paid."""
         await self.answer()
-
-    async def answer(self) -> None:
-        """Wait for the vendor or for what falls due or, where somebody is asked, for the answer."""
-        if self.situation.case_id is None:
-            await self.next()
-            return
-        decision = await self.ask()
-        if decision is not None:
-            await self.act_on(decision)

@@ -47,11 +47,11 @@ class CountWorkflow(Journey):
         await self.answer()
 
     async def count_again(self) -> None:
-        """What was proposed is not approved."""
+        """The proposed posting was not approved: somebody else counts again."""
         await self.step(CountActivities.count_again, occurrence=f"message-{self.situation.seq}")
 
     async def post(self) -> None:
-        """Posted when the store's till has told what it sold before. Due: another look; in the end a case asks."""
+        """Posted once the store's till has reported what it sold before. Due: another look; in the end a case asks."""
         if self.situation.case_id is None and not self.waits_for("feed"):
             await self.step(CountActivities.post, occurrence=f"message-{self.situation.seq}")
             return

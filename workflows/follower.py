@@ -95,7 +95,7 @@ class Follower:
     async def next(self) -> None:
         """Take the step of a due instant that has come, or wait for the next message or due instant."""
         await self._go_on_as_new()
-        due = self.first_due()
+        due = next(iter(self.open_dues()), None)
         if due is not None and due.at <= self.now():
             await self._take_due(due)
             return
@@ -104,9 +104,9 @@ class Follower:
             lambda: self.situation is not held, until=due.at if due else None, why=due.name if due else None
         )
 
-    def first_due(self) -> Due | None:
-        """The earliest due instant whose step was not taken yet."""
-        return next((due for due in self.situation.dues if occurrence_of(due) not in self._dues_taken), None)
+    def open_dues(self) -> list[Due]:
+        """The due instants whose step was not taken yet, the earliest first."""
+        return [due for due in self.situation.dues if occurrence_of(due) not in self._dues_taken]
 
     async def _take_due(self, due: Due) -> None:
         occurrence = occurrence_of(due)

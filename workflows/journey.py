@@ -1,4 +1,4 @@
-"""What all journeys share: money is moved, stock is looked after, people are asked, and a failure suspends.
+"""What all journeys share: they move money, look after stock, ask people, and are suspended by a failure.
 
 It knows no state of any journey; a journey says in its own file what it waits for and what follows.
 """
@@ -16,7 +16,7 @@ with unsafe.imports_passed_through():
     from activities.payment import PaymentActivities
     from domain.errors import leaves
     from domain.messages import Situation
-    from workflows.follower import Follower, describe
+    from workflows.follower import Follower, StepActivity, describe
     from workflows.options import PAYMENT_TIMEOUT, payment_pause
 
 
@@ -55,7 +55,7 @@ class Journey(Follower):
 
     # ------------------------------------------------------------------ whatever the state
     async def next(self) -> None:
-        """Move money that is to be moved, look after stock that needs it, then what is due; else wait."""
+        """Move money that is to be moved, look after stock that needs it, do what is due; otherwise wait."""
         if self.situation.suspended:
             await self._stand_still()
         elif (operation := self._payable()) is not None:
@@ -76,7 +76,7 @@ class Journey(Follower):
         self._attended.add(seq)
 
     async def _wait(self, changed: Callable[[], bool], *, until: datetime | None, why: str | None) -> None:
-        """The same wait, but not beyond the next attempt at a payment."""
+        """The same, but no longer than until the next attempt at a payment."""
         attempts = [at for operation, at in self._try_again.items() if operation in self.situation.operations]
         if attempts and not self.situation.suspended:
             # Providers live in real time: what the demo skips does not shorten the pause between two attempts.
@@ -130,6 +130,14 @@ class Journey(Follower):
     def waits_for(self, name: str) -> bool:
         """Whether a due instant is set by which the ledger goes on."""
         return any(due.name == name for due in self.situation.dues)
+
+    async def await_verdict(self, settle: StepActivity) -> None:
+        """Wait for the verdict that was asked for when the journey was recorded; then take the step that settles it."""
+        held = self.situation
+        if held.verdict is None:
+            await self.next()
+            return
+        await self.step(settle, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id)
 
     async def seek_approval(self, decision_id: int) -> str | None:
         """Have somebody with the authority confirm a decision; None when the decision was withdrawn meanwhile."""
@@ -197,7 +205,7 @@ class Journey(Follower):
 def refusal_of(failure: ActivityError) -> ApplicationError | None:
     """The refusal by which the ledger answered a decision, or None when the failure is of another kind.
 
-    A step taken twice with different input is a mistake of ours, not an answer.
+    A step taken twice with different input is our own mistake, not an answer.
     """
     cause = failure.cause
     if isinstance(cause, ApplicationError) and cause.type in leaves() and cause.type != "StepMismatch":

@@ -13,7 +13,7 @@ STEP_TIMEOUT = timedelta(seconds=15)
 # The same where the worker that holds the workflow takes the step by itself (`Follower.try_here`). Less than a workflow
 # task is given, so that the task waits for it and need not be prolonged.
 HERE_TIMEOUT = timedelta(seconds=5)
-# What did not succeed there at once is left to Temporal, which knows how to wait.
+# A step that does not succeed there at once is left to Temporal, which knows how to wait.
 ONCE = RetryPolicy(maximum_attempts=1)
 # The provider's answer (a fraction of it) and the transaction that records it.
 PAYMENT_TIMEOUT = timedelta(seconds=40)
@@ -21,7 +21,7 @@ PAYMENT_TIMEOUT = timedelta(seconds=40)
 # Temporal compares exact class names, never base classes: each refusal is listed, and a test proves the list complete.
 NOT_RETRYABLE: tuple[str, ...] = tuple(leaves())
 
-# What a schedule starts has until its next turn; then that one looks at everything again.
+# What a schedule starts has time until the next turn, which looks at everything again.
 SCHEDULED_TIMEOUT = timedelta(minutes=10)
 SCHEDULED_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5),

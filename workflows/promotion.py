@@ -10,11 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.publishing import PublishingActivities
     from domain.errors import DomainError
     from domain.messages import Due, Situation
-    from domain.promotion import PromotionState
-    from workflows.follower import occurrence_of
+    from domain.promotion import PRICES_DUE, PromotionState
     from workflows.journey import Journey
 
-PRICES = "prices:"
 # Some forty seconds of talking, and the time-outs of a channel that does not answer within them.
 PUBLISH_TIMEOUT = timedelta(minutes=3)
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
@@ -43,21 +41,13 @@ class PromotionWorkflow(Journey):
 
     async def await_agreement(self) -> None:
         """Merchandising has to agree, then finance. Silence, and the start, make it a draft again."""
-        held = self.situation
-        if held.verdict is None:
-            await self.next()
-            return
-        await self.step(
-            PromotionActivities.settle_agreement,
-            occurrence=f"approval-{held.approval_id}",
-            approval_id=held.approval_id,
-        )
+        await self.await_verdict(PromotionActivities.settle_agreement)
 
     async def tell_channels(self) -> None:
         """Every channel whose turn has come is talked to for a while, side by side; its start and its end go first."""
         now = self.now()
-        ready = [due for due in self.situation.dues if due.at <= now and occurrence_of(due) not in self._dues_taken]
-        channels = [due for due in ready if due.name.startswith(PRICES)]
+        ready = [due for due in self.open_dues() if due.at <= now]
+        channels = [due for due in ready if due.name.startswith(PRICES_DUE)]
         others = [due for due in ready if due not in channels]
         if others:
             await self._take_due(others[0])

@@ -38,14 +38,8 @@ class TransferWorkflow(Journey):
                 await self.next()
 
     async def await_agreement(self) -> None:
-        """Somebody has to agree: at the source, or of both entities one. Silence ends it as rejected."""
-        held = self.situation
-        if held.verdict is None:
-            await self.next()
-            return
-        await self.step(
-            TransferActivities.settle_agreement, occurrence=f"approval-{held.approval_id}", approval_id=held.approval_id
-        )
+        """Somebody has to agree: one at the source, or one of each entity. Silence ends it as rejected."""
+        await self.await_verdict(TransferActivities.settle_agreement)
 
     async def await_shipment(self) -> None:
         """The source sends it. Due: somebody asks why it has not left."""
@@ -56,5 +50,5 @@ class TransferWorkflow(Journey):
         await self.answer()
 
     async def compare(self) -> None:
-        """Nothing more comes: within tolerance it is posted; a case asks about the rest."""
+        """Nothing more will come: differences within tolerance are posted, a case asks about the rest."""
         await self.step(TransferActivities.compare, occurrence=f"message-{self.situation.seq}")

@@ -130,7 +130,7 @@ def all_dates() -> dict[int, tuple[dt.date, dt.date]]:
 
 
 def dates(number: int) -> tuple[dt.date, dt.date]:
-    """First and last day of a campaign. Raises ValueError for one that there is not, or that leaves the year."""
+    """First and last day of a campaign. Raises ValueError for one that does not exist, or leaves the year."""
     known = all_dates()
     if number not in known:
         raise ValueError(f"there is no campaign {number}; the data have 1 to {len(known)}")

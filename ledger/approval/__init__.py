@@ -3,8 +3,8 @@
 What approvers answer is above the journeys that ask them, in `ledger.verdicts`.
 """
 
-from ledger.approval.links import LinkRow, create_link, link, revoke_links
+from ledger.approval.links import LinkRow, create_link, link, mail_again, revoke_links
 from ledger.approval.opening import Request, open_approval
 from ledger.approval.withdrawing import supersede
 
-__all__ = ["LinkRow", "Request", "create_link", "link", "open_approval", "revoke_links", "supersede"]
+__all__ = ["LinkRow", "Request", "create_link", "link", "mail_again", "open_approval", "revoke_links", "supersede"]

@@ -1,14 +1,16 @@
 """Mail links of approvals: one for each approver and request."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import links
-from ledger.tables import approval
+from ledger import links, mails
+from ledger.tables import approval, mail
 from ledger.transaction import Transaction
+
+AGAIN_AFTER = timedelta(hours=1)
 
 
 class LinkRow(NamedTuple):
@@ -45,6 +47,33 @@ async def link(conn: AsyncConnection, token: str) -> LinkRow | None:
         asks_code=found.code_hash is not None,
         is_locked=found.is_locked,
     )
+
+
+async def mail_again(tx: Transaction, approval_id: int, person_id: str) -> datetime | None:
+    """Have an approver sent a new link, at most one an hour; returns when that one was asked for, or None."""
+    at = await tx.now()
+    about = select(approval.c.case_id, approval.c.journey_id).where(approval.c.id == approval_id)
+    row = (await tx.conn.execute(about)).one()
+    asked = select(func.count(), func.max(mail.c.recorded_at)).where(
+        mail.c.approval_id == approval_id, mail.c.person_id == person_id, mail.c.context["occasion"].astext == "again"
+    )
+    count, last = (await tx.conn.execute(asked)).one()
+    if last is not None and last > at - AGAIN_AFTER:
+        asked_at: datetime = last
+        return asked_at
+    await mails.queue(
+        tx,
+        template="approval_request",
+        dedupe_key=f"approval:{approval_id}:again:{person_id}:{count}",  # two at once are one
+        not_before=at - timedelta(days=1),  # due at once, whatever the clock of the request says
+        person_id=person_id,
+        approval_id=approval_id,
+        case_id=row.case_id,
+        journey_id=row.journey_id,
+        context={"occasion": "again"},
+    )
+    tx.record("approval.link_asked", f"approval:{approval_id}", at)
+    return None
 
 
 async def revoke_links(tx: Transaction, approval_id: int, at: datetime) -> None:

@@ -68,6 +68,10 @@ RULES: dict[str, str] = {
         FROM journey j JOIN case_file c ON c.id = (j.asks ->> 'case_id')::bigint
         WHERE j.asks ? 'applies_at' AND c.applies_at IS NULL
     """,
+    "a case of which somebody is asked to approve is being decided": """
+        SELECT 'case ' || c.id, 'it is ' || c.state || ', and approval ' || a.id || ' of a decision on it is pending'
+        FROM approval a JOIN case_file c ON c.id = a.case_id WHERE a.state = 'pending' AND c.state <> 'deciding'
+    """,
     "every journey has a workflow that was told of it": """
         SELECT j.id, 'nothing was ever put into the outbox for it'
         FROM journey j LEFT JOIN outbox_counter c ON c.target = j.id WHERE c.target IS NULL

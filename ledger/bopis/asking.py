@@ -15,7 +15,7 @@ from domain.events import BopisCancelled
 from domain.messages import Message, Situation, Step
 from domain.offer import ANSWERS, way_by_consent
 from domain.words import local, money
-from ledger import approval, steps
+from ledger import steps
 from ledger.bopis import cases, decisions, offered, offering, requests, waiting
 from ledger.bopis.order import Order
 from ledger.bopis.ways_out import back, ways_out
@@ -124,7 +124,7 @@ def check_open(row: RowMapping, at: datetime, zone: str) -> None:
     """Raise unless the offer still waits for an answer at `at`, saying what became of it and when."""
     when = local(row["answered_at"], zone) if row["answered_at"] else ""
     if row["state"] in ("applied", "accepted", "declined", "rejected"):
-        raise OfferAnswered(f"This was answered already, {when}.")
+        raise OfferAnswered(f"This was answered already, {when}. What you sent now changes nothing.")
     if row["state"] == "withdrawn":
         raise OfferWithdrawn(f"We have taken this question back, {when}: {row['because']}.")
     if row["state"] == "expired" or at >= row["due_at"]:
@@ -138,23 +138,13 @@ async def _accept(order: Order, row: RowMapping, cause: str, at: datetime) -> Ou
     if not way.needs_approval:
         return await _apply(order, row, cause, at)
     amount = sum(abs(effect.amount_minor) for effect in way.consequence.money)
-    number = await approval.open_approval(
-        order.tx,
-        approval.Request(
-            kind="appeasement",
-            subject=f"{way.label}: order {order.row['key']}",
-            place=order.place,
-            policy=order.policy,
-            at=at,
-            requester=row["asked_by"],
-            barred=[],
-            amount_minor=amount,
-            facts={"order": order.row["key"], "option": row["option"], "store": order.place.name, "offer": row["id"]},
-            journey_id=order.id,
-            case_id=None,
-            decision_id=None,
-            clock_offset_s=order.row["clock_offset_s"],
-        ),
+    number = await order.open_approval(
+        "appeasement",
+        at,
+        subject=f"{way.label}: order {order.row['key']}",
+        requester=row["asked_by"],
+        amount_minor=amount,
+        facts={"order": order.row["key"], "option": row["option"], "store": order.place.name, "offer": row["id"]},
     )
     order.drop_dues("offer")
     order.row["asks"] |= {"approval_id": number}

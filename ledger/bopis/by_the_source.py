@@ -1,7 +1,7 @@
 """Refunds that the order's own system carries out: asked for by webhook, ended by its report; silence asks a person."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import RowMapping, select
 
@@ -9,16 +9,13 @@ from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.errors import Malformed
 from domain.events import RefundConfirmed
 from domain.messages import Message
+from domain.policy import Policy
 from domain.words import money
 from ledger import case, payments, steps
+from ledger.reference import Place
 from ledger.tables import case_file, payment_operation
-from ledger.transaction import Rank
+from ledger.transaction import Rank, Transaction
 from ledger.webhooks.announcing import announce
-
-if TYPE_CHECKING:
-    from domain.policy import Policy
-    from ledger.reference import Place
-    from ledger.transaction import Transaction
 
 DUE = "refund_confirm"
 WITH_SOURCE = "with_source"
@@ -27,10 +24,10 @@ WITH_SOURCE = "with_source"
 class Refunding(Protocol):
     """A journey that pays somebody back: an order, a return."""
 
-    tx: "Transaction"
+    tx: Transaction
     row: dict[str, Any]
-    policy: "Policy"
-    place: "Place"
+    policy: Policy
+    place: Place
 
     @property
     def id(self) -> str: ...

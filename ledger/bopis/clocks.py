@@ -1,21 +1,18 @@
 """The clocks of an order: which run in its state, and where they go when its place closes or opens."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from domain import bopis, closures
 from domain.calendars import OpeningHours, add_open_time
+from ledger.bopis.holding import Goods
 from ledger.reference import Place
-
-if TYPE_CHECKING:
-    from ledger.bopis.order import Order
 
 # Which calendar a clock runs on, by the beginning of its name; what is not listed runs on real time.
 _STAFF = ("pick", "verify", "ship", "arrived", "put_away")
 _CUSTOMER = ("window",)
 
 
-async def run(order: "Order", before: str, at: datetime) -> None:
+async def run(order: Goods, before: str, at: datetime) -> None:
     """Set the due instants of the state that the order has come to from `before`."""
     state = order.row["state"]
     if not any(row["doubted_at"] is not None and row["reserved"] for row in order.holds):
@@ -38,7 +35,7 @@ async def run(order: "Order", before: str, at: datetime) -> None:
             start_shipment(order, at)
 
 
-async def start_pick(order: "Order", at: datetime) -> None:
+async def start_pick(order: Goods, at: datetime) -> None:
     """Somebody has to pick at the order's place, from now on."""
     order.drop_dues("pick")
     due = bopis.pick_due(at, None, order.policy.bopis, order.place.staff_hours)
@@ -46,13 +43,13 @@ async def start_pick(order: "Order", at: datetime) -> None:
         order.due(name, when)
 
 
-def start_shipment(order: "Order", at: datetime) -> None:
+def start_shipment(order: Goods, at: datetime) -> None:
     """The order has to leave within this open time of the place that sends it."""
     span = timedelta(seconds=order.policy.bopis.ship_open_s)
     order.due("ship", add_open_time(at, span, order.place.staff_hours))
 
 
-async def _start_window(order: "Order", at: datetime) -> None:
+async def _start_window(order: Goods, at: datetime) -> None:
     # A late report must not eat the customer's time: the window begins when they can be told.
     told_at = max(at, await order.tx.now(order.row["clock_offset_s"]))
     frozen = bool(order.row["detail"].get("frozen"))
@@ -61,7 +58,7 @@ async def _start_window(order: "Order", at: datetime) -> None:
         order.due(name, when)
 
 
-def move(order: "Order", since: datetime, before: Place, after: Place) -> list[str]:
+def move(order: Goods, since: datetime, before: Place, after: Place) -> list[str]:
     """Move the due instants by what changed at the order's place; returns the names of those that moved."""
     changed = []
     for name, written in order.row["dues"].items():

@@ -93,7 +93,7 @@ def _told(order: Order, data: BopisHandedOver, *, after_close: bool) -> dict[str
 
 
 def _what_is_new(order: Order, reporter: Reporter, told: Mapping[str, int], *, is_all: bool) -> dict[str, int]:
-    """Units that the other reporter has not told of before.
+    """Units that the other reporter has not reported before.
 
     Each counts for itself, and what has left is the larger count: in whichever order the two tell of one hand-over, it
     is taken once. Where no lines are named, `told` is what nobody has told of yet.

@@ -1,24 +1,28 @@
 """The goods of an order: what of each line is open, missing and held, and on which hold."""
 
+from abc import ABC
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from domain.ids import hold_id
-from ledger.document import Shelf
+from ledger.changes import Row
+from ledger.document import Document
 from ledger.tables.stock import HOLD_PARTS
 
 
-class Goods:
-    """The part of an `Order` that counts units. It writes nothing."""
+@dataclass(kw_only=True)
+class Goods(Document, ABC):
+    """The part of an `Order` that counts units. It writes nothing.
 
-    row: dict[str, Any]
-    lines: dict[str, dict[str, Any]]
-    holds: list[dict[str, Any]]
-    freed: set[Shelf]
-    taken: set[Shelf]
-    id: str
-    location: str
+    What only needs the goods of an order (`clocks`, `coming`, `offered`, `waiting`) asks for this, so that the order
+    itself can be made of them.
+    """
+
+    lines: dict[str, Row] = field(default_factory=dict)
+    holds: list[Row] = field(default_factory=list)
+    fell_short: int = 0  # units that were to come by a transfer and will not
 
     def open_quantity(self, line: Mapping[str, Any]) -> int:
         """Units of a line that are neither collected nor cancelled."""
@@ -29,7 +33,7 @@ class Goods:
         return int(self.row["detail"].get("coming", {}).get(line["line_id"], 0))
 
     def expect(self, line_id: str, units: int) -> None:
-        """So many more units of a line come by a transfer; fewer, where `units` is below zero."""
+        """This many more units of a line come by a transfer; fewer, where `units` is below zero."""
         coming = self.row["detail"].setdefault("coming", {})
         coming[line_id] = coming.get(line_id, 0) + units
         if not coming[line_id]:
@@ -59,7 +63,7 @@ class Goods:
 
     def shift(self, line_id: str, source: str, target: str, quantity: int) -> list[tuple[dict[str, Any], int]]:
         """Take `quantity` units of a line's holds from one part to another; returns (hold, units) as far as they
-        reach.
+        suffice.
         """
         taken = []
         for row in self.holds_of(line_id, source):
@@ -85,7 +89,7 @@ class Goods:
             unpicked[line_id] = unpicked.get(line_id, 0) + quantity
 
     def already_handed_over(self, line_id: str, quantity: int) -> int:
-        """How many units of a late report of a pick the customer has already; they are expected no more."""
+        """How many units of a late pick report the customer has already; they are no longer expected."""
         unpicked = self.row["detail"].get("unpicked", {})
         known = min(quantity, unpicked.get(line_id, 0))
         if known:

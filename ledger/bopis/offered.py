@@ -6,22 +6,20 @@ customer has said yes, and go on waiting for what they lack.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import RowMapping, select, update
 
 from domain.case import StockEffect
 from domain.offer import UNDECIDED
 from ledger import approval, links, steps
+from ledger.bopis.holding import Goods
 from ledger.tables import offer
-
-if TYPE_CHECKING:
-    from ledger.bopis.order import Order
 
 PREFIX = "offer:"
 
 
-def hold(order: "Order", offer_id: int, effects: Iterable[StockEffect], at: datetime) -> None:
+def hold(order: Goods, offer_id: int, effects: Iterable[StockEffect], at: datetime) -> None:
     """Hold what an offer would give the customer. The stock rows are locked."""
     why = order.cause(f"offer:{offer_id}", at)
     for number, effect in enumerate((one for one in effects if one.effect == "reserved"), start=1):
@@ -34,17 +32,17 @@ def hold(order: "Order", offer_id: int, effects: Iterable[StockEffect], at: date
         )  # fmt: skip
 
 
-def held(order: "Order") -> list[dict[str, Any]]:
+def held(order: Goods) -> list[dict[str, Any]]:
     """Holds of offers that have units."""
     return [row for row in order.holds if str(row["line_id"]).startswith(PREFIX) and row["reserved"] > 0]
 
 
-def units(order: "Order", location: str, sku: str) -> int:
+def units(order: Goods, location: str, sku: str) -> int:
     """Units that are held for an offer at a place."""
     return sum(row["reserved"] for row in held(order) if (row["location"], row["sku"]) == (location, sku))
 
 
-def take(order: "Order", line: dict[str, Any], quantity: int, at: datetime) -> int:
+def take(order: Goods, line: dict[str, Any], quantity: int, at: datetime) -> int:
     """Make offered units a line's own: they stay reserved and only change hands. Returns how many there were."""
     taken = 0
     for row in held(order):
@@ -58,8 +56,8 @@ def take(order: "Order", line: dict[str, Any], quantity: int, at: datetime) -> i
     return taken
 
 
-def let_go_of_the_rest(order: "Order", at: datetime) -> None:
-    """Offered units that no question stands for any more are available again."""
+def let_go_of_the_rest(order: Goods, at: datetime) -> None:
+    """Offered units about which nobody is asked any more become available again."""
     if order.row["asks"].get("offer_id") is not None:
         return
     for row in held(order):
@@ -73,7 +71,7 @@ def let_go_of_the_rest(order: "Order", at: datetime) -> None:
         order.free(place, str(row["sku"]))
 
 
-async def asked(order: "Order") -> RowMapping | None:
+async def asked(order: Goods) -> RowMapping | None:
     """The offer that is not decided yet; the journey's lock covers it."""
     offer_id = order.row["asks"].get("offer_id")
     if offer_id is None:
@@ -83,8 +81,8 @@ async def asked(order: "Order") -> RowMapping | None:
     return row if row["state"] in UNDECIDED else None
 
 
-async def look(order: "Order", at: datetime) -> bool:
-    """Withdraw the offer where what it was made for is not so any more; the customer is told, unless all is over.
+async def look(order: Goods, at: datetime) -> bool:
+    """Withdraw the offer where its reason no longer holds; the customer is told, unless the order is over.
 
     Returns whether it was withdrawn.
     """
@@ -96,7 +94,7 @@ async def look(order: "Order", at: datetime) -> bool:
     return True
 
 
-def _lost_its_reason(order: "Order", row: RowMapping) -> str:
+def _lost_its_reason(order: Goods, row: RowMapping) -> str:
     missing = {line["line_id"]: order.missing(line) for line in order.shorts()}
     if order.is_final:
         return "the order is over"
@@ -113,7 +111,7 @@ def _lost_its_reason(order: "Order", row: RowMapping) -> str:
     return ""
 
 
-async def end(order: "Order", row: RowMapping, at: datetime, **values: Any) -> None:
+async def end(order: Goods, row: RowMapping, at: datetime, **values: Any) -> None:
     """The offer is decided, one way or the other: no clock runs for it, and its link only tells what became of it."""
     order.drop_dues("offer")
     order.row["asks"] = {
@@ -126,7 +124,7 @@ async def end(order: "Order", row: RowMapping, at: datetime, **values: Any) -> N
     order.tx.record(f"offer.{values['state']}", f"offer:{row['id']}", at, before={"state": row["state"]})
 
 
-async def withdraw(order: "Order", row: RowMapping, because: str, at: datetime) -> None:
+async def withdraw(order: Goods, row: RowMapping, because: str, at: datetime) -> None:
     """Take the question back and let the customer know; what was held for it is let go when the order is saved."""
     if order.row["asks"].get("approval_id"):
         await approval.supersede(order.tx, order.row["asks"]["approval_id"], at)

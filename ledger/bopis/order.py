@@ -15,22 +15,19 @@ from ledger import case
 from ledger.bopis import clocks, coming, offered, waiting
 from ledger.bopis.holding import Goods
 from ledger.changes import Row
-from ledger.document import Document, Rules, Shelf, rows_asked
+from ledger.document import Rules, Shelf, rows_asked
 from ledger.prepared import Ask
 from ledger.tables import hold, journey_line, payment_operation, sale_line
 from ledger.transaction import Transaction, journey_asked
 
 
 @dataclass(kw_only=True)
-class Order(Goods, Document):
+class Order(Goods):
     """The whole order: its lines, its holds, and once they are needed its sale lines."""
 
-    lines: dict[str, Row] = field(default_factory=dict)
-    holds: list[Row] = field(default_factory=list)
     sales: dict[str, Row] = field(default_factory=dict)
     beside: set[Shelf] = field(default_factory=set)  # what the same fact moves besides
     taken_up: int = 0  # units that others had found for it or brought it, its own since its goods were locked
-    fell_short: int = 0  # units that were to come by a transfer and will not
 
     rules: ClassVar[Rules] = bopis
 
@@ -71,7 +68,7 @@ class Order(Goods, Document):
         return self.row["state"] == BopisState.PLACED and self.row["detail"].get("kept_back") is not None
 
     def line(self, line_id: str) -> dict[str, Any]:
-        """A line. Raises `UnknownLine`, naming those that there are."""
+        """A line. Raises `UnknownLine`, naming the lines of the order."""
         if line_id not in self.lines:
             raise UnknownLine(
                 f"The order has no line {line_id}; its lines are {', '.join(self.lines)}.", pointer="/data/lines"

@@ -1,6 +1,6 @@
 """Looks up the places that might take an order over and has `domain.sourcing` rank them; decides nothing itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +8,6 @@ from sqlalchemy import ARRAY, CTE, Double, Text, and_, any_, bindparam, func, or
 
 from domain import sourcing
 from domain.bopis import TO_BE_PICKED
-from domain.calendars import OpeningHours
 from domain.case import CaseOption, Consequence, PassedOver, StockEffect
 from domain.sourcing import Candidate, Shelf
 from domain.stock import atp
@@ -19,21 +18,24 @@ from ledger.prepared import Ask, Several
 from ledger.tables import journey, location, stock
 
 LOOKED_AT = 200  # the nearest; an order is not offered a longer way while there are so many nearer ones
+EMPTY = 10  # of those that have nothing of what is wanted, so many are named: the nearest
 FURTHER = 2  # places within so many times the radius are named with the reason why they are not asked
 POINTS_PER_HOUR_LATE = 10
-NOWHERE = ""
 KM_PER_DEGREE = 111  # of latitude, rather less than there are
 
 
 async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], list[PassedOver]]:
     """Places that can promise every open unit, each with its points among the ways out (fewer is better), and those
-    that are passed over. Nothing once goods were handed over or stand ready here: an order moves as a whole.
+    that are passed over. Nothing once goods were handed over or stand ready here, since an order moves as a whole, nor
+    where nothing of it is open.
     """
-    if order.goods_have_moved():
-        return [], []
     wanted = _wanted(order)
+    if not wanted:
+        return [], []
     need = sourcing.Need(entity=order.row["entity"], promised_at=order.row["promised_at"])
-    found = sourcing.source(need, await _candidates(order, need, wanted), order.policy.sourcing)
+    about = await _ABOUT.lists(order.tx.conn, _of(order, wanted))
+    ready = await _ready(order, about)
+    found = sourcing.source(need, await _candidates(order, about, wanted), order.policy.sourcing, ready)
     options: list[tuple[float, CaseOption]] = []
     points = 0.0
     for one in found.ranked:
@@ -55,15 +57,17 @@ async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], li
 
 def asked(order: Order) -> list[Ask]:
     """What `other_stores` asks."""
-    if order.goods_have_moved():
-        return []
     wanted = _wanted(order)
+    if not wanted:
+        return []
     return [_ABOUT.of(_of(order, wanted)), reference.items_asked(wanted)]
 
 
 def _wanted(order: Order) -> dict[str, int]:
-    """Units by SKU that a place would have to promise."""
+    """Units by SKU that a place would have to promise; none of an order that cannot move."""
     wanted: dict[str, int] = {}
+    if order.goods_have_moved():
+        return wanted
     for line in order.lines.values():
         if order.open_quantity(line):
             wanted[line["sku"]] = wanted.get(line["sku"], 0) + order.open_quantity(line)
@@ -93,30 +97,30 @@ def _move_to(order: Order, one: sourcing.Ranked, wanted: Mapping[str, int]) -> C
     )
 
 
-async def _candidates(order: Order, need: sourcing.Need, wanted: Mapping[str, int]) -> list[Candidate]:
-    """The places about it with what they have of each item, and where nothing rules one out, when it would be ready."""
-    about = await _ABOUT.lists(order.tx.conn, _of(order, wanted))
-    busy = await _open_orders(order, [place["code"] for place in about["places"]])
-    shelves = await _shelves(order, about["shelves"], wanted)
-    found = [
+type About = dict[str, list[dict[str, Any]]]  # the lists of `_ABOUT`
+
+
+async def _candidates(order: Order, about: About, wanted: Mapping[str, int]) -> list[Candidate]:
+    """The places about it with what they have of each item."""
+    places = [*about["stocked"], *about["empty"]]
+    busy = await _open_orders(order, [place["code"] for place in places])
+    nothing, shelves = await _shelves(order, about["shelves"], wanted)
+    region = order.row["region"]
+    return [
         Candidate(
-            code=place["code"],
-            name=place["name"],
-            kind=place["kind"],
-            entity=place["entity"],
-            shelves=shelves.get(place["code"], shelves[NOWHERE]),
-            distance_km=place["km_away"],
-            is_same_region=place["region"] == order.row["region"],
-            status=place["status"],
-            pickup=place["pickup"],
-            open_orders=busy.get(place["code"], 0),
+            code=code,
+            name=name,
+            kind=kind,
+            entity=entity,
+            shelves=shelves.get(code, nothing),
+            distance_km=km_away,
+            is_same_region=its_region == region,
+            status=status,
+            pickup=pickup,
+            open_orders=busy.get(code, 0),
         )
-        for place in about["places"]
+        for code, name, kind, its_region, entity, _, status, pickup, km_away in (place.values() for place in places)
     ]
-    left = {one.code for one in found if sourcing.ruled_out(need, one, order.policy.sourcing) is None}
-    zones = {place["code"]: place["time_zone"] for place in about["places"] if place["code"] in left}
-    ready = await _ready(order, reference.calendars(about, zones))
-    return [one._replace(ready_at=ready[one.code]) if one.code in left else one for one in found]
 
 
 def _about_an_order() -> CTE:
@@ -137,14 +141,24 @@ def _about_an_order() -> CTE:
 
 
 def _with_their_shelves() -> Several:
-    """The places about an order; of each, the stock of the items `skus`; and of those that have any, their hours."""
+    """The places about an order that have any of the items `skus`, with that stock and their hours; and the nearest of
+    those that have none.
+    """
     near = _about_an_order()
     names = ("location", "sku", "available", "safety_stock", "confidence_permille")
-    of_items = stock.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))
+    of_items = and_(stock.c.sku == any_(bindparam("skus", type_=ARRAY(Text))), stock.c.available > 0)
     shelves = select(*(stock.c[name] for name in names)).join(near, near.c.code == stock.c.location).where(of_items)
     on_them = shelves.cte("shelves")
-    have_any = select(on_them.c.location).where(on_them.c.available > 0)
-    lists = {"places": select(near), "shelves": select(on_them), **reference.calendars_asked(have_any)}
+    have_any = select(on_them.c.location)
+    lists = {
+        "stocked": select(near).where(near.c.code.in_(have_any)),
+        "empty": select(near)
+        .where(near.c.code.not_in(have_any))
+        .order_by(near.c.km_away.nulls_last(), near.c.code)
+        .limit(EMPTY),
+        "shelves": select(on_them),
+        **reference.calendars_asked(have_any),
+    }
     return Several(lists, once=True)
 
 
@@ -158,8 +172,8 @@ def _of(order: Order, wanted: Iterable[str]) -> dict[str, Any]:
 
 async def _shelves(
     order: Order, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, int]
-) -> dict[str, tuple[Shelf, ...]]:
-    """What each place has of each item, and could promise of it; `NOWHERE` is a place that has never had any."""
+) -> tuple[tuple[Shelf, ...], dict[str, tuple[Shelf, ...]]]:
+    """What a place that has nothing has of each item; and what each of the others has and could promise."""
     items = await reference.items(order.tx.conn, wanted)
     threshold = order.policy.stock.channel_threshold.get(order.row["channel"], 0)
 
@@ -174,18 +188,26 @@ async def _shelves(
         return Shelf(sku, name, wanted[sku], available, promise, confidence_permille, stopped)
 
     nothing = {sku: shelf(sku) for sku in sorted(wanted)}
-    found = {NOWHERE: nothing}
+    found: dict[str, dict[str, Shelf]] = {}
     for row in rows:
         code, sku, *has = row.values()
         found.setdefault(code, dict(nothing))[sku] = shelf(sku, *has)
-    return {code: tuple(each.values()) for code, each in found.items()}
+    return tuple(nothing.values()), {code: tuple(each.values()) for code, each in found.items()}
 
 
-async def _ready(order: Order, hours: Mapping[str, OpeningHours]) -> dict[str, datetime]:
-    """When each place would have the order ready, on its own opening hours."""
+async def _ready(order: Order, about: About) -> Callable[[Candidate], datetime | None]:
+    """When a place would have the order ready, on its own opening hours; nobody says it of one that has none of its
+    goods.
+    """
     now = await order.tx.now(order.row["clock_offset_s"])
     promised_at = order.row["promised_at"]
-    return {code: sourcing.ready_at(now, promised_at, order.policy.bopis, found) for code, found in hours.items()}
+    hours = reference.calendars(about, {place["code"]: place["time_zone"] for place in about["stocked"]})
+
+    def ready(one: Candidate) -> datetime | None:
+        open_at = hours.get(one.code)
+        return None if open_at is None else sourcing.ready_at(now, promised_at, order.policy.bopis, open_at)
+
+    return ready
 
 
 async def _open_orders(order: Order, codes: Sequence[str]) -> dict[str, int]:

@@ -17,8 +17,9 @@ from ledger import case, reference, steps
 from ledger.bopis import coming, money, offered, warehouses
 from ledger.bopis.order import Order
 from ledger.shelf import Cause
-from ledger.transfer.opening import Opening, open_all
+from ledger.transfer.opening import open_all
 from ledger.transfer.promising import CHANNEL, can_promise
+from ledger.transfer.wanted import Wanted
 
 POINTS = 15.0  # among the ways out: it keeps the place and costs the customer days
 
@@ -63,7 +64,7 @@ async def send_to_store(order: Order, source: str, at: datetime, cause: str) -> 
         if can < number:
             raise NothingOffered(f"{place.name} can promise only {can} of {units(number)} of {sku} now.")
     arrives = at + timedelta(seconds=order.policy.sourcing.to_store_s)
-    opening = Opening(
+    opening = Wanted(
         place=place,
         target=order.place,
         policy=policy,

@@ -1,21 +1,19 @@
-"""What an order waits for: units that nobody could promise, and units that turned up and are held for it.
+"""What an order waits for: units that could not be promised, and units that turned up and are held for it.
 
 Rows of waiting demand are covered by the lock of their stock row; only the order's own transactions begin, cut or end
 them, others give to them (`ledger.found`).
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import insert, select, text, update
 
+from ledger.bopis.holding import Goods
 from ledger.tables import waiting_demand
 
-if TYPE_CHECKING:
-    from ledger.bopis.order import Order
 
-
-async def wait_for(order: "Order", line: dict[str, Any], quantity: int, at: datetime) -> None:
+async def wait_for(order: Goods, line: dict[str, Any], quantity: int, at: datetime) -> None:
     """Have units that turn up given to this order."""
     await order.tx.conn.execute(
         insert(waiting_demand).values(
@@ -30,7 +28,7 @@ async def wait_for(order: "Order", line: dict[str, Any], quantity: int, at: date
     )
 
 
-async def take_up_found(order: "Order") -> int:
+async def take_up_found(order: Goods) -> int:
     """Units that others found and held for this order become its own; what it has no use for is let go.
 
     Returns the units that the order can use. Its goods are locked and its rows loaded.
@@ -56,7 +54,7 @@ async def take_up_found(order: "Order") -> int:
     return used
 
 
-def let_go(order: "Order", line_id: str, quantity: int, cause: str, at: datetime) -> None:
+def let_go(order: Goods, line_id: str, quantity: int, cause: str, at: datetime) -> None:
     """Units that are held for a line beyond what it needs may be promised again."""
     why = order.cause(cause, at)
     for held, part in order.shift(line_id, "reserved", "released", quantity):
@@ -67,7 +65,7 @@ def let_go(order: "Order", line_id: str, quantity: int, cause: str, at: datetime
         order.free(place, held["sku"])
 
 
-async def cut(order: "Order") -> None:
+async def cut(order: Goods) -> None:
     """No line waits for more than it misses; what is too much ends, the latest first."""
     rows = await order.tx.conn.execute(
         select(waiting_demand.c.id, waiting_demand.c.line_id, waiting_demand.c.quantity)
@@ -89,7 +87,7 @@ async def cut(order: "Order") -> None:
             )
 
 
-async def wait_again(order: "Order", at: datetime) -> None:
+async def wait_again(order: Goods, at: datetime) -> None:
     """Wait for what is missing now. What came while somebody decided is given to it when the order is saved."""
     await end(order)
     for line in order.shorts():
@@ -97,7 +95,7 @@ async def wait_again(order: "Order", at: datetime) -> None:
         order.free(order.location, line["sku"])
 
 
-async def end(order: "Order") -> None:
+async def end(order: Goods) -> None:
     """The order waits for no more stock. What was found for it was taken up when its goods were locked."""
     await order.tx.conn.execute(
         update(waiting_demand)

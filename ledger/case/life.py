@@ -5,7 +5,7 @@ episode.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -17,12 +17,10 @@ from domain.ids import case_target
 from domain.messages import Message
 from domain.policy import CasePolicy, Policy
 from ledger import reference, situations
+from ledger.engine import Database
 from ledger.outbox import search_attributes
 from ledger.tables import case_decision, case_event, case_file, location
 from ledger.transaction import Transaction
-
-if TYPE_CHECKING:
-    from ledger.engine import Database
 
 
 class CaseRef(NamedTuple):
@@ -298,7 +296,7 @@ async def give_back(
     tell_case(tx, changed, Message.CASE_CHANGED)
 
 
-async def open_delivery_stuck(database: "Database", target: str, error: str) -> None:
+async def open_delivery_stuck(database: Database, target: str, error: str) -> None:
     """A message to a workflow could not be delivered after many tries: an admin must look."""
 
     async def work(tx: Transaction) -> None:

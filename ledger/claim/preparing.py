@@ -20,7 +20,7 @@ from domain.ids import journey_id
 from domain.messages import Situation
 from domain.policy import Policy
 from domain.words import money
-from ledger import approval, policies, reference, situations, tables
+from ledger import policies, reference, situations, tables
 from ledger.claim.document import Claim, Moment
 from ledger.engine import Database
 from ledger.funding.accrual import TERMS
@@ -239,30 +239,21 @@ async def _begin(it: Claim, moment: Moment) -> str:
 
 
 async def _ask(it: Claim, level: Level, at: datetime) -> int:
-    return await approval.open_approval(
-        it.tx,
-        approval.Request(
-            kind="claim",
-            subject=f"Claim {it.row['key']} against {it.vendor}",
-            place=it.place,
-            policy=it.policy,
-            at=at,
-            requester=it.row["requested_by"],
-            barred=it.row["detail"].get("barred", ()),
-            amount_minor=abs(it.head["amount_minor"]),
-            facts={
-                "claim": it.row["key"],
-                "vendor": it.vendor,
-                "agreement": it.agreement["number"],
-                "document": it.agreement["document"],
-                "items": len(it.lines),
-            },
-            journey_id=it.id,
-            case_id=None,
-            decision_id=None,
-            clock_offset_s=it.row["clock_offset_s"],
-            level=level,
-        ),
+    return await it.open_approval(
+        "claim",
+        at,
+        subject=f"Claim {it.row['key']} against {it.vendor}",
+        requester=it.row["requested_by"],
+        barred=it.row["detail"].get("barred", ()),
+        amount_minor=abs(it.head["amount_minor"]),
+        facts={
+            "claim": it.row["key"],
+            "vendor": it.vendor,
+            "agreement": it.agreement["number"],
+            "document": it.agreement["document"],
+            "items": len(it.lines),
+        },
+        level=level,
     )
 
 

@@ -1,11 +1,12 @@
 """A count, loaded under its journey's lock: its lines and what was entered for them, changed together and saved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import count
 from domain.count import CountState, Difference
@@ -153,3 +154,14 @@ async def books_at(tx: Transaction, location: str, wanted: Mapping[LineKey, date
         change = since.get((sku, bucket))
         found[sku, bucket] = Book(held - (change.change if change else 0), change.suspected if change else 0)
     return found
+
+
+async def posted_shelves(conn: AsyncConnection, counts: Sequence[str]) -> list[Row]:
+    """The shelves that these counts have posted, in the order in which they were counted."""
+    line = count_line.c
+    rows = await conn.execute(
+        select(line.journey_id, line.location, line.sku, line.book, line.counted, line.counted_at)
+        .where(line.journey_id.in_(counts), line.bucket == "", line.state == "posted")
+        .order_by(line.counted_at, line.journey_id, line.sku)
+    )
+    return [dict(row) for row in rows.mappings()]

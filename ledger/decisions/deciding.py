@@ -119,7 +119,7 @@ async def decide_in(
         await _stop_waiting(tx, row["journey_id"])
     window = await undoing.window(tx, row, journey_row, option, at, wanted=undoable)
     applies_at = at + window if window else None
-    decision_id = await _record(tx, row, option, parameters, note, person, on_behalf, at, applies_at)
+    decision_id = await _record(tx, row, _Choice(option, parameters, note, person, on_behalf), at, applies_at)
     if (row["kind"], option.id) in effects.CARRIED_OUT_LATER:
         return DecisionAnswer(decision_id, "applying", None)
     if not asked_by_journey:
@@ -192,18 +192,20 @@ def _check_parameters(option: CaseOption, parameters: Mapping[str, Any]) -> None
             )
 
 
-async def _record(
-    tx: Transaction,
-    row: RowMapping,
-    option: CaseOption,
-    parameters: Mapping[str, Any],
-    note: str,
-    person: Person,
-    on_behalf: str | None,
-    at: datetime,
-    applies_at: datetime | None,
-) -> int:
-    note_id = await keep_note(tx, f"case:{row['id']}", person.id, note)
+class _Choice(NamedTuple):
+    """A way out with what was sent along, by whom; `entered_by` is the system that has sent it for them."""
+
+    option: CaseOption
+    parameters: Mapping[str, Any]
+    note: str
+    person: Person
+    entered_by: str | None
+
+
+async def _record(tx: Transaction, row: RowMapping, choice: _Choice, at: datetime, applies_at: datetime | None) -> int:
+    """Write the decision and put the case into its hands; returns the decision's number."""
+    option, parameters, person = choice.option, choice.parameters, choice.person
+    note_id = await keep_note(tx, f"case:{row['id']}", person.id, choice.note)
     made = await tx.conn.execute(
         insert(case_decision)
         .values(
@@ -235,13 +237,13 @@ async def _record(
         next_level_at=row["unresolved_due_at"] if row["unclaimed_due_at"] else row["next_level_at"],
         root_cause=parameters.get(offers.ROOT_CAUSE, row["root_cause"]),
     )
-    behalf = f" (entered by {on_behalf})" if on_behalf else ""
+    behalf = f" (entered by {choice.entered_by})" if choice.entered_by else ""
     await add_event(tx, changed, "decided", f"{person.name} chose “{option.label}”{behalf}.", at, note_id=note_id)
     tx.record(
         "case.decided",
         f"case:{row['id']}",
         at,
-        after={"option": option.id, "decision": decision_id, "entered_by": on_behalf},
+        after={"option": option.id, "decision": decision_id, "entered_by": choice.entered_by},
     )
     tell_case(tx, changed, Message.CASE_CHANGED)
     return decision_id

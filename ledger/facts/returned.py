@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from domain.return_requests import PosReturn, ReturnReference
 from ledger.people import Caller
 from ledger.returns import at_the_till, facts, finding
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.transaction import Transaction
 
 type Handler = Callable[[Return, Any, str, datetime], Awaitable[str]]

@@ -78,16 +78,14 @@ _LINES = text(
     " FROM unnest(CAST(:documents AS text[]), CAST(:line_ids AS text[])) AS w(document, line_id)"
     " JOIN funding_accrual a USING (document, line_id) GROUP BY 1, 2"
 )
-_COLUMNS = {
-    "agreement_id": "text", "promotion_id": "text", "entity": "text", "kind": "text", "location": "text",
-    "sku": "text", "document": "text", "line_id": "text", "quantity": "int", "earned_minor": "bigint",
-    "amount_minor": "bigint", "tier": "int", "cap_left_minor": "bigint", "cause": "text", "at": "timestamptz",
-}  # fmt: skip
-_INSERT = text(
-    f"INSERT INTO funding_accrual ({', '.join(_COLUMNS)}) SELECT * FROM unnest("
-    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
-    + ")"
-)
+_ACCRUALS = rows.Columns(
+    "funding_accrual",
+    {
+        "agreement_id": "text", "promotion_id": "text", "entity": "text", "kind": "text", "location": "text",
+        "sku": "text", "document": "text", "line_id": "text", "quantity": "int", "earned_minor": "bigint",
+        "amount_minor": "bigint", "tier": "int", "cap_left_minor": "bigint", "cause": "text", "at": "timestamptz",
+    },
+)  # fmt: skip
 _COUNT = text(
     "UPDATE funding_agreement a SET units = w.units, earned_minor = w.earned_minor, accrued_minor = w.accrued_minor"
     " FROM unnest(CAST(:ids AS text[]), CAST(:units AS int[]), CAST(:earned AS bigint[]), CAST(:accrued AS bigint[]))"
@@ -105,7 +103,7 @@ async def accrue(tx: Transaction, changes: Sequence[Funded]) -> None:
     book = _Book(lines, {one.id: one for one in agreements.values()})
     for change in changes:
         book.take(agreements.get(change.promotion), change)
-    await _write(tx, book.rows)
+    await _ACCRUALS.write(tx.conn, book.rows)
     counted = [one for one in book.agreements.values() if is_counted(one.terms) and one.id in book.touched]
     if counted:
         await tx.conn.execute(
@@ -250,12 +248,3 @@ def _taken_back(agreement: _Agreement, units: int, before: _Line) -> Earned:
 
 def _nothing(counter: Counter, units: int) -> Earned:
     return Earned(0, 0, 0, counter._replace(units=counter.units + units))
-
-
-async def _write(tx: Transaction, made: Sequence[dict[str, Any]]) -> None:
-    if not made:
-        return
-    if len(made) >= rows.FROM_ROWS:
-        await rows.copy(tx.conn, "funding_accrual", [*_COLUMNS], ([row[name] for name in _COLUMNS] for row in made))
-        return
-    await tx.conn.execute(_INSERT, {name: [row[name] for row in made] for name in _COLUMNS})

@@ -7,7 +7,6 @@ covered by their stock rows.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import itemgetter
 
 from sqlalchemy import text
 
@@ -97,32 +96,29 @@ async def _lock_averages(tx: Transaction, facts: Iterable[GoodsFact], costs: Cos
     return on_hand
 
 
-_SALE_COLUMNS = {
-    "document": "text",
-    "line_id": "text",
-    "sku": "text",
-    "entity": "text",
-    "location": "text",
-    "currency": "text",
-    "quantity": "int",
-    "unit_price_minor": "bigint",
-    "gross_minor": "bigint",
-    "discount_minor": "bigint",
-    "vendor_funded_minor": "bigint",
-    "coupon_minor": "bigint",
-    "tax_minor": "bigint",
-    "promotion_id": "text",
-    "regular_price_minor": "bigint",
-    "override_reason": "text",
-    "override_actor": "text",
-    "handed_over": "int",
-    "cost_minor": "bigint",
-}
-_SALE_RECORD = itemgetter(*_SALE_COLUMNS)
-_SELL = text(
-    f"INSERT INTO sale_line ({', '.join(_SALE_COLUMNS)}) SELECT * FROM unnest("
-    + ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _SALE_COLUMNS.items())
-    + ")"
+_SALE_LINES = rows.Columns(
+    "sale_line",
+    {
+        "document": "text",
+        "line_id": "text",
+        "sku": "text",
+        "entity": "text",
+        "location": "text",
+        "currency": "text",
+        "quantity": "int",
+        "unit_price_minor": "bigint",
+        "gross_minor": "bigint",
+        "discount_minor": "bigint",
+        "vendor_funded_minor": "bigint",
+        "coupon_minor": "bigint",
+        "tax_minor": "bigint",
+        "promotion_id": "text",
+        "regular_price_minor": "bigint",
+        "override_reason": "text",
+        "override_actor": "text",
+        "handed_over": "int",
+        "cost_minor": "bigint",
+    },
 )
 _AVERAGE = text(
     "UPDATE average_cost a SET unit_cost_e4 = w.cost"
@@ -158,10 +154,7 @@ async def _doubt_what_lacks(tx: Transaction, facts: Sequence[GoodsFact]) -> None
 
 async def _write(tx: Transaction, book: Book) -> None:
     """Sale lines and new averages; movements, quantities and journals follow when the transaction is flushed."""
-    if len(book.sale_lines) >= rows.FROM_ROWS:
-        await rows.copy(tx.conn, "sale_line", [*_SALE_COLUMNS], map(_SALE_RECORD, book.sale_lines))
-    elif book.sale_lines:
-        await tx.conn.execute(_SELL, {name: [row[name] for row in book.sale_lines] for name in _SALE_COLUMNS})
+    await _SALE_LINES.write(tx.conn, book.sale_lines)
     if book.averages:
         pairs = sorted(book.averages)
         await tx.conn.execute(

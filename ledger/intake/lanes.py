@@ -5,7 +5,8 @@ their way to PostgreSQL. There is no timer; an order that comes alone goes alone
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -40,6 +41,7 @@ _IN_USE = "What this order needs is in use; nothing was recorded. Send the same 
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.25
 _CONNECT_TIMEOUT_S = 5.0
+RING_EVERY_S = 0.05  # while batch follows on batch
 # A transaction of its own, since one with a NOTIFY makes others queue for their commit; nothing of it must last.
 _RING = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
 # How statements of a lane run. Arrays of any length use one plan, which reaches rows by their keys even while a new
@@ -212,6 +214,9 @@ class Intake:
             while not self._is_drained:
                 batch = self._queue.take(self._max_batch)
                 if not batch:
+                    if lane.has_begun:  # while it rings, orders may come
+                        await lane.ring()
+                        continue
                     wake.clear()
                     await wake.wait()
                     continue
@@ -221,6 +226,7 @@ class Intake:
                     self._queue.give_back(batch)
                     self._wake_lanes()
         finally:
+            await lane.ring()
             await lane.close()
 
     async def _settle(self, lane: "Lane", batch: Sequence[Waiting]) -> None:
@@ -246,7 +252,8 @@ class Intake:
             return
         self._tell(taken, by_order)
         if any(placed.status == 201 for placed in taken.placed.values()):
-            await lane.ring()  # when the callers have their answers
+            lane.has_begun = True
+            await lane.ring(pause_s=RING_EVERY_S)  # when the callers have their answers
 
     def _tell(self, taken: Taken, by_order: dict[Submission, Waiting]) -> None:
         for one, placed in taken.placed.items():
@@ -292,10 +299,15 @@ class LostConnection(Exception):
 class Lane:
     """One connection that carries batches, one at a time; it is made again when it breaks."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+    def __init__(
+        self, database: Database, catalogue: Catalogue, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._clock = clock
         self._conn: Connection | None = None
+        self._rang_at = float("-inf")
+        self.has_begun = False  # whether journeys have begun of which no relay was told
 
     async def take(self, wanted: Sequence[Submission]) -> Taken:
         """Raises `LostConnection`, or what PostgreSQL refused; serialization failures and deadlocks are run again."""
@@ -312,8 +324,14 @@ class Lane:
                 await asyncio.sleep(0.005 * 2**attempt)
         raise AssertionError("the loop returns or raises")
 
-    async def ring(self) -> None:
-        """Wake the relays, once for all that a batch has started. They poll, so a lost call costs a moment."""
+    async def ring(self, *, pause_s: float = 0.0) -> None:
+        """Wake the relays for all that has begun since they were woken, unless that was within `pause_s`: then it is
+        for a later call. They poll, so a lost call costs a moment.
+        """
+        now = self._clock()
+        if not self.has_begun or now - self._rang_at < pause_s:
+            return
+        self.has_begun, self._rang_at = False, now
         try:
             if self._conn is not None:
                 await self._conn.execute(_RING)

@@ -19,7 +19,8 @@ from ledger import reference, rows
 from ledger.look.seeing import Seen, Times
 from ledger.promotion.document import Promotion
 from ledger.tables import promotion_proposal
-from ledger.transfer.opening import Opening, open_all, places_of
+from ledger.transfer.opening import open_all
+from ledger.transfer.wanted import Wanted, places_of
 
 REASON = "rebalance"
 MOST_LINES = 200  # of one transfer
@@ -103,7 +104,7 @@ async def open_transfers(it: Promotion, legs: Sequence[Leg], needs: Mapping[Need
     for number, ((source, target), parts) in enumerate(sorted(between.items()), start=1):
         told = [_because(leg, spans[leg.target, leg.sku], moment, names[leg.sku]["name"]) for leg in parts]
         openings.append(
-            Opening(
+            Wanted(
                 place=places[source], target=places[target], policy=policies[source], source=OWN_SOURCE,
                 key=f"{it.row['source']}-{it.row['key']}-{moment.number}-{number}", reason=REASON,
                 lines=[(str(line), leg.sku, leg.units) for line, leg in enumerate(parts[:MOST_LINES], start=1)],

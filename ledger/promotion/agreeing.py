@@ -10,7 +10,6 @@ from sqlalchemy import select
 
 from domain.bands import Level
 from domain.promotion import PromotionState, in_words, offer_of
-from ledger import approval
 from ledger.promotion.document import Promotion
 from ledger.tables import approval_verdict, promotion_line
 
@@ -29,36 +28,27 @@ async def ask(it: Promotion, stage: Stage, at: datetime) -> int:
             select(promotion_line).where(promotion_line.c.journey_id == it.id).order_by(promotion_line.c.number)
         )
     ).mappings()
-    return await approval.open_approval(
-        it.tx,
-        approval.Request(
-            kind="promotion",
-            subject=f"Promotion {it.row['key']}: {head['name']}",
-            place=it.place,
-            policy=it.policy,
-            at=at,
-            requester=it.row["requested_by"],
-            barred=it.row["detail"].get("barred", ()),
-            amount_minor=head["discount_minor"],
-            facts={
-                "promotion": it.row["key"],
-                "offer": in_words(offer_of(head["offer"])),
-                "starts_at": head["starts_at"].isoformat(),
-                "ends_at": head["ends_at"].isoformat(),
-                "margin_at_forecast": "nothing is taken in" if share is None else f"{share / 10:g} %",
-                "margin_floor": f"{head['margin_floor_permille'] / 10:g} %",
-                "asked_for": stage,
-                "lines": [
-                    {"item": line["sku"] or line["category"], "forecast_units": line["forecast_units"]}
-                    for line in list(lines)[:_SHOWN]
-                ],
-            },
-            journey_id=it.id,
-            case_id=None,
-            decision_id=None,
-            clock_offset_s=it.row["clock_offset_s"],
-            level=Level.FINANCE if stage == "finance" else Level.MANAGER,
-        ),
+    return await it.open_approval(
+        "promotion",
+        at,
+        subject=f"Promotion {it.row['key']}: {head['name']}",
+        requester=it.row["requested_by"],
+        barred=it.row["detail"].get("barred", ()),
+        amount_minor=head["discount_minor"],
+        facts={
+            "promotion": it.row["key"],
+            "offer": in_words(offer_of(head["offer"])),
+            "starts_at": head["starts_at"].isoformat(),
+            "ends_at": head["ends_at"].isoformat(),
+            "margin_at_forecast": "nothing is taken in" if share is None else f"{share / 10:g} %",
+            "margin_floor": f"{head['margin_floor_permille'] / 10:g} %",
+            "asked_for": stage,
+            "lines": [
+                {"item": line["sku"] or line["category"], "forecast_units": line["forecast_units"]}
+                for line in list(lines)[:_SHOWN]
+            ],
+        },
+        level=Level.FINANCE if stage == "finance" else Level.MANAGER,
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import select, text, update
 
 from domain.messages import Message
-from domain.promotion import FINAL, PromotionState, ShelfPrice
+from domain.promotion import FINAL, PRICES_DUE, PromotionState, ShelfPrice
 from ledger import steps
 from ledger.engine import Database
 from ledger.promotion import publishing
@@ -186,7 +186,7 @@ async def _open_again(it: Promotion, run: int, task: Task, wrong: Sequence[Wrong
     if it.state in FINAL:
         it.row["detail"] |= {"after": it.state.value}
         it.go(PromotionState.REVERTING)
-    it.due(publishing.DUE + task.channel, at)
+    it.due(PRICES_DUE + task.channel, at)
     what = "again, which are taken back" if task.phase == "revert" else "other than they were, which are sent again"
     told = f"{task.channel} was read back: it shows {count:,} {'price' if count == 1 else 'prices'} {what}."
     await steps.note(it.tx, it.id, "read_back", f"{task.number}:{checks}", told, at)

@@ -49,7 +49,7 @@ class Meant:
 
 
 async def meaning_of(conn: AsyncConnection, wanted: Definition, channels: Collection[str]) -> Meant:
-    """`channels` are those that there are.
+    """`channels` are the existing ones.
 
     Raises `UnknownChannel`, `UnknownLocation`, `UnknownSku`, `UnknownCategory`, `Malformed`.
     """

@@ -11,12 +11,12 @@ from datetime import datetime
 from sqlalchemy import RowMapping, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.promotion import PRICES_DUE
 from ledger.engine import Database
 from ledger.promotion.document import Promotion
 from ledger.tables import journey, price_publication, promotion, publication
 from ledger.transaction import Transaction
 
-DUE = "prices:"  # and the channel: its next run
 AT_ONCE = 20_000  # rows made by one statement, as far as whole places allow
 ERROR_LENGTH = 200
 _OWN = price_publication.c
@@ -36,7 +36,7 @@ async def begin(it: Promotion, phase: str, at: datetime) -> None:
     ]
     await conn.execute(insert(publication), rows)
     for row in rows:
-        it.due(DUE + str(row["channel"]), at)
+        it.due(PRICES_DUE + str(row["channel"]), at)
 
 
 async def drop(it: Promotion, at: datetime) -> None:
@@ -54,7 +54,7 @@ async def drop(it: Promotion, at: datetime) -> None:
         .returning(publication.c.id, publication.c.channel)
     )
     for row in over:
-        it.drop_dues(DUE + row.channel)
+        it.drop_dues(PRICES_DUE + row.channel)
         await conn.execute(
             update(price_publication)
             .where(_OWN.publication_id == row.id, _OWN.state == "pending")
@@ -218,14 +218,14 @@ async def next_run(it: Promotion, row: RowMapping, wrong: int, error: str, at: d
         .values(run=row["run"] + 1, wrong=wrong, error=error[:ERROR_LENGTH])
     )
     then = at + it.policy.promotion.pause(row["run"])
-    it.due(DUE + row["channel"], then)
+    it.due(PRICES_DUE + row["channel"], then)
     return then
 
 
 def at_once(it: Promotion, channel: str, at: datetime) -> None:
     """The next run of a channel begins now."""
-    if DUE + channel in it.row["dues"]:
-        it.due(DUE + channel, min(at, datetime.fromisoformat(it.row["dues"][DUE + channel])))
+    if PRICES_DUE + channel in it.row["dues"]:
+        it.due(PRICES_DUE + channel, min(at, datetime.fromisoformat(it.row["dues"][PRICES_DUE + channel])))
 
 
 async def waive(it: Promotion, row: RowMapping, at: datetime) -> int:
@@ -236,5 +236,5 @@ async def waive(it: Promotion, row: RowMapping, at: datetime) -> int:
         .where(_OWN.publication_id == row["id"], _OWN.state == "pending")
         .values(state="waived")
     )
-    it.drop_dues(DUE + row["channel"])
+    it.drop_dues(PRICES_DUE + row["channel"])
     return int(left.rowcount)

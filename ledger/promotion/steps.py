@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, select
 from domain.case import CaseOption
 from domain.errors import StateConflict
 from domain.messages import Message, Situation, Step
-from domain.promotion import PromotionState
+from domain.promotion import PRICES_DUE, PromotionState
 from ledger import case
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend, take_step
@@ -63,7 +63,7 @@ async def _run_over(it: Promotion, row: RowMapping, away: str, at: datetime, *, 
     wrong = await publishing.pending(it.tx.conn, row["id"])
     if not wrong and is_made:
         await publishing.close(it, row, at)
-        it.drop_dues(publishing.DUE + channel)
+        it.drop_dues(PRICES_DUE + channel)
         await cases.healed(it, row, f"{channel} shows every price as it should", at)
         told = f"{channel}: all {row['prices']:,} prices are {what} and seen."
         return f"{told} The promotion is over." if await finish_if_over(it, at) else told

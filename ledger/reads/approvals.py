@@ -13,7 +13,7 @@ from domain.approval_words import requester_words
 from domain.case import CaseOption
 from domain.errors import NotAllowed, NotFound, OwnRequest
 from domain.people import Grant, Person
-from ledger import delegations
+from ledger import delegations, reference
 from ledger.people import names
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
@@ -22,7 +22,7 @@ from ledger.tables import approval, approval_side, approval_verdict, case_decisi
 
 
 class ApprovalFilter(BaseModel):
-    """Every field narrows the list; `state` takes several words with commas. `mine` keeps what waits for the viewer."""
+    """Every field narrows the list; `state` takes several words with commas; `mine`: what waits for the viewer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,9 +74,10 @@ class ApprovalSummary(BaseModel):
     decided_at: datetime | None
     version: int
     clock_offset_s: int
-    may_decide: bool
+    may_decide: bool  # the viewer may give a verdict; to agree as well they need `may_agree`
+    may_agree: bool
     has_agreed: bool  # the viewer, or somebody for them
-    why_not: str | None
+    why_not: str | None  # why they may not decide, or not agree
     acts_for_name: str | None  # in whose place the viewer would decide; None for themselves
 
 
@@ -162,7 +163,9 @@ def _where(filters: ApprovalFilter, eyes: _Eyes) -> list[ColumnElement[bool]]:
 
 
 def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
-    """Pending, asked of a role that the viewer speaks for there, begun by none of those, and not agreed to yet."""
+    """Pending, asked of a role that the viewer speaks for there, begun by none of those, and not agreed to yet; and
+    what the viewer has begun while a question about it waits for their answer.
+    """
     if eyes.viewer is None:
         return false()
     table = approval.c
@@ -175,14 +178,16 @@ def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
                 approval_side.c.approval_id == table.id, _covers(Grant(role, entity, region, location), _SIDE)
             )
             ways.append(and_(asked, ~table.barred.contains([voice.id]), or_(here, there)))
+    of_own = and_(table.state == "pending", table.paused_at.is_not(None), table.requester == eyes.viewer.id)
     if not ways:
-        return false()
+        return of_own
     said = exists().where(
         approval_verdict.c.approval_id == table.id,
         approval_verdict.c.verdict == "approve",
         or_(approval_verdict.c.person_id == eyes.viewer.id, approval_verdict.c.on_behalf_of == eyes.viewer.id),
     )
-    return and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways), ~said)
+    asked_of = and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways), ~said)
+    return or_(asked_of, of_own)
 
 
 def _covers(grant: Grant, columns: Any) -> ColumnElement[bool]:
@@ -198,8 +203,12 @@ async def list_approvals(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
     sources: Collection[str] | None = None,
+    by_token: bool = False,
 ) -> Page[ApprovalSummary]:
-    """Pending ones (or `mine`) by deadline, all others newest first. Raises `Malformed` for a foreign cursor."""
+    """Pending ones (or `mine`) by deadline, all others newest first. `by_token`: the viewer comes by a token of theirs.
+
+    Raises `Malformed` for a foreign cursor.
+    """
     filters = filters or ApprovalFilter()
     mark = fingerprint("approvals", {**filters.model_dump(), "viewer": viewer.id if viewer and filters.mine else ""})
     after = read_cursor(mark, cursor, value_type=datetime, id_type=int)
@@ -215,15 +224,25 @@ async def list_approvals(
     rows = (await conn.execute(query.limit(check_limit(limit) + 1))).mappings().all()
     known = await _names(conn, rows[:limit])
     heard = await heard_of(conn, rows[:limit])
-    items = [ApprovalSummary.model_validate(_summary(row, eyes, known, heard[row["id"]])) for row in rows[:limit]]
+    dear = await _too_dear(conn, rows[:limit]) if by_token else frozenset()
+    summaries = [_summary(row, eyes, known, heard[row["id"]], is_too_dear=row["id"] in dear) for row in rows[:limit]]
+    items = [ApprovalSummary.model_validate(one) for one in summaries]
     more = len(rows) > limit
     return Page(items=items, next=write_cursor(mark, rows[limit - 1][column.name], items[-1].id) if more else None)
 
 
 async def approval_detail(
-    conn: AsyncConnection, viewer: Person | None, approval_id: int, *, sources: Collection[str] | None = None
+    conn: AsyncConnection,
+    viewer: Person | None,
+    approval_id: int,
+    *,
+    sources: Collection[str] | None = None,
+    by_token: bool = False,
 ) -> ApprovalDetail:
-    """One approval. Raises `NotFound` for one that does not exist or that the viewer may not see."""
+    """One approval. `by_token`: the viewer comes by a token of theirs.
+
+    Raises `NotFound` for one that does not exist or that the viewer may not see.
+    """
     eyes = await _eyes(conn, viewer)
     query = select(approval).where(
         approval.c.id == approval_id,
@@ -235,8 +254,9 @@ async def approval_detail(
         raise NotFound(f"There is no approval {approval_id} that you may see.")
     known = await _names(conn, [row])
     heard = (await heard_of(conn, [row]))[row["id"]]
+    dear = await _too_dear(conn, [row]) if by_token else frozenset()
     return ApprovalDetail(
-        **_summary(row, eyes, known, heard),
+        **_summary(row, eyes, known, heard, is_too_dear=row["id"] in dear),
         facts=row["facts"],
         roles=row["roles"],
         next_at=row["next_at"],
@@ -247,17 +267,34 @@ async def approval_detail(
     )
 
 
-def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict[str, Any]:
+async def _too_dear(conn: AsyncConnection, rows: Collection[Any]) -> frozenset[int]:
+    """Those pending to whose amount no token agrees. Recording a verdict looks again, by the policy of its instant."""
+    pending = [row for row in rows if row["state"] == "pending"]
+    if not pending:
+        return frozenset()
+    places = await reference.places(conn, {row["location"] for row in pending})
+    policies = await reference.policies_at(conn, list(places.values()), None)
+    return frozenset(
+        row["id"] for row in pending if not policies[row["location"]].bands.a_token_agrees_to(row["amount_minor"])
+    )
+
+
+def _summary(
+    row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard, *, is_too_dear: bool = False
+) -> dict[str, Any]:
     reached = max(row["level"], 1)  # the level counts the roles asked so far
     own = {
         "requester_name", "decided_by_name", "decided_for_name", "acts_for_name", "asked_roles", "next_role", "agreed",
-        "has_agreed", "may_decide", "why_not",
+        "has_agreed", "may_decide", "may_agree", "why_not",
     }  # fmt: skip
     spoken = {one for word in heard.words for one in (word.person, word.voice)}
     has_agreed = row["state"] == "pending" and eyes.viewer is not None and eyes.viewer.id in spoken
     voice, why_not = _voice(row, eyes, heard)
     if has_agreed:
         voice, why_not = None, "You have agreed already; it waits for somebody else's word."
+    may_decide = why_not is None
+    if may_decide and is_too_dear:
+        why_not = "This amount is above what a token alone may agree to; it may reject and ask."
     return {
         **{name: row[name] for name in ApprovalSummary.model_fields.keys() - own},
         "requester_name": known.get(row["requester"]) or requester_words(row["requester"]),
@@ -266,7 +303,8 @@ def _summary(row: Any, eyes: _Eyes, known: dict[str, str], heard: Heard) -> dict
         "asked_roles": row["roles"][:reached],
         "next_role": row["roles"][reached] if reached < len(row["roles"]) else None,
         "agreed": len(heard.words),
-        "may_decide": why_not is None,
+        "may_decide": may_decide,
+        "may_agree": why_not is None,
         "has_agreed": has_agreed,
         "why_not": why_not,
         "acts_for_name": voice.name if voice is not None and voice is not eyes.viewer else None,

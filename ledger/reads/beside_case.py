@@ -3,24 +3,27 @@
 One question to the database for all of it, and one for the policies by which stock is promised there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import BigInteger, Select, Text, bindparam, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
+from domain.stock import PHYSICAL_BUCKETS, atp
 from ledger import replies
+from ledger.distance import distance_km
 from ledger.prepared import Ask, Several, ahead
 from ledger.reads import comments
-from ledger.reads.access import Reach, reach_of, within
+from ledger.reads.access import Reach, location_within, reach_of, within
 from ledger.reads.comments import Colleague, Comment
-from ledger.reads.stock import NearbyStock, StockItem, at_a_place, items_asked, items_of, near_a_place
+from ledger.reads.stock import DEFAULT_CHANNEL
+from ledger.reference import Scope, policies_asked, policies_at
 from ledger.replies import Reply
-from ledger.tables import case_file
+from ledger.tables import case_file, location, stock
 
-MOST_NEAR = 6
+MOST_SHELVES = 7
 MOST_ALIKE = 100
 
 
@@ -35,9 +38,23 @@ class OnPage(Protocol):
     entity: str
 
 
+class Shelf(NamedTuple):
+    """The item of a case at a place that the viewer sees. Units are on hand, and to promise to an order of the web;
+    `confidence` is a share between 0 and 1. A place of unknown distance has no `distance_km`.
+    """
+
+    location: str
+    name: str
+    distance_km: float | None
+    on_hand: int
+    promise: int
+    confidence: float
+
+
 class BesideCase(NamedTuple):
     """`told` is by the number of the comment's event; `unanswered` are comments that mention the viewer; `same_cause`
-    the open cases of the same kind about the same item at the same place.
+    the open cases of the same kind about the same item at the same place; `shelves` where the item is, the case's own
+    place first, then the nearest.
     """
 
     told: dict[int, list[Colleague]]
@@ -45,8 +62,7 @@ class BesideCase(NamedTuple):
     colleagues: list[Colleague]
     replies: list[Reply]
     same_cause: list[int]
-    here: list[StockItem]
-    near: list[NearbyStock]
+    shelves: list[Shelf]
 
 
 _OF_THE_CASE = ("kind", "sku", "location", "region", "entity")
@@ -64,22 +80,39 @@ async def beside_case(conn: AsyncConnection, viewer: Person, case: OnPage, *alon
     reach, words = reach_of(viewer)
     about = {name: getattr(case, name) for name in _OF_THE_CASE}
     found = await _beside(reach).lists(conn, {**words, **about}, case_id=case.id, viewer=viewer.id)
-    here, near = found["here"], found["near"]
-    await ahead(conn, *along, *items_asked([*here, *near]))
-    items = await items_of(conn, [*here, *near])
+    where = [Scope(row["location"], row["region"], row["entity"]) for row in found["shelves"]]
+    await ahead(conn, *along, *([policies_asked(where)] if where else ()))
     return BesideCase(
         told=comments.by_event(found["told"]),
         unanswered=[Comment(*row.values()) for row in found["unanswered"]],
         colleagues=comments.by_person(found["colleagues"]),
         replies=[Reply(**row) for row in found["replies"]],
         same_cause=[row["id"] for row in found["same_cause"]],
-        here=items[: len(here)],
-        near=_with_distance(items[len(here) :], near),
+        shelves=await _shelves_of(conn, found["shelves"], where) if where else [],
     )
 
 
-def _with_distance(items: Iterable[StockItem], rows: Iterable[dict[str, Any]]) -> list[NearbyStock]:
-    return [NearbyStock(stock=item, distance_km=row["distance_km"]) for item, row in zip(items, rows, strict=True)]
+async def _shelves_of(conn: AsyncConnection, rows: Iterable[Mapping[str, Any]], where: Sequence[Scope]) -> list[Shelf]:
+    """Rows of `_shelves`, by the policies in force at each place."""
+    policies = await policies_at(conn, where)
+
+    def shelf(row: Mapping[str, Any]) -> Shelf:
+        promise = atp(
+            row["available"],
+            safety_stock=row["safety_stock"],
+            channel_threshold=policies[row["location"]].stock.channel_threshold.get(DEFAULT_CHANNEL, 0),
+            confidence_permille=row["confidence_permille"],
+        )
+        return Shelf(
+            location=row["location"],
+            name=row["name"],
+            distance_km=row["distance_km"],
+            on_hand=row["on_hand"],
+            promise=promise,
+            confidence=row["confidence_permille"] / 1000,
+        )
+
+    return [shelf(row) for row in rows]
 
 
 @lru_cache(maxsize=64)
@@ -91,8 +124,7 @@ def _beside(reach: Reach) -> Several:
             "colleagues": comments.COLLEAGUES,
             "replies": replies.OF_A_KIND,
             "same_cause": _same_cause(reach),
-            "here": at_a_place(reach),
-            "near": near_a_place(reach).limit(MOST_NEAR),
+            "shelves": _shelves(reach),
         },
         once=True,
     )
@@ -103,3 +135,24 @@ def _same_cause(reach: Reach) -> Select[Any]:
     alike = [table[name] == bindparam(name, type_=Text) for name in ("kind", "sku", "location")]
     others = (table.id != bindparam("case_id", type_=BigInteger), table.closed_at.is_(None), table.sku != "")
     return select(table.id).where(*alike, *others, within(table, reach)).order_by(table.id).limit(MOST_ALIKE)
+
+
+def _shelves(reach: Reach) -> Select[Any]:
+    """The stock of the item `sku` at places that the viewer sees: at `location` itself, then the nearest to it."""
+    here = location.alias("here")
+    distance: ColumnElement[float | None] = distance_km(here, location)
+    names = ("location", "available", "safety_stock", "confidence_permille")
+    on_hand = sum((stock.c[bucket] for bucket in PHYSICAL_BUCKETS[1:]), stock.c[PHYSICAL_BUCKETS[0]])
+    return (
+        select(
+            *(stock.c[name] for name in names),
+            *(location.c[name] for name in ("name", "region", "entity")),
+            on_hand.label("on_hand"),
+            distance.label("distance_km"),
+        )
+        .join(location, location.c.code == stock.c.location)
+        .join(here, here.c.code == bindparam("location", type_=Text))
+        .where(stock.c.sku == bindparam("sku", type_=Text), location_within(reach))
+        .order_by((stock.c.location == here.c.code).desc(), distance.asc().nulls_last(), stock.c.location)
+        .limit(MOST_SHELVES)
+    )

@@ -3,12 +3,27 @@
 The conditions name their values, so that a query is prepared once for all filters that ask alike (`Asked`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ARRAY, ColumnElement, DateTime, Integer, Text, and_, any_, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CASE_STATES, OPEN_STATES
@@ -16,12 +31,13 @@ from ledger.prepared import Prepared
 from ledger.reads.endings import Ending, ended
 from ledger.reads.paging import contains
 from ledger.tables import approval, case_file, customer, item, journey_line, mention
+from ledger.tables.asking import BETWEEN_WORDS
 
 Order = Literal["due", "priority", "opened", "closed"]
 OPEN = frozenset(OPEN_STATES)
 CLOSED = frozenset(CASE_STATES) - OPEN
 SHORTEST_PART = 3  # letters; the index of parts of words knows nothing shorter
-FEW = 200  # items, or customers, that a text names
+FEW = 2_000  # items, or customers, that a text names: up to so many, each is looked for by an index
 
 
 class CaseFilter(BaseModel):
@@ -144,8 +160,8 @@ def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dic
     if "owner" in given:
         given["owners"] = _words(given["owner"])
     if filters.text:
-        is_part = len(filters.text) >= SHORTEST_PART
-        given["part" if is_part else "whole"] = contains(filters.text) if is_part else contains(filters.text)[1:-1]
+        is_part = len(filters.text) >= SHORTEST_PART and BETWEEN_WORDS not in filters.text
+        given["part" if is_part else "whole"] = contains(filters.text) if is_part else _however_written(filters.text)
         given |= {name: list(listed) for name, listed in zip(("items", "customers"), found, strict=True) if listed}
     names = frozenset(given)
     every = [listed is None for listed in found]
@@ -155,8 +171,16 @@ def asked(filters: CaseFilter, found: Named, mark: str = "") -> tuple[Asked, dic
     return shape, {f"{mark}{name}": value for name, value in given.items()}
 
 
-def where(wanted: Asked, mark: str = "") -> list[ColumnElement[bool]]:
-    """The conditions of a filter, their values by name with `mark` before it; none where it asks for every case."""
+def _however_written(text: str) -> list[str]:
+    """A short text in capitals and in small letters, as an index of whole words has to be asked for it."""
+    letters = [{letter, letter.lower(), letter.upper()} for letter in text]
+    return sorted(map("".join, product(*letters))) if len(text) < SHORTEST_PART else [text]
+
+
+def where(wanted: Asked, mark: str = "", *, counted: bool = False) -> list[ColumnElement[bool]]:
+    """The conditions of a filter, their values by name with `mark` before it; none where it asks for every case. Those
+    of a count that goes far beyond a page are said in other words, with the same meaning.
+    """
     table = case_file.c
 
     def text(name: str) -> Any:
@@ -175,19 +199,28 @@ def where(wanted: Asked, mark: str = "") -> list[ColumnElement[bool]]:
     if wanted.nobody:
         clauses.append(table.claimed_by.is_(None))
     if "whole" in wanted.names:
-        clauses.append(or_(*(column.ilike(text("whole"), escape="\\") for column in (table.sku, table.location))))
+        whole = any_(bindparam(f"{mark}whole", type_=ARRAY(Text)))
+        clauses.append(or_(table.sku == whole, table.location == whole))
     if "part" in wanted.names:
-        clauses.append(_mentions(wanted, text("part"), one_of))
+        clauses.append(_mentions(wanted, text("part"), one_of, _is_among if counted else _looked_up))
     if wanted.ended is not None:
         clauses.append(ended(wanted.ended))
     if "category" in wanted.names:
         clauses.append(_of_category(text("category")))
     if wanted.waiting_for_approval:
-        clauses.append(exists().where(and_(approval.c.case_id == table.id, approval.c.state == "pending")))
+        clauses += _waiting_for_approval()
     if "mentions" in wanted.names:
         told = select(mention.c.case_id).where(mention.c.person_id == text("mentions"), mention.c.seen_at.is_(None))
         clauses.append(table.id.in_(told))
     return clauses + _in_state(wanted.state) + _between(wanted.names, mark)
+
+
+def _waiting_for_approval() -> list[ColumnElement[bool]]:
+    """A case of which somebody is asked to approve is being decided (the audit sees to it), and few are: an index has
+    them. For each the request is looked up: as `EXISTS` it would be joined, by a hash of all that wait anywhere.
+    """
+    is_pending = _looked_up(approval.c.case_id, approval.c.case_id == case_file.c.id, approval.c.state == "pending")
+    return [case_file.c.state == "deciding", case_file.c.closed_at.is_(None), is_pending]
 
 
 def _in_state(wanted: str | None) -> list[ColumnElement[bool]]:
@@ -229,21 +262,52 @@ def _between(names: frozenset[str], mark: str) -> list[ColumnElement[bool]]:
     return clauses
 
 
-def _mentions(wanted: Asked, pattern: Any, one_of: Any) -> ColumnElement[bool]:
+_BETWEEN: Any = literal_column("chr(31)", Text)
+_EMPTY: Any = literal_column("''", Text)
+# As `CASE_WORDS` has it, without which no index answers.
+_WORDS: ColumnElement[str] = (
+    case_file.c.subject
+    + _BETWEEN
+    + func.coalesce(case_file.c.journey_id, _EMPTY)
+    + _BETWEEN
+    + case_file.c.sku
+    + _BETWEEN
+    + case_file.c.location
+)
+
+
+type ThereIs = Callable[..., ColumnElement[bool]]
+
+
+def _looked_up(column: ColumnElement[Any], *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there is such a row, looked up for each case: a page soon has its fifty."""
+    return select(column).where(*where).limit(1).correlate(case_file).scalar_subquery().is_not(None)
+
+
+def _is_among(_column: ColumnElement[Any], *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The same by a hash of all such rows, which is worth it where very many cases are looked at."""
+    return exists().where(*where)
+
+
+def _mentions(wanted: Asked, pattern: Any, one_of: Any, there_is: ThereIs) -> ColumnElement[bool]:
     """Cases whose subject, order, SKU, item or place has these words, or whose customer has them as name or address."""
     table = case_file.c
 
     def has(column: ColumnElement[Any]) -> ColumnElement[bool]:
         return column.ilike(pattern, escape="\\")
 
-    ways = [has(column) for column in (table.subject, table.journey_id, table.sku, table.location)]
+    # Of what is open and of what is closed there is an index each: where both are wanted, both are asked for.
+    states = set(_words(wanted.state or ""))
+    is_one_kind = states and (states <= OPEN or states <= CLOSED)
+    each = (table.closed_at.is_(None), table.closed_at.is_not(None))
+    ways = [has(_WORDS)] if is_one_kind else [and_(kind, has(_WORDS)) for kind in each]
     if wanted.every_item:
-        ways.append(exists().where(item.c.sku == table.sku, has(item.c.name)))
+        ways.append(there_is(item.c.name, item.c.sku == table.sku, has(item.c.name)))
     elif "items" in wanted.names:
         ways.append(table.sku == one_of("items"))
     if wanted.every_customer:
         called = or_(*(has(column) for column in (customer.c.name, customer.c.email, customer.c.phone)))
-        ways.append(exists().where(customer.c.id == table.customer_id, customer.c.has_case, called))
+        ways.append(there_is(customer.c.id, customer.c.id == table.customer_id, customer.c.has_case, called))
     elif "customers" in wanted.names:
         ways.append(table.customer_id == one_of("customers"))
     return or_(*ways)

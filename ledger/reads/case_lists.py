@@ -188,7 +188,7 @@ def _counts(reach: Reach, several: tuple[Asked, ...]) -> Prepared:
     counts = []
     for at, wanted in enumerate(several):
         cap = bindparam(f"{at}_cap", type_=Integer)
-        rows = select(case_file.c.id).where(inside, *where(wanted, f"{at}_")).limit(cap).subquery()
+        rows = select(case_file.c.id).where(inside, *where(wanted, f"{at}_", counted=True)).limit(cap).subquery()
         counts.append(select(func.count()).select_from(rows).scalar_subquery().label(f"count_{at}"))
     return Prepared(select(*counts), once=True)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.access import of_sources, visible
-from ledger.reads.case_filter import FEW, SHORTEST_PART
+from ledger.reads.case_filter import SHORTEST_PART
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
 from ledger.reads.promotions import visible_promotion
 from ledger.reads.records import (
@@ -26,6 +26,8 @@ from ledger.reads.records import (
 )
 from ledger.reads.transfers import visible_transfer
 from ledger.tables import approval, case_file, customer, item, journey, journey_line
+
+FEW = 200  # journeys that a text names: so many are a list of their ids
 
 
 class JourneyFilter(BaseModel):

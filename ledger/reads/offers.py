@@ -145,6 +145,7 @@ class PickupView(NamedTuple):
     extension_days: int
     may_cancel: bool
     clock_offset_s: int
+    extended: int = 0  # how often its customer has had it kept longer
 
 
 async def pickup_view(conn: AsyncConnection, journey_id: str) -> PickupView | None:
@@ -173,6 +174,7 @@ async def pickup_view(conn: AsyncConnection, journey_id: str) -> PickupView | No
         zone=row["time_zone"],
         window_until=datetime.fromisoformat(window) if window else None,
         pieces=[Piece(name, quantity) for name, quantity, _ in lines.values() if quantity],
+        extended=row["detail"].get("extended_by_customer", 0),
         extensions_left=max(policy.extensions - row["detail"].get("extended_by_customer", 0), 0)
         if policy.extension_open_days
         else 0,

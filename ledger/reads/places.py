@@ -1,6 +1,6 @@
 """Reads of places: names and time zones of locations and regions, as pages need them beside every row."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,10 +9,13 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
 
-from domain.people import Person
+from domain.people import Grant, Person
+from ledger.marked import kept_list, mark_asked
 from ledger.prepared import Ask, Prepared
 from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.tables import item, location, person
+
+GRANTS_KEPT = 256  # of different people
 
 
 class Place(NamedTuple):
@@ -24,7 +27,30 @@ class Place(NamedTuple):
     time_zone: str
 
 
-_PLACES = select(*(location.c[name] for name in Place._fields)).order_by(location.c.code)
+class Visible:
+    """The places that somebody sees, by code, with the regions and entities that they lie in. Never changed."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.places = tuple(places)
+        self.regions = tuple(dict.fromkeys(one.region for one in self.places))
+        self.entities = tuple(dict.fromkeys(one.entity for one in self.places))
+
+
+class Atlas(dict[str, Place]):
+    """Every location by code. A process keeps it for many readers, so nobody changes it."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        super().__init__((one.code, one) for one in places)
+        self._visible = lru_cache(maxsize=GRANTS_KEPT)(self._covered)
+
+    def visible_to(self, viewer: Person) -> Visible:
+        """The same object for everybody who has the same grants."""
+        return self._visible(viewer.grants)
+
+    def _covered(self, grants: tuple[Grant, ...]) -> Visible:
+        return Visible(_covered(self, grants))
+
+
 # As lists, one for each column: the driver makes five hundred rows of six words in twice the time.
 _ALL = Prepared(
     select(
@@ -32,31 +58,24 @@ _ALL = Prepared(
     ),
     once=True,
 )
-_SOME = Prepared(_PLACES.where(location.c.code == any_(bindparam("codes", type_=ARRAY(Text)))), once=True)
 _NAMES = Prepared(
     select(item.c.sku, item.c.name).where(item.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))), once=True
 )
 
 
 def all_asked() -> Ask:
-    """What `all_places` asks."""
-    return _ALL.of()
+    """What `all_places` asks where its process keeps them already."""
+    return mark_asked(location.name)
 
 
-async def all_places(conn: AsyncConnection) -> dict[str, Place]:
+async def all_places(conn: AsyncConnection) -> Atlas:
     """Every location by code, visible or not: a way out may name a store of another region."""
-    (columns,) = await all_asked().rows(conn)
-    return {each[0]: Place._make(each) for each in zip(*(column or () for column in columns), strict=True)}
+    return await kept_list(conn, location.name, _read_all)
 
 
-def places_asked(codes: Collection[str]) -> Ask:
-    """What `places_at` asks."""
-    return _SOME.of(codes=sorted(codes))
-
-
-async def places_at(conn: AsyncConnection, codes: Collection[str]) -> dict[str, Place]:
-    """These locations by code, visible or not; one that is not in the master data is left out."""
-    return {row[0]: Place(*row) for row in await places_asked(codes).rows(conn)} if codes else {}
+async def _read_all(conn: AsyncConnection) -> Atlas:
+    (columns,) = await _ALL.rows(conn)
+    return Atlas(map(Place._make, zip(*(column or () for column in columns), strict=True)))
 
 
 async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
@@ -68,8 +87,12 @@ async def visible_places(conn: AsyncConnection, viewer: Person) -> list[Place]:
 
 def visible_among(places: Mapping[str, Place], viewer: Person) -> list[Place]:
     """The same of places that were read already."""
-    narrow = [grant for grant in viewer.grants if grant.location]
-    wide = [grant for grant in viewer.grants if not grant.location]
+    return _covered(places, viewer.grants)
+
+
+def _covered(places: Mapping[str, Place], grants: Sequence[Grant]) -> list[Place]:
+    narrow = [grant for grant in grants if grant.location]
+    wide = [grant for grant in grants if not grant.location]
     areas = {(one.entity, one.region) for one in places.values()}
     seen = {area for area in areas if any(grant.covers(*area, "") for grant in wide)}
     if not narrow:

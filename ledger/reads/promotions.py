@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFound
 from domain.ids import OWN_SOURCE, journey_id
 from domain.people import Person
-from domain.promotion import Offer, in_words, offer_of
+from domain.promotion import PRICES_DUE, Offer, in_words, offer_of
 from domain.promotions import PlaceView, PromotedLineView, PromotionView, PublicationView
 from ledger.reads.access import of_sources, visible, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
@@ -264,7 +264,7 @@ async def _publications(conn: AsyncConnection, key: str, dues: dict[str, datetim
             {
                 **row,
                 **{state: row[state] or 0 for state in ("right", "waived", "pending")},
-                "next_run_at": dues.get(f"prices:{row['channel']}") if row["done_at"] is None else None,
+                "next_run_at": dues.get(PRICES_DUE + row["channel"]) if row["done_at"] is None else None,
             }
         )
         for row in rows.mappings()

@@ -14,11 +14,11 @@ from domain.people import Person
 from domain.policy import StockPolicy
 from domain.stock import BUCKETS, PHYSICAL_BUCKETS, atp, atp_steps
 from ledger.distance import distance_km
-from ledger.prepared import Ask, Prepared
+from ledger.prepared import Prepared
 from ledger.reads.access import Reach, location_within, reach_of, visible_location
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
 from ledger.reads.records import MovementRow
-from ledger.reference import Scope, policies_asked, policies_at
+from ledger.reference import Scope, policies_at
 from ledger.tables import hold, item, location, movement, stock, waiting_demand
 
 CHANNELS = ("web", "store")  # always answered; those with a threshold of their own come beside them
@@ -158,7 +158,7 @@ async def list_stock(
         query = query.where(tuple_(stock.c.location, stock.c.sku) > tuple_(after.value, after.id))
     query = query.order_by(stock.c.location, stock.c.sku).limit(check_limit(limit) + 1)
     rows = (await conn.execute(query)).mappings().all()
-    items = await items_of(conn, rows[:limit], filters.channel)
+    items = await _items_of(conn, rows[:limit], filters.channel)
     more = len(rows) > limit
     return Page(items=items, next=write_cursor(mark, items[-1].location, items[-1].sku) if more else None)
 
@@ -194,7 +194,7 @@ async def stock_detail(
     )
     moved = newest_movements(location_code, sku, check_limit(movements))
     return StockDetail(
-        item=(await items_of(conn, [row], channel))[0],
+        item=(await _items_of(conn, [row], channel))[0],
         holds=[HoldRow.model_validate(dict(found)) for found in (await conn.execute(holds)).mappings()],
         waiting=[DemandRow.model_validate(dict(found)) for found in (await conn.execute(demand)).mappings()],
         movements=[MovementRow.model_validate(dict(found)) for found in (await conn.execute(moved)).mappings()],
@@ -223,50 +223,34 @@ async def nearby_stock(
     """The same SKU at the nearest other locations of the viewer; a place without coordinates comes last."""
     reach, words = reach_of(viewer)
     rows = await _near(reach).rows(conn, words, location=location_code, sku=sku, limit=check_limit(limit))
-    items = await items_of(conn, rows)
+    items = await _items_of(conn, rows)
     return [NearbyStock(stock=one, distance_km=row["distance_km"]) for one, row in zip(items, rows, strict=True)]
 
 
 _PLACE, _SKU = bindparam("location", type_=Text), bindparam("sku", type_=Text)
 
 
-def at_a_place(reach: Reach) -> Select[Any]:
-    """The stock of the item `sku` at `location`, if the viewer sees that place."""
-    return _selected().where(stock.c.location == _PLACE, stock.c.sku == _SKU, location_within(reach))
-
-
-def near_a_place(reach: Reach) -> Select[Any]:
+@lru_cache(maxsize=64)
+def _near(reach: Reach) -> Prepared:
     """The stock of `sku` at other places of the viewer, the nearest to `location` first, with `distance_km`."""
     here = location.alias("here")
     distance = distance_km(here, location)
-    return (
+    return Prepared(
         _selected()
         .add_columns(distance.label("distance_km"))
         .join(here, here.c.code == _PLACE)
         .where(stock.c.sku == _SKU, stock.c.location != _PLACE, location_within(reach))
         .order_by(distance.asc().nulls_last(), stock.c.location)
+        .limit(bindparam("limit"))
     )
 
 
-@lru_cache(maxsize=64)
-def _near(reach: Reach) -> Prepared:
-    return Prepared(near_a_place(reach).limit(bindparam("limit")))
-
-
-def items_asked(rows: Sequence[Any]) -> list[Ask]:
-    """What `items_of` asks."""
-    return [policies_asked(_places_of(rows))] if rows else []
-
-
-def _places_of(rows: Sequence[Any]) -> list[Scope]:
-    return list({row["location"]: Scope(row["location"], row["region"], row["entity"]) for row in rows}.values())
-
-
-async def items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DEFAULT_CHANNEL) -> list[StockItem]:
+async def _items_of(conn: AsyncConnection, rows: Sequence[Any], channel: str = DEFAULT_CHANNEL) -> list[StockItem]:
     """Rows of stock with their places as items, by the policies in force at each place."""
     if not rows:
         return []
-    policies = await policies_at(conn, _places_of(rows))
+    places = {row["location"]: Scope(row["location"], row["region"], row["entity"]) for row in rows}
+    policies = await policies_at(conn, list(places.values()))
     return [_item(row, policies[row["location"]].stock, channel) for row in rows]
 
 

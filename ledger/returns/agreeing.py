@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from domain.words import money
 from ledger import answers, approval
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.refunding import Refund
 from ledger.tables import return_disposition
 
@@ -65,31 +65,22 @@ async def _open(it: Return, refund: Refund, at: datetime) -> int:
     looked = await it.tx.conn.execute(
         select(return_disposition.c.inspected_by).where(return_disposition.c.journey_id == it.id).distinct()
     )
-    return await approval.open_approval(
-        it.tx,
-        approval.Request(
-            kind=KIND,
-            subject=f"Refund of return {it.row['key']}",
-            place=it.place,
-            policy=it.policy,
-            at=at,
-            requester=it.row["requested_by"],
-            barred=sorted({it.tx.actor, *(str(one) for one in looked.scalars())}),
-            amount_minor=refund.total_minor,
-            facts={
-                "return": it.row["key"],
-                "order": it.order,
-                "store": it.place.name,
-                "units": sum(one.units for one in refund.lines.values()),
-                "fee_minor": sum(one.fee_minor for one in refund.lines.values()),
-                "clawed_minor": refund.clawed_minor,
-                "inspected": not any(line["received"] > line["accepted"] for line in it.lines.values()),
-            },
-            journey_id=it.id,
-            case_id=None,
-            decision_id=None,
-            clock_offset_s=it.row["clock_offset_s"],
-        ),
+    return await it.open_approval(
+        KIND,
+        at,
+        subject=f"Refund of return {it.row['key']}",
+        requester=it.row["requested_by"],
+        barred=sorted({it.tx.actor, *(str(one) for one in looked.scalars())}),
+        amount_minor=refund.total_minor,
+        facts={
+            "return": it.row["key"],
+            "order": it.order,
+            "store": it.place.name,
+            "units": sum(one.units for one in refund.lines.values()),
+            "fee_minor": sum(one.fee_minor for one in refund.lines.values()),
+            "clawed_minor": refund.clawed_minor,
+            "inspected": not any(line["received"] > line["accepted"] for line in it.lines.values()),
+        },
     )
 
 

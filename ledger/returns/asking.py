@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.case import CaseOption, Consequence, MoneyEffect
 from domain.words import money
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 
 
 async def ask_without_receipt(it: Return, at: datetime) -> None:

@@ -17,7 +17,7 @@ from ledger.people import Caller
 from ledger.prepared import Record
 from ledger.returns import finding, refunding, settling
 from ledger.returns.asking import ask_without_receipt
-from ledger.returns.book import Return, new_line
+from ledger.returns.document import Return, new_line
 from ledger.returns.facts import follow, has_come, stranger
 from ledger.returns.goods import take_in
 from ledger.returns.opening import Opening, Sold, begin, match, open_return, ruled, sold_by_order, sold_by_receipt

@@ -29,7 +29,7 @@ from ledger.case import heal_kind
 from ledger.engine import Database
 from ledger.payments import OperationRow, operation
 from ledger.returns import difference, exchange, questions, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.steps import take_journey_step
 from ledger.tables import journey, payment, payment_operation
 from ledger.transaction import Rank, Transaction

@@ -22,7 +22,7 @@ from ledger import steps
 from ledger.bopis.asking import Outcome, check_open
 from ledger.engine import Database
 from ledger.returns import exchange, questions, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.tables import customer, hold, journey_line, offer, payment, payment_operation
 from ledger.transaction import Transaction
 

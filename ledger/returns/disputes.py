@@ -21,7 +21,7 @@ from ledger.case.life import add_event, read_locked
 from ledger.engine import Database
 from ledger.photos import Stored
 from ledger.returns import overriding, refunding, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.opening import await_goods, label
 from ledger.returns.refunding import Refund
 from ledger.tables import person_note

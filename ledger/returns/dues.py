@@ -10,7 +10,7 @@ from ledger.bopis import by_the_source
 from ledger.engine import Database
 from ledger.journey_steps import take_due
 from ledger.returns import difference, exchange, exchanging
-from ledger.returns.book import Return, waiting
+from ledger.returns.document import Return, waiting
 
 
 async def on_due(database: Database, step: Step) -> Situation:

@@ -19,7 +19,7 @@ from domain.messages import Message
 from ledger import steps
 from ledger.payments import OperationRow
 from ledger.returns import questions, refunding
-from ledger.returns.book import Return, waiting
+from ledger.returns.document import Return, waiting
 from ledger.returns.refunding import Refund
 from ledger.tables import payment, payment_operation
 

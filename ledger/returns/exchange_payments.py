@@ -28,7 +28,7 @@ from ledger.engine import Database
 from ledger.journal import Entry
 from ledger.payments import OperationRow, operation
 from ledger.returns import exchange, refunding, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.steps import take_journey_step
 from ledger.tables import payment, payment_operation
 from ledger.transaction import Rank, Transaction

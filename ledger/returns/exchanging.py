@@ -26,7 +26,7 @@ from ledger import intake, steps
 from ledger.engine import Database
 from ledger.people import Caller
 from ledger.returns import difference, exchange, replacing, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.finding import find
 from ledger.transaction import Transaction
 

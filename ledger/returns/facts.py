@@ -13,7 +13,7 @@ from domain.words import units
 from ledger import people, reference, steps
 from ledger.case import heal_kind
 from ledger.returns import settling
-from ledger.returns.book import Return, new_line, waiting
+from ledger.returns.document import Return, new_line, waiting
 from ledger.returns.goods import Decided, take_in
 
 INSPECTION = "inspection"

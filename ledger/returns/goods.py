@@ -13,7 +13,7 @@ from domain.payments import part_of
 from domain.postings import Line
 from domain.returns import EFFECTS, NOT_REFUNDED, WORK_FIRST
 from ledger import found, reference
-from ledger.returns.book import Return, waiting
+from ledger.returns.document import Return, waiting
 from ledger.tables import return_disposition
 
 

@@ -21,7 +21,7 @@ from domain.returns import ReturnState
 from ledger import goods, policies, reference, situations
 from ledger.outbox import search_attributes
 from ledger.returns import settling
-from ledger.returns.book import Return, bought, claimed_elsewhere, new_line
+from ledger.returns.document import Return, bought, claimed_elsewhere, new_line
 from ledger.tables import customer, journey, payment, return_line, sale_line
 from ledger.transaction import Transaction
 

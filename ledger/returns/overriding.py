@@ -18,7 +18,7 @@ from ledger import approval, bands, steps
 from ledger.case import keep_note
 from ledger.engine import Database
 from ledger.returns import refunding, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.opening import await_goods, label
 from ledger.returns.refunding import Refund
 from ledger.tables import approval as approvals
@@ -107,8 +107,23 @@ async def _ask(it: Return, wanted: NewOverride, actor: str, at: datetime) -> int
         limits=it.policy.bands.return_override.limits,
         at=at,
     )
-    asked = await approval.open_approval(
-        it.tx, _request(it, wanted, allowed, refund, actor, note_id, max(level, Level.MANAGER), at)
+    asked = await it.open_approval(
+        KIND,
+        at,
+        subject=f"Return {it.row['key']}: take back what was refused",
+        requester=actor,
+        barred=[it.row["requested_by"]],
+        amount_minor=refund.total_minor,
+        facts={
+            "return": it.row["key"],
+            "order": it.order,
+            "store": it.place.name,
+            "override_reason": wanted.reason,
+            "score": it.row["detail"]["fraud"]["score"],
+            "lines": _shown(it, allowed),
+            "note_id": note_id,
+        },
+        level=max(level, Level.MANAGER),
     )
     await it.tx.conn.execute(update(return_override).where(return_override.c.id == number).values(approval_id=asked))
     it.row["detail"]["override"] = {"id": number, "approval_id": asked}
@@ -121,17 +136,9 @@ async def _ask(it: Return, wanted: NewOverride, actor: str, at: datetime) -> int
     return number
 
 
-def _request(
-    it: Return,
-    wanted: NewOverride,
-    allowed: Mapping[str, Allowed],
-    refund: Refund,
-    actor: str,
-    note_id: int | None,
-    level: Level,
-    at: datetime,
-) -> approval.Request:
-    lines = [
+def _shown(it: Return, allowed: Mapping[str, Allowed]) -> list[dict[str, Any]]:
+    """The lines as the approver sees them, with what was refused of each and why."""
+    return [
         {
             "sku": it.lines[line_id]["sku"],
             "units": units.total,
@@ -139,30 +146,6 @@ def _request(
         }
         for line_id, units in allowed.items()
     ]
-    return approval.Request(
-        kind=KIND,
-        subject=f"Return {it.row['key']}: take back what was refused",
-        place=it.place,
-        policy=it.policy,
-        at=at,
-        requester=actor,
-        barred=[it.row["requested_by"]],
-        amount_minor=refund.total_minor,
-        facts={
-            "return": it.row["key"],
-            "order": it.order,
-            "store": it.place.name,
-            "override_reason": wanted.reason,
-            "score": it.row["detail"]["fraud"]["score"],
-            "lines": lines,
-            "note_id": note_id,
-        },
-        journey_id=it.id,
-        case_id=None,
-        decision_id=None,
-        clock_offset_s=it.row["clock_offset_s"],
-        level=level,
-    )
 
 
 async def _allowed(it: Return, lines: tuple[str, ...] | list[str]) -> dict[str, Allowed]:

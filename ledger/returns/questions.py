@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from domain.offer import UNDECIDED
 from ledger import links
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.tables import offer
 
 

@@ -17,7 +17,7 @@ from ledger.engine import Database
 from ledger.promotion.prices import PriceKey, wanted_prices
 from ledger.reads.store import StorePlace
 from ledger.returns import difference, exchange
-from ledger.returns.book import Return, bought
+from ledger.returns.document import Return, bought
 from ledger.returns.refunding import Refund
 from ledger.tables import stock
 from ledger.transaction import Transaction

@@ -16,7 +16,7 @@ from domain.refunds import Kept, LineRefund, Payout, Share, Tender, clawed, fee_
 from domain.return_rules import Moment, refund_moment
 from domain.words import money
 from ledger.bopis import by_the_source
-from ledger.returns.book import Return, SaleKey, bought
+from ledger.returns.document import Return, SaleKey, bought
 from ledger.tables import payment, payment_operation
 from ledger.transaction import Rank
 

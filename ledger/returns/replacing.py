@@ -10,7 +10,7 @@ from domain.exchanges import Credit, Difference, Division, Means, NewExchange, R
 from domain.orders import Customer
 from ledger import reference
 from ledger.bopis import warehouses
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.tables import customer, journey
 
 

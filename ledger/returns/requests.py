@@ -18,7 +18,7 @@ from ledger.idempotency import Answer, body_hash, claim_keys, keep_answer
 from ledger.people import Caller
 from ledger.returns import exchange, overriding, settling
 from ledger.returns.asking import ask_without_receipt
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.finding import find, find_order
 from ledger.returns.opening import (
     Opening,

@@ -16,7 +16,7 @@ from domain.words import money, units
 from ledger import case
 from ledger.case.offers import refused_stay_refused
 from ledger.returns import agreeing, exchange, refunding
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.refunding import Refund
 from ledger.tables import return_disposition
 

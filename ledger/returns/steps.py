@@ -15,7 +15,7 @@ from ledger.case.offers import refused_stay_refused
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps, take_step
 from ledger.returns import agreeing, dues, exchange, overriding, refunding, settling
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.returns.goods import Decided
 from ledger.tables import return_disposition
 from ledger.transaction import Transaction

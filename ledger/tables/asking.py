@@ -10,6 +10,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,7 +21,12 @@ from domain.case import CASE_STATES, DECISION_STATES, SEVERITIES
 from ledger.tables.base import BY_PAGES, document, instant, metadata, minor, number, one_of, recorded_at, word
 
 IS_OPEN = text("closed_at IS NULL")
-CASE_PARTS = ("subject", "journey_id", "sku", "location")  # found by a part of them
+COUNTED_BY = ("channel", "kind", "severity", "state", "claimed_by", "owner_role", "opened_at")
+# What a case is found by a part of: one text of four, between them a character that nobody types.
+BETWEEN_WORDS = "\x1f"
+CASE_WORDS = literal_column(
+    "((((((subject || chr(31)) || coalesce(journey_id, '')) || chr(31)) || sku) || chr(31)) || location)", Text
+)
 
 case_file = Table(
     "case_file",
@@ -74,8 +80,31 @@ case_file = Table(
     UniqueConstraint("dedupe_key"),
     # The queue asks for open cases by their next clock, mostly of some places: a small index for each way to ask.
     Index("ix_case_file_queue", "next_due_at", "id", postgresql_where=IS_OPEN),
-    Index("ix_case_file_region", "region", "next_due_at", "id", postgresql_where=IS_OPEN),
-    Index("ix_case_file_place", "location", "next_due_at", "id", postgresql_where=IS_OPEN),
+    # Those by region and by place have all that is asked together with them: what is only counted is read there alone.
+    Index(
+        "ix_case_file_by_region",
+        *("region", "next_due_at", "id"),
+        postgresql_include=["location", "entity", *COUNTED_BY],
+        postgresql_where=IS_OPEN,
+    ),
+    Index(
+        "ix_case_file_by_place",
+        *("location", "next_due_at", "id"),
+        postgresql_include=["region", "entity", *COUNTED_BY],
+        postgresql_where=IS_OPEN,
+    ),
+    Index(
+        "ix_case_file_deciding",
+        *("region", "next_due_at", "id"),
+        postgresql_include=["entity", "location"],
+        postgresql_where=text("state = 'deciding' AND closed_at IS NULL"),
+    ),
+    Index(
+        "ix_case_file_claimed",
+        *("claimed_by", "next_due_at", "id"),
+        postgresql_include=["region", "entity", "location"],
+        postgresql_where=IS_OPEN,
+    ),
     Index("ix_case_file_kind", "kind", "next_due_at", "id", postgresql_where=IS_OPEN),
     # What is critical is few of many, and counted: by this index alone.
     Index("ix_case_file_severity", "severity", "region", postgresql_where=IS_OPEN),
@@ -86,7 +115,6 @@ case_file = Table(
         *("location", "sku", "kind", "next_due_at", "id"),
         postgresql_where=text("closed_at IS NULL AND sku <> '' AND journey_id IS NOT NULL"),
     ),
-    Index("ix_case_file_mine", "claimed_by", postgresql_where=IS_OPEN),
     Index("ix_case_file_priority", "priority_score", "id", postgresql_where=IS_OPEN),
     Index("ix_case_file_age", "opened_at", "id", postgresql_where=IS_OPEN),
     # What the first page sums up is read from these two alone, without a look at each case.
@@ -102,15 +130,27 @@ case_file = Table(
         postgresql_include=["sku", "location", "region", "entity", "repeat_count", "closed_at"],
     ),
     Index("ix_case_file_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+    # Two, so that a case that changes is written into one of them.
     Index(
-        "ix_case_file_parts",
-        *CASE_PARTS,
+        "ix_case_file_open_words",
+        CASE_WORDS.label("words"),
         postgresql_using="gin",
-        postgresql_ops=dict.fromkeys(CASE_PARTS, "gin_trgm_ops"),
+        postgresql_ops={"words": "gin_trgm_ops"},
+        postgresql_where=IS_OPEN,
+    ),
+    Index(
+        "ix_case_file_closed_words",
+        CASE_WORDS.label("words"),
+        postgresql_using="gin",
+        postgresql_ops={"words": "gin_trgm_ops"},
+        postgresql_where=text("closed_at IS NOT NULL"),
     ),
     Index("ix_case_file_journey", "journey_id"),
     Index("ix_case_file_negative", "id", postgresql_where=text("kind = 'negative_inventory' AND closed_at IS NULL")),
     Index("ix_case_file_root_cause", "root_cause", "closed_at", postgresql_where=text("root_cause IS NOT NULL")),
+    Index(
+        "ix_case_file_came_back", "sku", "location", "kind", "closed_at", postgresql_where=text("closed_at IS NOT NULL")
+    ),
     Index("ix_case_file_closed", "closed_at", "id", postgresql_where=text("closed_at IS NOT NULL")),
 )
 

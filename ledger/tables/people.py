@@ -58,8 +58,10 @@ session = Table(
     instant("ended_at", nullable=True),
     instant("proven_at", nullable=True),  # by a password or at a provider; null: nobody knows when
     word("issuer", nullable=True),  # the provider who let them in; null: a local account
+    word("provider_session", nullable=True),  # what that provider calls it, where it says so
     Column("state_hash", LargeBinary),  # of the provider's answer that began it: none begins two
     Index("uq_session_state_hash", "state_hash", unique=True),
+    Index("ix_session_provider_session", "provider_session", postgresql_where=text("provider_session IS NOT NULL")),
 )
 
 # Who somebody is to a provider of single sign-on. Its own name for them counts, not an address that may change hands.

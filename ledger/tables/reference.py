@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Time,
     UniqueConstraint,
+    Uuid,
     text,
 )
 
@@ -52,6 +53,14 @@ location = Table(
     word("status", default="open"),
     one_of("kind", LOCATION_KINDS),
     one_of("status", ("open", "no_pickup", "closed")),
+)
+
+# Of each list that processes keep, a mark that changes with it: a trigger of the table with that name renews it.
+list_mark = Table(
+    "list_mark",
+    metadata,
+    word("name", primary_key=True),
+    Column("mark", Uuid, nullable=False),
 )
 
 opening_hours = Table(
@@ -100,6 +109,7 @@ item = Table(
     Column("stop_sale", Boolean, nullable=False, server_default=text("false")),
     minor("price_minor"),
     minor("cost_minor"),
+    Index("ix_item_name_parts", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
 )
 
 # Regular prices of single places from an instant on, for every channel or for one; else `item.price_minor` holds.

@@ -4,7 +4,7 @@ Within one entity somebody at the source agrees, from the band on; between two e
 side. Nobody agrees to what they asked for, and nobody counts for both sides.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -15,13 +15,11 @@ from domain.words import money, units
 from ledger import approval, bands, reference
 from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
+from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
 from ledger.transfer.promising import CHANNEL, can_promise
 from ledger.transfer.standing import start_shipping
-
-if TYPE_CHECKING:
-    from ledger.transfer.document import Transfer
-    from ledger.transfer.opening import Opening
+from ledger.transfer.wanted import Wanted
 
 
 def needed(place: reference.Place, target: reference.Place, level: Level) -> Level:
@@ -30,7 +28,7 @@ def needed(place: reference.Place, target: reference.Place, level: Level) -> Lev
 
 
 async def ask(
-    tx: Transaction, one: "Opening", detail: dict[str, Any], value_minor: int, level: Level, *, clock_offset_s: int = 0
+    tx: Transaction, one: Wanted, detail: dict[str, Any], value_minor: int, level: Level, *, clock_offset_s: int = 0
 ) -> int:
     """Ask them; returns the approval's number."""
     names = await reference.items(tx.conn, [sku for _, sku, _ in one.lines])
@@ -63,7 +61,7 @@ async def ask(
     )
 
 
-async def settle(it: "Transfer", moment: Moment) -> str:
+async def settle(it: Transfer, moment: Moment) -> str:
     """A verdict was given, or nobody gave one in time: reserve and go on, or end it as rejected."""
     verdict = it.row["asks"]["verdict"]
     it.row["asks"] = {}
@@ -76,7 +74,7 @@ async def settle(it: "Transfer", moment: Moment) -> str:
     return "Rejected." if verdict == "rejected" else "Nobody agreed in time; it is rejected."
 
 
-async def agreed(it: "Transfer", moment: Moment) -> str:
+async def agreed(it: Transfer, moment: Moment) -> str:
     """Everybody has agreed: what can be promised is reserved, the rest is not sent. Its goods are locked."""
     it.go(TransferState.APPROVED)
     it.head["approved_at"] = moment.at

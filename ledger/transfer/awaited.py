@@ -4,16 +4,17 @@ Rows of `awaited` are covered by the stock row at the destination; the order's o
 (`ledger.bopis.coming`).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import text
 
 from domain.ids import hold_id
 from domain.messages import Message
-
-if TYPE_CHECKING:
-    from ledger.transfer.document import Transfer
+from ledger.changes import Row
+from ledger.transaction import Transaction
 
 _HOLD = text(
     "INSERT INTO hold (id, source, channel, journey_id, line_id, location, sku, quantity, reserved, promised_at, at)"
@@ -24,40 +25,46 @@ _HOLD = text(
 )
 
 
-def _hold_id(row: dict[str, Any]) -> str:
-    return hold_id(row["journey_id"], row["line_id"], row["location"])
+@dataclass
+class Awaited:
+    """The rows of `awaited` of one transfer: the order that waits for its lines. None where no order does."""
 
+    rows: list[Row] = field(default_factory=list)
+    _brought: dict[str, int] = field(default_factory=dict)  # units by line that have come just now
 
-def hand_over(it: "Transfer", line: dict[str, Any], units: int) -> tuple[int, str | None]:
-    """Of units that come to the destination those that its order waits for: (units, the order's hold)."""
-    for row in it.awaited:
-        part = min(row["quantity"], units)
-        if row["line_id"] == line["line_id"] and part:
-            row["quantity"] -= part
-            row["came"] += part
-            it.brought[row["line_id"]] = it.brought.get(row["line_id"], 0) + part
-            return part, _hold_id(row)
-    return 0, None
+    def hand_over(self, line: Mapping[str, Any], units: int) -> tuple[int, str | None]:
+        """Of units that come to the destination those that the order waits for: (units, the order's hold)."""
+        for row in self.rows:
+            part = min(row["quantity"], units)
+            if row["line_id"] == line["line_id"] and part:
+                row["quantity"] -= part
+                row["came"] += part
+                self._brought[row["line_id"]] = self._brought.get(row["line_id"], 0) + part
+                return part, _hold_id(row)
+        return 0, None
 
+    async def tell(self, tx: Transaction, at: datetime, still_to_come: Mapping[str, int]) -> None:
+        """Hold what came for the order, and mark what will not come any more; the order is told of both.
 
-async def tell(it: "Transfer", at: datetime) -> None:
-    """Hold what came for the order, and work out what will not come any more; the order is told of both."""
-    for row in it.awaited:
-        came = it.brought.pop(row["line_id"], 0)
-        if came:
-            values = {name: row[name] for name in ("journey_id", "line_id", "location", "sku")}
-            await it.tx.conn.execute(_HOLD, {**values, "id": _hold_id(row), "units": came, "at": at})
-            it.tx.tell(row["journey_id"], Message.GOODS_CAME)
-        lacking = row["quantity"] - _still_to_come(it, it.lines[row["line_id"]])
-        if lacking > 0:
-            row["quantity"] -= lacking
-            row["failed"] += lacking
-            it.tx.tell(row["journey_id"], Message.GOODS_WILL_NOT_COME)
-        if it.is_final:
+        `still_to_come` has the units of each line that may still come.
+        """
+        for row in self.rows:
+            came = self._brought.pop(row["line_id"], 0)
+            if came:
+                values = {name: row[name] for name in ("journey_id", "line_id", "location", "sku")}
+                await tx.conn.execute(_HOLD, {**values, "id": _hold_id(row), "units": came, "at": at})
+                tx.tell(row["journey_id"], Message.GOODS_CAME)
+            lacking = row["quantity"] - still_to_come[row["line_id"]]
+            if lacking > 0:
+                row["quantity"] -= lacking
+                row["failed"] += lacking
+                tx.tell(row["journey_id"], Message.GOODS_WILL_NOT_COME)
+
+    def forget_what_was_given_up(self) -> None:
+        """The transfer is over: whatever the order had given up of it changes nothing any more."""
+        for row in self.rows:
             row["given_up"] = 0
 
 
-def _still_to_come(it: "Transfer", line: dict[str, Any]) -> int:
-    """Units of a line that may still come; "complete" says that what is on its way does not."""
-    on_the_way = 0 if it.row["detail"].get("complete") else int(line["in_transit"])
-    return 0 if it.is_final else on_the_way + it.to_ship(line)
+def _hold_id(row: Row) -> str:
+    return hold_id(row["journey_id"], row["line_id"], row["location"])

@@ -15,11 +15,12 @@ from domain.postings import Line
 from domain.transfer import Quantities, TransferState
 from ledger import reference, tables
 from ledger.changes import Row
+from ledger.count.sheet import posted_shelves
 from ledger.document import Document, Rules
 from ledger.journal import Entry
 from ledger.tables import hold
 from ledger.transaction import Rank, Transaction
-from ledger.transfer import awaited, recounts
+from ledger.transfer.awaited import Awaited
 
 type Place = tuple[str, str]  # (location, SKU)
 
@@ -38,8 +39,7 @@ class Transfer(Document):
     claims: list[Row] = field(default_factory=list)  # new ones
     counted: list[Row] = field(default_factory=list)  # what the counts that were opened because of it have posted
     claimed_before: set[str] = field(default_factory=set)  # lines of which a carrier was held liable before
-    awaited: list[Row] = field(default_factory=list)  # by the order that it was sent for
-    brought: dict[str, int] = field(default_factory=dict)  # units by line that have come for that order just now
+    awaited: Awaited = field(default_factory=Awaited)  # by the order that it was sent for
     beside: set[Place] = field(default_factory=set)  # what the same fact moves besides
     posted: dict[tuple[str, str, str], list[Line]] = field(default_factory=dict)  # by entity, event and cause
 
@@ -55,7 +55,7 @@ class Transfer(Document):
         if any(line["settled"] for line in it.lines.values()):
             it.claimed_before = {claim["line_id"] for claim in await it.read(tables.carrier_claim)}
         if it.row["detail"].get("recounts"):
-            it.counted = await recounts.posted(tx, it.row["detail"]["recounts"])
+            it.counted = await posted_shelves(tx.conn, it.row["detail"]["recounts"])
         return it
 
     # ------------------------------------------------------------------ what is true
@@ -74,7 +74,7 @@ class Transfer(Document):
         return self.place.entity != self.target.entity
 
     def line(self, line_id: str) -> dict[str, Any]:
-        """A line. Raises `UnknownLine`, naming those that there are."""
+        """A line. Raises `UnknownLine`, naming the lines of the transfer."""
         if line_id not in self.lines:
             raise UnknownLine(
                 f"The transfer has no line {line_id}; its lines are {', '.join(self.lines)}.", pointer="/data/lines"
@@ -91,6 +91,13 @@ class Transfer(Document):
     def to_ship(line: Mapping[str, Any]) -> int:
         """Units of a line that are still to leave the source."""
         return max(int(line["ordered"] - line["cancelled"] - line["shipped"]), 0)
+
+    def still_to_come(self, line: Mapping[str, Any]) -> int:
+        """Units of a line that may still come; "complete" says that what is on its way does not."""
+        if self.is_final:
+            return 0
+        on_the_way = 0 if self.row["detail"].get("complete") else int(line["in_transit"])
+        return on_the_way + self.to_ship(line)
 
     def claimed(self) -> set[str]:
         """The lines of which a carrier is held liable."""
@@ -129,7 +136,7 @@ class Transfer(Document):
         for entity in sorted({self.place.entity, self.target.entity}):
             await self.know_costs(entity, skus)
         if self.row["detail"].get("for_order"):
-            self.awaited = await self.read(tables.awaited, by="transfer_id")
+            self.awaited = Awaited(await self.read(tables.awaited, by="transfer_id"))
 
     async def know_costs(self, entity: str, skus: Iterable[str]) -> None:
         """Read what these items cost an entity on average."""
@@ -156,7 +163,7 @@ class Transfer(Document):
         yield tables.transfer_extra, self.extras
         yield tables.transfer_parcel, self.parcels
         yield tables.carrier_claim, self.claims
-        yield tables.awaited, self.awaited
+        yield tables.awaited, self.awaited.rows
 
     async def save(self, at: datetime) -> None:
         """Write what changed and post what was gathered."""
@@ -166,7 +173,11 @@ class Transfer(Document):
             currency = currencies.get(entity, self.place.currency)
             self.tx.post(Entry(entity, event, currency, cause, lines, at, self.id, authority))
         self.posted = {}
-        await awaited.tell(self, at)
+        await self.awaited.tell(
+            self.tx, at, {line_id: self.still_to_come(line) for line_id, line in self.lines.items()}
+        )
+        if self.is_final:
+            self.awaited.forget_what_was_given_up()
         await super().save(at)
 
     def lock_money(self) -> None:

@@ -11,7 +11,7 @@ from domain import transfer_postings as postings
 from domain.transfer import LOSS_ACCOUNTS, share
 from domain.transfer_postings import Side, Value, transfer_price
 from ledger.reference import Place
-from ledger.transfer import awaited, recounts
+from ledger.transfer import recounts
 from ledger.transfer.document import Transfer
 
 SHIPPED, RECEIVED, SETTLED = "transfer.shipped", "transfer.received", "transfer.settled"
@@ -93,7 +93,7 @@ def release(it: Transfer, line: dict[str, Any], units: int, moment: Moment, reas
 
 def receive(it: Transfer, line: dict[str, Any], units: int, condition: str, where: Place, moment: Moment) -> Value:
     """Units in transit have come, to the destination or to another place; what was sent for an order is held for it.
-    Returns what they are worth.
+    Returns their value.
     """
     sku, target = str(line["sku"]), it.target
     value = _taken_out(line, units)
@@ -108,7 +108,7 @@ def receive(it: Transfer, line: dict[str, Any], units: int, condition: str, wher
         line["damage_minor"] += worth
         return value
     if where.entity == target.entity:
-        of_order, key = awaited.hand_over(it, line, units) if where.code == target.code else (0, None)
+        of_order, key = it.awaited.hand_over(line, units) if where.code == target.code else (0, None)
         left = worth
         for bucket, part, hold_key in (("reserved", of_order, key), ("available", units - of_order, None)):
             if not part:
@@ -130,33 +130,39 @@ def receive(it: Transfer, line: dict[str, Any], units: int, condition: str, wher
     return value
 
 
-def unexpected(
-    it: Transfer, line_id: str, kind: str, sku: str, units: int, condition: str, where: Place, moment: Moment
-) -> None:
+class Extra(NamedTuple):
+    """Units at a place that nobody expected there, with the line under which they came."""
+
+    line_id: str
+    kind: str
+    sku: str
+    units: int
+    where: Place
+
+
+def unexpected(it: Transfer, extra: Extra, condition: str, moment: Moment) -> None:
     """Units have come that were not in transit for the line. What is good is on the shelf at once."""
-    is_good = condition == "good"
-    value = it.cost_of(where.entity, sku, units) if is_good else 0
+    sku, where, is_good = extra.sku, extra.where, condition == "good"
+    value = it.cost_of(where.entity, sku, extra.units) if is_good else 0
     sides = (where.code, "carrier"), (where.code, "available" if is_good else "damaged")
     why = it.cause(*moment, entity=where.entity)
-    it.tx.shelf.move("transfer_received", sku, units, *sides, why, reason=kind, cost_minor=value)
+    it.tx.shelf.move("transfer_received", sku, extra.units, *sides, why, reason=extra.kind, cost_minor=value)
     it.post(RECEIVED, moment.cause, {where.entity: postings.came_unexpected(value, location=where.code, sku=sku)})
-    note_extra(it, line_id, kind, sku, units, where.code, value, moment.at)
+    note_extra(it, extra, value, moment.at)
     if is_good:
         it.freed.add((where.code, sku))
 
 
-def note_extra(
-    it: Transfer, line_id: str, kind: str, sku: str, units: int, location: str, value_minor: int, at: datetime
-) -> None:
+def note_extra(it: Transfer, extra: Extra, value_minor: int, at: datetime) -> None:
     """Somebody will have to say why these units are there."""
     it.extras.append(
         {
             "journey_id": it.id,
-            "line_id": line_id,
-            "kind": kind,
-            "location": location,
-            "sku": sku,
-            "quantity": units,
+            "line_id": extra.line_id,
+            "kind": extra.kind,
+            "location": extra.where.code,
+            "sku": extra.sku,
+            "quantity": extra.units,
             "settled": 0,
             "value_minor": value_minor,
             "root_cause": None,

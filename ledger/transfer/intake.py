@@ -16,7 +16,8 @@ from ledger.idempotency import LOCK_KEYS, body_hash, lock_name
 from ledger.people import Caller
 from ledger.tables import idempotency
 from ledger.transaction import Rank, Transaction
-from ledger.transfer.opening import Opening, open_all, places_of
+from ledger.transfer.opening import open_all
+from ledger.transfer.wanted import Wanted, places_of
 
 AT_ONCE = 200  # transfers of one transaction
 
@@ -92,7 +93,7 @@ async def _take(
     extra = [f"key:{idempotency_key}"] if idempotency_key else []
     before = await _answers_before(tx, caller.source, [*keys, *extra])
     results: dict[int, Result] = {}
-    openings: dict[int, Opening] = {}
+    openings: dict[int, Wanted] = {}
     seen: dict[str, int] = {}
     items = await reference.items(tx.conn, {line.sku for one in wanted for line in one.lines})
     await known.learn(tx, wanted)
@@ -123,7 +124,7 @@ async def _take(
 async def _write(
     tx: Transaction,
     source: str,
-    openings: dict[int, Opening],
+    openings: dict[int, Wanted],
     results: dict[int, Result],
     keys: Sequence[str],
     digests: Sequence[bytes],
@@ -169,7 +170,7 @@ def _repeat(stored: tuple[bytes, object], digest: bytes, transfer_id: str) -> Re
 
 async def _opening(
     tx: Transaction, caller: Caller, one: NewTransfer, known: _Known, items: set[str], requested_by: str | None
-) -> Opening:
+) -> Wanted:
     """Raises `UnknownLocation`, `UnknownSku`, `WrongCurrency`, `Malformed`."""
     place, target = known.place(one.from_, "/from"), known.place(one.to, "/to")
     unknown = [number for number, line in enumerate(one.lines) if line.sku not in items]
@@ -194,7 +195,7 @@ async def _opening(
     elif one.requested_by is not None:
         actor, barred = await bands.actor_at(tx, caller.source, one.requested_by, place.code)
         asked_by = actor if actor != bands.EVERYONE else one.requested_by
-    return Opening(
+    return Wanted(
         place=place,
         target=target,
         policy=known.policies[place.code],

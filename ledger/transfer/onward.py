@@ -20,7 +20,8 @@ from ledger.situations import due_list
 from ledger.transfer import goods, standing
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
-from ledger.transfer.opening import Opening, open_all
+from ledger.transfer.opening import open_all
+from ledger.transfer.wanted import Wanted
 
 
 def _key(it: Transfer, word: str, moment: Moment) -> str:
@@ -35,7 +36,7 @@ async def _open(
     about: Sequence[Discrepancy],
     moment: Moment,
 ) -> str:
-    opening = Opening(
+    opening = Wanted(
         place=where,
         target=target,
         policy=it.policy,
@@ -81,7 +82,7 @@ async def turn_back(it: Transfer, moment: Moment) -> str:
     """What is on its way goes back to the source: it travels on as a transfer of its own, whose goods are in transit
     to where they came from.
     """
-    back = Opening(
+    back = Wanted(
         place=it.target,
         target=it.place,
         policy=it.policy,
@@ -127,7 +128,7 @@ async def turn_back(it: Transfer, moment: Moment) -> str:
     return f"{units(number)} come back to {here.name} by transfer {back.id}."
 
 
-async def _write_turned(it: Transfer, back: Opening, rows: list[dict[str, object]], moment: Moment) -> None:
+async def _write_turned(it: Transfer, back: Wanted, rows: list[dict[str, object]], moment: Moment) -> None:
     """The transfer of the goods that come back begins in transit."""
     conn = it.tx.conn
     due = standing.default_receipt(back.policy, moment.at)

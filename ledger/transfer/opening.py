@@ -4,70 +4,28 @@ The stock rows of every line at its source are locked. What is promised is decid
 in the order given, exactly as it would be one after the other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from domain.bands import Level, Rolling, level_of
 from domain.calendars import add_open_time
-from domain.ids import api_link, hold_id, journey_id
+from domain.ids import api_link, hold_id
 from domain.messages import Situation
-from domain.policy import Policy
 from domain.transfer import TransferState
 from domain.transfers import TransferAnswer, TransferLineAnswer
 from domain.words import money, units
-from ledger import bands, policies, reference, rows, situations, tables
+from ledger import bands, policies, rows, situations, tables
 from ledger.outbox import search_attributes
 from ledger.shelf import Cause
 from ledger.transaction import Transaction
 from ledger.transfer import agreeing
 from ledger.transfer.promising import CHANNEL, can_promise
+from ledger.transfer.wanted import Costs, Wanted, value_of
 
 
-@dataclass(frozen=True)
-class Opening:
-    """A transfer that is wanted. `band_actor`: whose thirty days count against the band; nobody's for a system's own
-    proposal. `is_agreed`: it follows from a decision, so nobody is asked again. `held`: units by line that are reserved
-    at its source already, and that whoever held them gives over.
-    """
-
-    place: reference.Place
-    target: reference.Place
-    policy: Policy
-    source: str
-    key: str
-    reason: str
-    lines: Sequence[tuple[str, str, int]]  # line, SKU, units
-    at: datetime
-    needed_by: datetime | None = None
-    requested_by: str = ""
-    barred: Sequence[str] = ()
-    band_actor: str | None = None
-    is_agreed: bool = False
-    held: Mapping[str, int] = field(default_factory=dict)
-    clock_offset_s: int = 0
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        return journey_id("transfer", self.source, self.key)
-
-
-type Costs = Mapping[tuple[str, str], int]  # average unit cost by (entity, SKU), in 1/10,000 minor units
-
-
-def places_of(openings: Iterable[Opening]) -> set[tuple[str, str]]:
-    """The (location, SKU) whose stock has to be locked."""
-    return {(one.place.code, sku) for one in openings for _, sku, _ in one.lines}
-
-
-def value_of(one: Opening, costs: Costs) -> int:
-    """What is wanted is worth, at cost."""
-    return sum(reference.cost_of(costs.get((one.place.entity, sku), 0), number) for _, sku, number in one.lines)
-
-
-async def level_for(tx: Transaction, one: Opening, value_minor: int, *, subject: str) -> Level:
+async def level_for(tx: Transaction, one: Wanted, value_minor: int, *, subject: str) -> Level:
     """Who must agree to a transfer of this value."""
     limits = one.policy.bands.transfer.limits
     if one.is_agreed:
@@ -105,7 +63,7 @@ _HOLD = (
 _STEP = ("journey_id", "step", "occurrence", "input_hash", "result", "detail", "actor", "at")
 
 
-async def open_all(tx: Transaction, openings: Sequence[Opening], costs: Costs) -> list[TransferAnswer]:
+async def open_all(tx: Transaction, openings: Sequence[Wanted], costs: Costs) -> list[TransferAnswer]:
     """Write them with their holds, approvals and workflows; one answer for each, in the order given."""
     kept: dict[str, str] = {}
     written, answers = _Rows(), []
@@ -123,7 +81,7 @@ async def open_all(tx: Transaction, openings: Sequence[Opening], costs: Costs) -
     return answers
 
 
-async def _open(tx: Transaction, one: Opening, costs: Costs, policy_copy: str, written: _Rows) -> TransferAnswer:
+async def _open(tx: Transaction, one: Wanted, costs: Costs, policy_copy: str, written: _Rows) -> TransferAnswer:
     value = value_of(one, costs)
     level = await level_for(tx, one, value, subject=one.id)
     needed = level > Level.NONE
@@ -168,7 +126,7 @@ async def _open(tx: Transaction, one: Opening, costs: Costs, policy_copy: str, w
     return _answer(one, state, value, reserved, asks.get("approval_id"))
 
 
-def _head(one: Opening, value: int, *, is_agreed: bool) -> dict[str, Any]:
+def _head(one: Wanted, value: int, *, is_agreed: bool) -> dict[str, Any]:
     return {
         "journey_id": one.id, "from_location": one.place.code, "to_location": one.target.code,
         "from_entity": one.place.entity, "to_entity": one.target.entity, "reason": one.reason,
@@ -176,7 +134,7 @@ def _head(one: Opening, value: int, *, is_agreed: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reserve(tx: Transaction, one: Opening, written: _Rows) -> dict[str, int]:
+def _reserve(tx: Transaction, one: Wanted, written: _Rows) -> dict[str, int]:
     """Hold what can be promised, line by line; returns the units by line."""
     why, held = Cause(f"intake:{one.id}", tx.actor, one.at, one.place.entity, one.id), {}
     for line_id, sku, number in one.lines:
@@ -196,7 +154,7 @@ def _reserve(tx: Transaction, one: Opening, written: _Rows) -> dict[str, int]:
     return held
 
 
-def _sentence(one: Opening, value: int, reserved: Mapping[str, int], *, needed: bool) -> str:
+def _sentence(one: Wanted, value: int, reserved: Mapping[str, int], *, needed: bool) -> str:
     wanted = sum(number for _, _, number in one.lines)
     told = f"{units(wanted)} from {one.place.name} to {one.target.name}, worth {money(value, one.place.currency)}"
     if needed:
@@ -208,7 +166,7 @@ def _sentence(one: Opening, value: int, reserved: Mapping[str, int], *, needed: 
 
 
 def _answer(
-    one: Opening, state: TransferState, value: int, reserved: Mapping[str, int], approval_id: int | None
+    one: Wanted, state: TransferState, value: int, reserved: Mapping[str, int], approval_id: int | None
 ) -> TransferAnswer:
     pending = state is TransferState.PENDING_APPROVAL
     return TransferAnswer(

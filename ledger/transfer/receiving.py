@@ -14,7 +14,7 @@ from ledger import reference, steps
 from ledger.transfer import goods, standing
 from ledger.transfer.averages import Bought, average_in
 from ledger.transfer.document import Transfer
-from ledger.transfer.goods import Moment
+from ledger.transfer.goods import Extra, Moment
 from ledger.transfer.people import people_of
 
 
@@ -89,7 +89,7 @@ def _receive_line(
     sku, left = str(line["sku"]), told.quantity
     if told.sku not in (None, sku):
         if left:
-            goods.unexpected(it, told.line_id, "misship", str(told.sku), left, told.condition, where, moment)
+            goods.unexpected(it, Extra(told.line_id, "misship", str(told.sku), left, where), told.condition, moment)
         return
     lacking = left - line["in_transit"]
     # What came and was not said to have left has left all the same, as long as the source still has some to send.
@@ -100,12 +100,12 @@ def _receive_line(
     if known:
         value = goods.receive(it, line, known, told.condition, where, moment)
         if where.code != it.target.code and told.condition == "good":
-            goods.note_extra(it, told.line_id, "wrong_store", sku, known, where.code, value.taken_minor, moment.at)
+            goods.note_extra(it, Extra(told.line_id, "wrong_store", sku, known, where), value.taken_minor, moment.at)
         if told.condition == "good" and where.entity != it.place.entity:
             before = bought.get(sku, Bought(0, 0))
             bought[sku] = Bought(before.units + known, before.value_minor + value.taken_minor)
     if left > known:
-        goods.unexpected(it, told.line_id, "over", sku, left - known, told.condition, where, moment)
+        goods.unexpected(it, Extra(told.line_id, "over", sku, left - known, where), told.condition, moment)
 
 
 def _keep(

@@ -1,18 +1,11 @@
-"""What counts have found that were opened because a transfer does not add up. What one has found at the source is on
+"""What was found by counts that were opened because a transfer does not add up. What one has found at the source is on
 the book there already: it is not put back a second time when somebody says that it never left.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import select
-
-from ledger.tables import count_line
-from ledger.transaction import Transaction
-
-if TYPE_CHECKING:
-    from ledger.transfer.document import Transfer
+from ledger.transfer.document import Transfer
 
 EXPLAINED = "explained"  # in the detail of a transfer: units by "place SKU" that were found and never left
 
@@ -24,18 +17,7 @@ class Gain(NamedTuple):
     seen_at: datetime | None
 
 
-async def posted(tx: Transaction, counts: Sequence[str]) -> list[dict[str, Any]]:
-    """The shelves that these counts have posted, in the order in which they were counted."""
-    line = count_line.c
-    rows = await tx.conn.execute(
-        select(line.journey_id, line.location, line.sku, line.book, line.counted, line.counted_at)
-        .where(line.journey_id.in_(counts), line.bucket == "", line.state == "posted")
-        .order_by(line.counted_at, line.journey_id, line.sku)
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def gained(it: "Transfer", place: str, sku: str) -> Gain:
+def gained(it: Transfer, place: str, sku: str) -> Gain:
     """What counts at a place have found beyond the book, as far as it was not said yet where it came from."""
     here = [one for one in it.counted if (one["location"], one["sku"]) == (place, sku)]
     found = sum(one["counted"] - one["book"] for one in here if one["counted"] > one["book"])
@@ -44,7 +26,7 @@ def gained(it: "Transfer", place: str, sku: str) -> Gain:
     return Gain(left, max(one["counted_at"] for one in here) - timedelta(microseconds=1) if left else None)
 
 
-def explain(it: "Transfer", place: str, sku: str, units: int) -> None:
+def explain(it: Transfer, place: str, sku: str, units: int) -> None:
     """So many of the units that were found there are those that never left."""
     known = dict(it.row["detail"].get(EXPLAINED, {}))
     known[f"{place} {sku}"] = known.get(f"{place} {sku}", 0) + units

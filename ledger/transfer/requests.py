@@ -22,7 +22,8 @@ from ledger.transaction import Rank, Transaction
 from ledger.transfer import agreeing, asking, standing
 from ledger.transfer.document import Transfer
 from ledger.transfer.goods import Moment
-from ledger.transfer.opening import Opening, level_for
+from ledger.transfer.opening import level_for
+from ledger.transfer.wanted import Wanted
 
 type Find = Callable[[Transaction], Awaitable[str]]  # the transfer that is meant; raises `NotFound`
 
@@ -135,7 +136,7 @@ async def _amend(it: Transfer, row: RowMapping, wanted: Amendment, at: datetime)
     it.head["value_minor"] = value
     tx.enter(Rank.MONEY)
     await bands.withdraw(tx, "transfer", it.id, at)
-    opening = Opening(
+    opening = Wanted(
         place=it.place, target=it.target, policy=it.policy, source=it.row["source"], key=it.row["key"],
         reason=it.head["reason"], lines=[(line.line_id, line.sku, line.quantity) for line in wanted.lines], at=at,
         requested_by=it.row["requested_by"], band_actor=it.row["detail"].get("band_actor"),

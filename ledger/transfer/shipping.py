@@ -83,7 +83,7 @@ async def shipped(it: Transfer, data: TransferShipped, cause: str, at: datetime)
 
 
 def _check(it: Transfer, told: Sequence[ShippedLine]) -> None:
-    """Raises `UnknownLine` for a line that there is not, or that is of another item."""
+    """Raises `UnknownLine` for a line that does not exist, or that is for another item."""
     for one in told:
         sku = str(it.line(one.line_id)["sku"])
         if one.sku not in (None, sku):

@@ -1,4 +1,4 @@
-"""Where goods have brought a transfer: its state, its due instants, and what was asked that has answered itself."""
+"""The state that its goods give a transfer, with its due instants, and questions that have answered themselves."""
 
 from datetime import datetime, timedelta
 

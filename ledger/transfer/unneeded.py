@@ -1,4 +1,4 @@
-"""An order needs its goods no more: what has not left stays at the source, somebody says what becomes of the rest."""
+"""An order no longer needs its goods: what has not left stays at the source, somebody decides about the rest."""
 
 from domain.transfer import ON_THE_WAY
 from domain.words import units
@@ -12,7 +12,7 @@ REASON = "not_needed"
 async def take_up(it: Transfer, moment: Moment) -> str:
     """Take up what the order has given up; "" where it has given up nothing. The transfer and its goods are locked."""
     stays = comes = 0
-    for row in it.awaited:
+    for row in it.awaited.rows:
         line, given_up = it.lines[row["line_id"]], row["given_up"]
         row["given_up"] = 0
         part = min(given_up, it.to_ship(line))
@@ -36,7 +36,7 @@ async def _on_the_way(it: Transfer, comes: int, moment: Moment) -> str:
     """Goods that nobody waits for are on their way: nothing is turned round, or let come, silently."""
     if not comes or it.state not in ON_THE_WAY:
         return ""
-    if any(row["quantity"] for row in it.awaited):
+    if any(row["quantity"] for row in it.awaited.rows):
         return f"{units(comes)} come all the same, with what the order still needs."
     if it.row["asks"].get("about") == "cancel":
         return "Somebody is asked already what becomes of the goods on their way."

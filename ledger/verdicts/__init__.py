@@ -3,7 +3,9 @@
 This stands above what asks for approvals; `ledger.approval`, which opens and withdraws them, stands below it.
 """
 
+from ledger.verdicts.checks import Way
 from ledger.verdicts.clock import on_due
-from ledger.verdicts.recording import Proven, answer, decided_sentence, record_verdict
+from ledger.verdicts.questions import answer
+from ledger.verdicts.recording import record_verdict
 
-__all__ = ["Proven", "answer", "decided_sentence", "on_due", "record_verdict"]
+__all__ = ["Way", "answer", "on_due", "record_verdict"]

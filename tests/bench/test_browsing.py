@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from bench import browsing, company, opened, place, served
+from bench import browsing, company, floor, opened, place, served
+from bench.floor import Floor, Page
 from domain.case_kinds import KINDS
 
 
@@ -50,12 +51,26 @@ async def test_the_queue_stands_beside_its_statements_and_its_template(
 async def test_a_page_that_is_no_page_has_no_time(postgres_url: str) -> None:
     async with place.database(postgres_url, "refusing") as database, served.application(database) as port:
         with pytest.raises(RuntimeError, match="/console/queue was answered 303"):
-            await browsing.rounds(port, [browsing.Page("/console/queue", "endcap_session=nobodys")], 1)
+            await browsing.rounds(port, [Page("/console/queue", "endcap_session=nobodys")], 1)
+
+
+async def test_the_limit_is_rows_template_and_a_page_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    async def bare(_rounds: object, length: int) -> float:
+        lengths.append(length)
+        return 0.5
+
+    monkeypatch.setattr(floor, "bare_ms", bare)
+    found = [browsing.Cost(Page("/", ""), [8.0, 9.0, 10.0], Floor(1.0, 2.0, 3.0), 50, 700) for _ in range(3)]
+    limit, parts = await browsing.least_of(found)
+    assert (limit, lengths) == (5.5, [700])
+    assert "statements by pgbench 1.0 ms, with the template 4.0 ms: 2.25 ×" in parts
 
 
 def test_pages_are_compared_that_list_as_many_rows() -> None:
     def cost(ms: float, rows: int) -> browsing.Cost:
-        return browsing.Cost(browsing.Page("/", ""), [ms], 0.0, 0.0, rows)
+        return browsing.Cost(Page("/", ""), [ms], Floor(0.0, 0.0, 0.0), rows)
 
     few = [cost(10, 50), cost(2, 0), cost(4, 0), cost(8, 7)]
     many = [cost(11, 50), cost(2, 0), cost(40, 50), cost(12, 7)]
@@ -88,4 +103,4 @@ async def test_every_console_of_a_region_is_told_of_every_change(
 async def test_a_page_that_is_refused_is_no_figure() -> None:
     async with served.bare() as port:
         with pytest.raises(RuntimeError, match="was answered 404"):
-            await browsing.rounds(port, [browsing.Page("/console/queue", "endcap_session=nobody")], 1)
+            await browsing.rounds(port, [Page("/console/queue", "endcap_session=nobody")], 1)

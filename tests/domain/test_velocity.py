@@ -11,7 +11,6 @@ from domain.velocity import (
     Span,
     drawn_shares,
     expected_below,
-    hour_of_week,
     hours_between,
     is_surge,
     loudest,
@@ -33,9 +32,12 @@ def flat(value: float = 1.0) -> tuple[float, ...]:
 
 class TestTheWeek:
     def test_hours_are_those_of_the_place(self) -> None:
-        assert hour_of_week(MONDAY, "UTC") == 0
-        assert hour_of_week(MONDAY, "America/New_York") == 6 * 24 + 19
-        assert hour_of_week(MONDAY, "Asia/Kolkata") == 5  # half past five
+        def hours(zone: str) -> dict[int, float]:
+            return {hour: part for hour, part in enumerate(hours_between(MONDAY, MONDAY + HOUR, zone)) if part}
+
+        assert hours("UTC") == {0: 1.0}
+        assert hours("America/New_York") == {6 * 24 + 19: 1.0}
+        assert hours("Asia/Kolkata") == {5: 0.5, 6: 0.5}  # from half past five
 
     def test_parts_of_hours_count_as_parts(self) -> None:
         found = hours_between(MONDAY + HOUR / 2, MONDAY + 2.25 * HOUR, "UTC")

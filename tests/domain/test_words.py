@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import Malformed
-from domain.words import local, moment, money, read_money, span, subject_words, units, until, words
+from domain.words import local, moment, money, nth, read_money, span, subject_words, units, until, words
 
 
 class TestAbout:
@@ -48,6 +48,10 @@ class TestInstants:
         assert until(noon + timedelta(minutes=42), noon) == "42 min left"
         assert until(noon - timedelta(hours=1, minutes=10), noon) == "1 h 10 min over"
         assert span(timedelta(days=2, hours=3)) == "2 d 3 h"
+
+    def test_what_comes_how_manieth(self) -> None:
+        wanted = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 111: "111th"}
+        assert {number: nth(number) for number in wanted} == wanted
 
     def test_words_of_codes(self) -> None:
         assert (words("ship_to_store"), words("cogs")) == ("Ship to store", "COGS")

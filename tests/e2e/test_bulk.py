@@ -8,9 +8,9 @@ from playwright.async_api import expect
 
 from domain.messages import Step
 from ledger import bulk
+from tests.e2e.axe import violations
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_console import PHONE
-from tests.e2e.test_pages import violations
 
 pytestmark = [pytest.mark.browser]
 

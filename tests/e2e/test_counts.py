@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import OpenPage
 from tests.e2e.test_console import PHONE
-from tests.e2e.test_pages import violations
 
 pytestmark = [pytest.mark.browser]
 

@@ -7,8 +7,8 @@ from playwright.async_api import Page, expect
 
 from ledger import links
 from ledger.transaction import Transaction
+from tests.e2e.axe import violations
 from tests.e2e.test_customer import PHONE, Street, fits, street
-from tests.e2e.test_pages import violations
 from tests.ledger.offers import Asked, asked
 from tests.ledger.orders import pick
 from tests.ledger.returning import Back, collected

@@ -6,18 +6,17 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Page
 from sqlalchemy import insert
 
 from ledger import tables
 from ledger.transaction import Transaction
+from tests.e2e.axe import IN_THE_DARK, wrong
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_console import PHONE
-from tests.e2e.test_pages import DESK, WCAG
+from tests.e2e.test_pages import DESK
 from tests.web.conftest import app, as_key, web
 from tests.web.people import browse, sign_in
-from tests.web.routes import ROUTES, ids
+from tests.web.routes import ROUTES, Route, ids
 from tests.web.store import staff
 
 __all__ = ["app", "as_key", "browse", "ids", "sign_in", "staff", "web"]
@@ -25,8 +24,8 @@ pytestmark = [pytest.mark.browser]
 # Not pages: a file, what answers with another page, what never ends, what programs ask for.
 NOT_PAGES = re.compile(r"\.(csv|pdf)$|/next$|/decision$|/live|/stream|^/(healthz|readyz|metrics)$")
 PAGES = [route for route in ROUTES if route.method == "GET" and not route.is_api and not NOT_PAGES.search(route.path)]
-IN_THE_DARK = {"runOnly": ["color-contrast"]}
-ON_A_PHONE = {"runOnly": ["target-size", "scrollable-region-focusable"]}
+PAGES.append(Route("GET", "/nowhere"))  # what stands where nothing is
+ON_A_PHONE = ("target-size", "scrollable-region-focusable")
 # What of a page moves sideways below a thumb. Tabs may, a page cannot show all of them at once; so may lines of a file.
 SIDEWAYS = """[document.documentElement, ...document.querySelectorAll("main *:not(.tabs, pre)")]
     .filter(one => one === document.documentElement || /auto|scroll/.test(getComputedStyle(one).overflowX))
@@ -56,11 +55,6 @@ UNNAMED = """[...document.querySelectorAll("table.stacks")].flatMap(table => {
         });
     });
 }).filter(one => one)"""
-
-
-async def wrong(page: Page, options: dict[str, Any]) -> list[str]:
-    found = (await Axe().run(page, options=options)).response["violations"]
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 async def anybody(database: Any) -> None:
@@ -93,7 +87,7 @@ async def test_nothing_is_out_of_reach(
         assert answer.status < 500, route.path
         assert "text/html" in answer.headers["content-type"], f"{route.path}: no page; say so in NOT_PAGES"
         await page.wait_for_load_state("load")
-        said = await wrong(page, WCAG)
+        said = await wrong(page)
         await page.emulate_media(color_scheme="dark")
         said += [f"dark, {one}" for one in await wrong(page, IN_THE_DARK)]
         await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})

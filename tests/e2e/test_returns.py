@@ -12,9 +12,10 @@ from playwright.async_api import Page, expect
 from ledger import links, tables
 from ledger.transaction import Transaction
 from settings import Settings
+from tests.e2e.axe import violations
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_console import PHONE
-from tests.e2e.test_pages import DESK, violations
+from tests.e2e.test_pages import DESK
 from tests.e2e.test_store import OpenStore, at_work, small_targets, web
 from tests.web.conftest import settings_for
 from tests.web.store import event, pick_all, place, staff

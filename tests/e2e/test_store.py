@@ -10,9 +10,10 @@ from playwright.async_api import Page, expect
 from ledger import tables
 from settings import CDN
 from tests.browser import NewContext
+from tests.e2e.axe import by_day_and_night
 from tests.e2e.conftest import OpenPage, Site
 from tests.e2e.test_console import PHONE
-from tests.e2e.test_pages import DESK, violations
+from tests.e2e.test_pages import DESK
 from tests.web.retail import key_text
 from tests.web.store import code_of, event, pick_all, place, staff
 
@@ -161,9 +162,8 @@ class TestShift:
 
 
 class TestReach:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
     async def test_nothing_is_out_of_reach_or_too_small_for_a_thumb(
-        self, site: Site, web: httpx2.AsyncClient, at_work: OpenStore, scheme: str
+        self, site: Site, web: httpx2.AsyncClient, at_work: OpenStore
     ) -> None:
         first, ready, gone = [await place(web, f"W-{number}") for number in (1, 2, 3)]
         await pick_all(web, ready)
@@ -187,19 +187,19 @@ class TestReach:
         )
         found: dict[str, list[str]] = {}
         for size in (PHONE, DESK):
-            page = await at_work("/store/S1", viewport=size, color_scheme=scheme)
+            page = await at_work("/store/S1", viewport=size)
             for path in paths:
                 await page.goto(path)
-                said = await violations(page)
+                said = await by_day_and_night(page)
                 said += await small_targets(page) if size is PHONE and path.startswith("/store") else []
                 found[f"{path} {size['width']}"] = said
             await page.goto(f"/store/S1/pick/{first}")
             await page.get_by_label("Found").first.fill("9")
             await page.get_by_role("button", name="Save all as entered").click()
             await expect(page.get_by_text(re.compile("The order still wants"))).to_be_visible()
-            found[f"refused {size['width']}"] = await violations(page)
-        chooser = await at_work("/store", "ana.ruiz", color_scheme=scheme)
-        found["/store"] = [*await violations(chooser), *await small_targets(chooser)]
+            found[f"refused {size['width']}"] = await by_day_and_night(page)
+        chooser = await at_work("/store", "ana.ruiz")
+        found["/store"] = [*await by_day_and_night(chooser), *await small_targets(chooser)]
         assert {path: said for path, said in found.items() if said} == {}
 
 

@@ -7,8 +7,8 @@ import pytest
 from playwright.async_api import expect
 
 from ledger import tables
+from tests.e2e.axe import violations
 from tests.e2e.conftest import Site
-from tests.e2e.test_pages import violations
 from tests.e2e.test_store import OpenStore, at_work, small_targets, web
 from tests.web.store import event, pick_all, place, staff
 

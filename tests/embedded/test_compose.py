@@ -86,7 +86,7 @@ def test_temporal_has_the_version_of_the_embedded_one(services: dict[str, Any]) 
 
 def test_the_image_takes_every_room_that_its_processes_import() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    for room in ("activities", "domain", "ledger", "ports", "web", "workflows"):
+    for room in ("activities", "commands", "domain", "ledger", "ports", "web", "workflows"):
         assert f"COPY {room}/ {room}/" in text
     for module in ("cli.py", "relay.py", "sender.py", "settings.py", "wire.py", "worker.py"):
         assert module in text

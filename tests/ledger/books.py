@@ -3,10 +3,12 @@ test.
 """
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case_facts import FACTS
+from domain.postings import INVENTORY_ACCOUNTS
 from domain.stock import BUCKETS
-from ledger.audit import audit
+from ledger.audit import RULES, audit
 from ledger.engine import Database
 
 _SUMS = text(
@@ -14,6 +16,9 @@ _SUMS = text(
     " SELECT to_location AS location, sku, to_account AS bucket, quantity FROM movement"
     " UNION ALL SELECT from_location, sku, from_account, -quantity FROM movement) m GROUP BY 1, 2, 3"
 )
+# Every rule of the audit in one question: asked one after the other they take most of a test's time.
+_BROKEN = text("\nUNION ALL\n".join(f"(SELECT 1 FROM ({query}) AS rule LIMIT 1)" for query in RULES.values()))  # noqa: S608
+_GIVEN = {"inventory": list(INVENTORY_ACCOUNTS)}
 
 
 async def assert_books_agree(database: Database) -> None:
@@ -39,10 +44,17 @@ async def assert_books_agree(database: Database) -> None:
             text("SELECT journal_id FROM journal_line GROUP BY 1 HAVING sum(debit_minor) <> sum(credit_minor)")
         )
         assert unbalanced.all() == []
-        assert await audit(conn) == []
+        if await breaks_a_rule(conn):
+            assert await audit(conn) == []
+            raise AssertionError("all rules of the audit in one question find what each by itself does not")
         for case in await conn.execute(text("SELECT kind, facts FROM case_file")):
             assert case.kind in FACTS, f"{case.kind} has no facts of its own in domain/case_facts.py"
             FACTS[case.kind].model_validate(case.facts)
+
+
+async def breaks_a_rule(conn: AsyncConnection) -> bool:
+    """Whether the audit would find anything."""
+    return (await conn.execute(_BROKEN, _GIVEN)).first() is not None
 
 
 async def accounts(database: Database) -> dict[str, int]:

@@ -4,19 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.conftest import Database as TestDatabase
 from tests.ledger.books import assert_books_agree
 from tests.ledger.till import open_assortment
-from tests.shop import Shop, open_shop
+from tests.shop import Shop
 
 
 @pytest.fixture
-async def shop(database: TestDatabase) -> AsyncIterator[Shop]:
+async def shop(fresh_shop: Shop) -> AsyncIterator[Shop]:
     """Two stores with five packs of tea each. Whatever a test does, stock, holds and books agree afterwards."""
-    opened = await open_shop(database.url)
-    yield opened
-    await assert_books_agree(opened.database)
-    await opened.database.dispose()
+    yield fresh_shop
+    await assert_books_agree(fresh_shop.database)
 
 
 @pytest.fixture

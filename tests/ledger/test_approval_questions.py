@@ -4,8 +4,8 @@ import pytest
 
 from domain.people import Grant, Person
 from ledger import verdicts
-from ledger.reads.approvals import approval_detail
-from tests.ledger.test_quorum import ask, hire, say
+from ledger.reads.approvals import ApprovalFilter, approval_detail, list_approvals
+from tests.ledger.test_quorum import BEN, ask, hire, say
 from tests.shop import ADA, ANA, MAX, Shop
 
 FAY = Person("fay", "Fay Ardo", "fay@shop.example", (Grant("regional_ops", "", "R9", ""),))
@@ -44,3 +44,42 @@ async def test_without_regional_operations_admins_are_asked(shop: Shop) -> None:
     await shop.change("DELETE FROM person_role WHERE role = 'regional_ops'")
     await say(shop, await ask(shop, "any", requester=system("key:oms")), MAX, "ask", "Which order?")
     assert await told(shop) == [ADA.id]
+
+
+async def answered(shop: Shop) -> list[str]:
+    found: list[str] = await shop.value(
+        "SELECT coalesce(array_agg(person_id ORDER BY id), '{}') FROM mail WHERE context ->> 'occasion' = 'answered'"
+    )
+    return found
+
+
+async def test_whoever_asked_is_told_of_the_answer_and_nobody_else(shop: Shop) -> None:
+    number = await ask(shop, "any", requester=ADA)
+    await say(shop, number, MAX, "ask", "Which order?")
+    assert await answered(shop) == []
+    await verdicts.answer(shop.database, number, ANA, text="W-1.", via="test")
+    assert await answered(shop) == [MAX.id]
+
+
+async def test_a_second_answer_goes_to_whoever_asked_since_the_first(shop: Shop) -> None:
+    await hire(shop, BEN)
+    number = await ask(shop, "any", requester=ADA)
+    await say(shop, number, MAX, "ask", "Which order?")
+    await say(shop, number, MAX, "ask", "And which customer?")
+    await verdicts.answer(shop.database, number, ANA, text="W-1, of Kim.", via="test")
+    await say(shop, number, BEN, "ask", "Is Kim there?")
+    await verdicts.answer(shop.database, number, ANA, text="Until five.", via="test")
+    assert await answered(shop) == [MAX.id, BEN.id]
+
+
+async def test_the_question_waits_for_whoever_asked_for_it_until_they_have_answered(shop: Shop) -> None:
+    async def waits_for(person: Person) -> list[int]:
+        async with shop.database.read() as conn:
+            return [one.id for one in (await list_approvals(conn, person, ApprovalFilter(mine=True))).items]
+
+    number = await ask(shop, "any", requester=ANA)
+    assert await waits_for(ANA) == []
+    await say(shop, number, MAX, "ask", "Which order?")
+    assert (await waits_for(ANA), await waits_for(MAX)) == ([number], [number])
+    await verdicts.answer(shop.database, number, ANA, text="W-1.", via="test")
+    assert (await waits_for(ANA), await waits_for(MAX)) == ([], [number])

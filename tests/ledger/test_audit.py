@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from ledger.audit import RULES, Finding, audit
-from tests.conftest import Database as OneDatabase
+from tests.databases import Keeper, name_of
+from tests.ledger.books import breaks_a_rule
 from tests.ledger.funding import agree
 from tests.ledger.promoting import Promoted
 from tests.ledger.returning import Back
 from tests.ledger.transfers import Moved
-from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
+from tests.shop import PRICE_MINOR, TEA, Shop, open_shop, reopen_shop
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTED, CANCELLED = "bopis:web:W-1", "bopis:web:W-2"
@@ -25,6 +26,15 @@ BREAKS: dict[str, tuple[str, str]] = {
         ("INSERT INTO case_parent (id, key, kind, location, sku, region, entity, opened_at) OVERRIDING SYSTEM VALUE"
         " VALUES (7, 'pick_short|S1|TEA-1', 'pick_short', 'S1', 'TEA-1', 'R1', 'DE01', now())"),
         "parent 7",
+    ),
+    "a case of which somebody is asked to approve is being decided": (
+        ("WITH asked AS (INSERT INTO approval (kind, subject, case_id, location, region, entity, facts, amount_minor,"
+        " currency, band, requester, roles, opened_at, deadline_at, expires_at) VALUES ('refund', 's', 7, 'S1', 'R1',"
+        " 'DE01', '{}', 5, 'EUR', 'manager', 'ana', '{store_manager}', now(), now(), now()))"
+        " INSERT INTO case_file (id, kind, subject, dedupe_key, state, severity, location, region, entity, owner_role,"
+        " currency, value_at_risk_minor, facts, opened_at) VALUES (7, 'pick_short', 's', 'k', 'claimed', 'high', 'S1',"
+        " 'R1', 'DE01', 'regional_ops', 'EUR', 0, '{}', now())"),
+        "case 7",
     ),
     "what can be undone was decided and not carried out": (
         ("INSERT INTO case_file (id, kind, subject, dedupe_key, severity, location, region, entity, owner_role,"
@@ -243,10 +253,26 @@ BREAKS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+async def day(keeper: Keeper, template_database: str) -> AsyncIterator[str]:
+    """Name of a database with a day in it, copied for each test."""
+    async with keeper.database("day", template=template_database) as url:
+        await a_day(url)
+        yield name_of(url)
+
+
 @pytest.fixture
-async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
-    """A day: collected, cancelled with goods on the hold shelf, still to be picked, sold at the till, and returned."""
-    shop = await open_shop(database.url, tea={"S1": 9, "S2": 5})
+async def shop(keeper: Keeper, day: str) -> AsyncIterator[Shop]:
+    """The day, in a database that this test alone uses."""
+    async with keeper.database("test", template=day) as url:
+        opened = await reopen_shop(url)
+        yield opened
+        await opened.database.dispose()
+
+
+async def a_day(url: str) -> None:
+    """Collected, cancelled with goods on the hold shelf, still to be picked, sold at the till, and returned."""
+    shop = await open_shop(url, tea={"S1": 9, "S2": 5})
     for key, quantity in (("W-1", 2), ("W-2", 1), ("W-3", 3)):
         journey = await shop.order(quantity, order_id=key)
         lines = [{"line_id": "1", "quantity": quantity}]
@@ -264,7 +290,6 @@ async def shop(database: OneDatabase) -> AsyncIterator[Shop]:
     await back.receive()
     await transfers_under_way(shop)
     await (await Promoted.open(shop, promotion_id="P-1")).publish()
-    yield shop
     await shop.database.dispose()
 
 
@@ -281,6 +306,11 @@ async def transfers_under_way(shop: Shop) -> None:
 async def look(shop: Shop) -> list[Finding]:
     async with shop.database.read() as conn:
         return await audit(conn)
+
+
+async def breaks_one(shop: Shop) -> bool:
+    async with shop.database.read() as conn:
+        return await breaks_a_rule(conn)
 
 
 async def break_(shop: Shop, statement: str) -> None:
@@ -301,7 +331,9 @@ async def test_a_day_of_ordinary_work_breaks_nothing(shop: Shop) -> None:
 @pytest.mark.parametrize("rule", BREAKS)
 async def test_what_breaks_a_rule_is_found_by_it_and_by_place(shop: Shop, rule: str) -> None:
     statement, where = BREAKS[rule]
+    assert not await breaks_one(shop)
     await break_(shop, statement)
+    assert await breaks_one(shop), "all rules in one question do not see it"
     found = [finding for finding in await look(shop) if finding.rule == rule]
     assert found, f"{rule} does not see it"
     assert found[0].where.startswith(where)
@@ -341,14 +373,12 @@ async def test_other_ways_to_approve_with_too_few_words(shop: Shop) -> None:
     assert [finding.detail for finding in await look(shop)] == ["S9 needs 1 people, 0 could speak for it"]
 
 
-async def test_the_command_lists_what_is_broken_and_says_so_by_its_exit_code(
-    shop: Shop, database: OneDatabase, tmp_path: Path
-) -> None:
+async def test_the_command_lists_what_is_broken_and_says_so_by_its_exit_code(shop: Shop, tmp_path: Path) -> None:
     def endcap_audit() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "cli.py", "audit"],
             cwd=ROOT,
-            env={"DATABASE_URL": database.url, "ENDCAP_HOME": str(tmp_path), "PATH": ""},
+            env={"DATABASE_URL": shop.database.url, "ENDCAP_HOME": str(tmp_path), "PATH": ""},
             capture_output=True,
             text=True,
             check=False,

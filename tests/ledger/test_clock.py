@@ -13,9 +13,9 @@ from ledger import clock, erasing, holds, negative
 from ledger.clock import Clock
 from ledger.engine import Database
 from ports.photos import FolderPhotos
+from sweeps import of_the_ledger
 from tests.ledger.till import COFFEE, sale, send
 from tests.shop import TEA, WEB, Shop
-from worker import sweeps
 
 NEAR = timedelta(minutes=5)  # whatever this machine has to do meanwhile
 KEPT_DAYS = 30
@@ -70,8 +70,8 @@ class TestSweeps:
     """What a worker does by itself, on a machine whose clock is wrong."""
 
     async def sweep_all(self, shop: Shop, folder: Path) -> None:
-        for sweep, _ in sweeps(shop.database, FolderPhotos(folder), KEPT_DAYS):
-            await sweep()
+        for sweep in of_the_ledger(shop.database, FolderPhotos(folder), KEPT_DAYS):
+            await sweep.run()
 
     @pytest.mark.usefixtures("assortment")
     @pytest.mark.parametrize("shift", [timedelta(days=40), timedelta(days=-40), timedelta(minutes=70)])

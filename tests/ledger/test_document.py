@@ -16,7 +16,7 @@ from ledger.bopis.order import Order
 from ledger.changes import Row
 from ledger.count.sheet import Sheet
 from ledger.document import Document
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.tables import count_line, transfer_extra
 from ledger.transaction import Transaction
 from ledger.transfer.document import Transfer

@@ -1,7 +1,7 @@
 """The queue of very many cases: what a text finds, and that the small indexes of what is open are asked."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from ledger.bopis import steps
 from ledger.reads import case_filter
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import cases_again, count_cases, list_cases
+from ledger.reads.cases import case_detail
 from ledger.reads.overview import open_cases, troubled
 from tests.shop import ADA, ANA, TEA, Shop
 
@@ -134,6 +135,18 @@ async def plan(shop: Shop, work: Callable[[AsyncConnection], Awaitable[object]])
     return "\n".join(lines)
 
 
+async def plans_with(shop: Shop, ending: str, sent: Sequence[tuple[str, Any]]) -> str:
+    """The plans of what was sent, where cases have no indexes but those whose names end so and those of their keys."""
+    async with shop.database.engine.connect() as conn:  # never committed
+        others = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'case_file'::regclass"
+        for (name,) in (await conn.execute(text(f"{others} AND NOT indisunique"))).all():
+            if not name.endswith(ending):
+                await conn.execute(text(f"DROP INDEX {name}"))
+        await conn.execute(text("SET LOCAL enable_seqscan = off"))
+        asked = [one for one in sent if not one[0].startswith("NOTIFY")]  # relays are woken whenever it is
+        return str([(await conn.exec_driver_sql(f"EXPLAIN {query}", given)).all() for query, given in asked])
+
+
 class TestPlans:
     """Which index it is depends on how many rows there are; that what is closed is never looked at does not."""
 
@@ -147,9 +160,34 @@ class TestPlans:
         self, shop: Shop, viewer: Person, filters: dict[str, Any]
     ) -> None:
         told = await plan(shop, lambda conn: list_cases(conn, viewer, CaseFilter(state=OPEN, **filters)))
-        index = r"ix_case_file_(queue|region|place|kind|mine|priority|age)\b"
+        index = r"ix_case_file_(queue|by_region|by_place|kind|claimed|priority|age)\b"
         assert re.search(f"Scan (Backward )?using {index}", told), told
         assert "Seq Scan on case_file" not in told
+
+    @pytest.mark.parametrize(
+        ("state", "kinds"), [(OPEN, ["open"]), ("cancelled", ["closed"]), (None, ["closed", "open"])], ids=str
+    )
+    async def test_a_text_is_looked_for_among_what_is_open_or_closed_alone(
+        self, shop: Shop, state: str | None, kinds: list[str]
+    ) -> None:
+        """By the indexes of words, where there are no others: the planner passes over those that cannot answer."""
+        sent: list[tuple[str, Any]] = []
+        with shop.database.heard(lambda statement, given: sent.append((statement, tuple(given)))):
+            async with shop.database.read() as conn:
+                await count_cases(conn, ADA, CaseFilter(state=state, text="W-000"))
+        told = await plans_with(shop, "_words", sent)
+        assert sorted(set(re.findall(r"Bitmap Index Scan on ix_case_file_(open|closed)_words", told))) == kinds, told
+
+    async def test_what_came_before_is_found_among_what_closed_there_of_the_item(self, shop: Shop) -> None:
+        number = await failed_order(shop)
+        sent: list[tuple[str, Any]] = []
+        with shop.database.heard(lambda statement, given: sent.append((statement, tuple(given)))):
+            async with shop.database.read() as conn:
+                await case_detail(conn, ADA, number)
+        told = await plans_with(shop, "_came_back", sent)
+        assert re.search(
+            r"ix_case_file_came_back on .{1,120}Index Cond: \(\(sku = .*location = .*kind = .*closed_at", told
+        ), told
 
     async def test_what_is_summed_up_is_read_from_the_index_alone(self, shop: Shop) -> None:
         now = datetime.now(UTC)

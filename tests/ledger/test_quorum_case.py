@@ -14,7 +14,7 @@ from tests.shop import ADA, FIN, MAX, Shop
 
 @pytest.fixture
 async def case_id(shop: Shop) -> int:
-    """A case that an approval is about."""
+    """A case that is being decided, and that an approval is about."""
 
     async def work(tx: Transaction) -> int:
         place, at = await reference.place(tx.conn, "S1"), datetime.now(UTC)
@@ -23,7 +23,9 @@ async def case_id(shop: Shop) -> int:
         opening = case.Opening("put_away_overdue", "W-1", place, policy, at, facts=facts)
         return (await case.open_case(tx, opening)).id
 
-    return await shop.database.write(work, actor="test", via="test")
+    number = await shop.database.write(work, actor="test", via="test")
+    await shop.change("UPDATE case_file SET state = 'deciding'")
+    return number
 
 
 async def told(shop: Shop, case_id: int) -> list[tuple[str, str, str | None]]:

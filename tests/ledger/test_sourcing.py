@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from domain.case import CaseOption, PassedOver
 from domain.messages import Step
 from ledger.bopis import steps
-from ledger.bopis.sourcing import LOOKED_AT
+from ledger.bopis.sourcing import EMPTY, LOOKED_AT
 from ledger.bopis.ways_out import ways_out_now
 from ledger.reads.cases import case_detail
 from ledger.tables import location, stock
@@ -103,9 +103,38 @@ class TestOtherStores:
         assert (await shop.report("bopis.picked", journey_id=journey, picker="p", lines=lines)).outcome == "accepted"
         assert await looked(shop, journey) == ({}, {})
 
+    async def test_of_places_that_have_nothing_the_nearest_are_named_and_all_that_have_anything(
+        self, shop: Shop
+    ) -> None:
+        many = [{"code": f"T{n}", "latitude": 50.0 + n / 1000} for n in range(1, LOOKED_AT + 3)]
+        await more_stores(shop, *many)
+        await shop.put("T150", 20)
+        await shop.put("T160", 3)
+        await shop.put(f"T{LOOKED_AT + 2}", 20)
+        journey, _ = await failed_order(shop)
+        offered, passed_over = await looked(shop, journey)
+        assert list(offered) == ["T150"]
+        nearest = {f"T{n}" for n in range(1, EMPTY + 1)}
+        assert passed_over == {
+            **dict.fromkeys(nearest, "Can promise 0 of 8 units of Green tea."),
+            "S2": "Can promise 5 of 8 units of Green tea.",
+            "T160": "Can promise 3 of 8 units of Green tea.",
+        }
+
+    async def test_an_order_of_which_nothing_is_open_moves_nowhere(self, shop: Shop) -> None:
+        await shop.put("S2", 20)
+        journey, _ = await failed_order(shop)
+        async with shop.database.engine.connect() as conn:  # never committed: the books would not agree
+            await conn.execute(text("UPDATE journey_line SET cancelled = ordered"))
+            found = await ways_out_now(conn, journey)
+        assert [one.id for one in found.options if one.id.startswith("other_store")] == []
+        assert found.passed_over == []
+
     async def test_more_places_than_are_looked_at_are_cut_at_the_furthest(self, shop: Shop) -> None:
         many = [{"code": f"T{n}", "latitude": 50.0 + n / 1000} for n in range(1, LOOKED_AT + 3)]
         await more_stores(shop, *many)
+        for place in many:
+            await shop.put(str(place["code"]), 1)
         journey, _ = await failed_order(shop)
         _, passed_over = await looked(shop, journey)
         assert len(passed_over) == LOOKED_AT

@@ -118,7 +118,7 @@ class Bucket(BaseHTTPRequestHandler):
 def bucket() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
     server.objects, server.is_broken = {}, False  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # how soon it hears of its end, in seconds
     thread.start()
     yield server
     server.shutdown()

@@ -36,7 +36,7 @@ class Carrier(BaseHTTPRequestHandler):
 def carrier() -> Iterator[Any]:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Carrier)
     server.asked, server.answers = [], {}
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # how soon it hears of its end, in seconds
     thread.start()
     yield server
     server.shutdown()

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.shop import Shop, open_shop
-
-if TYPE_CHECKING:
-    from tests.conftest import Database
+from tests.shop import Shop
 
 
 @pytest.fixture
-async def shop(database: Database) -> AsyncIterator[Shop]:
+def shop(fresh_shop: Shop) -> Shop:
     """The shop; its orders are named apart from those of other tests, since they share one Temporal server."""
-    opened = await open_shop(database.url)
-    yield opened
-    await opened.database.dispose()
+    return fresh_shop

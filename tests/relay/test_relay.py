@@ -16,7 +16,8 @@ from domain.messages import Message, Situation
 from embedded.ports import free_port
 from embedded.temporal import QUICK_TIMERS, SINGLE_NODE, EmbeddedTemporal
 from ledger import deliveries
-from relay import MEMO_ROW, STUCK_AFTER, Relay
+from relay import STUCK_AFTER, Relay
+from starts import MEMO_ROW
 
 if TYPE_CHECKING:
     from tests.conftest import TemporalServer
@@ -291,13 +292,13 @@ class TestTemporalLosesItsDatabase:
         relay = Relay(shop.database, connected, task_queue=task_queue, by="test")
         client = await connected()
         assert await relay.run_once(client) == 1
-        assert await relay._is_home(client)
+        assert await relay.starts.is_home(client)
         home = await deliveries.temporal_home(shop.database)
         run = (await client.get_workflow_handle(order).describe()).run_id
         await server.stop()
         await server.start()
         again = Relay(shop.database, connected, task_queue=task_queue, by="test")
         client = await connected()
-        assert await again._is_home(client)
+        assert await again.starts.is_home(client)
         assert await deliveries.temporal_home(shop.database) == home
         assert (await client.get_workflow_handle(order).describe()).run_id == run

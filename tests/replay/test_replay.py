@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-import relay
+import starts
 import wire
 from worker import WORKFLOWS
 
@@ -32,7 +32,7 @@ def test_every_workflow_has_a_stored_history() -> None:
         json.loads(stored.read_text())["events"][0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"]
         for stored in HISTORIES
     }
-    assert found == {*relay.WORKFLOWS, "count_schedule", "promotion_looks"}  # these are started by schedules
+    assert found == {*starts.WORKFLOWS, "count_schedule", "promotion_looks"}  # these are started by schedules
 
 
 async def test_a_workflow_that_does_something_else_than_its_history_is_noticed() -> None:

@@ -8,7 +8,7 @@ import ledger.engine
 from ledger import tables
 from ledger.approval import link
 from ledger.people import person_by_id
-from ledger.verdicts import record_verdict
+from ledger.verdicts import answer, record_verdict
 from tests.sender.conftest import BASE, MailServer, due_now, mail_rows, queue, sender, text_of
 from tests.web.retail import a_case, an_approval, rows
 
@@ -83,6 +83,27 @@ class TestDigest:
         await queue(retailer, **fields, dedupe_key="again", context={"occasion": "again"})
         await sender(retailer, mail_server.port).once()
         assert len(mail_server.mails) == 6
+
+    async def test_nor_is_the_answer_to_a_question_of_theirs_with_both_and_a_link_to_decide_by(
+        self, retailer: ledger.engine.Database, mail_server: MailServer
+    ) -> None:
+        asked = [await an_approval(retailer) for _ in range(5)]
+        await sender(retailer, mail_server.port).once()
+        async with retailer.read() as conn:
+            ana, sam = await person_by_id(conn, "ana.ruiz"), await person_by_id(conn, "sam.ortega")
+        assert ana is not None
+        assert sam is not None
+        await record_verdict(retailer, asked[0], ana, verdict="ask", note="Who <b>looked</b>?", via="console")
+        await answer(retailer, asked[0], sam, text="Two of us.", via="console")
+        await sender(retailer, mail_server.port).once()
+        [message] = [one for one in mail_server.mails if str(one["Subject"]).startswith("Answered: [A-")]
+        text = text_of(message)
+        assert "Ana Ruiz asked: Who <b>looked</b>?" in text
+        assert "Sam Ortega answered: Two of us." in text
+        assert re.search(rf"^{BASE}/a/\S+$", text, re.MULTILINE)
+        html = message.get_body(("html",))
+        assert html is not None
+        assert "Who &lt;b&gt;looked&lt;/b&gt;?" in html.get_content()
 
     async def test_a_case_says_that_its_mail_goes_with_the_digest(
         self, retailer: ledger.engine.Database, mail_server: MailServer

@@ -16,8 +16,9 @@ from ledger.approval import link
 from ledger.people import person_by_id
 from ledger.transaction import Transaction
 from ledger.verdicts import record_verdict
+from letters import render
 from ports.mail import SmtpServer
-from sender import FIRST_WAIT_S, LONGEST_WAIT_S, Sender, render, wait_after
+from sender import FIRST_WAIT_S, LONGEST_WAIT_S, Sender, wait_after
 from tests.sender.conftest import BASE, MailServer, due_now, mail_rows, queue, report, sender, text_of
 from tests.web.retail import a_case, an_approval, order, rows
 

@@ -3,7 +3,6 @@
 Tests that change nothing share one retailer, the `standing` one: it is made once, and they say so by asking for it.
 """
 
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -13,9 +12,9 @@ from fastapi import FastAPI
 
 import ledger.engine
 from domain.masterdata import StockRow
-from embedded.postgres import create_database, drop_database
 from ledger import opening
 from settings import Settings
+from tests.databases import Keeper, name_of
 from tests.web.retail import key_text, master_data
 from web.keys import Limits
 
@@ -81,26 +80,18 @@ async def open_clients(app: FastAPI) -> AsyncIterator[As]:
 
 
 @pytest.fixture(scope="session")
-async def retailer_template(postgres_url: str, template_database: str) -> AsyncIterator[str]:
+async def retailer_template(keeper: Keeper, template_database: str) -> AsyncIterator[str]:
     """Name of a database with the retailer in it, copied for each test."""
-    name = f"endcap_retailer_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name, template=template_database)
-    try:
+    async with keeper.database("retailer", template=template_database) as url:
         async with open_retailer(url):
             pass
-        yield name
-    finally:
-        await drop_database(postgres_url, name)
+        yield name_of(url)
 
 
 @pytest.fixture
-async def retailer_url(postgres_url: str, retailer_template: str) -> AsyncIterator[str]:
-    name = f"endcap_test_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name, template=retailer_template)
-    try:
+async def retailer_url(keeper: Keeper, retailer_template: str) -> AsyncIterator[str]:
+    async with keeper.database("test", template=retailer_template) as url:
         yield url
-    finally:
-        await drop_database(postgres_url, name)
 
 
 @pytest.fixture
@@ -136,15 +127,10 @@ def web(as_key: As) -> httpx2.AsyncClient:
 
 
 @pytest.fixture(scope="session")
-async def standing_retailer(postgres_url: str, template_database: str) -> AsyncIterator[ledger.engine.Database]:
+async def standing_retailer(keeper: Keeper, template_database: str) -> AsyncIterator[ledger.engine.Database]:
     """A retailer that no test changes: for what is refused, and for what is only read."""
-    name = f"endcap_standing_{uuid.uuid4().hex[:12]}"
-    url = await create_database(postgres_url, name, template=template_database)
-    try:
-        async with open_retailer(url) as made:
-            yield made
-    finally:
-        await drop_database(postgres_url, name)
+    async with keeper.database("standing", template=template_database) as url, open_retailer(url) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ from web.app import create_app
 # What may be opened by anybody: it says nothing of the business, or asks for another proof.
 OPEN = {
     "/sign-in", "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/a/{token}", "/a/{token}/again",
-    "/a/{token}/stand-in", "/sign-in/go-on", "/signed-out", "/c/{token}", "/c/{token}/photos/{photo_id}",
+    "/a/{token}/stand-in", "/sign-in/go-on", "/signed-out", "/sign-out/by-provider", "/c/{token}",
+    "/c/{token}/photos/{photo_id}",
 }  # fmt: skip
 SAFE = {"GET", "HEAD"}
 LOCATION = "S1"  # in the region of Sam, not in that of Sol

@@ -13,7 +13,7 @@ from ledger import tables
 from ledger.approval import supersede
 from ledger.transaction import Transaction
 from tests.web.links import form_of, mailed, state_of
-from tests.web.people import accounts, browse, sign_in
+from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import an_approval, rows
 
 __all__ = ["accounts", "browse", "sign_in"]
@@ -74,6 +74,32 @@ class TestVerdict:
         assert "Approved by Ana Ruiz" in (await browse().get(path)).text
         assert len(await rows(retailer, tables.approval_verdict)) == 1
 
+    async def test_what_comes_too_late_is_said_not_to_be_recorded_and_is_there_to_be_copied(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer))
+        ana = browse()
+        form = form_of((await ana.get(path)).text)
+        await ana.post(path, data=form | {"verdict": "approve"})
+        other = await ana.post(path, data=form | {"verdict": "reject", "note": "Not <i>so</i> much."})
+        assert other.status_code == 409
+        assert "What you sent just now was not recorded" in other.text
+        assert "Not &lt;i&gt;so&lt;/i&gt; much." in other.text
+        again = await ana.post(path, data=form | {"verdict": "approve"})
+        assert (again.status_code, "not recorded" in again.text) == (409, False), "a second click said it already"
+
+    async def test_afterwards_the_page_says_what_follows_and_no_more_what_might(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        for verdict, follows in (("approve", "The money goes back"), ("reject", "Nothing is paid yet")):
+            path = await mailed(retailer, await an_approval(retailer))
+            ana = browse()
+            form = form_of((await ana.get(path)).text) | {"verdict": verdict, "note": "So be it."}
+            await ana.post(path, data=form)
+            page = (await ana.get(path)).text
+            assert re.search(rf"<dt>What follows</dt><dd>[^<]*{follows}", page), page
+            assert not any(might in page for might in ("If you approve", "If you reject", "If you do nothing"))
+
     async def test_rejecting_needs_a_reason_that_is_kept_when_it_is_missing_elsewhere(
         self, retailer: ledger.engine.Database, browse: Browse
     ) -> None:
@@ -110,7 +136,20 @@ class TestVerdict:
         form = form_of((await ana.get(path)).text)
         assert (await ana.post(path, data=form | {"verdict": "ask", "note": "why?"})).status_code == 303
         assert await state_of(retailer, approval_id) == "pending"
-        assert "asked: why?" in (await ana.get(path)).text
+        page = (await ana.get(path)).text
+        assert "asked: why?" in page
+        assert re.search(r"Ana Ruiz has asked Sam Ortega, .*?</b> why\?", page), "on top, beside what becomes of it"
+        assert page.index("has asked Sam Ortega") < page.index("Who asks")
+
+    async def test_a_question_is_found_where_work_waits_by_whoever_it_was_put_to(
+        self, retailer: ledger.engine.Database, browse: Browse, sign_in: SignIn
+    ) -> None:
+        path = await mailed(retailer, await an_approval(retailer))
+        ana, sam = browse(), await sign_in("sam.ortega")
+        form = form_of((await ana.get(path)).text) | {"verdict": "ask", "note": "why?"}
+        await ana.post(path, data=form)
+        assert "Waits for your answer" in (await sam.get("/console/approvals?view=mine")).text
+        assert "Answer the question" in (await sam.get(path)).text, "a link that was passed on leads there, too"
 
     async def test_a_form_sent_as_it_was_shown_decides_nothing(
         self, retailer: ledger.engine.Database, browse: Browse
@@ -194,9 +233,12 @@ class TestEnds:
         untold = await ana.post(f"{path}/again", data=form_of(shown.text))
         assert (untold.status_code, "Tick that a new link" in untold.text) == (422, True)
         assert len(await rows(retailer, tables.mail)) == before
-        for _ in range(2):
-            answer = await ana.post(f"{path}/again", data={"send": "yes"})
-            assert "A new link is on its way" in answer.text
+        asked = await ana.post(f"{path}/again", data={"send": "yes"})
+        assert "A new link is on its way" in asked.text
+        assert f'action="{path}/again"' not in asked.text, "it has been asked for"
+        again = await ana.post(f"{path}/again", data={"send": "yes"})
+        assert "on its way" not in again.text, "no second one goes out"
+        assert "A new link was asked for" in again.text
         assert len(await rows(retailer, tables.mail)) == before + 1
         assert await state_of(retailer, approval_id) == "pending"
 

@@ -254,6 +254,8 @@ class TestPickup:
         assert after["window"] - before == timedelta(days=2)
         assert before < after["window_reminder_last"] < after["window"]
         assert (await order.mails())[-1] == "pickup_extended"
+        assert "as you asked" not in page
+        assert "We keep it longer, as you asked: until" in (await client.get(path)).text
         again = await client.post(path, data=form)
         assert again.status_code == 409
         assert "already" in again.text

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from web.errors import WebError
-from web.hygiene import MAX_DEPTH, Hygiene, checked_json
+from web.hygiene import Hygiene
+from web.strict_json import MAX_DEPTH, checked_json
 
 MAX_BODY_BYTES = 10_000
 

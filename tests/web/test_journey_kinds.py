@@ -11,7 +11,7 @@ import pytest
 from jinja2 import TemplateNotFound
 
 import ledger.engine
-import relay
+import starts
 import worker
 from domain.ids import journey_id
 from domain.journey_kinds import JOURNEY_KINDS
@@ -39,7 +39,7 @@ def lacks(kind: str) -> list[str]:
         "its parts in web.journeys": PARTS,
         "its events in domain.webhooks": EVENTS,
         "how it is abandoned in ledger.decisions.effects": ABANDON,
-        "its workflow in relay.WORKFLOWS": relay.WORKFLOWS,
+        "its workflow in starts.WORKFLOWS": starts.WORKFLOWS,
         "its workflow in worker.WORKFLOWS": {flow.__temporal_workflow_definition.name for flow in worker.WORKFLOWS},  # type: ignore[attr-defined]
     }
     found += [said for said, there in parts.items() if kind not in there]

@@ -14,13 +14,14 @@ from tests.web.retail import a_case
 
 __all__ = ["accounts", "browse", "sign_in"]
 
-# Who asks; their zone, all places and saved views; the rows; those of one cause, names of items and every count.
+# Once its process has the places, which its first page reads. Who asks; their zone, the mark of the places, saved
+# views; the rows; those of one cause, names of items and every count.
 PAGE = 4
 # Who asks; the case; its place and policy, its order with lines and sales, what belongs to the case and what stands
 # beside it; for the ways out the places about it with their shelves and hours, items, warehouses, substitutes, whom one
-# can write to and what was offered; policies of places near by, names of items and places.
+# can write to and what was offered; policies of places near by, names of items.
 CASE = 5
-# Who asks; their zone; the rows; those of one cause, names of items, places of the rows.
+# Who asks; their zone; the rows; those of one cause, names of items.
 ROWS = 4
 REFRESH = 5  # the rows that are shown are read again; nothing is counted, no view read
 
@@ -43,6 +44,7 @@ async def test_a_page_and_its_refresh_are_few_statements(
 ) -> None:
     numbers = [await a_case(retailer, f"S1/{name}") for name in ("APPLE", "one", "two", "three")]
     sam = await sign_in("sam.ortega")
+    await sam.get("/console/queue")
     with statements(app) as of_the_page:
         page = await sam.get("/console/queue")
     shown = "&".join(f"shown={number}" for number in numbers)
@@ -61,7 +63,7 @@ async def test_a_text_is_not_looked_for_again_to_count_what_the_page_shows_whole
         await a_case(retailer, f"S1/{name}")
     sam = await sign_in("sam.ortega")
     with statements(app) as sent:
-        page = await sam.get("/console/queue?text=S1")
+        page = await sam.get("/console/queue?text=S1/")
     assert "3 cases · refreshes" in re.sub(r"\s+", " ", page.text)
     asked = [part for one in sent for part in one.split("ARRAY(SELECT asked_")]  # several by one statement
     assert any("ILIKE" in one for one in asked)
@@ -87,6 +89,7 @@ async def test_rows_that_have_changed_are_asked_for_alone(
 ) -> None:
     numbers = [await a_case(retailer, f"S1/{name}") for name in ("APPLE", "one", "two")]
     sam = await sign_in("sam.ortega")
+    await sam.get("/console/queue")
     partial = {"HX-Request": "true", "HX-Request-Type": "partial"}
     for case_id, act in ((numbers[0], "claim"), (numbers[1], "claim")):
         assert (await sam.post(f"/console/cases/{case_id}/{act}")).status_code == 303

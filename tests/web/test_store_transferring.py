@@ -163,6 +163,8 @@ class TestReceiving:
         assert (form["quantity:1"], form["quantity:2"]) == ("", "")
         answer = (await lea.post(RECEIVE, data=form | {"quantity:1": "1", "damaged:1": "1"})).text
         assert answer.count("Saved ") == 1
+        assert "3 units are still on the way: back to" in answer
+        assert "Nothing more is on its way" not in answer
         refused = await lea.post(RECEIVE, data=form_of(answer) | {"complete": "yes"})
         assert refused.status_code == 422
         assert "line 2 has no number" in refused.text
@@ -170,6 +172,7 @@ class TestReceiving:
         # The first line has its number already: only the second one wants one.
         done = await lea.post(RECEIVE, data=form_of(refused.text) | {"quantity:2": "2", "complete": "yes"})
         assert done.status_code == 200
+        assert "Nothing more is on its way: back to" in done.text
         apples, bread = await line(retailer, "1"), await line(retailer, "2")
         assert (apples["received"], apples["damaged"], apples["in_transit"], bread["received"]) == (1, 1, 1, 2)
         assert await state(retailer) == "received"

@@ -10,9 +10,9 @@ from tests.web.links import mailed
 from tests.web.people import PASSWORD, accounts, browse, email_of, sign_in
 from tests.web.retail import an_approval
 from web.errors import WebError
-from web.hygiene import _no_duplicates
 from web.kept import read_kept
 from web.sessions import same_site_path
+from web.strict_json import _no_duplicates
 
 __all__ = ["accounts", "browse", "sign_in"]
 Browse = Callable[[], httpx2.AsyncClient]

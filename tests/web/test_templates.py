@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import FileSystemLoader
 
-from ledger.reads.places import Place
+from ledger.reads.places import Place, Visible
 from web.console.place_options import place_options
 from web.pages import environment, when
 
@@ -28,10 +28,11 @@ def test_an_instant_is_written_for_each_zone() -> None:
 def test_a_place_is_chosen_and_its_name_is_text() -> None:
     places = [Place("S1", "North <b>", "store", "R", "E", "UTC"), Place("S2", "South", "store", "R", "E", "UTC")]
     first = '<option value="S1">North &lt;b&gt; (S1)</option>'
-    assert place_options(places, "S2") == f'{first}<option value="S2" selected>South (S2)</option>'
-    assert place_options(places, None) == f'{first}<option value="S2">South (S2)</option>'
-    assert place_options([places[0]._replace(name="New")], None) == '<option value="S1">New (S1)</option>'
-    assert place_options([], "S1") == ""
+    seen = Visible(places)
+    assert place_options(seen, "S2") == f'{first}<option value="S2" selected>South (S2)</option>'
+    assert place_options(seen, None) == f'{first}<option value="S2">South (S2)</option>'
+    assert place_options(Visible([places[0]._replace(name="New")]), None) == '<option value="S1">New (S1)</option>'
+    assert place_options(Visible([]), "S1") == ""
 
 
 def test_a_template_put_in_place_anew_waits_for_the_code_that_knows_it(tmp_path: Path) -> None:

@@ -62,6 +62,35 @@ async def test_what_is_less_or_agrees_to_nothing_it_may_say(
     assert await state_of(retailer, approval_id) == state
 
 
+@pytest.mark.parametrize(("amount", "agrees"), [(LIMIT - 1, True), (LIMIT, False), (10 * LIMIT, False)])
+async def test_it_reads_beforehand_what_it_may_say(
+    as_key: As, retailer: ledger.engine.Database, amount: int, *, agrees: bool
+) -> None:
+    """In the list, of the one, and in the answer to a question: what it says is what the verdict then meets."""
+    approval_id = await an_approval(retailer, amount_minor=amount)
+    ana = as_key("ana")
+    [listed] = (await ana.get("/api/v1/approvals?mine=true")).json()["items"]
+    alone = (await ana.get(f"/api/v1/approvals/{approval_id}")).json()
+    asked = (await say(ana, approval_id, "ask")).json()
+    for found in (listed, alone, asked):
+        assert (found["may_decide"], found["may_agree"]) == (True, agrees)
+        assert (found["why_not"] is None) is agrees
+    assert (await say(ana, approval_id)).status_code == (200 if agrees else 403)
+
+
+async def test_where_policy_lets_it_it_reads_so(as_key: As, retailer: ledger.engine.Database) -> None:
+    await policy(retailer, token_agrees=True)
+    approval_id = await an_approval(retailer, amount_minor=LIMIT)
+    assert (await as_key("ana").get(f"/api/v1/approvals/{approval_id}")).json()["may_agree"] is True
+
+
+async def test_what_is_over_it_may_not_agree_to(as_key: As, retailer: ledger.engine.Database) -> None:
+    approval_id = await an_approval(retailer, amount_minor=LIMIT)
+    answer = (await say(as_key("ana"), approval_id, "reject")).json()
+    assert (answer["may_decide"], answer["may_agree"]) == (False, False)
+    assert answer["why_not"] == "It is rejected already."
+
+
 async def test_where_policy_lets_it_it_agrees(as_key: As, retailer: ledger.engine.Database) -> None:
     await policy(retailer, token_agrees=True)
     approval_id = await an_approval(retailer, amount_minor=LIMIT)

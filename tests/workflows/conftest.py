@@ -15,21 +15,12 @@ from temporalio.worker import Worker
 import wire
 from domain.messages import Message, Situation, Told
 from tests.fakes import FakeSteps
-from tests.shop import open_shop
+from tests.shop import Shop
 from tests.workflows.hub import Hub
-from workflows.approval import ApprovalWorkflow
-from workflows.bopis import BopisWorkflow
-from workflows.case import CaseWorkflow
-from workflows.claim import ClaimWorkflow
-from workflows.count import CountWorkflow
-from workflows.count_schedule import CountScheduleWorkflow
-from workflows.promotion import PromotionWorkflow
-from workflows.promotion_looks import PromotionLooksWorkflow
-from workflows.returns import ReturnWorkflow
-from workflows.transfer import TransferWorkflow
+from worker import WORKFLOWS
 
 if TYPE_CHECKING:
-    from tests.conftest import Database, TemporalServer
+    from tests.conftest import TemporalServer
 
 type Handle = WorkflowHandle[Any, Any]
 
@@ -86,18 +77,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
     worker = Worker(
         temporal.client,
         task_queue=task_queue,
-        workflows=[
-            BopisWorkflow,
-            ClaimWorkflow,
-            CountWorkflow,
-            CountScheduleWorkflow,
-            PromotionWorkflow,
-            PromotionLooksWorkflow,
-            ReturnWorkflow,
-            TransferWorkflow,
-            CaseWorkflow,
-            ApprovalWorkflow,
-        ],
+        workflows=WORKFLOWS,
         activities=steps.activities(),
         workflow_runner=wire.workflow_runner(),
         workflow_failure_exception_types=[Exception],
@@ -107,9 +87,7 @@ async def stage(temporal: TemporalServer, task_queue: str, eventually: Callable[
 
 
 @pytest.fixture
-async def hub(
-    database: Database, temporal: TemporalServer, task_queue: str, tmp_path: Path, eventually: Callable[..., Any]
-) -> AsyncIterator[Hub]:
-    shop = await open_shop(database.url, tea={"S1": 5, "S2": 5})
-    yield Hub(shop, temporal.client, task_queue, tmp_path / "sandbox.sqlite", eventually)
-    await shop.database.dispose()
+def hub(
+    fresh_shop: Shop, temporal: TemporalServer, task_queue: str, tmp_path: Path, eventually: Callable[..., Any]
+) -> Hub:
+    return Hub(fresh_shop, temporal.client, task_queue, tmp_path / "sandbox.sqlite", eventually)

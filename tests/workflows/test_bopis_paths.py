@@ -156,7 +156,7 @@ class TestApproval:
             order, number, request = await self._asked(hub)
             assert await hub.shop.value("SELECT state FROM journey WHERE id = :id", id=order) == "reservation_failed"
             await verdicts.record_verdict(
-                hub.shop.database, request, MAX, verdict="approve", note="", via="link", by_link=True
+                hub.shop.database, request, MAX, verdict="approve", note="", via="link", way=verdicts.Way("link")
             )
             await hub.until(order, "cancelled")
             await hub.ended(order, f"case:{number}:1", f"approval:{request}")

@@ -26,9 +26,9 @@ from web.api import (
 )
 from web.api.parameters import refuse_unknown
 from web.api.responses import PROBLEMS
-from web.part import Part
+from web.prefix_router import PrefixRouter
 
-router = Part("/api/v1/", prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
+router = PrefixRouter("/api/v1/", prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(refuse_unknown)])
 for part in (
     orders,
     holds,
@@ -52,3 +52,6 @@ for part in (
     webhooks,
 ):
     router.include_router(part.router)
+
+# Busy addresses: they stand in front of everything else, each for what is usual of it.
+STRAIGHT = (*orders.STRAIGHT, *events.STRAIGHT)

@@ -10,7 +10,7 @@ from domain.orders import Name
 from ledger.people import Caller
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, ApprovalSummary, approval_detail, list_approvals
 from ledger.reads.paging import Page
-from ledger.verdicts import record_verdict
+from ledger.verdicts import Way, record_verdict
 from web.api.responses import DEFAULT_LIMIT, MISSING, WRITES, Cursor, Limit, Number
 from web.keys import OnBehalfOf, Reader, database_of, require, view_of
 
@@ -41,7 +41,7 @@ async def get_approvals(
     entity: Word = None,
     journey_id: Word = None,
     case_id: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
-    mine: Annotated[bool, Query(description="Only what waits for the person behind the token.")] = False,  # noqa: FBT002
+    mine: Annotated[bool, Query(description="Only what waits for the token's person: a verdict or an answer.")] = False,  # noqa: FBT002
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[ApprovalSummary]:
@@ -51,14 +51,14 @@ async def get_approvals(
     )  # fmt: skip
     viewer, sources = view_of(caller)
     async with database_of(request).read() as conn:
-        return await list_approvals(conn, viewer, filters, cursor=cursor, limit=limit, sources=sources)
+        return await list_approvals(conn, viewer, filters, cursor=cursor, limit=limit, sources=sources, by_token=True)
 
 
 @router.get("/approvals/{approval_id}", summary="One approval", responses=MISSING)
 async def get_approval(request: Request, caller: Reader, approval_id: Number) -> ApprovalDetail:
     viewer, sources = view_of(caller)
     async with database_of(request).read() as conn:
-        return await approval_detail(conn, viewer, approval_id, sources=sources)
+        return await approval_detail(conn, viewer, approval_id, sources=sources, by_token=True)
 
 
 @router.post("/approvals/{approval_id}/decisions", summary="Give a verdict", responses={**MISSING, **WRITES})
@@ -90,7 +90,7 @@ async def post_verdict(
         note=given.note,
         version=given.version,
         via="api",
-        by_token=True,
+        way=Way("token"),
     )
     async with database.read() as conn:
-        return await approval_detail(conn, person, approval_id)
+        return await approval_detail(conn, person, approval_id, by_token=True)

@@ -3,12 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.events import EventOutcome
 from ledger.facts import receive
 from ledger.people import Caller
 from web.api.responses import WRITES
+from web.api.straight import Straight
 from web.keys import database_of, require
 
 router = APIRouter(tags=["events"])
@@ -45,8 +47,11 @@ async def post_events(
     request: Request,
     caller: Annotated[Caller, Depends(require("events:write"))],
     batch: Annotated[EventBatch, Body(openapi_examples={"a pick": {"value": EXAMPLE}})],
-) -> EventAnswer:
+) -> Response:
     """A fact takes its whole effect now. It is `parked` when its order is not here yet, `quarantined` when it names
     what is not known, `refused` only when it is malformed or a request that the recorded state does not allow."""
     results = await receive(database_of(request), caller, batch.events, received_at=await database_of(request).now())
-    return EventAnswer(results=results)
+    return Response(EventAnswer(results=results).model_dump_json(), media_type="application/json")
+
+
+STRAIGHT = (Straight("/api/v1/events", EventBatch, post_events, scope="events:write"),)

@@ -13,12 +13,11 @@ from domain.orders import BopisOrder, PlacedOrder
 from ledger.intake import Intake
 from ledger.people import Caller
 from web.api.responses import WRITES, IdempotencyKey, located
-from web.api.straight import straight
+from web.api.straight import Straight
 from web.errors import Problem, problem_of, unexpected_problem, validation_problem
 from web.keys import database_of, require
 
 router = APIRouter(tags=["orders"])
-one_order = APIRouter(route_class=straight(BopisOrder, "orders:write", body="order", unless="idempotency-key"))
 Writer = Annotated[Caller, Depends(require("orders:write"))]
 
 IN_HAND = 400  # orders of one batch that wait for PostgreSQL at a time
@@ -68,7 +67,7 @@ class BatchAnswer(BaseModel):
     results: list[BatchResult]
 
 
-@one_order.post(
+@router.post(
     "/bopis-orders",
     status_code=201,
     response_model=PlacedOrder,
@@ -98,11 +97,8 @@ async def post_order(
     )
 
 
-router.include_router(one_order)
-
-
 @router.post("/bopis-orders:batch", response_model=BatchAnswer, summary="Place up to 1,000 orders", responses=WRITES)
-async def post_orders(request: Request, caller: Writer, batch: OrderBatch) -> BatchAnswer:
+async def post_orders(request: Request, caller: Writer, batch: OrderBatch) -> Response:
     """Each order has its own result: its answer, or the problem it was refused with."""
     received_at = await database_of(request).now()
     room = asyncio.Semaphore(IN_HAND)  # the rest of this request waits here, and leaves room for other callers
@@ -111,7 +107,8 @@ async def post_orders(request: Request, caller: Writer, batch: OrderBatch) -> Ba
         async with room:
             return await _place(request, caller, number, given, received_at)
 
-    return BatchAnswer(results=await asyncio.gather(*(one(*numbered) for numbered in enumerate(batch.orders))))
+    results = await asyncio.gather(*(one(*numbered) for numbered in enumerate(batch.orders)))
+    return Response(BatchAnswer(results=results).model_dump_json(), media_type="application/json")
 
 
 async def _place(
@@ -131,3 +128,9 @@ async def _place(
     else:
         return BatchResult(order_id=order_id, status=status, body=placed)
     return BatchResult(order_id=order_id, status=refused.status, problem=refused)
+
+
+STRAIGHT = (
+    Straight("/api/v1/bopis-orders", BopisOrder, post_order, scope="orders:write", unless="idempotency-key"),
+    Straight("/api/v1/bopis-orders:batch", OrderBatch, post_orders, scope="orders:write"),
+)

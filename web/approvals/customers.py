@@ -20,10 +20,10 @@ from ledger.reads.offers import OfferView, PickupView, offer_view, pickup_view
 from ledger.reads.returns_by_link import ReturnByLink, return_by_link
 from ledger.returns import difference
 from web.approvals import exchanged, proof, returned
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, page
 from web.photos import PhotoId
 from web.sessions import database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 LOCKED = "Call us, and say what you would like."

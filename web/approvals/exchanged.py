@@ -11,8 +11,8 @@ from domain.errors import DomainError
 from ledger.links import Link
 from ledger.reads.exchanges import ExchangeOffer
 from web.approvals import proof
-from web.errors import STATUS_OF_FAMILY
 from web.pages import page
+from web.status import STATUS_OF_FAMILY
 
 GONE = ("expired", "locked", "withdrawn", "rejected")
 

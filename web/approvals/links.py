@@ -7,23 +7,25 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import DomainError, Malformed, NotAllowed, NotFound
+from domain.errors import DomainError, Malformed, NotAllowed, NotFound, StateConflict
 from domain.people import Person
-from ledger import delegations, links, mails, reference
-from ledger.approval import LinkRow, link
+from domain.words import local
+from ledger import delegations, links, reference
+from ledger.approval import LinkRow, link, mail_again
 from ledger.people import person_by_id
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.transaction import Transaction
-from ledger.verdicts import record_verdict
+from ledger.verdicts import Way, record_verdict
 from web.approvals import proof
 from web.console.approvals import check_verdict, context_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, page, written
 from web.sessions import Visitor, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 NEED_A_NEW_ONE = ("revoked", "link_expired", "locked")
 ENDED = ("approved", "rejected", "expired", "superseded")
+SAID = {"approve": "approved", "reject": "rejected"}
 STATUS_OF_VIEW = {
     "not_shown": 403,
     "ask": 200,
@@ -140,7 +142,7 @@ async def give(
         return await show_link(request, token, visitor)
     try:
         if opened.view in {*ENDED, *NEED_A_NEW_ONE}:
-            return await show_link(request, token, visitor, status=409)
+            return await show_link(request, token, visitor, refused=_too_late(opened, verdict), note=note, status=409)
         if not proof.holds(request, token, proof_):
             raise NotAllowed("This form was not opened in this browser. It is below: decide here.")
         if visitor is not None and visitor.id != opened.approver.id:
@@ -150,11 +152,18 @@ async def give(
             await links.check_code(database, token, code)
         await record_verdict(
             database, opened.row.approval_id, opened.approver, verdict=verdict, note=written(note),
-            version=version, via="link", by_link=True,
+            version=version, via="link", way=Way("link"),
         )  # fmt: skip
     except DomainError as refused:
         return await show_link(request, token, visitor, refused=refused, note=note, code=code)
     return RedirectResponse(f"/a/{token}", status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def _too_late(opened: Opened, verdict: str) -> StateConflict | None:
+    """That what came was not recorded; None where it says what its sender had said already, as a second click does."""
+    approval = opened.approval
+    is_said = approval.decided_by == opened.approver.id and approval.state == SAID.get(verdict)
+    return None if is_said else StateConflict("What you sent just now was not recorded: it came too late.")
 
 
 @router.post("/a/{token}/again")
@@ -177,25 +186,15 @@ async def again(
     if send != "yes":
         refused = Malformed("Tick that a new link should be sent, then press the button again.", pointer="/send")
         return await show_link(request, token, visitor, refused=refused)
-    approval, approver = opened.approval, opened.approver
 
-    async def work(tx: Transaction) -> None:
-        at = await tx.now()
-        await mails.queue(
-            tx,
-            template="approval_request",
-            dedupe_key=f"approval:{approval.id}:again:{approver.id}:{at:%Y%m%d%H}",
-            not_before=at - timedelta(days=1),  # due at once, whatever the clock of the request says
-            person_id=approver.id,
-            approval_id=approval.id,
-            case_id=approval.case_id,
-            journey_id=approval.journey_id,
-            context={"occasion": "again"},
-        )
-        tx.record("approval.link_asked", f"approval:{approval.id}", at)
+    async def work(tx: Transaction) -> str:
+        before = await mail_again(tx, opened.approval.id, opened.approver.id)
+        if before is None:
+            return "A new link is on its way to the address the first one went to."
+        at = local(before, await reference.time_zone(tx.conn, opened.approval.location))
+        return f"A new link was asked for {at} already; one goes out an hour at most. Look for it among your mails."
 
-    await database.write(work, actor=approver.id, via="link")
-    said = "A new link is on its way to the address the first one went to."
+    said = await database.write(work, actor=opened.approver.id, via="link")
     return await show_link(request, token, visitor, said=said)
 
 

@@ -1,4 +1,4 @@
-"""A customer's own return, by a link of its mails: how far it is, and the place to say that something is not right."""
+"""A customer's own return, by a link in their mail: how far it is, and a form to say that something is wrong."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,9 +13,9 @@ from ledger.reads.returns_by_link import ReturnByLink
 from ledger.returns import disputes
 from web import photos
 from web.approvals import proof
-from web.errors import STATUS_OF_FAMILY
 from web.pages import page, written
 from web.sessions import database_of
+from web.status import STATUS_OF_FAMILY
 
 
 def takes_messages(found: Link, returned: ReturnByLink, now: datetime) -> bool:

@@ -1,9 +1,7 @@
-"""The console of regional ops: one router for all its pages.
+"""The console of regional ops: the routes of all its pages.
 
 Every control is a link or a form that works without a script; htmx only makes it quick.
 """
-
-from fastapi import APIRouter
 
 from web.console import (
     adjustments,
@@ -94,6 +92,5 @@ PARTS = (
     webhooks,
     photos,
 )
-router = APIRouter(include_in_schema=False)
-for part in PARTS:
-    router.include_router(part.router)
+# For the application's own list: whatever is included in another router is looked through twice.
+ROUTES = [route for part in PARTS for route in part.router.routes]

@@ -12,9 +12,9 @@ from ledger import adjustments
 from ledger.reads.adjustments import list_adjustments
 from ledger.reads.places import all_places, item_names, zone_of
 from web.console.stock import detail_context
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SOURCE = "console"

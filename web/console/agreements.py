@@ -19,11 +19,11 @@ from ledger.reads.promotion_choices import choices_of
 from web.console.defining_promotions import caller_of, instant_of
 from web.console.funding import LIST
 from web.console.waiting import read_local
-from web.errors import STATUS_OF_FAMILY
 from web.journeys.claim import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 WORDS = (

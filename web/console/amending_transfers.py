@@ -16,10 +16,10 @@ from ledger.transaction import Transaction
 from ledger.transfer import requests
 from web.console.asking_for_transfers import read_lines
 from web.console.transfers import KIND
-from web.errors import STATUS_OF_FAMILY
 from web.journeys.transfer import may_act
 from web.pages import ConsoleRoute, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 

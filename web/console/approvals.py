@@ -11,11 +11,11 @@ from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.people import Person
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
-from ledger.verdicts import Proven, answer, record_verdict
+from ledger.verdicts import Way, answer, record_verdict
 from web.console.live import live_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, address, page, prove_again, see, written
 from web.sessions import SignedIn, database_of, proven_at
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 VIEWS = {
@@ -100,7 +100,7 @@ async def give(
         check_verdict(verdict)
         await record_verdict(
             database, approval_id, person, verdict=verdict, note=written(note), version=version, via="console",
-            session=Proven(proven_at(request)),
+            way=Way("session", proven_at(request)),
         )  # fmt: skip
     except ProofTooOld as refused:
         return await prove_again(request, person, f"/console/approvals/{approval_id}", refused)

@@ -21,10 +21,10 @@ from ledger.transfer import intake
 from ledger.transfer.preview import Preview, preview
 from web.console.transfers import KIND
 from web.console.waiting import read_local
-from web.errors import STATUS_OF_FAMILY
 from web.journeys.transfer import may_act
 from web.pages import ConsoleRoute, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SOURCE = "console"

@@ -11,9 +11,9 @@ from domain.people import Person
 from ledger import bulk
 from ledger.reads.bulk import bulk_view, preview
 from ledger.reads.places import all_places, item_names, zone_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SHOWN_FIRST = 5

@@ -26,17 +26,17 @@ from ledger.prepared import ahead
 from ledger.reads.approvals import ApprovalDetail, approval_detail
 from ledger.reads.beside_case import beside_asked, beside_case
 from ledger.reads.cases import CaseDetail, case_detail, case_row, detail_asked, detail_of
-from ledger.reads.places import item_names, names_asked, places_asked, places_at
+from ledger.reads.places import all_asked, all_places, item_names, names_asked
 from web.console.conversation import comments_of
 from web.console.decided import decided_before
 from web.console.live import live_of
 from web.console.walking import next_address, tail, tail_of, view_of
 from web.console.workflow import workflow_link
-from web.errors import STATUS_OF_FAMILY
 from web.journeys import beside, journey_beside_asked
 from web.pages import MAX_FORM, ConsoleRoute, is_partial, page, see, written
 from web.runbook import runbook
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 UNFINISHED = frozenset({"applying", "awaiting_approval"})
@@ -48,16 +48,15 @@ DECIDED_HERE = frozenset({"open", "claimed", "waiting"})
 async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dict[str, Any]:
     """Everything that the page shows of a case. Raises `NotFound`, also for a case of another region."""
     row = await case_row(conn, person, case_id)
-    await ahead(conn, *detail_asked(person, row), beside_asked(person, row), *journey_beside_asked(person, row))
+    asks = (*detail_asked(person, row), beside_asked(person, row), *journey_beside_asked(person, row))
+    await ahead(conn, *asks, all_asked())
     case = await detail_of(conn, person, row)
     shown = await beside(conn, person, case.journey_id)
     told = facts_of(case.kind, case.facts)
     changes = [change for option in case.options for change in option.consequence.stock]
     skus = {case.sku, *(shown.skus if shown else ()), *(change.sku for change in changes)} - {""}
-    codes = {case.location, *(shown.places if shown else ()), *(change.location for change in changes)}
-    codes |= told.places_named if told else set()
-    found = await beside_case(conn, person, case, names_asked(skus), places_asked(codes))
-    places = await places_at(conn, codes)
+    found = await beside_case(conn, person, case, names_asked(skus))
+    places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
     now = datetime.now(UTC)
     window = await window_shown(conn, vars(case), now)
@@ -70,8 +69,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "told": told,
         "beside": shown.values if shown else None,
         "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
-        "here_stock": found.here,
-        "near": found.near,
+        "shelves": found.shelves,
         "names": await item_names(conn, skus),
         "places": places,
         "zone": zone,

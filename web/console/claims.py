@@ -17,9 +17,9 @@ from ledger.reads.paging import Page
 from ledger.reads.places import all_places, visible_among, zone_of
 from ledger.transfer import claims
 from web.console.spreadsheet import spreadsheet
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 LIST = "/console/claims"

@@ -18,9 +18,9 @@ from ledger import reference, root_causes
 from ledger.reads.codes import Caused, Given, caused, changes_asked_for, given
 from ledger.reads.places import visible_places, zone_of
 from web.console.spans import days
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, address, page, see, written
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 LOOK_BACK_DAYS = 30

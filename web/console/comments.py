@@ -16,9 +16,9 @@ from ledger import replies
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.places import all_places, item_names
 from web.console.cases import act, show_case
-from web.errors import STATUS_OF_FAMILY
 from web.pages import MAX_FORM, ConsoleRoute, page, see, written
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 Text = Annotated[str, Form(max_length=MAX_FORM)]

@@ -22,9 +22,9 @@ from ledger.reads.journeys import journey_detail
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.transaction import Transaction
 from web.console.journeys import shown
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of, is_https
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SOURCE = "console"

@@ -38,9 +38,9 @@ from ledger.reads.places import Place, all_places, zone_of
 from ledger.reads.promotion_choices import Choices, choices_of
 from ledger.reads.promotions import promotion_view
 from web.console.waiting import read_local
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 KIND = JOURNEY_KINDS["promotion"]

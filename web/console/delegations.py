@@ -11,9 +11,9 @@ from domain.errors import DomainError, Malformed
 from domain.people import Person
 from ledger import delegations
 from ledger.reads.places import zone_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 Short = Annotated[str, Form(max_length=320)]

@@ -15,7 +15,7 @@ from domain.people import Person
 from domain.vendor_returns import NewVendorReturn
 from ledger import vendor_return
 from ledger.people import Caller
-from ledger.reads.places import places_at, visible_among
+from ledger.reads.places import all_places
 from ledger.reads.vendor_goods import (
     MOST,
     PlaceWaiting,
@@ -25,9 +25,9 @@ from ledger.reads.vendor_goods import (
     waiting_places,
 )
 from web.console.vendor_returns import LIST, code_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 NEW = f"{LIST}/new"
@@ -54,14 +54,14 @@ async def _show(
         waiting = await waiting_at(conn, here.location) if here is not None else []
         vendors = await known_vendors(conn, here.entity) if here is not None else []
         asked = typed.get("location", "") if here is None else ""
-        known = await places_at(conn, [asked]) if asked else {}
+        seen = {one.code: one.name for one in (await all_places(conn)).visible_to(person).places}
     context = {
         "person": person,
         "section": "more",
         "places": places,
         "at": here,
         # Of a place that they do not see, nothing but what they typed.
-        "nothing_at": next((one.name for one in visible_among(known, person)), asked),
+        "nothing_at": seen.get(asked, asked),
         "waiting": waiting,
         "vendors": vendors,
         "currency": here.currency if here is not None else "",

@@ -17,10 +17,10 @@ from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_detail, 
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.reads.records import PostingRow
 from web.console.workflow import workflow_link
-from web.errors import STATUS_OF_FAMILY
 from web.journeys import due_of, parts_of
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SKIP = timedelta(hours=3)

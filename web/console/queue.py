@@ -20,7 +20,7 @@ from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import count_several, counts_asked
 from ledger.reads.cases import case_row
 from ledger.reads.parents import SHOWN as GROUP_SHOWN
-from ledger.reads.places import all_asked, all_places, visible_among, zone_of, zones_asked
+from ledger.reads.places import all_asked, all_places, zone_of, zones_asked
 from ledger.views import views, views_asked
 from web.console.decided import decided_before
 from web.console.live import live_of
@@ -60,28 +60,25 @@ async def _opened(request: Request, person: Person) -> Response:
     since = live_of(request).mark()
     async with database_of(request).read() as conn:
         wanted, now, is_page = read_address(request.query_params), datetime.now(UTC), not is_partial(request)
-        await ahead(conn, zones_asked([person]), *([views_asked(person), all_asked()] if is_page else ()))
+        await ahead(conn, zones_asked([person]), all_asked(), *([views_asked(person)] if is_page else ()))
         zone = await zone_of(conn, person)
         look = await looked(conn, wanted, await filters_meant(conn, wanted, person, now, zone), now, zone)
         found = await listed(conn, person, look)
-        places = await all_places(conn) if is_page or not found.cases else None
-        choices = visible_among(places, person) if places else []
+        seen = (await all_places(conn)).visible_to(person)
         counted = _counted(person, look, is_cut=wanted.cursor is not None or found.next_cursor is not None)
         counts = [counts_asked(person, counted, look.meant)] if is_page else []
-        context = await filled(conn, person, look, found, *counts, places=places)
+        context = await filled(conn, person, look, found, *counts)
         if is_page:
             context |= await _about_it(conn, request, person, look, counted, _all_of(found, context["members"]))
     context |= ways(look, found.next_cursor) | {
         "section": "queue",
         "live_since": since,
         "new": 0,
-        "choices": choices,
+        "seen": seen,
         "tabs": (*TABS, ALL),
         "tab": next(tab for tab in (*TABS, ALL) if tab.slug == wanted.tab),
         "wanted": wanted,
         "place_options": place_options,
-        "regions": list(dict.fromkeys(one.region for one in choices)),
-        "entities": list(dict.fromkeys(one.entity for one in choices)),
         "kinds": KINDS,
         "severities": SEVERITIES,
         "states": STATES,

@@ -1,6 +1,6 @@
 """The list of a queue: the cases of one page, or those that a page shows already, with what stands in their rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ from ledger.reads.case_lists import cases_again, list_queue
 from ledger.reads.case_shapes import QueueCase
 from ledger.reads.following import place_in_view
 from ledger.reads.parents import members, members_asked
-from ledger.reads.places import Place, item_names, names_asked, places_asked, places_at
+from ledger.reads.places import all_asked, all_places, item_names, names_asked
 from web.console.queue_address import Wanted, filter_of
 from web.pages import address
 
@@ -82,16 +82,12 @@ async def filled(
     look: Looked,
     found: Listed,
     *along: Ask,
-    places: Mapping[str, Place] | None = None,
 ) -> dict[str, Any]:
-    """What `queue_rows.html` is filled with; `places` are all of them, where they were read. `along` is what its caller
-    asks next, asked with it.
-    """
+    """What `queue_rows.html` is filled with. `along` is what its caller asks next, asked with it."""
     filters, cases = look.filters, found.cases
-    skus, codes = {case.sku for case in cases if case.sku}, {case.location for case in cases}
-    asks = [names_asked(skus)] if skus else []
+    skus = {case.sku for case in cases if case.sku}
+    asks = [all_asked(), *([names_asked(skus)] if skus else [])]
     asks += members_asked(person, filters, cases, look.meant) if filters.rolled_up else []
-    asks += [places_asked(codes)] if places is None and codes else []
     await ahead(conn, *asks, *along)
     return {
         "person": person,
@@ -101,7 +97,7 @@ async def filled(
         "alone": False,
         "members": await members(conn, person, filters, cases, found=look.meant) if filters.rolled_up else {},
         "names": await item_names(conn, skus),
-        "places": places if places is not None else await places_at(conn, codes),
+        "places": await all_places(conn),
         "zone": look.zone,
         "now": look.now,
         "clock_now": clock_now,

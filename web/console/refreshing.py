@@ -20,7 +20,7 @@ from ledger.engine import Database
 from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import list_numbers
 from ledger.reads.case_shapes import QueueCase
-from ledger.reads.places import all_places, visible_among, zones_of
+from ledger.reads.places import all_places, zones_of
 from web.console.queue_address import ALL, TABS, Wanted
 from web.console.queue_list import PAGE_ROWS, Looked, again, filled, filters_meant, looked, ways
 from web.pages import templates
@@ -122,14 +122,14 @@ async def _written(conn: AsyncConnection, look: Looked, same: Sequence[Refresh])
         "wanted": look.wanted,
         "tab": next(tab for tab in (*TABS, ALL) if tab.slug == look.wanted.tab),
     }
+    seen = (await all_places(conn)).visible_to(reader)
     answers: dict[Refresh, str] = {}
     for one in same:
         texts = rows.texts(one)
         if one.changed:
             answers[one] = Markup().join(texts)
             continue
-        choices = [] if texts else visible_among(await all_places(conn), reader)
-        list_of_one = {"cases": texts, "texts": texts, "new": len(listed - set(one.shown)), "choices": choices}
+        list_of_one = {"cases": texts, "texts": texts, "new": len(listed - set(one.shown)), "seen": seen}
         answers[one] = render_block(templates, "queue.html", "list", **about, **list_of_one)
     return answers
 

@@ -4,9 +4,11 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from domain.errors import Busy
+from ports.provider import ProviderAwayError
+from ports.sign_on import IdentityRefusedError
 from web import sign_on
 from web.console.sign_in import as_typed
 from web.kept import AS_CHOSEN, MAX_CHARACTERS, read_kept
@@ -14,6 +16,7 @@ from web.pages import ConsoleRoute, page, sign_in_page
 from web.sessions import SignedIn, Visitor, cookie_name, same_site_path
 
 router = APIRouter(route_class=ConsoleRoute)
+MAX_LOGOUT_TOKEN = 16_000
 
 
 @router.get("/sign-in/with")
@@ -73,6 +76,33 @@ async def go_on(
         return RedirectResponse(target, status_code=303)
     cookie = f"{cookie_name(request)}={request.cookies[cookie_name(request)]}"
     return await as_typed(request, target, cookie, form, AS_CHOSEN)
+
+
+@router.post("/sign-out/by-provider")
+async def ended_there(
+    request: Request, logout_token: Annotated[str, Form(max_length=MAX_LOGOUT_TOKEN)] = ""
+) -> Response:
+    """The provider says that a session has ended there, or all of somebody's (OpenID Connect Back-Channel Logout 1.0).
+
+    200 when they have ended here as well, or there were none; 400 for what is not believed; 503 to come again.
+    """
+    provider = sign_on.sign_on_of(request)
+    if provider is None:
+        return _said(404, "not_found", "Single sign-on is not set up here.")
+    try:
+        await sign_on.end(request, provider, logout_token)
+    except IdentityRefusedError as refused:
+        request.state.denied = f"sign_off_{refused.reason}"
+        return _said(400, "invalid_request", str(refused))
+    except (ProviderAwayError, Busy) as away:
+        return _said(503, "temporarily_unavailable", str(away))
+    return Response(headers={"Cache-Control": "no-store"})
+
+
+def _said(status: int, error: str, words: str) -> Response:
+    """A refusal as programs that speak OpenID Connect read it."""
+    headers = {"Cache-Control": "no-store", **({"Retry-After": "60"} if status == 503 else {})}
+    return JSONResponse({"error": error, "error_description": words}, status_code=status, headers=headers)
 
 
 @router.get("/signed-out")

@@ -31,9 +31,9 @@ from ledger.reads.vendor_return_list import (
 from ledger.reads.vendor_returns import postings_of_document, told_of, vendor_return_view
 from web.console.journeys import entries
 from web.console.spreadsheet import spreadsheet
-from web.errors import STATUS_OF_FAMILY
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
+from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 LIST = "/console/vendor-returns"

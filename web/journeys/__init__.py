@@ -49,7 +49,7 @@ def journey_beside_asked(person: Person, case: Mapping[str, Any]) -> list[Ask]:
 
 
 async def work_of(conn: AsyncConnection, place: StorePlace) -> tuple[Sequence[NextTask], Sequence[Tile]]:
-    """What a store does next, and all that there is to do, the most urgent first. Whoever waits comes first, each by
+    """What a store does next, and everything there is to do, the most urgent first. Whoever waits comes first, each by
     name; of everything else one thing.
     """
     tasks: list[NextTask] = []

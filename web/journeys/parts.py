@@ -58,13 +58,12 @@ class NextTask(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What a case page shows of its journey: the values that `journeys/<kind>/beside.html` needs, and the items and the
-    places whose names the page must know.
+    """What a case page shows of its journey: the values that `journeys/<kind>/beside.html` needs, and the items whose
+    names the page must know.
     """
 
     values: Mapping[str, Any]
     skus: frozenset[str] = frozenset()
-    places: frozenset[str] = frozenset()
 
 
 class Due(NamedTuple):

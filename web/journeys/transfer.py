@@ -46,7 +46,7 @@ async def beside(conn: AsyncConnection, person: Person, journey_id: str) -> Besi
     except NotFound:
         return None
     skus = {line.sku for line in transfer.lines} | {extra.sku for extra in transfer.extras}
-    return Beside({"transfer": transfer}, frozenset(skus), frozenset({transfer.from_, transfer.to}))
+    return Beside({"transfer": transfer}, frozenset(skus))
 
 
 async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("textarea")) sessionStorage.setItem(key(event.target), event.target.value);
   });
-  // Without htmx the answer is a page: what was sent is forgotten there, unless it is the sign-in page.
+  // Without htmx the answer is a page: what was sent is forgotten there, unless it is the sign-in page, or one that says that it failed.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.hasAttribute("hx-post")) sessionStorage.setItem(sent, JSON.stringify([...read(), ...keys(form)]));
@@ -46,7 +46,7 @@
     document.getElementById("flash").append(said);
   };
   document.addEventListener("DOMContentLoaded", () => {
-    if (!document.querySelector("input[type=password]")) {
+    if (!document.querySelector("input[type=password], [data-problem]")) {
       forget(read());
       sessionStorage.removeItem(sent);
     }

@@ -1,9 +1,9 @@
 """The pages of the store: made for a phone in one hand, and for a shared device in the stockroom.
 
-A person of the store reports what was done; each report is a fact that takes the road of the API's events.
+A person of the store reports what was done; each report is a fact that goes the same way as the events of the API.
 """
 
-from web.part import Part
+from web.prefix_router import PrefixRouter
 from web.store import (
     exchanging,
     handing_over,
@@ -17,7 +17,7 @@ from web.store import (
     verifying,
 )
 
-router = Part("/store", include_in_schema=False)
+router = PrefixRouter("/store", include_in_schema=False)
 for part in (
     home, verifying, picking, handing_over, putting_away, inspecting, exchanging, returning, transferring, strays,
 ):  # fmt: skip

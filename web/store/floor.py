@@ -21,9 +21,9 @@ from domain.people import Person
 from ledger.bopis.order import Order
 from ledger.facts.by_hand import Saved, report
 from ledger.reads.store import FloorOrder, StorePlace, order_at, store_of
-from web.errors import STATUS_OF_FAMILY
 from web.pages import page
 from web.sessions import database_of
+from web.status import STATUS_OF_FAMILY
 
 MAX_FIELDS = 3_000  # five hundred lines, each with a few fields
 MAX_UNITS = 1_000_000

@@ -13,7 +13,7 @@ from domain.returns import CONDITIONS, EFFECTS
 from ledger.photos import add, said
 from ledger.reads.photos import photos_of
 from ledger.reads.returns import names_of, return_view, to_inspect
-from ledger.returns.book import Return, waiting
+from ledger.returns.document import Return, waiting
 from web import photos
 from web.pages import ConsoleRoute
 from web.sessions import SignedIn, database_of

@@ -22,7 +22,7 @@ from ledger.reads.overrides import reasons_of
 from ledger.reads.places import all_places
 from ledger.reads.returns import names_of
 from ledger.returns import overriding, requests
-from ledger.returns.book import Return
+from ledger.returns.document import Return
 from ledger.transaction import Transaction
 from web.overrides import wanted_of
 from web.pages import ConsoleRoute, path, see, written

@@ -1,7 +1,7 @@
-"""A part of the application that is not looked through for the addresses of others.
+"""A router that answers only for addresses with its own prefixes.
 
-The framework asks every route in turn whether an address is its own, at each level of routers again: a page of the
-console was compared with every route of the API first, twice.
+The framework asks every route in turn whether an address is its own, at each level of routers anew: without this, a
+page of the console was compared with every route of the API first, twice.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 
-class Part(APIRouter):
-    """A router whose addresses all begin with one of `begins`; what its routes say of any other address is nothing."""
+class PrefixRouter(APIRouter):
+    """A router whose addresses all begin with one of `begins`; its routes are not asked about any other."""
 
     def __init__(self, *begins: str, **more: Any) -> None:
         super().__init__(**more)

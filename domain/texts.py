@@ -1,4 +1,4 @@
-"""Texts as they are kept: in one normal form, and without signs that nobody sees and that change what others read."""
+"""Texts as they are stored: in one normal form, without invisible characters that change what others read."""
 
 import re
 import unicodedata
@@ -14,28 +14,39 @@ UNSEEN = (
 )
 _NO_TURNING = dict.fromkeys(map(ord, TURNING))
 _TURNING = re.compile(f"[{TURNING}]")
+_UNSPEAKABLE = re.compile("[\\0\ud800-\udfff]")
+# No mark that combines is ASCII: shorter runs cannot hold too many of them.
+_MANY_BEYOND_ASCII = re.compile(rf"[^\x00-\x7f]{{{MAX_COMBINING_RUN + 1},}}")
 
 
 def is_settled(text: str) -> bool:
-    """Whether a text is already as it is kept. Raises ValueError for what no text may hold."""
+    """Whether a text is already in the stored form. Raises ValueError for what no text may hold."""
     if text.isascii():
         if "\0" in text:
             raise ValueError("A text holds the character U+0000, which cannot be stored. Leave it out.")
         return True
-    run = 0
-    for character in text:
-        if "\ud800" <= character <= "\udfff":
-            raise ValueError("A text holds half of a surrogate pair. Send whole characters.")
-        if character == "\0":
+    unspeakable = _UNSPEAKABLE.search(text)
+    if unspeakable:
+        if unspeakable[0] == "\0":
             raise ValueError("A text holds the character U+0000, which cannot be stored. Leave it out.")
-        run = run + 1 if unicodedata.combining(character) else 0
-        if run > MAX_COMBINING_RUN:
-            raise ValueError(f"More than {MAX_COMBINING_RUN} combining marks stand on one character.")
+        raise ValueError("A text holds half of a surrogate pair. Send whole characters.")
+    if any(_has_too_many(beyond[0]) for beyond in _MANY_BEYOND_ASCII.finditer(text)):
+        raise ValueError(f"More than {MAX_COMBINING_RUN} combining marks stand on one character.")
     return _TURNING.search(text) is None and unicodedata.is_normalized("NFC", text)
 
 
+def _has_too_many(text: str) -> bool:
+    """Whether a run of marks that combine is too long."""
+    run = 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > MAX_COMBINING_RUN:
+            return True
+    return False
+
+
 def settled(text: str) -> str:
-    """The text in NFC and without signs that turn its direction. Raises ValueError as `is_settled`."""
+    """The text in NFC, without characters that turn its direction. Raises ValueError as `is_settled` does."""
     return text if is_settled(text) else unicodedata.normalize("NFC", text.translate(_NO_TURNING))
 
 

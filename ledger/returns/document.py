@@ -9,7 +9,6 @@ from sqlalchemy import RowMapping, Table, func, select, text
 
 from domain import exchanges, returns
 from domain.errors import NotFound
-from domain.ids import parse_journey_id
 from domain.payments import part_of
 from domain.refunds import Bought
 from domain.returns import FINAL, Progress, ReturnState
@@ -273,7 +272,3 @@ async def claimed_elsewhere(tx: Transaction, document: str) -> dict[str, int]:
     """Units of each line of a document that open returns have announced and that have not come yet."""
     rows = await tx.conn.execute(_CLAIMED, {"document": document})
     return {row.sale_line_id: row.units for row in rows}
-
-
-def source_of(journey_id: str) -> str:
-    return parse_journey_id(journey_id).source

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from domain import funding_csv, promotion_file
-from domain.letters import MAX_COMBINING_RUN, UNSEEN, as_kept, is_settled, settled
 from domain.masterdata import ItemRow
+from domain.texts import MAX_COMBINING_RUN, UNSEEN, as_kept, is_settled, settled
 
 HEADER = "promotion_id,name,offer,value,sku,category,forecast_units,channels,locations,starts_at,ends_at,stacking"
 ROW = "P-1,Caf{},percent,200,100,,400,web,S1,2098-11-24T05:00:00Z,2098-12-01T05:00:00Z,best"
