@@ -7,7 +7,7 @@ from activities.tracking import asking
 from ledger.transfer.following import sweep
 from ports.tracking import HttpTracking
 from tests.ledger.conftest import shop
-from tests.ledger.transfers import Moved
+from tests.ledger.support.transfers import Moved
 from tests.ports.test_tracking import carrier, port, says
 from tests.shop import TEA, Shop
 

@@ -15,7 +15,7 @@ from bench.surge import DAY_S, HOUR_S, SURGE_FROM, Cut, code_of, instant
 from demo.source import TRADING_ZONE
 from ledger.engine import Database
 from tests.conftest import Database as Fresh
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 
 SATURDAY = 5 * DAY_S + 6 * HOUR_S
 

@@ -24,7 +24,7 @@ from ledger.tables import person, person_role
 from ports.price import SandboxPriceChannel
 from settings import Settings
 from tests.conftest import Database, TemporalServer
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.shop import Shop
 from tests.workflows.hub import Hub
 from web.app import create_app

@@ -20,7 +20,7 @@ from ledger.load import load
 from ledger.tables import person, person_role
 from settings import Settings
 from tests.conftest import Database
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from web.app import create_app
 
 SECRET = "a-secret-of-this-installation-alone"

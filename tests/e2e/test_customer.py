@@ -10,8 +10,8 @@ from playwright.async_api import Page, expect
 from tests.browser import NewContext
 from tests.conftest import Database
 from tests.e2e.conftest import served
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import pick
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import pick
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import settings_for
 from tests.web.test_customer_links import mailed

@@ -9,9 +9,9 @@ from ledger import links
 from ledger.transaction import Transaction
 from tests.e2e.axe import violations
 from tests.e2e.test_customer import PHONE, Street, fits, street
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import pick
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import pick
+from tests.ledger.support.returning import Back, collected
 from tests.web.test_customer_links import mailed
 from tests.web.test_exchange_links import dear
 from tests.web.test_exchange_links import mailed as mailed_exchange

@@ -17,9 +17,9 @@ from ledger.tables import credential, person, person_role, policy_document
 from tests.e2e.conftest import served
 from tests.e2e.test_console import PHONE
 from tests.e2e.test_transfer_scene import _agrees, _asked, _decides, _signed_in
-from tests.ledger.books import accounts, assert_books_agree
-from tests.ledger.funding import sell
-from tests.ledger.till import event
+from tests.ledger.support.books import accounts, assert_books_agree
+from tests.ledger.support.funding import sell
+from tests.ledger.support.till import event
 from tests.shop import ADA, TEA
 from tests.web.conftest import settings_for
 from tests.web.people import _HASH

@@ -12,9 +12,9 @@ from ledger.transaction import Transaction
 from tests.browser import NewContext
 from tests.conftest import Database
 from tests.e2e.conftest import served
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import pick
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import pick
+from tests.ledger.support.returning import Back, collected
 from tests.ledger.test_quorum import ask
 from tests.shop import Shop, open_shop
 from tests.web.conftest import settings_for

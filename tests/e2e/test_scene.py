@@ -14,10 +14,10 @@ from sqlalchemy import insert
 from ledger.tables import credential, person, person_role
 from tests.e2e.conftest import served
 from tests.e2e.test_console import PHONE
-from tests.ledger.books import assert_books_agree
-from tests.ledger.counting import Count
-from tests.ledger.offers import Asked, with_substitute
-from tests.ledger.offers import line as of_tea
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.counting import Count
+from tests.ledger.support.offers import Asked, with_substitute
+from tests.ledger.support.offers import line as of_tea
 from tests.web.conftest import settings_for
 from tests.web.people import _HASH, PASSWORD
 from tests.web.retail import NOW

@@ -14,8 +14,8 @@ from domain.case import SEVERITIES
 from ledger.tables import credential, person, person_role, policy_document
 from tests.e2e.conftest import served
 from tests.e2e.test_console import PHONE
-from tests.ledger.books import accounts, assert_books_agree
-from tests.ledger.counting import Count
+from tests.ledger.support.books import accounts, assert_books_agree
+from tests.ledger.support.counting import Count
 from tests.shop import TEA
 from tests.web.conftest import settings_for
 from tests.web.people import _HASH, PASSWORD

@@ -31,7 +31,7 @@ from tests.faults.servers import (
     tell,
     through,
 )
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.web.conftest import open_app, open_clients, settings_for
 from web.keys import Limits
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.ledger.books import assert_books_agree
-from tests.ledger.till import open_assortment
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.till import open_assortment
 from tests.shop import Shop
 
 

@@ -20,8 +20,8 @@ from domain.errors import (
 from domain.messages import Step
 from domain.people import Grant, Person
 from ledger import adjustments, decisions, verdicts
-from tests.ledger.books import accounts
-from tests.ledger.till import delivery, event, outcomes, sale, send
+from tests.ledger.support.books import accounts
+from tests.ledger.support.till import delivery, event, outcomes, sale, send
 from tests.shop import ADA, ANA, COST_MINOR, FIN, MAX, TEA, Shop
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from domain.words import money
 from ledger.bopis import steps
-from tests.ledger.offers import OOLONG, Asked, line, with_substitute
-from tests.ledger.orders import pick, step
+from tests.ledger.support.offers import OOLONG, Asked, line, with_substitute
+from tests.ledger.support.orders import pick, step
 from tests.shop import TEA, Shop
 
 PAGE = Path(__file__).parents[2] / "docs" / "asking-a-customer.md"

@@ -3,10 +3,10 @@
 import pytest
 
 from domain.errors import OfferWithdrawn
-from tests.ledger.counting import Count, shelf
-from tests.ledger.offers import OOLONG, asked
+from tests.ledger.support.counting import Count, shelf
+from tests.ledger.support.offers import OOLONG, asked
+from tests.ledger.support.till import TEA
 from tests.ledger.test_adjustments import ask, tea, verdict
-from tests.ledger.till import TEA
 from tests.shop import ADA, FIN, MAX, Shop
 
 

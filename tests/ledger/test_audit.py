@@ -10,11 +10,11 @@ from sqlalchemy import text
 
 from ledger.audit import RULES, Finding, audit
 from tests.databases import Keeper, name_of
-from tests.ledger.books import breaks_a_rule
-from tests.ledger.funding import agree
-from tests.ledger.promoting import Promoted
-from tests.ledger.returning import Back
-from tests.ledger.transfers import Moved
+from tests.ledger.support.books import breaks_a_rule
+from tests.ledger.support.funding import agree
+from tests.ledger.support.promoting import Promoted
+from tests.ledger.support.returning import Back
+from tests.ledger.support.transfers import Moved
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop, reopen_shop
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from domain.messages import Step
 from domain.payments import PaymentOutcome
 from ledger import decisions, outcomes, renewals
 from ledger.reads.journeys import journey_detail
-from tests.ledger.books import accounts
-from tests.ledger.orders import hand_over, pick, situation
+from tests.ledger.support.books import accounts
+from tests.ledger.support.orders import hand_over, pick, situation
 from tests.shop import FIN, Shop
 
 

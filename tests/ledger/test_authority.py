@@ -11,7 +11,7 @@ from domain.webhooks import WebhookIn
 from ledger import decisions, situations, webhooks
 from ledger.bopis import dues
 from tests import conftest
-from tests.ledger.books import accounts, assert_books_agree
+from tests.ledger.support.books import accounts, assert_books_agree
 from tests.shop import FIN, PRICE_MINOR, Shop, open_shop
 
 SOURCE = {"authority": {"refund": "source", "notice": "source"}}

@@ -16,8 +16,8 @@ from domain.errors import (
 from domain.messages import Step
 from ledger import decisions, facts
 from ledger.bopis import dues, steps
-from tests.ledger.books import accounts
-from tests.ledger.orders import NOW, failed_order, hand_over, pick, report, situation, step
+from tests.ledger.support.books import accounts
+from tests.ledger.support.orders import NOW, failed_order, hand_over, pick, report, situation, step
 from tests.shop import ADA, TEA, WEB, Shop
 
 

@@ -18,8 +18,8 @@ from domain.messages import Step
 from ledger import verdicts
 from ledger.bopis import dues, steps
 from ledger.reads.cases import case_detail
-from tests.ledger.books import accounts
-from tests.ledger.orders import decide, failed_order, pick, report, situation, step
+from tests.ledger.support.books import accounts
+from tests.ledger.support.orders import decide, failed_order, pick, report, situation, step
 from tests.shop import ANA, FIN, MAX, TEA, Shop
 
 

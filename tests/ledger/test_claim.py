@@ -7,9 +7,9 @@ import pytest
 
 from ledger import decisions
 from ledger.claim import preparing
-from tests.ledger.claims import FREELY, Claimed, now, prepare
-from tests.ledger.funding import ENDS, ERP, STARTS, accruals, agree, balance, promoted, sell
-from tests.ledger.returning import Back
+from tests.ledger.support.claims import FREELY, Claimed, now, prepare
+from tests.ledger.support.funding import ENDS, ERP, STARTS, accruals, agree, balance, promoted, sell
+from tests.ledger.support.returning import Back
 from tests.shop import ANA, FIN, WEB, Shop
 
 BIG = {"kind": "scan_back", "rate_minor": 30_000}  # a unit pays 300.00

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
-from tests.ledger.claims import Claimed, now, prepare
-from tests.ledger.funding import agree, promoted, sell
-from tests.ledger.returning import Back
+from tests.ledger.support.claims import Claimed, now, prepare
+from tests.ledger.support.funding import agree, promoted, sell
+from tests.ledger.support.returning import Back
 from tests.ledger.test_count_example import posted_after
 from tests.shop import WEB, Shop
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from ledger.claim import preparing
-from tests.ledger.claims import Claimed, claims, now, prepare
-from tests.ledger.funding import ERP, agree, balance, promoted, sell
-from tests.ledger.returning import Back
+from tests.ledger.support.claims import Claimed, claims, now, prepare
+from tests.ledger.support.funding import ERP, agree, balance, promoted, sell
+from tests.ledger.support.returning import Back
 from tests.shop import WEB, Shop
 
 TERMS = (

@@ -14,7 +14,7 @@ from ledger.clock import Clock
 from ledger.engine import Database
 from ports.photos import FolderPhotos
 from sweeps import of_the_ledger
-from tests.ledger.till import COFFEE, sale, send
+from tests.ledger.support.till import COFFEE, sale, send
 from tests.shop import TEA, WEB, Shop
 
 NEAR = timedelta(minutes=5)  # whatever this machine has to do meanwhile

@@ -11,7 +11,7 @@ from domain.events import EventOutcome
 from domain.messages import Step
 from ledger import closures, decisions
 from ledger.bopis import dues, steps
-from tests.ledger.orders import pick, situation, step
+from tests.ledger.support.orders import pick, situation, step
 from tests.shop import ANA, Shop
 
 DAY = timedelta(days=1)

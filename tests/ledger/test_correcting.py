@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import StateConflict
 from ledger import decisions
-from tests.ledger.books import accounts
+from tests.ledger.support.books import accounts
 from tests.shop import ANA, Shop
 
 

@@ -11,9 +11,9 @@ from domain.errors import (
 )
 from ledger import decisions
 from ledger.count import steps
-from tests.ledger.books import accounts
-from tests.ledger.counting import Count, now, sell, shelf
-from tests.ledger.till import COFFEE, MILK, send
+from tests.ledger.support.books import accounts
+from tests.ledger.support.counting import Count, now, sell, shelf
+from tests.ledger.support.till import COFFEE, MILK, send
 from tests.shop import ANA, FIN, MAX, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.ledger.counting import Count, now, shelf
-from tests.ledger.till import sale, send
+from tests.ledger.support.counting import Count, now, shelf
+from tests.ledger.support.till import sale, send
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

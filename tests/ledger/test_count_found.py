@@ -9,9 +9,9 @@ from domain.messages import Situation, Step
 from ledger import decisions
 from ledger.bopis import steps as orders
 from ledger.count import steps
-from tests.ledger.books import accounts
-from tests.ledger.counting import Count, now, shelf
-from tests.ledger.till import COFFEE, sale, send
+from tests.ledger.support.books import accounts
+from tests.ledger.support.counting import Count, now, shelf
+from tests.ledger.support.till import COFFEE, sale, send
 from tests.shop import ANA, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

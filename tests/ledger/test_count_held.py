@@ -14,8 +14,8 @@ from domain.errors import (
     UnknownSku,
 )
 from ledger.count import requests
-from tests.ledger.counting import STORE, Count, now, shelf
-from tests.ledger.till import COFFEE, MILK, send
+from tests.ledger.support.counting import STORE, Count, now, shelf
+from tests.ledger.support.till import COFFEE, MILK, send
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

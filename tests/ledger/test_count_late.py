@@ -8,9 +8,9 @@ from domain.errors import (
     Malformed,
 )
 from ledger import facts
-from tests.ledger.books import accounts
-from tests.ledger.counting import Count, now, sell, shelf
-from tests.ledger.till import COFFEE, send
+from tests.ledger.support.books import accounts
+from tests.ledger.support.counting import Count, now, sell, shelf
+from tests.ledger.support.till import COFFEE, send
 from tests.shop import FIN, TEA, WEB, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from ledger import decisions, negative
 from ledger.count import risk
-from tests.ledger.counting import Count, shelf
-from tests.ledger.till import COFFEE, MILK, delivery, sale, send
+from tests.ledger.support.counting import Count, shelf
+from tests.ledger.support.till import COFFEE, MILK, delivery, sale, send
 from tests.shop import ANA, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

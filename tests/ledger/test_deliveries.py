@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from ledger.goods import batch
-from tests.ledger.plans import rows_handled
+from tests.ledger.support.plans import rows_handled
 from tests.shop import Shop
 
 STORES, SKUS = 30, 1_000

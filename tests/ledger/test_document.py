@@ -20,9 +20,9 @@ from ledger.returns.document import Return
 from ledger.tables import count_line, transfer_extra
 from ledger.transaction import Transaction
 from ledger.transfer.document import Transfer
-from tests.ledger.counting import Count
-from tests.ledger.returning import Back, collected
-from tests.ledger.transfers import Moved
+from tests.ledger.support.counting import Count
+from tests.ledger.support.returning import Back, collected
+from tests.ledger.support.transfers import Moved
 from tests.shop import TEA, Shop
 
 KINDS: tuple[tuple[type[Document], str], ...] = (

@@ -10,8 +10,8 @@ from domain.holds import HoldExtension
 from domain.messages import Step
 from ledger import holds
 from ledger.bopis import dues, steps
+from tests.ledger.support.till import TEA, adjusted, delivery, event, outcomes, sale, send
 from tests.ledger.test_holds import open_hold, run_out, ship, wanted
-from tests.ledger.till import TEA, adjusted, delivery, event, outcomes, sale, send
 from tests.shop import WEB, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -7,9 +7,9 @@ import pytest
 from domain.errors import IdempotencyMismatch, Malformed, NotFound, StateConflict, UnknownLine, UnknownSku
 from domain.messages import Step
 from ledger.returns import exchange_payments
-from tests.ledger.books import accounts
-from tests.ledger.exchanging import Swap, carry_out, exchange, hand_over, policy, wanted
-from tests.ledger.returning import Back, collected, now, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.exchanging import Swap, carry_out, exchange, hand_over, policy, wanted
+from tests.ledger.support.returning import Back, collected, now, shelf
 from tests.shop import PRICE_MINOR, Shop
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from domain.errors import Malformed, NotFound, StateConflict
 from ledger.returns import requests
-from tests.ledger.books import accounts
-from tests.ledger.exchanging import (
+from tests.ledger.support.books import accounts
+from tests.ledger.support.exchanging import (
     DEAR_MINOR,
     MORE_MINOR,
     Provider,
@@ -24,7 +24,7 @@ from tests.ledger.exchanging import (
     policy,
     wanted,
 )
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.shop import PRICE_MINOR, WEB, Shop
 
 

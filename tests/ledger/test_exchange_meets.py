@@ -7,9 +7,9 @@ import pytest
 
 from domain.errors import OfferAnswered, OfferExpired, OfferWithdrawn
 from ledger.returns import dues, requests
-from tests.ledger.books import accounts
-from tests.ledger.exchanging import DEAR_MINOR, MORE_MINOR, Swap, dear, exchange, hand_over, offer, paid, wanted
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.books import accounts
+from tests.ledger.support.exchanging import DEAR_MINOR, MORE_MINOR, Swap, dear, exchange, hand_over, offer, paid, wanted
+from tests.ledger.support.returning import Back, collected
 from tests.shop import PRICE_MINOR, WEB, Shop
 
 

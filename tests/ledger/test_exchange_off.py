@@ -3,9 +3,9 @@
 import asyncio
 
 from ledger.returns import requests
-from tests.ledger.books import accounts
-from tests.ledger.exchanging import Swap, carry_out, exchange, hand_over, policy, wanted
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.exchanging import Swap, carry_out, exchange, hand_over, policy, wanted
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.shop import PRICE_MINOR, WEB, Shop
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from domain.errors import Malformed, StateConflict, UnknownLocation, UnknownSku
 from domain.exchanges import NewExchange
-from tests.ledger.books import accounts
-from tests.ledger.exchanging import Swap, exchange, policy, wanted
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.exchanging import Swap, exchange, policy, wanted
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.ledger.test_shipping import HOME, ship, warehouse
 from tests.shop import PRICE_MINOR, Shop
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ledger.people import Caller
-from tests.ledger.books import accounts
-from tests.ledger.till import (
+from tests.ledger.support.books import accounts
+from tests.ledger.support.till import (
     COFFEE,
     MILK,
     POS,

@@ -9,7 +9,7 @@ import pytest
 from domain.errors import AlreadyDecided, NotFound
 from ledger import decisions, facts
 from ledger.sealing import Seal
-from tests.ledger.till import COFFEE, POS, adjusted, event, open_assortment, outcomes, sale, send
+from tests.ledger.support.till import COFFEE, POS, adjusted, event, open_assortment, outcomes, sale, send
 from tests.shop import ANA, WEB, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -15,10 +15,10 @@ from domain.errors import (
     UnknownSku,
     WrongCurrency,
 )
-from tests.ledger.funding import accruals, agree, agreement, balance, promoted, sell
-from tests.ledger.promoting import Promoted
-from tests.ledger.returning import Back
-from tests.ledger.till import event, send
+from tests.ledger.support.funding import accruals, agree, agreement, balance, promoted, sell
+from tests.ledger.support.promoting import Promoted
+from tests.ledger.support.returning import Back
+from tests.ledger.support.till import event, send
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.events import EventOutcome
-from tests.ledger.books import accounts
+from tests.ledger.support.books import accounts
 from tests.shop import TEA, Shop
 
 

@@ -21,7 +21,7 @@ from domain.events import OrderShipped
 from domain.holds import Held, HoldExtension, HoldIn
 from ledger import holds
 from ledger.people import Caller
-from tests.ledger.books import accounts
+from tests.ledger.support.books import accounts
 from tests.ledger.test_intake import LOCK_TEA, stranger
 from tests.shop import COST_MINOR, TEA, WEB, Shop
 

@@ -18,7 +18,7 @@ from ledger.intake import Intake
 from ledger.intake.batch import Batch, submission
 from ledger.intake.catalogue import Catalogue
 from ledger.tables import item, stock
-from tests.ledger.intakes import basket, order, place, place_all
+from tests.ledger.support.intakes import basket, order, place, place_all
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
 
 COFFEE = "COFFEE-1"

@@ -13,7 +13,7 @@ import pytest
 from ledger.intake import Intake
 from ledger.intake.lanes import _RING
 from ledger.outages import is_outage
-from tests.ledger.intakes import order, place
+from tests.ledger.support.intakes import order, place
 from tests.shop import Shop
 
 _SPOKEN = "cannot switch to state 15; another operation (2) is in progress"

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from tests.shop import Shop
 
-SCRIPT = Path(__file__).with_name("intake_process.py")
+SCRIPT = Path(__file__).parent / "support" / "intake_process.py"
 UNITS, CALLERS = 1_000, 256
 
 

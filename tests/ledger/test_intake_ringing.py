@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from ledger.intake import Intake, lanes
-from tests.ledger.intakes import order, place
+from tests.ledger.support.intakes import order, place
 from tests.shop import Shop
 
 

@@ -14,14 +14,14 @@ from ledger import case, decisions, reference
 from ledger.reads.kpis import SOURCES, Figure, KpiFigures, Period, kpis
 from ledger.reads.kpis.measure import figures, total
 from ledger.transaction import Transaction
-from tests.ledger.counting import Count
-from tests.ledger.exchanging import Swap, wanted
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.counting import Count
+from tests.ledger.support.exchanging import Swap, wanted
+from tests.ledger.support.returning import Back, collected
+from tests.ledger.support.till import NOW, send
 from tests.ledger.test_adjustments import ask
 from tests.ledger.test_payments import refund, said
 from tests.ledger.test_queue import failed_order
 from tests.ledger.test_substitute import replaced
-from tests.ledger.till import NOW, send
 from tests.shop import ADA, ANA, MAX, TEA, Shop
 
 

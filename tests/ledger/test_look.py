@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from ledger.look.looking import running
-from tests.ledger.looking import DAY, HOUR, START, Watched
-from tests.ledger.promoting import Promoted
-from tests.ledger.till import COFFEE
+from tests.ledger.support.looking import DAY, HOUR, START, Watched
+from tests.ledger.support.promoting import Promoted
+from tests.ledger.support.till import COFFEE
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ledger import decisions
-from tests.ledger.looking import HOUR, START, Watched
-from tests.ledger.promoting import MIA, Promoted, hire
+from tests.ledger.support.looking import HOUR, START, Watched
+from tests.ledger.support.promoting import MIA, Promoted, hire
 from tests.shop import FIN, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -7,8 +7,8 @@ import pytest
 
 from ledger.look import seeing
 from ledger.look.expected import Expected
-from tests.ledger.looking import HOUR, START, Watched
-from tests.ledger.till import COFFEE, MILK
+from tests.ledger.support.looking import HOUR, START, Watched
+from tests.ledger.support.till import COFFEE, MILK
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

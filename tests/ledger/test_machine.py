@@ -21,12 +21,12 @@ from sqlalchemy import insert
 
 from embedded.postgres import create_database
 from ledger.tables import item, substitute
-from tests.ledger import wishes
-from tests.ledger.commands import Model
-from tests.ledger.driver import Driver
-from tests.ledger.machine import Command, Machine
-from tests.ledger.model import ON_THE_HOLD_SHELF, Order
-from tests.ledger.wishes import COSTS, MATE, PRICES, STORES
+from tests.ledger.models import wishes
+from tests.ledger.models.machine import Command, Machine
+from tests.ledger.models.orders import ON_THE_HOLD_SHELF, Order
+from tests.ledger.models.orders_commands import Model
+from tests.ledger.models.orders_driver import Driver
+from tests.ledger.models.wishes import COSTS, MATE, PRICES, STORES
 from tests.shop import TEA, open_shop
 
 RUNS = int(os.environ.get("ENDCAP_MACHINE_RUNS", "20"))

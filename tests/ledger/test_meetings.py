@@ -12,10 +12,10 @@ from sqlalchemy import insert
 
 from ledger.tables import item, substitute
 from tests.conftest import Database as OneDatabase
-from tests.ledger.books import accounts, assert_books_agree
-from tests.ledger.driver import Driver
-from tests.ledger.machine import Command
-from tests.ledger.model import Line
+from tests.ledger.models.machine import Command
+from tests.ledger.models.orders import Line
+from tests.ledger.models.orders_driver import Driver
+from tests.ledger.support.books import accounts, assert_books_agree
 from tests.shop import PRICE_MINOR, TEA, open_shop
 
 MATE = "MATE-1"

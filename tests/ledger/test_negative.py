@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger import decisions, negative
-from tests.ledger.till import COFFEE, MILK, delivery, sale, send
+from tests.ledger.support.till import COFFEE, MILK, delivery, sale, send
 from tests.shop import ANA, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

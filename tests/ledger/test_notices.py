@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from ledger.bopis import dues
 from ledger.notices import Placed
 from tests.conftest import Database
-from tests.ledger.offers import Asked
-from tests.ledger.orders import decide, failed_order, step
+from tests.ledger.support.offers import Asked
+from tests.ledger.support.orders import decide, failed_order, step
 from tests.shop import Shop, open_shop
 
 

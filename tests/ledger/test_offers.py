@@ -10,9 +10,9 @@ from ledger import verdicts
 from ledger.bopis import steps
 from ledger.reads.approvals import approval_detail
 from ledger.reads.cases import case_detail
-from tests.ledger.books import accounts
-from tests.ledger.offers import OOLONG, Asked, asked, line, with_substitute
-from tests.ledger.orders import decide, failed_order, pick, step
+from tests.ledger.support.books import accounts
+from tests.ledger.support.offers import OOLONG, Asked, asked, line, with_substitute
+from tests.ledger.support.orders import decide, failed_order, pick, step
 from tests.ledger.test_shipping import failed, warehouse
 from tests.shop import ADA, MAX, TEA, Shop
 

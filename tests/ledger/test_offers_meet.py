@@ -6,8 +6,8 @@ import pytest
 
 from domain.errors import OfferAnswered, OfferWithdrawn
 from ledger.bopis import asking, steps
-from tests.ledger.offers import OOLONG, Asked, asked
-from tests.ledger.orders import decide, failed_order, pick, step
+from tests.ledger.support.offers import OOLONG, Asked, asked
+from tests.ledger.support.orders import decide, failed_order, pick, step
 from tests.shop import TEA, Shop
 
 

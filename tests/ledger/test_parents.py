@@ -17,7 +17,7 @@ from ledger.reads.case_filter import CaseFilter
 from ledger.reads.case_lists import list_cases
 from ledger.reads.cases import case_detail
 from ledger.reads.parents import members, parent_view
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.shop import ANA, TEA, open_shop
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from domain.errors import NotFound
 from domain.messages import Step
 from domain.payments import PaymentOutcome
 from ledger import decisions, facts, outcomes
-from tests.ledger.books import accounts
+from tests.ledger.support.books import accounts
 from tests.shop import FIN, WEB, Shop
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from domain.messages import Situation, Step
 from ledger.bopis import dues
-from tests.ledger.books import accounts
-from tests.ledger.orders import hand_over, pick, situation
+from tests.ledger.support.books import accounts
+from tests.ledger.support.orders import hand_over, pick, situation
 from tests.ledger.test_authorised import answer, authorised
 from tests.shop import Shop
 

@@ -7,8 +7,8 @@ import pytest
 from domain.errors import StateConflict
 from domain.words import local
 from ledger.promotion import dues, requests, steps
-from tests.ledger.promoting import DAY, MIA, Promoted, hire
-from tests.ledger.till import COFFEE, MILK
+from tests.ledger.support.promoting import DAY, MIA, Promoted, hire
+from tests.ledger.support.till import COFFEE, MILK
 from tests.shop import ADA, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

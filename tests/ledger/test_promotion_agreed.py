@@ -13,8 +13,8 @@ from domain.people import Grant, Person
 from domain.promotions import ChangedPromotion, NewPromotion
 from ledger import verdicts
 from ledger.promotion import intake, requests
-from tests.ledger.promoting import CHANNELS, DAY, MIA, PIM, Promoted, body, define, hire
-from tests.ledger.till import COFFEE, MILK
+from tests.ledger.support.promoting import CHANNELS, DAY, MIA, PIM, Promoted, body, define, hire
+from tests.ledger.support.till import COFFEE, MILK
 from tests.shop import ADA, FIN, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

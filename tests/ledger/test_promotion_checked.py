@@ -19,7 +19,7 @@ from domain.messages import Step
 from domain.promotion import ShelfPrice
 from ledger.promotion import checking, requests
 from ports.price import PriceAt, PricePort, PriceToShow
-from tests.ledger.promoting import DAY, MIA, Promoted, hire
+from tests.ledger.support.promoting import DAY, MIA, Promoted, hire
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

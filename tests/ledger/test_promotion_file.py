@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ledger.promotion import from_file
-from tests.ledger.promoting import CHANNELS, now
+from tests.ledger.support.promoting import CHANNELS, now
 from tests.shop import TEA, Shop
 
 HEADER = "promotion_id,name,offer,value,sku,category,forecast_units,channels,locations,starts_at,ends_at,stacking\n"

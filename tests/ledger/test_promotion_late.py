@@ -16,7 +16,7 @@ from domain.messages import Situation, Step
 from domain.promotion import ShelfPrice
 from ledger.promotion import publishing, requests, telling
 from ports.price import PriceAt, PricePort, PriceToShow
-from tests.ledger.promoting import Promoted
+from tests.ledger.support.promoting import Promoted
 from tests.shop import Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

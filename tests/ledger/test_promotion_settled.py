@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ledger.promotion.settling import settle_ended
-from tests.ledger.claims import Claimed
-from tests.ledger.funding import agree, promoted, sell
-from tests.ledger.promoting import define
+from tests.ledger.support.claims import Claimed
+from tests.ledger.support.funding import agree, promoted, sell
+from tests.ledger.support.promoting import define
 from tests.shop import Shop
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import AlreadyPublished
 from ledger.promotion import requests
-from tests.ledger.promoting import DAY, Promoted, channels
+from tests.ledger.support.promoting import DAY, Promoted, channels
 from tests.shop import TEA, Shop
 
 HOUR = timedelta(hours=1)

@@ -9,9 +9,9 @@ from ledger.reads.replacements import proposals
 from ledger.reads.store import StorePlace
 from ledger.returns import difference
 from ledger.returns.quoting import TILL, Quote, Taken, quote
-from tests.ledger.exchanging import Swap, policy
-from tests.ledger.offers import OOLONG, with_substitute
-from tests.ledger.returning import Back, collected, receipt
+from tests.ledger.support.exchanging import Swap, policy
+from tests.ledger.support.offers import OOLONG, with_substitute
+from tests.ledger.support.returning import Back, collected, receipt
 from tests.shop import PRICE_MINOR, TEA, Shop
 
 MAINZ = StorePlace("S1", "Mainz", "R1", "DE01", "UTC")

@@ -14,9 +14,9 @@ from domain.errors import (
 )
 from domain.return_requests import NewReturn
 from ledger.returns import requests
-from tests.ledger.books import accounts
-from tests.ledger.returning import Back, ask, asked, collected, late, shelf
-from tests.ledger.till import COFFEE, open_assortment
+from tests.ledger.support.books import accounts
+from tests.ledger.support.returning import Back, ask, asked, collected, late, shelf
+from tests.ledger.support.till import COFFEE, open_assortment
 from tests.shop import PRICE_MINOR, WEB, Shop
 
 

@@ -8,7 +8,7 @@ from domain.errors import ApprovalSuperseded, NotAllowed, OptionNotAllowed, OwnR
 from domain.messages import Step
 from ledger import verdicts
 from ledger.returns import requests, steps
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.shop import ANA, FIN, MAX, PRICE_MINOR, WEB, Shop
 
 LARGE = 14  # 210.00, where the limit is 200.00

@@ -14,7 +14,7 @@ from ledger import decisions
 from ledger.engine import Database
 from ledger.photos import Stored
 from ledger.returns import disputes, steps
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.returning import Back, collected
 from tests.pictures import png
 from tests.shop import ANA, MAX, TEA, Shop, open_shop
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from domain.vendor_returns import NewVendorReturn, VendorCredit, VendorShipment
 from ledger import vendor_return
-from tests.ledger.returning import Back, shelf
+from tests.ledger.support.returning import Back, shelf
 from tests.ledger.test_count_example import posted_after
 from tests.shop import TEA, WEB, Shop
 

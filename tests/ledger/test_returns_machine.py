@@ -26,13 +26,13 @@ from domain.messages import Step
 from embedded.postgres import create_database, drop_database
 from ledger import facts
 from ledger.returns import difference, requests
-from tests.ledger.books import assert_books_agree
-from tests.ledger.exchanging import exchange, wanted
-from tests.ledger.machine import agreeing
-from tests.ledger.mortal import Bank, Mortal, heard
-from tests.ledger.returning import Back, ask, asked, collected, now
-from tests.ledger.returns_model import Model
-from tests.ledger.returns_seen import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command
+from tests.ledger.models.machine import agreeing
+from tests.ledger.models.mortal import Bank, Mortal, heard
+from tests.ledger.models.returns import Model
+from tests.ledger.models.returns_seen import CARD_MINOR, GIFT_MINOR, PAID_MINOR, STOCK, UNITS, Command
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.exchanging import exchange, wanted
+from tests.ledger.support.returning import Back, ask, asked, collected, now
 from tests.shop import TEA, WEB, Shop, open_shop
 
 RUNS = int(os.environ.get("ENDCAP_RETURNS_RUNS", "3"))

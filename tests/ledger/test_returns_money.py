@@ -4,8 +4,8 @@ import pytest
 
 from ledger import decisions
 from ledger.returns import requests
-from tests.ledger.books import accounts
-from tests.ledger.returning import Back, ask, asked, collected, receipt, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.returning import Back, ask, asked, collected, receipt, shelf
 from tests.shop import ANA, FIN, PRICE_MINOR, TEA, WEB, Shop
 
 

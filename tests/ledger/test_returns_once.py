@@ -12,7 +12,7 @@ from ledger import decisions
 from ledger.bopis import steps
 from ledger.reads.journeys import journey_detail
 from ledger.returns import requests
-from tests.ledger.returning import Back, collected, now, receipt
+from tests.ledger.support.returning import Back, collected, now, receipt
 from tests.ledger.test_substitute import with_substitute
 from tests.shop import ADA, ANA, TEA, WEB, Shop
 

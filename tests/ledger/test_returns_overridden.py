@@ -21,7 +21,7 @@ from domain.people import Person
 from ledger import delegations, verdicts
 from ledger.returns import overriding, requests, steps
 from ledger.transaction import Transaction
-from tests.ledger.returning import Back, ask, asked, collected, shelf
+from tests.ledger.support.returning import Back, ask, asked, collected, shelf
 from tests.shop import ANA, FIN, MAX, PRICE_MINOR, TEA, WEB, Shop
 
 FINAL_SALE = {"returns": {"final_sale_skus": [TEA]}}

@@ -10,10 +10,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.ledger.returning import Back, collected, now
+from tests.ledger.support.returning import Back, collected, now
 from tests.shop import Shop
 
-SCRIPT = Path(__file__).with_name("returns_process.py")
+SCRIPT = Path(__file__).parent / "support" / "returns_process.py"
 RETURNS, UNITS = 24, 48
 LINE = {"line_id": "1", "sku": "TEA-1", "quantity": UNITS, "unit_price_minor": 1_000, "discount_minor": 481}
 PAID = UNITS * 1_000 - 481  # nothing that divides by the returns

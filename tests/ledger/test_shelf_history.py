@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from ledger.reads.stock import newest_movements
-from tests.ledger.plans import rows_handled
+from tests.ledger.support.plans import rows_handled
 from tests.shop import Shop
 
 MONTHS, EACH_MONTH, SHOWN = 6, 300, 50

@@ -10,8 +10,8 @@ from domain.errors import UnknownOption
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from ledger.bopis import dues, steps
-from tests.ledger.books import accounts
-from tests.ledger.orders import decide, hand_over, pick, situation, step
+from tests.ledger.support.books import accounts
+from tests.ledger.support.orders import decide, hand_over, pick, situation, step
 from tests.shop import TEA, Shop
 
 HOME = {"name": "Kim Lee", "email": "kim@customer.example", "address": {"street": "Am Rhein 1", "city": "Mainz"}}

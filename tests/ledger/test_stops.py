@@ -10,7 +10,7 @@ from domain.events import EventOutcome
 from domain.holds import HoldExtension, HoldIn
 from ledger import holds, stops
 from ledger.bopis import steps
-from tests.ledger.orders import NOW, pick, situation, step
+from tests.ledger.support.orders import NOW, pick, situation, step
 from tests.shop import TEA, WEB, Shop
 
 SHELF = "SELECT available || '/' || reserved || '/' || staged || '/' || quarantined FROM stock WHERE location = :at"

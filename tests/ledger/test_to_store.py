@@ -14,12 +14,12 @@ from domain.messages import Step
 from ledger.bopis import dues, steps
 from ledger.bopis.steps import open_case
 from ledger.transfer import steps as of_transfers
-from tests.ledger.books import accounts
-from tests.ledger.coming import Coming, brought_by
-from tests.ledger.offers import Asked
-from tests.ledger.orders import decide, hand_over, pick, step
+from tests.ledger.support.books import accounts
+from tests.ledger.support.coming import Coming, brought_by
+from tests.ledger.support.offers import Asked
+from tests.ledger.support.orders import decide, hand_over, pick, step
+from tests.ledger.support.transfers import Moved, shelf
 from tests.ledger.test_shipping import warehouse
-from tests.ledger.transfers import Moved, shelf
 from tests.shop import PRICE_MINOR, TEA, Shop
 
 

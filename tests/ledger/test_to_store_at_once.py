@@ -11,9 +11,9 @@ import pytest
 
 from ledger.bopis import steps
 from ledger.transfer import steps as of_transfers
-from tests.ledger.books import assert_books_agree
-from tests.ledger.coming import Coming
-from tests.ledger.orders import pick, situation, step
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.coming import Coming
+from tests.ledger.support.orders import pick, situation, step
 from tests.shop import PRICE_MINOR, TEA, Shop
 
 LINES = [

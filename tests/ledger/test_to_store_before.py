@@ -6,9 +6,9 @@ from typing import Any
 from domain.events import EventOutcome
 from domain.messages import Step
 from ledger.bopis import dues
-from tests.ledger.books import accounts
-from tests.ledger.coming import held_there
-from tests.ledger.orders import hand_over, pick, situation
+from tests.ledger.support.books import accounts
+from tests.ledger.support.coming import held_there
+from tests.ledger.support.orders import hand_over, pick, situation
 from tests.shop import TEA, Shop
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from domain.errors import DomainError, StateConflict
 from ledger.transfer import requests, steps
-from tests.ledger.books import accounts
-from tests.ledger.counting import Count
-from tests.ledger.till import COFFEE
-from tests.ledger.transfers import Moved, ask, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.counting import Count
+from tests.ledger.support.till import COFFEE
+from tests.ledger.support.transfers import Moved, ask, shelf
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -9,10 +9,10 @@ from domain.transfers import Amendment
 from ledger import decisions, facts, verdicts
 from ledger.tables import person, person_role
 from ledger.transfer import claims, requests, steps
-from tests.ledger.books import accounts
-from tests.ledger.till import sale as receipt
-from tests.ledger.till import send
-from tests.ledger.transfers import WMS, Moved, ask, now, other_company, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.till import sale as receipt
+from tests.ledger.support.till import send
+from tests.ledger.support.transfers import WMS, Moved, ask, now, other_company, shelf
 from tests.shop import ADA, FIN, MAX, TEA, WEB, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

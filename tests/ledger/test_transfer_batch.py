@@ -10,7 +10,7 @@ from domain.transfers import NewTransfer
 from ledger import rows
 from ledger.transfer import intake
 from ledger.transfer.intake import Result
-from tests.ledger.transfers import WMS, shelf
+from tests.ledger.support.transfers import WMS, shelf
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.ledger.support.till import COFFEE
+from tests.ledger.support.transfers import Moved, other_company, shelf
 from tests.ledger.test_transfer_agreed import NORA, OLE, somebody
-from tests.ledger.till import COFFEE
-from tests.ledger.transfers import Moved, other_company, shelf
 from tests.shop import FIN, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -13,9 +13,9 @@ from ledger.reads.claims import ClaimFilter, claim_row, list_claims, owed
 from ledger.reads.transfer_list import TransferFilter, heaps, list_transfers, on_the_way
 from ledger.transfer import claims, intake
 from ledger.transfer.preview import preview
-from tests.ledger.books import accounts
-from tests.ledger.till import COFFEE
-from tests.ledger.transfers import WMS, Moved, other_company
+from tests.ledger.support.books import accounts
+from tests.ledger.support.till import COFFEE
+from tests.ledger.support.transfers import WMS, Moved, other_company
 from tests.shop import ANA, FIN, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from embedded.postgres import create_database
-from tests.ledger.machine import ANYTHING, Command, Machine
-from tests.ledger.moving import FINAL, ON_THE_WAY, PLACES, TO_BE_SHIPPED, Moving
-from tests.ledger.moving_commands import Model
-from tests.ledger.moving_driver import Driver, new_name
-from tests.ledger.till import COFFEE
+from tests.ledger.models.machine import ANYTHING, Command, Machine
+from tests.ledger.models.moving import FINAL, ON_THE_WAY, PLACES, TO_BE_SHIPPED, Moving
+from tests.ledger.models.moving_commands import Model
+from tests.ledger.models.moving_driver import Driver, new_name
+from tests.ledger.support.till import COFFEE
 from tests.shop import TEA, open_shop
 
 DEFAULT = 6

@@ -8,8 +8,8 @@ import pytest
 
 from domain.transfers import TransferAnswer
 from ledger import facts
-from tests.ledger.counting import Count
-from tests.ledger.transfers import WMS, Moved, ask, now, shelf
+from tests.ledger.support.counting import Count
+from tests.ledger.support.transfers import WMS, Moved, ask, now, shelf
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

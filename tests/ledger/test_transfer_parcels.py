@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.ledger.support.till import COFFEE
+from tests.ledger.support.transfers import Moved, now, shelf
 from tests.ledger.test_transfer_meets import report_late
-from tests.ledger.till import COFFEE
-from tests.ledger.transfers import Moved, now, shelf
 from tests.shop import TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -3,10 +3,10 @@
 import pytest
 
 from ledger.transfer import steps
-from tests.ledger.books import accounts
-from tests.ledger.counting import Count
+from tests.ledger.support.books import accounts
+from tests.ledger.support.counting import Count
+from tests.ledger.support.transfers import Moved, other_company, shelf
 from tests.ledger.test_transfer_agreed import NORA, OLE, somebody
-from tests.ledger.transfers import Moved, other_company, shelf
 from tests.shop import FIN, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text
 
 from domain.errors import DomainError
-from tests.ledger.books import accounts
-from tests.ledger.till import COFFEE
-from tests.ledger.transfers import Moved, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.till import COFFEE
+from tests.ledger.support.transfers import Moved, shelf
 from tests.shop import FIN, TEA, Shop
 
 pytestmark = pytest.mark.usefixtures("assortment")

@@ -13,7 +13,7 @@ from domain.tracking import Parcel, TransferTracked, comes_at
 from ledger import facts
 from ledger.reads.transfers import transfer_view
 from ledger.transfer.following import Answered, Asked, sweep
-from tests.ledger.transfers import WMS, Moved
+from tests.ledger.support.transfers import WMS, Moved
 from tests.shop import TEA, WEB, Shop
 
 NOW = datetime.now(UTC)

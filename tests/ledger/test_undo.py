@@ -17,7 +17,7 @@ from domain.policy import CasePolicy, Policy, merge
 from ledger import case, decisions, reference, situations
 from ledger.bopis import steps
 from ledger.case import CaseRef, Opening
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.shop import ADA, ANA, FIN, MAX, TEA, open_shop
 
 if TYPE_CHECKING:

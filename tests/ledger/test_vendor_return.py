@@ -19,8 +19,8 @@ from domain.vendor_returns import NewVendorReturn, VendorCredit, VendorReturnVie
 from ledger import vendor_return, verdicts
 from ledger.people import Caller
 from ledger.reads.vendor_returns import vendor_return_view
-from tests.ledger.books import accounts
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.books import accounts
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.shop import ANA, FIN, TEA, WEB, Shop
 
 OTHER = Caller("key-other", "other", frozenset({"claims:write"}), frozenset(), None, frozenset())

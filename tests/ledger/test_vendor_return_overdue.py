@@ -10,7 +10,7 @@ from domain.people import Person
 from ledger import decisions, vendor_return, verdicts
 from ledger.reads.approvals import approval_detail
 from ledger.vendor_return import overdue
-from tests.ledger.books import accounts
+from tests.ledger.support.books import accounts
 from tests.ledger.test_vendor_return import credit, gathered, seen, shipped, waiting
 from tests.shop import ANA, FIN, WEB, Shop
 

@@ -8,7 +8,7 @@ import pytest
 from domain.events import EventOutcome
 from domain.messages import Situation, Step
 from ledger.bopis import dues, steps
-from tests.ledger.orders import pick, situation, step
+from tests.ledger.support.orders import pick, situation, step
 from tests.shop import TEA, Shop
 
 

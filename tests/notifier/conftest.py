@@ -12,7 +12,7 @@ from domain.webhooks import NewWebhook, WebhookIn
 from ledger import webhooks
 from notifier import Notifier
 from ports.webhook import WebhookCaller
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.shop import Shop
 
 

@@ -14,7 +14,7 @@ from ledger.transaction import Transaction
 from notifier import Notifier, run
 from ports.webhook import WebhookCaller
 from settings import Settings
-from tests.ledger.till import adjusted, send
+from tests.ledger.support.till import adjusted, send
 from tests.notifier.conftest import Receiver, due_now, listen
 from tests.shop import ADA, ANA, TEA, Shop
 

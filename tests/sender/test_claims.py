@@ -8,8 +8,8 @@ from email.message import EmailMessage
 import pytest
 
 from ledger.engine import Database
-from tests.ledger.claims import Claimed
-from tests.ledger.funding import agree, promoted, sell
+from tests.ledger.support.claims import Claimed
+from tests.ledger.support.funding import agree, promoted, sell
 from tests.sender.conftest import MailServer, sender, text_of
 from tests.sender.test_customers import facts_of, html_of
 from tests.shop import Shop, open_shop

@@ -11,9 +11,9 @@ import pytest
 from ledger import links
 from ledger.bopis import steps
 from ledger.engine import Database
-from tests.ledger.exchanging import Swap, wanted
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import pick, step
+from tests.ledger.support.exchanging import Swap, wanted
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import pick, step
 from tests.sender.conftest import BASE, MailServer, sender, text_of
 from tests.shop import PRICE_MINOR, TEA, Shop, open_shop
 

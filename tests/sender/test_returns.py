@@ -9,7 +9,7 @@ import pytest
 
 from ledger import links
 from ledger.engine import Database
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.returning import Back, collected
 from tests.sender.conftest import BASE, MailServer, sender, text_of
 from tests.sender.test_customers import facts_of, html_of
 from tests.shop import TEA, Shop, open_shop

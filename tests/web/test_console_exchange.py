@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 import ledger.engine
-from tests.ledger.exchanging import Swap
-from tests.ledger.returning import Back
+from tests.ledger.support.exchanging import Swap
+from tests.ledger.support.returning import Back
 from tests.shop import Shop
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.store import event, pick_all, place

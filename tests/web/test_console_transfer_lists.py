@@ -16,9 +16,9 @@ from ledger import tables
 from ledger.people import person_by_id
 from ledger.reads.claims import ClaimFilter, list_claims
 from ledger.transaction import Transaction
-from tests.ledger.books import accounts as books
-from tests.ledger.books import assert_books_agree
-from tests.ledger.transfers import Moved
+from tests.ledger.support.books import accounts as books
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.transfers import Moved
 from tests.shop import Shop
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows

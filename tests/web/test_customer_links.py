@@ -13,8 +13,8 @@ from ledger import links, tables
 from ledger.approval import create_link
 from ledger.bopis import steps
 from ledger.transaction import Transaction
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import decide, pick, step
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import decide, pick, step
 from tests.ledger.test_shipping import warehouse
 from tests.shop import TEA, Shop, open_shop
 from tests.web.conftest import open_app, settings_for

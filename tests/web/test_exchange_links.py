@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from ledger import links, tables
 from ledger.transaction import Transaction
-from tests.ledger.exchanging import Swap, wanted
+from tests.ledger.support.exchanging import Swap, wanted
 from tests.shop import PRICE_MINOR, Shop
 from tests.web.customers import Browse, browse, shop
 from tests.web.robot import Robot

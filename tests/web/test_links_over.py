@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from ledger import links, tables
 from ledger.transaction import Transaction
-from tests.ledger.offers import Asked, asked
-from tests.ledger.orders import pick
+from tests.ledger.support.offers import Asked, asked
+from tests.ledger.support.orders import pick
 from tests.shop import Shop
 from tests.web import test_customer_links as offers
 from tests.web import test_exchange_links as exchanges

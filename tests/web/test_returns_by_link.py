@@ -14,7 +14,7 @@ from domain.erasure import ErasureRequest
 from ledger import erasing, links, photos
 from ledger.transaction import Transaction
 from ports.photos import FolderPhotos
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.returning import Back, collected
 from tests.pictures import JPEG, exif, jpeg, png
 from tests.shop import Shop, open_shop
 from tests.web.conftest import open_app, settings_for

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 import ledger.engine
 from ledger import tables
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows
 from tests.web.store import code_of, event, form_of, pick_all, place, staff

@@ -8,7 +8,7 @@ import pytest
 
 import ledger.engine
 from ledger import tables
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows
 from tests.web.store import event, facts, form_of, line, place, staff

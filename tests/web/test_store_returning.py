@@ -7,7 +7,7 @@ import pytest
 
 import ledger.engine
 from ledger import tables
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 from tests.web.conftest import As
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.retail import rows

@@ -7,7 +7,7 @@ import pytest
 
 import ledger.engine
 from ledger.people import person_by_id
-from tests.ledger.transfers import Moved
+from tests.ledger.support.transfers import Moved
 from tests.shop import Shop
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.store import form_of, staff

@@ -12,9 +12,9 @@ from domain.messages import Message, Situation
 from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
-from tests.ledger.books import assert_books_agree
-from tests.ledger.claims import Claimed
-from tests.ledger.funding import agree, promoted, sell
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.claims import Claimed
+from tests.ledger.support.funding import agree, promoted, sell
 from tests.shop import ADA, FIN
 
 if TYPE_CHECKING:

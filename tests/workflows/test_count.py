@@ -14,8 +14,8 @@ from domain.messages import Message, Situation
 from ledger import decisions, verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
-from tests.ledger.books import assert_books_agree
-from tests.ledger.counting import Count, shelf
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.counting import Count, shelf
 from tests.shop import ADA, ANA, MAX, TEA
 
 if TYPE_CHECKING:

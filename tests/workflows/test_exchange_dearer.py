@@ -7,8 +7,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.ledger.books import assert_books_agree
-from tests.ledger.exchanging import Swap, hand_over, wanted
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.exchanging import Swap, hand_over, wanted
 from tests.shop import PRICE_MINOR
 from tests.workflows.bank import a_bank
 

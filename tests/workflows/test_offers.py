@@ -12,7 +12,7 @@ from domain.messages import Message, Situation
 from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
-from tests.ledger.offers import OOLONG, Asked, line, with_substitute
+from tests.ledger.support.offers import OOLONG, Asked, line, with_substitute
 from tests.shop import ADA, MAX, TEA
 
 if TYPE_CHECKING:

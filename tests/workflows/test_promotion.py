@@ -17,7 +17,7 @@ from ledger import verdicts
 from ledger.journeys import skip_time
 from ledger.promotion import requests
 from tests.fakes import due_in
-from tests.ledger.promoting import DAY, MIA, Promoted, hire
+from tests.ledger.support.promoting import DAY, MIA, Promoted, hire
 from tests.shop import ADA, FIN, TEA
 
 if TYPE_CHECKING:

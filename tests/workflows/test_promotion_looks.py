@@ -15,7 +15,7 @@ from activities.look import LookActivities
 from domain.messages import Situation, Step
 from ledger.look import looking
 from schedules import LOOKS, LOOKS_AT_PROMOTIONS, keep
-from tests.ledger.looking import HOUR, START, Watched
+from tests.ledger.support.looking import HOUR, START, Watched
 
 if TYPE_CHECKING:
     from tests.shop import Shop

@@ -12,8 +12,8 @@ from domain.returns import FINAL, ReturnState
 from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
-from tests.ledger.books import assert_books_agree
-from tests.ledger.returning import Back, collected, shelf
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.returning import Back, collected, shelf
 from tests.shop import ADA, MAX, TEA
 
 if TYPE_CHECKING:

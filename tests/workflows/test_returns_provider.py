@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ledger import decisions
-from tests.ledger.books import accounts, assert_books_agree
-from tests.ledger.exchanging import Swap
-from tests.ledger.returning import Back, collected
+from tests.ledger.support.books import accounts, assert_books_agree
+from tests.ledger.support.exchanging import Swap
+from tests.ledger.support.returning import Back, collected
 from tests.shop import FIN, PRICE_MINOR
 from tests.workflows.bank import Bank, a_bank
 

@@ -11,10 +11,10 @@ from ledger import facts, intake
 from ledger.audit import audit
 from ledger.journeys import skip_time
 from ledger.people import Caller
-from tests.ledger.books import assert_books_agree
-from tests.ledger.counting import Count
-from tests.ledger.offers import OOLONG, Asked, with_substitute
-from tests.ledger.offers import line as of_tea
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.counting import Count
+from tests.ledger.support.offers import OOLONG, Asked, with_substitute
+from tests.ledger.support.offers import line as of_tea
 from tests.shop import ADA, TEA
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from domain.transfer import BEFORE_APPROVAL, FINAL, ON_THE_WAY, TO_BE_SHIPPED, T
 from ledger import verdicts
 from ledger.journeys import skip_time
 from tests.fakes import due_in
-from tests.ledger.books import assert_books_agree
-from tests.ledger.transfers import Moved, shelf
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.transfers import Moved, shelf
 from tests.shop import ADA, FIN, MAX, TEA
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ledger import verdicts
 from ledger.journeys import skip_time
-from tests.ledger.books import assert_books_agree
-from tests.ledger.coming import brought_by
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.coming import brought_by
+from tests.ledger.support.transfers import Moved, shelf
 from tests.ledger.test_shipping import warehouse
-from tests.ledger.transfers import Moved, shelf
 from tests.shop import ADA, FIN, TEA
 
 if TYPE_CHECKING:

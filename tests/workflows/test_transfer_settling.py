@@ -10,11 +10,11 @@ import pytest
 
 from ledger import decisions, verdicts
 from ledger.journeys import skip_time
-from tests.ledger.books import assert_books_agree
-from tests.ledger.counting import Count
+from tests.ledger.support.books import assert_books_agree
+from tests.ledger.support.counting import Count
+from tests.ledger.support.till import COFFEE, open_assortment
+from tests.ledger.support.transfers import Moved, other_company, shelf
 from tests.ledger.test_transfer_agreed import NORA, OLE, somebody
-from tests.ledger.till import COFFEE, open_assortment
-from tests.ledger.transfers import Moved, other_company, shelf
 from tests.shop import ADA, FIN, TEA
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from ledger.bopis import steps
 from ledger.bopis.order import Order
 from ledger.transaction import Transaction
 from ledger.transfer import steps as of_transfers
-from tests.ledger.orders import decide, situation, step
+from tests.ledger.support.orders import decide, situation, step
+from tests.ledger.support.transfers import Moved, shelf
 from tests.ledger.test_shipping import warehouse
-from tests.ledger.transfers import Moved, shelf
 from tests.shop import TEA, Shop
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tests.ledger.machine import Command, Refused
-from tests.ledger.moving import (
+from tests.ledger.models.machine import Command, Refused
+from tests.ledger.models.moving import (
     ASKED,
     ENTITY,
     ON_THE_WAY,

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from domain.events import EventOutcome
 from ledger.look.looking import Look, look
-from tests.ledger.promoting import Promoted, define
-from tests.ledger.till import POS, send
+from tests.ledger.support.promoting import Promoted, define
+from tests.ledger.support.till import POS, send
 from tests.shop import TEA, Shop
 
 # A Monday, ten in the morning, with eight weeks behind it; nothing here asks what time it is.

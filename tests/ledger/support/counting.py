@@ -18,8 +18,8 @@ from ledger import decisions, verdicts
 from ledger.count import dues, requests, steps
 from ledger.engine import Database
 from ledger.people import Caller
-from tests.ledger.till import sale as receipt
-from tests.ledger.till import send
+from tests.ledger.support.till import sale as receipt
+from tests.ledger.support.till import send
 from tests.shop import ANA, TEA, Shop
 
 STORE = Caller("key-store", "store", frozenset({"events:write"}), frozenset(), None, frozenset())

@@ -4,9 +4,9 @@ import copy
 from collections import Counter
 from typing import Any
 
-from tests.ledger.baskets import Baskets
-from tests.ledger.machine import Command, Refused
-from tests.ledger.model import (
+from tests.ledger.models.baskets import Baskets
+from tests.ledger.models.machine import Command, Refused
+from tests.ledger.models.orders import (
     DAMAGED,
     FINAL,
     LATE_S,

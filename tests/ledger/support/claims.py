@@ -16,7 +16,7 @@ from domain.people import Person
 from ledger import decisions, facts, verdicts
 from ledger.claim import preparing, steps
 from ledger.engine import Database
-from tests.ledger.funding import ENDS, ERP
+from tests.ledger.support.funding import ENDS, ERP
 from tests.shop import ADA, FIN, Shop
 
 Take = Callable[[Database, Step], Awaitable[Situation]]

@@ -17,8 +17,8 @@ from domain.payments import PaymentOutcome
 from ledger import decisions, facts, holds, intake, outcomes, situations, verdicts
 from ledger.bopis import dues, steps
 from ledger.people import Caller
-from tests.ledger.machine import Command
-from tests.ledger.model import BASKET_PARTS, BUCKETS, LATE_S, Line
+from tests.ledger.models.machine import Command
+from tests.ledger.models.orders import BASKET_PARTS, BUCKETS, LATE_S, Line
 from tests.shop import ANA, MAX, Shop
 
 SYSTEM = Caller(

@@ -18,11 +18,11 @@ from ledger.audit import goods, transfers
 from ledger.people import Caller
 from ledger.tables import person, person_role
 from ledger.transfer import claims, dues, intake, steps
-from tests.ledger.counting import Count
-from tests.ledger.machine import Command
-from tests.ledger.moving import BUCKETS, PLACES
-from tests.ledger.till import open_assortment
-from tests.ledger.transfers import other_company
+from tests.ledger.models.machine import Command
+from tests.ledger.models.moving import BUCKETS, PLACES
+from tests.ledger.support.counting import Count
+from tests.ledger.support.till import open_assortment
+from tests.ledger.support.transfers import other_company
 from tests.shop import Shop
 
 SYSTEM = Caller("key-wms", "wms", frozenset({"orders:write", "events:write"}), frozenset({"endcap"}), None, frozenset())

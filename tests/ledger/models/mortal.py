@@ -15,7 +15,7 @@ from ledger.closing import flush
 from ledger.engine import Database
 from ledger.transaction import Transaction
 from ports.payment import PaymentRequest
-from tests.ledger.machine import LOST
+from tests.ledger.models.machine import LOST
 
 
 class Killed(BaseException):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.ledger.machine import Command
-from tests.ledger.model import Basket, Line, Order
+from tests.ledger.models.machine import Command
+from tests.ledger.models.orders import Basket, Line, Order
 from tests.shop import COST_MINOR, PRICE_MINOR, TEA
 
 STORES = ("S1", "S2")

@@ -14,7 +14,7 @@ from domain.messages import Step
 from domain.payments import PaymentOutcome
 from ledger.returns import difference, exchanging
 from ports.payment import PaymentRequest
-from tests.ledger.returning import Back, collected, now
+from tests.ledger.support.returning import Back, collected, now
 from tests.shop import PRICE_MINOR, TEA, WEB, Shop
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from embedded.postgres import drop_database
-from tests.ledger.books import assert_books_agree
+from tests.ledger.support.books import assert_books_agree
 
 ANYTHING = st.integers(0, 2**32)
 

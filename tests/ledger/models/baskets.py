@@ -1,7 +1,7 @@
 """What channels and payment providers do: the plain model's side of checkout holds, and of money."""
 
-from tests.ledger.machine import Command, Refused
-from tests.ledger.model import BASKET_PARTS, Basket, Rows
+from tests.ledger.models.machine import Command, Refused
+from tests.ledger.models.orders import BASKET_PARTS, Basket, Rows
 
 GONE = ("released", "expired", "lost")  # where units are counted that may leave although nothing holds them any more
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.ledger.machine import Command, Refused
+from tests.ledger.models.machine import Command, Refused
 
 BUCKETS = ("available", "reserved", "staged", "damaged", "count_pending")
 STILL_THERE = ("no_variance", "reserved_for_other")
@@ -148,7 +148,7 @@ class Order:
 
 @dataclass
 class Rows:
-    """What there is, and the small acts that commands are made of (`tests.ledger.commands`)."""
+    """What there is, and the small acts that commands are made of (`tests.ledger.models.orders_commands`)."""
 
     stock: dict[Place, Counter[str]]
     orders: dict[str, Order] = field(default_factory=dict)

@@ -95,7 +95,7 @@ class Moving:
 
 @dataclass
 class Goods:
-    """What there is, and the small acts that commands are made of (`tests.ledger.moving_commands`).
+    """What there is, and the small acts that commands are made of (`tests.ledger.models.moving_commands`).
 
     `stock` counts units by (place, SKU) and bucket.
     """

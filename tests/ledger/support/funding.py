@@ -11,7 +11,7 @@ from sqlalchemy import text
 from domain.funding import NewAgreement
 from ledger.funding import agreements
 from ledger.people import Caller
-from tests.ledger.till import POS, event, send
+from tests.ledger.support.till import POS, event, send
 from tests.shop import TEA, Shop
 
 SCOPES = frozenset({"orders:write", "events:write"})

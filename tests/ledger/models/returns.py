@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.ledger.returns_seen import (
+from tests.ledger.models.returns_seen import (
     ASKS,
     CARD_MINOR,
     GIFT_MINOR,
