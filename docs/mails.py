@@ -191,7 +191,7 @@ def everything() -> dict[str, Any]:
         ),
         "pickup": PickupView(
             "bopis:web:W-2041", "c", "Kim Lee", "W-2041", "ready_for_pickup", "Mainz", "Markt 1", ZONE,
-            NOW + timedelta(days=5), missing, 1, 2, may_cancel=True, clock_offset_s=0,
+            NOW + timedelta(days=5), missing, 1, 2, may_cancel=True, clock_offset_s=0, currency="EUR",
         ),
         "delegation": DelegationView(
             3, "ana", "Ana Ruiz", "fin", "Fin Olsen", NOW, NOW + timedelta(days=14), "current", None, None

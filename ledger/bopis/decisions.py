@@ -260,8 +260,11 @@ async def let_go(order: Order, line_ids: list[str], cause: str, at: datetime, *,
         order.due("put_away", at + timedelta(seconds=order.policy.bopis.put_away_s))
 
 
-async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: str) -> int:
-    """Let go of every open unit and owe what was paid for it; staged goods wait to be put away. Returns minor units."""
+async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: str, by: str = "us") -> int:
+    """Let go of every open unit and owe what was paid for it; staged goods wait to be put away. Returns minor units.
+
+    `by` is who ended it, as its customer is told: customer, shop (a system or somebody there reported it) or us.
+    """
     nothing_sold = not any(line["collected"] for line in order.lines.values())
     await let_go(order, list(order.lines), cause, at, part="expired" if reason == "no_show" else "released")
     units = {line_id: order.open_quantity(line) for line_id, line in order.lines.items()}
@@ -276,6 +279,7 @@ async def cancel_everything(order: Order, cause: str, at: datetime, *, reason: s
     order.drop_dues("pick", "window", "verify", "wait", "arrived", "goods", "ship")
     if nothing_sold:
         order.go(BopisState.EXPIRED if reason == "no_show" else BopisState.CANCELLED)
+        order.row["detail"]["ended"] = {"by": by, "at": at.isoformat()}
     else:
         order.go(BopisState.COLLECTED)
     for line in order.lines.values():

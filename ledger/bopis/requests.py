@@ -27,14 +27,15 @@ async def cancelled(order: Order, data: BopisCancelled, cause: str, at: datetime
         raise StateConflict(
             f"The order is {order.row['state']} already; goods that the customer has come back as a return."
         )
+    by = "customer" if (data.actor or "").startswith("customer:") else "shop"
     await order.lock_cases()
     await order.end_asks("the order was cancelled by the customer", at)
     await order.lock_goods()
     if data.lines is None:
-        owed = await decisions.cancel_everything(order, cause, at, reason=data.reason)
+        owed = await decisions.cancel_everything(order, cause, at, reason=data.reason, by=by)
         detail = f"Cancelled ({data.reason.replace('_', ' ')}); {money(owed, order.row['currency'])} goes back."
     else:
-        owed = await _cancel_lines(order, data.lines, cause, at, data.reason)
+        owed = await _cancel_lines(order, data.lines, cause, at, reason=data.reason, by=by)
         detail = f"Lines {', '.join(data.lines)} cancelled; {money(owed, order.row['currency'])} goes back."
     order.row["detail"]["failure"] = order.row["detail"].get("failure") if order.shorts() else None
     await _review_large_refund(order, owed, cause, at)
@@ -45,7 +46,9 @@ async def cancelled(order: Order, data: BopisCancelled, cause: str, at: datetime
     return detail
 
 
-async def _cancel_lines(order: Order, line_ids: tuple[str, ...], cause: str, at: datetime, reason: str) -> int:
+async def _cancel_lines(
+    order: Order, line_ids: tuple[str, ...], cause: str, at: datetime, *, reason: str, by: str
+) -> int:
     wanted = {}
     for line_id in dict.fromkeys(line_ids):
         line = order.line(line_id)
@@ -53,7 +56,7 @@ async def _cancel_lines(order: Order, line_ids: tuple[str, ...], cause: str, at:
             raise Malformed(f"Line {line_id} has nothing left to cancel.", pointer="/data/lines")
         wanted[line_id] = order.open_quantity(line)
     if sum(wanted.values()) == sum(order.open_quantity(line) for line in order.lines.values()):
-        return await decisions.cancel_everything(order, cause, at, reason=reason)
+        return await decisions.cancel_everything(order, cause, at, reason=reason, by=by)
     await decisions.let_go(order, list(wanted), cause, at)
     owed = await decisions.give_up_units(order, wanted, cause, at, reason=reason)
     await order.settle(at)

@@ -1,15 +1,17 @@
 """What a customer reads about a question that they were asked, or about an order that stands ready: few facts."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.bopis import BopisState
 from domain.case import CaseOption
 from ledger import policies
 from ledger.bopis.ways_out import back
-from ledger.tables import customer, item, journey, journey_line, location, offer
+from ledger.tables import customer, item, journey, journey_line, location, offer, payment
 
 
 class Piece(NamedTuple):
@@ -17,6 +19,17 @@ class Piece(NamedTuple):
 
     name: str
     quantity: int
+
+
+class Ended(NamedTuple):
+    """How an order ended without being collected, as its customer is told. `by` is customer, shop or us; `back_minor`
+    is what goes back to them.
+    """
+
+    state: str
+    by: str
+    at: datetime
+    back_minor: int
 
 
 class OfferView(NamedTuple):
@@ -49,6 +62,7 @@ class OfferView(NamedTuple):
     rest: int
     cancels_all: bool  # what silence does
     clock_offset_s: int
+    ended: Ended | None = None
 
 
 async def offer_view(conn: AsyncConnection, offer_id: int) -> OfferView | None:
@@ -57,6 +71,8 @@ async def offer_view(conn: AsyncConnection, offer_id: int) -> OfferView | None:
         select(
             offer,
             journey.c.key,
+            journey.c.state.label("order_state"),
+            journey.c.detail,
             journey.c.customer_id,
             journey.c.currency,
             journey.c.clock_offset_s,
@@ -106,7 +122,17 @@ async def offer_view(conn: AsyncConnection, offer_id: int) -> OfferView | None:
         rest=sum(quantity for _, quantity, _ in lines.values()) - sum(missing.values()),
         cancels_all=any(lines[line_id][2] == "cancel_order" for line_id in missing),
         clock_offset_s=row["clock_offset_s"],
+        ended=await _ended(conn, row["journey_id"], row["order_state"], row["detail"]),
     )
+
+
+async def _ended(conn: AsyncConnection, journey_id: str, state: str, detail: Mapping[str, Any]) -> Ended | None:
+    """None for an order that has not ended so, or whose end was recorded without who and when."""
+    found = detail.get("ended")
+    if found is None or BopisState(state) not in (BopisState.CANCELLED, BopisState.EXPIRED):
+        return None
+    back = await conn.execute(select(payment.c.refund_requested_minor).where(payment.c.journey_id == journey_id))
+    return Ended(state, found["by"], datetime.fromisoformat(found["at"]), sum(back.scalars()))
 
 
 async def _days(conn: AsyncConnection, journey_id: str) -> int:
@@ -145,6 +171,8 @@ class PickupView(NamedTuple):
     extension_days: int
     may_cancel: bool
     clock_offset_s: int
+    currency: str
+    ended: Ended | None = None
     extended: int = 0  # how often its customer has had it kept longer
 
 
@@ -172,6 +200,8 @@ async def pickup_view(conn: AsyncConnection, journey_id: str) -> PickupView | No
         place_name=row["place_name"],
         place_address=row["address"] or "",
         zone=row["time_zone"],
+        currency=row["currency"],
+        ended=await _ended(conn, journey_id, row["state"], row["detail"]),
         window_until=datetime.fromisoformat(window) if window else None,
         pieces=[Piece(name, quantity) for name, quantity, _ in lines.values() if quantity],
         extended=row["detail"].get("extended_by_customer", 0),

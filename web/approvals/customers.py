@@ -78,8 +78,10 @@ async def open_link(conn: AsyncConnection, token: str, now: datetime) -> Opened 
         return Opened(found.customer_id, offer, None, view, asks_code=found.asks_code, is_over=is_over)
     assert pickup is not None
     is_over = found.revoked_at is not None or found.expires_at <= there
-    stands = BopisState(pickup.state) in ON_THE_HOLD_SHELF and not is_over
-    return Opened(found.customer_id, None, pickup, "pickup" if stands else "pickup_over", is_over=is_over)
+    # An order that somebody keeps waiting may outlast its link: then the page says where it is, and takes no answer.
+    waiting = "pickup_closed" if is_over else "pickup"
+    view = waiting if BopisState(pickup.state) in ON_THE_HOLD_SHELF else "pickup_over"
+    return Opened(found.customer_id, None, pickup, view, is_over=is_over)
 
 
 def _check_answer(answer: str, known: Collection[str]) -> None:
