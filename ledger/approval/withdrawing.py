@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ids import approval_target
 from domain.messages import Message
 from ledger.approval.links import revoke_links
-from ledger.tables import approval
+from ledger.tables import approval, audit
 from ledger.transaction import Transaction
 
 
@@ -23,3 +24,12 @@ async def supersede(tx: Transaction, approval_id: int, at: datetime) -> None:
         await revoke_links(tx, approval_id, at)
         tx.record("approval.superseded", f"approval:{approval_id}", at)
         tx.tell(approval_target(approval_id), Message.APPROVAL_CLOSED)
+
+
+async def superseded_at(conn: AsyncConnection, approval_id: int) -> datetime | None:
+    """When a request was withdrawn; None where it was not."""
+    found = select(func.max(audit.c.at)).where(
+        audit.c.on_what == f"approval:{approval_id}", audit.c.what == "approval.superseded"
+    )
+    at: datetime | None = (await conn.execute(found)).scalar_one()
+    return at

@@ -14,7 +14,7 @@ from ledger.approval import supersede
 from ledger.transaction import Transaction
 from tests.web.links import form_of, mailed, state_of
 from tests.web.people import SignIn, accounts, browse, sign_in
-from tests.web.retail import an_approval, rows
+from tests.web.retail import a_case, an_approval, rows
 
 __all__ = ["accounts", "browse", "sign_in"]
 Browse = Callable[[], httpx2.AsyncClient]
@@ -263,8 +263,24 @@ class TestEnds:
 
         await retailer.write(change, actor="test", via="test")
         shown = await browse().get(path)
-        assert (shown.status_code, "Superseded" in shown.text) == (410, True)
+        assert (shown.status_code, "<b>Superseded, <time" in shown.text) == (410, True)
+        assert "What has changed stands in" not in shown.text  # nothing of the console is about it
         assert (await browse().post(path, data={"verdict": "approve"})).status_code == 409
+
+    async def test_a_superseded_request_leads_to_what_has_changed(
+        self, retailer: ledger.engine.Database, browse: Browse
+    ) -> None:
+        case_id, approval_id = await a_case(retailer, "W-1"), await an_approval(retailer)
+
+        async def change(tx: Transaction) -> None:
+            mine = update(tables.approval).where(tables.approval.c.id == approval_id)
+            await tx.conn.execute(mine.values(case_id=case_id))
+            await tx.lock_approval(approval_id)
+            await supersede(tx, approval_id, datetime.now(UTC))
+
+        await retailer.write(change, actor="test", via="test")
+        shown = (await browse().get(await mailed(retailer, approval_id))).text
+        assert f'What has changed stands in <a href="/console/cases/{case_id}">case {case_id}</a>' in shown
 
     async def test_a_working_link_needs_no_new_one(self, retailer: ledger.engine.Database, browse: Browse) -> None:
         path = await mailed(retailer, await an_approval(retailer))

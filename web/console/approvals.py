@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import DomainError, Malformed, ProofTooOld
 from domain.people import Person
+from ledger.approval import superseded_at
 from ledger.reads.approvals import ApprovalDetail, ApprovalFilter, approval_detail, list_approvals
 from ledger.reads.places import all_places, item_names, zone_of
 from ledger.verdicts import Way, answer, record_verdict
@@ -53,6 +54,7 @@ async def context_of(conn: AsyncConnection, approval: ApprovalDetail) -> dict[st
     skus |= {str(line.get("sku", line.get("item", ""))) for line in approval.facts.get("lines", ())}
     return {
         "approval": approval,
+        "superseded_at": await superseded_at(conn, approval.id) if approval.state == "superseded" else None,
         "places": places,
         "zone": places[approval.location].time_zone if approval.location in places else "UTC",
         "names": await item_names(conn, skus),
