@@ -79,7 +79,7 @@
 
   const changed = (news) => {
     const cases = Object.entries(news.case ?? {});
-    if (list()) {
+    if (list() && window.htmx) {
       for (const [id, version] of cases) if (isOlder(rowOf(id), version)) told.set(id, Math.max(version, told.get(id) ?? 0));
       if (told.size) rowsSoon();
       if (news.many) within(SHOWN_MS);
@@ -87,11 +87,13 @@
       else if (news.new?.includes("case")) within(NEW_MS);
       else if (cases.length) within(POLL_MS);
     }
+    // What reads itself anew needs no notice: the list, and a decision until it is through. Without htmx neither does.
     const notice = document.querySelector("[data-live-notice]");
-    if (!notice || document.querySelector("[data-watched]")) return; // it reads itself anew when the decision is through
+    if (!notice || (window.htmx && (list() || document.querySelector("[data-watched]")))) return;
     const of = notice.dataset.liveNotice; // case, approval
     const shown = [...document.querySelectorAll(`[data-${of}]`)];
-    const here = shown.some((row) => isOlder(row, news[of]?.[row.dataset[of]] ?? 0));
+    const inList = cases.some(([id, version]) => isOlder(rowOf(id), version));
+    const here = inList || shown.some((row) => isOlder(row, news[of]?.[row.dataset[of]] ?? 0));
     if (here || (notice.dataset.liveNew === "yes" && news.new?.includes(of))) notice.hidden = false;
   };
   // After what this page did itself it shows the newest version already.
@@ -135,5 +137,16 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
-  document.addEventListener("DOMContentLoaded", open);
+  // What is told before htmx is there would be lost; a CDN that does not answer is not waited for any longer than this.
+  const HTMX_MS = 5_000;
+  const begin = () => {
+    if (window.htmx) document.querySelector("[data-refreshes]")?.removeAttribute("hidden");
+    open();
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    const script = document.querySelector("script[integrity]");
+    if (window.htmx || !script) return begin();
+    for (const settled of ["load", "error"]) script.addEventListener(settled, begin);
+    setTimeout(begin, HTMX_MS);
+  });
 })();

@@ -14,10 +14,10 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("textarea")) sessionStorage.setItem(key(event.target), event.target.value);
   });
-  // Without htmx the answer is a page: what was sent is forgotten there, unless it is the sign-in page, or one that says that it failed.
+  // Without htmx (a form that it does not send, or a CDN that does not answer) the answer is a page: what was sent is forgotten there, unless it is the sign-in page, or one that says that it failed.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.hasAttribute("hx-post")) sessionStorage.setItem(sent, JSON.stringify([...read(), ...keys(form)]));
+    if (!form.hasAttribute("hx-post") || !window.htmx) sessionStorage.setItem(sent, JSON.stringify([...read(), ...keys(form)]));
   });
   // A form that found its session ended is kept whole, choices as well, until its page is there again.
   const ended = "endcap-ended";
