@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 from domain.calendars import OpeningHours, add_open_time, end_of_open_day, open_days_until, open_time_between
 
 LocationStatus = Literal["open", "no_pickup", "closed"]
-LOCATION_STATUSES: tuple[LocationStatus, ...] = ("open", "no_pickup", "closed")
 # A closure without an end is reckoned as this long; whoever reopens the place moves everything back.
 UNTIL_TOLD = timedelta(days=365)
 _MOMENT = timedelta(microseconds=1)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from domain.orders import Body, Code
 
 # Refusals of the policy. What a person has declined, or what is not of a sale, is no question of policy.
-OF_POLICY = frozenset({"final_sale", "window_expired", "no_receipt", "used_or_worn", "missing_parts"})
+OF_POLICY = frozenset({"final_sale", "window_expired", "no_receipt"})
 STATES = ("pending", "approved", "rejected", "expired", "superseded")
 Note = Annotated[str, Field(max_length=4000)]
 

@@ -134,7 +134,8 @@ class Claimed(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What the policy says of a line. `refused` is a word of `domain.returns.DECLINES`, or empty; `asks` tells that a
+    """What the policy says of a line. `refused` is empty, or a code: `final_sale`, `window_expired` or `no_receipt` by
+    policy, `unmatched` for goods of no sale, `suspected_fraud` where a person has declined it. `asks` tells that a
     person must decide; `until` is the last day of its window. Fee and method hold for what is refused as well, should
     somebody override it.
     """

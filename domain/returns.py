@@ -91,30 +91,6 @@ REASONS = (
 )
 # The retailer's or the carrier's doing: no fee, and no claim that the customer should have thought better.
 OUR_FAULT = frozenset({"defective", "damaged_in_shipping", "wrong_item", "not_as_described", "arrived_late"})
-DECLINES = (
-    "final_sale",
-    "window_expired",
-    "no_receipt",
-    "used_or_worn",
-    "missing_parts",
-    "suspected_fraud",
-    "not_our_item",
-    "unmatched",
-)
-
-Disposition = Literal[
-    "restock",
-    "restock_open_box",
-    "refurbish",
-    "repackage",
-    "quarantine",
-    "return_to_vendor",
-    "liquidate",
-    "donate",
-    "destroy",
-    "missing",
-    "send_back",
-]
 Value = Literal["cost", "market", "nothing"]
 
 
@@ -152,7 +128,6 @@ WORK_FIRST = frozenset(name for name, effect in EFFECTS.items() if effect.target
 NOT_REFUNDED = frozenset({"send_back", "missing"})
 
 CONDITIONS = ("new", "opened", "used", "damaged", "unsafe")
-Condition = Literal["new", "opened", "used", "damaged", "unsafe"]
 
 
 def proposed(condition: str, reason: str, by_condition: dict[str, str]) -> str:

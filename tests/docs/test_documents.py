@@ -1,13 +1,19 @@
-"""What the documents name is there: links, pictures, settings; and a word of the glossary has one meaning."""
+"""What the documents name is there: links, files, commands, pictures, settings; and a word of the glossary has one
+meaning.
+"""
 
 from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
+import cli
 from domain.kpi import KPIS
 from settings import EmbeddedSettings
 from tests import gate
@@ -16,6 +22,14 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 OUTSIDE = ("http://", "https://", "mailto:")
+BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`]+)`")
+# What measuring writes (`bench/results/`) is there once somebody has measured.
+OURS = re.compile(
+    r"(?!bench/results/)(activities|bench|commands|demo|deploy|docs|domain|embedded|ledger|ports|tests|web|workflows)/[\w./-]+"
+)
+COMMANDS = typer.main.get_command(cli.app)
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def anchors(document: Path) -> set[str]:
@@ -45,6 +59,64 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("link", ["docs/lost.md", "docs/operating.md#lost", "#lost"])
 def test_a_link_that_leads_nowhere_would_be_noticed(link: str) -> None:
     assert broken_links(ROOT / "README.md", f"see [this]({link})") == [link]
+
+
+def code_of(text: str) -> Iterator[str]:
+    """What stands in code: each line of a block, each span elsewhere; lines that go on are one."""
+    for block in BLOCK.findall(text):
+        yield from block.replace("\\\n", " ").splitlines()
+    for span in SPAN.findall(BLOCK.sub("", text)):
+        yield " ".join(span.split())
+
+
+def unknown_command(line: str) -> str:
+    """What is wrong with a line that calls `endcap`, `make` or `python`; empty for everything else."""
+    plain = re.sub(r'"[^"]*"', "", line).partition("#")[0]
+    match re.sub(r"^(\w+=\S* )*(\.venv/bin/)?", "", plain).split():
+        case ["endcap", *rest]:
+            return _unknown_of_ours(rest)
+        case ["make", *rest]:
+            return " ".join(word for word in rest if "=" not in word and word not in TARGETS)
+        case ["python", "-m", module, *_]:
+            file = ROOT / module.replace(".", "/")
+            return "" if file.with_suffix(".py").is_file() or (file / "__main__.py").is_file() else module
+        case ["python", file, *_]:
+            return "" if (ROOT / file).is_file() else file
+    return ""
+
+
+def _unknown_of_ours(words: list[str]) -> str:
+    """The first word that names no command, or no option of the command that is called."""
+    command: Any = COMMANDS
+    for word in words:
+        known = getattr(command, "commands", {})
+        if word.startswith("--"):
+            if word.partition("=")[0] not in {name for option in command.params for name in option.opts}:
+                return word
+        elif known:
+            if word not in known:
+                return word
+            command = known[word]
+    return ""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_and_file_is_there(document: Path) -> None:
+    text = document.read_text()
+    assert [line for line in code_of(text) if unknown_command(line)] == []
+    named = (OURS.fullmatch(code.partition("::")[0]) for code in SPAN.findall(BLOCK.sub("", text)))
+    assert [file[0] for file in named if file and not (ROOT / file[0]).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("endcap lode folder", "endcap load --sauce pim folder", "endcap webhook ad URL", "ENDCAP_DEMO=off make upp"),
+        *("python -m bench.speed", "python relays.py", ".venv/bin/endcap audits", "endcap key shop --scop read"),
+    ],
+)
+def test_a_command_that_is_not_there_would_be_noticed(line: str) -> None:
+    assert unknown_command(line)
 
 
 def test_the_pictures_are_those_that_the_script_takes() -> None:
