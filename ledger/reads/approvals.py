@@ -17,12 +17,15 @@ from ledger import delegations, reference
 from ledger.people import names
 from ledger.reads.access import of_journey_sources, visible
 from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, fingerprint, read_cursor, write_cursor
+from ledger.reads.questions import covers, put_to
 from ledger.reads.sides import Heard, SideView, heard_of, side_views
 from ledger.tables import approval, approval_side, approval_verdict, case_decision, person_note
 
 
 class ApprovalFilter(BaseModel):
-    """Every field narrows the list; `state` takes several words with commas; `mine`: what waits for the viewer."""
+    """Every field narrows the list; `state` takes several words with commas; `mine`: what waits for the viewer, be it a
+    verdict or an answer; `questions`: what waits for their answer.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +37,7 @@ class ApprovalFilter(BaseModel):
     journey_id: str | None = None
     case_id: int | None = None
     mine: bool = False
+    questions: bool = False
 
 
 class ApprovalSummary(BaseModel):
@@ -159,12 +163,14 @@ def _where(filters: ApprovalFilter, eyes: _Eyes) -> list[ColumnElement[bool]]:
         clauses.append(table.case_id == filters.case_id if in_range else false())
     if filters.mine:
         clauses.append(_waits_for(eyes))
+    if filters.questions:
+        clauses.append(put_to(eyes.viewer) if eyes.viewer else false())
     return clauses
 
 
 def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
     """Pending, asked of a role that the viewer speaks for there, begun by none of those, and not agreed to yet; and
-    what the viewer has begun while a question about it waits for their answer.
+    what a question is asked about that they are to answer.
     """
     if eyes.viewer is None:
         return false()
@@ -173,26 +179,20 @@ def _waits_for(eyes: _Eyes) -> ColumnElement[bool]:
     for voice in eyes.voices:
         for role, entity, region, location in voice.grants:
             asked = table.roles[1 : func.greatest(table.level, 1)].contains([role])
-            here = _covers(Grant(role, entity, region, location), table)
+            here = covers(Grant(role, entity, region, location), table)
             there = exists().where(
-                approval_side.c.approval_id == table.id, _covers(Grant(role, entity, region, location), _SIDE)
+                approval_side.c.approval_id == table.id, covers(Grant(role, entity, region, location), _SIDE)
             )
             ways.append(and_(asked, ~table.barred.contains([voice.id]), or_(here, there)))
-    of_own = and_(table.state == "pending", table.paused_at.is_not(None), table.requester == eyes.viewer.id)
     if not ways:
-        return of_own
+        return put_to(eyes.viewer)
     said = exists().where(
         approval_verdict.c.approval_id == table.id,
         approval_verdict.c.verdict == "approve",
         or_(approval_verdict.c.person_id == eyes.viewer.id, approval_verdict.c.on_behalf_of == eyes.viewer.id),
     )
     asked_of = and_(table.state == "pending", ~table.barred.contains([eyes.viewer.id]), or_(*ways), ~said)
-    return or_(asked_of, of_own)
-
-
-def _covers(grant: Grant, columns: Any) -> ColumnElement[bool]:
-    pairs = ((columns.entity, grant.entity), (columns.region, grant.region), (columns.location, grant.location))
-    return and_(true(), *(column == word for column, word in pairs if word))
+    return or_(asked_of, put_to(eyes.viewer))
 
 
 async def list_approvals(
@@ -210,12 +210,15 @@ async def list_approvals(
     Raises `Malformed` for a foreign cursor.
     """
     filters = filters or ApprovalFilter()
-    mark = fingerprint("approvals", {**filters.model_dump(), "viewer": viewer.id if viewer and filters.mine else ""})
+    mark = fingerprint(
+        "approvals",
+        {**filters.model_dump(), "viewer": viewer.id if viewer and (filters.mine or filters.questions) else ""},
+    )
     after = read_cursor(mark, cursor, value_type=datetime, id_type=int)
     table = approval.c
     eyes = await _eyes(conn, viewer)
     query = select(approval).where(_seen(eyes), of_journey_sources(table.journey_id, sources), *_where(filters, eyes))
-    by_deadline = filters.mine or filters.state == "pending"
+    by_deadline = filters.mine or filters.questions or filters.state == "pending"
     column = table.deadline_at if by_deadline else table.opened_at
     if after is not None:
         here, there = tuple_(column, table.id), tuple_(after.value, after.id)

@@ -14,6 +14,7 @@ from domain.people import Person
 from ledger import mails, people
 from ledger.approval.sides import sides_of
 from ledger.engine import Database
+from ledger.reads.questions import STANDS_IN
 from ledger.tables import approval, approval_verdict, person_note
 from ledger.transaction import Transaction
 from ledger.verdicts.checks import check_pending, check_sees
@@ -39,7 +40,7 @@ async def _who_answers(tx: Transaction, row: RowMapping, asker: str) -> list[str
     if is_person(row["requester"]):
         return [row["requester"]]
     place = {"entity": row["entity"], "region": row["region"], "location": row["location"]}
-    for role in ("regional_ops", "admin"):
+    for role in STANDS_IN:
         found = [one.id for one in await people.holders_of_role(tx.conn, role, **place) if one.id != asker]
         if found:
             return found

@@ -6,8 +6,9 @@ from domain.people import Grant, Person
 from ledger import verdicts
 from ledger.reads.approvals import ApprovalFilter, approval_detail, list_approvals
 from tests.ledger.test_quorum import BEN, ask, hire, say
-from tests.shop import ADA, ANA, MAX, Shop
+from tests.shop import ADA, ANA, FIN, MAX, Shop
 
+ANA_TOO = ANA._replace(grants=(*ANA.grants, Grant("store_manager", "", "R1", "")))
 FAY = Person("fay", "Fay Ardo", "fay@shop.example", (Grant("regional_ops", "", "R9", ""),))
 
 
@@ -83,3 +84,54 @@ async def test_the_question_waits_for_whoever_asked_for_it_until_they_have_answe
     assert (await waits_for(ANA), await waits_for(MAX)) == ([number], [number])
     await verdicts.answer(shop.database, number, ANA, text="W-1.", via="test")
     assert (await waits_for(ANA), await waits_for(MAX)) == ([], [number])
+
+
+async def waiting(shop: Shop) -> list[str]:
+    """Who reads in the console that a question waits for their answer."""
+    found = []
+    for one in (ADA, ANA, FAY, FIN, MAX):
+        async with shop.database.read() as conn:
+            page = await list_approvals(conn, one, ApprovalFilter(state="pending", questions=True))
+            mine = await list_approvals(conn, one, ApprovalFilter(state="pending", mine=True))
+        assert {row.id for row in page.items} <= {row.id for row in mine.items}
+        found += [one.id for _ in page.items]
+    return found
+
+
+class TestWaits:
+    """In the console a question waits for the same people as by mail."""
+
+    async def test_for_the_person_who_asked_for_it_until_it_is_answered(self, shop: Shop) -> None:
+        number = await ask(shop, "any", requester=ADA)
+        assert await waiting(shop) == []
+        await say(shop, number, MAX, "ask", "Which order?")
+        assert await waiting(shop) == await told(shop) == [ADA.id]
+        await verdicts.answer(shop.database, number, ANA, text="W-1.", via="test")
+        assert await waiting(shop) == []
+
+    @pytest.mark.parametrize("requester", ["key:oms", "endcap", "customer:c1"])
+    async def test_for_regional_operations_of_the_place_in_the_stead_of_a_system(
+        self, requester: str, shop: Shop
+    ) -> None:
+        await hire(shop, FAY)
+        await say(shop, await ask(shop, "any", requester=system(requester)), MAX, "ask", "Which order?")
+        assert await waiting(shop) == await told(shop) == [ANA.id]
+
+    async def test_for_admins_where_there_are_none(self, shop: Shop) -> None:
+        await shop.change("DELETE FROM person_role WHERE role = 'regional_ops'")
+        await say(shop, await ask(shop, "any", requester=system("key:oms")), MAX, "ask", "Which order?")
+        await shop.change("INSERT INTO person_role (person_id, role, region) VALUES ('ana', 'regional_ops', 'R1')")
+        assert await waiting(shop) == [ANA.id], "who came since"
+        await shop.change("UPDATE person SET active = false WHERE id = 'ana'")
+        assert await waiting(shop) == [ADA.id, ANA.id]  # whom no session lets in any more
+
+    async def test_not_for_whoever_wants_to_know_it(self, shop: Shop) -> None:
+        await shop.change("INSERT INTO person_role (person_id, role, region) VALUES ('ana', 'store_manager', 'R1')")
+        await say(shop, await ask(shop, "any", requester=system("key:oms")), ANA_TOO, "ask", "Which order?")
+        assert await waiting(shop) == await told(shop) == [ADA.id]
+
+    async def test_not_once_it_is_decided(self, shop: Shop) -> None:
+        number = await ask(shop, "any", requester=ADA)
+        await say(shop, number, MAX, "ask", "Which order?")
+        await say(shop, number, MAX, "reject", "It takes too long.")
+        assert await waiting(shop) == []

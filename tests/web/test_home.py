@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import text
 
 import ledger.engine
+from tests.web.links import form_of
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
-from tests.web.retail import a_case
+from tests.web.retail import a_case, an_approval
 from web.console.home import HOMES
 from web.console.tiles import SECTIONS
 
@@ -145,6 +146,48 @@ def test_every_section_has_its_template_and_stands_on_a_page() -> None:
     assert used == set(SECTIONS)
     for name in used:
         templates.get_template(f"home/{name}.html")
+
+
+class TestQuestions:
+    """What approvers ask before they decide waits on the first page of whoever is to answer."""
+
+    async def ask(self, retailer: ledger.engine.Database, sign_in: SignIn, words: str, **more: Any) -> int:
+        number = await an_approval(retailer, **more)
+        path = f"/console/approvals/{number}"
+        ana = await sign_in("ana.ruiz")
+        form = form_of((await ana.get(path)).text) | {"verdict": "ask", "note": words}
+        assert (await ana.post(f"{path}/verdict", data=form)).status_code == 303
+        return number
+
+    async def test_it_stands_first_with_its_words_and_leads_to_all_of_them(
+        self, retailer: ledger.engine.Database, sign_in: SignIn
+    ) -> None:
+        await an_approval(retailer)  # about which nobody asks
+        number = await self.ask(retailer, sign_in, "Which <order> is it?", requester="endcap")
+        other = await self.ask(retailer, sign_in, "Why so much?", amount_minor=4_000)
+        sam = await sign_in("sam.ortega")
+        page = (await sam.get("/")).text
+        assert re.findall(r'<h2 id="[^"]+">([^<]+)</h2>', page)[0] == "Waits for your answer"
+        for words in ("“Which &lt;order&gt; is it?”", "“Why so much?”", "Ana Ruiz", "40.00 USD"):
+            assert words in page, words
+        way, count = re.findall(r'<a href="(/console/approvals[^"]*)">(\d+) questions wait for you</a>', page)[0]
+        listed = re.findall(r'<tr data-approval="(\d+)"', (await sam.get(way)).text)
+        assert sorted(listed) == sorted([str(number), str(other)])
+        assert int(count) == len(listed)
+
+    async def test_answered_it_waits_no_more(self, retailer: ledger.engine.Database, sign_in: SignIn) -> None:
+        number = await self.ask(retailer, sign_in, "Which order is it?")
+        sam = await sign_in("sam.ortega")
+        assert "1 question waits for you" in (await sam.get("/")).text
+        assert (await sam.post(f"/console/approvals/{number}/answer", data={"text": "W-1."})).status_code == 303
+        assert "Waits for your answer" not in (await sam.get("/")).text
+        assert "No question waits for your answer" in (await sam.get("/console/approvals?view=answers")).text
+
+    async def test_nobody_of_another_region_is_asked(self, retailer: ledger.engine.Database, sign_in: SignIn) -> None:
+        await self.ask(retailer, sign_in, "Which order is it?", requester="key:web")
+        sol = await sign_in("sol.byrne")
+        assert "Waits for your answer" not in (await sol.get("/")).text
+        assert "data-approval" not in (await sol.get("/console/approvals?view=answers")).text
 
 
 class TestMore:

@@ -16,14 +16,14 @@ from web.pages import ConsoleRoute, page, start_of_day
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
-OPERATIONS = ("strip", "stories", "queues", "under_way", "promotions", "coming", "watched", "kinds", "again")
+OPERATIONS = ("answers", "strip", "stories", "queues", "under_way", "promotions", "coming", "watched", "kinds", "again")
 # Who has several roles gets the page of the first of them here; every other role that of operations.
 HOMES: dict[str, tuple[str, ...]] = {
     "admin": OPERATIONS,
     "regional_ops": OPERATIONS,
     "finance": ("approvals", "owned", "strip", "stories", "queues", "promotions", "coming", "kinds"),
     "merchandiser": ("approvals", "owned", "promotions", "queues", "coming", "strip", "stories", "kinds"),
-    "integration_owner": ("feeds", "owned", "queues", "watched", "coming"),
+    "integration_owner": ("answers", "feeds", "owned", "queues", "watched", "coming"),
     "store_manager": ("floor", "approvals", "stories", "queues", "under_way", "coming", "kinds", "again", "strip"),
     "auditor": ("strip", "decided", "under_way", "kinds", "again"),
 }

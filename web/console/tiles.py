@@ -24,6 +24,7 @@ from ledger.reads.events import list_set_aside
 from ledger.reads.journeys import under_way as journeys_under_way
 from ledger.reads.looks import running_promotions
 from ledger.reads.places import item_names
+from ledger.reads.questions import open_questions
 from ledger.reads.store import stores_of
 from web import charts
 from web.console.queue_address import TABS, filter_of_tab
@@ -36,6 +37,7 @@ RECURS_DAYS = 30
 COMING_HOURS = 8
 MOST_PLACES = 12
 MOST_LISTED = 5
+MOST_ANSWERS = 50  # as many as a page of their list has
 AGE_BANDS = (("0h-4h", "under 4 h"), ("4h-1d", "4 h to a day"), ("1d-3d", "1 to 3 days"), ("3d", "over 3 days"))
 EVERY_STATE = ",".join(CASE_STATES)
 QUEUE = "/console/queue"
@@ -214,6 +216,17 @@ async def approvals(conn: AsyncConnection, person: Person, moment: Moment) -> di
     return {"approvals": found.items[:MOST_LISTED], "approvals_more": len(found.items) > MOST_LISTED}
 
 
+async def answers(conn: AsyncConnection, person: Person, moment: Moment) -> dict[str, Any]:  # noqa: ARG001
+    """What approvers want to know of the reader before they decide; their clocks stand meanwhile."""
+    found = await list_approvals(conn, person, ApprovalFilter(state="pending", questions=True), limit=MOST_ANSWERS)
+    asked = await open_questions(conn, [one.id for one in found.items[:MOST_LISTED]])
+    return {
+        "answers": [(one, asked.get(one.id)) for one in found.items[:MOST_LISTED]],
+        "answers_count": len(found.items),
+        "answers_more": found.next is not None,
+    }
+
+
 async def floor(conn: AsyncConnection, person: Person, moment: Moment) -> dict[str, Any]:  # noqa: ARG001
     """What the reader's stores have to do."""
     stores = await stores_of(conn, person)
@@ -243,6 +256,7 @@ SECTIONS: dict[str, Section] = {
     made.__name__: made
     for made in (
         mentions,
+        answers,
         strip,
         stories,
         queues,
