@@ -1,6 +1,6 @@
 """How amounts, instants and words are written for people: the same on pages and in mails. Pure text, no markup."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,15 @@ def local(instant: datetime, zone: str = "UTC") -> str:
     """`Sat 21 Nov, 20:40 EST`: the zone is always written."""
     there = instant.astimezone(ZoneInfo(zone))
     return f"{there:%a} {there.day} {there:%b, %H:%M %Z}"
+
+
+def read_local(text: str, zone: str) -> datetime:
+    """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
+    try:
+        there = datetime.fromisoformat(text)
+        return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Malformed("Say until when, as a date and a time.") from error
 
 
 def span(length: timedelta) -> str:

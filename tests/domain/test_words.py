@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import Malformed
-from domain.words import local, moment, money, nth, read_money, span, subject_words, units, until, words
+from domain.words import local, moment, money, nth, read_local, read_money, span, subject_words, units, until, words
 
 
 class TestAbout:
@@ -85,3 +85,17 @@ class TestReadMoney:
     def test_what_is_written_is_read_back(self) -> None:
         for currency in ("USD", "JPY", "KWD"):
             assert read_money(money(123_456, currency).split()[0].replace(",", ""), currency) == 123_456
+
+
+class TestReadLocal:
+    @pytest.mark.parametrize(
+        ("typed", "hour"), [("2026-11-21T16:30", 21), ("2026-07-21T16:30", 20), ("2026-11-21T16:30+02:00", 14)]
+    )
+    def test_a_time_is_that_of_its_zone_unless_it_names_another(self, typed: str, hour: int) -> None:
+        found = read_local(typed, "America/New_York")
+        assert (found.hour, found.minute, found.tzinfo) == (hour, 30, UTC)
+
+    @pytest.mark.parametrize("typed", ["", "tomorrow", "2026-02-30T10:00", "0001-01-01T00:00+14:00"])
+    def test_anything_else_is_refused(self, typed: str) -> None:
+        with pytest.raises(Malformed, match="as a date and a time"):
+            read_local(typed, "America/New_York")

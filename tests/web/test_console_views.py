@@ -98,15 +98,15 @@ class TestTable:
     async def test_it_goes_on_beyond_a_chunk(
         self, sign_in: SignIn, retailer: ledger.engine.Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("web.console.views.CHUNK_ROWS", 2)
+        monkeypatch.setattr("web.console.csv_exports.CHUNK_ROWS", 2)
         wanted = [await a_case(retailer, f"case {number}") for number in range(5)]
         assert sorted(int(row["id"]) for row in await self.table(await sign_in("sam.ortega"))) == wanted
 
     async def test_a_cut_is_said_in_the_last_row(
         self, sign_in: SignIn, retailer: ledger.engine.Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("web.console.views.CHUNK_ROWS", 1)
-        monkeypatch.setattr("web.console.views.MOST_ROWS", 2)
+        monkeypatch.setattr("web.console.csv_exports.CHUNK_ROWS", 1)
+        monkeypatch.setattr("web.console.csv_exports.MOST_ROWS", 2)
         for number in range(3):
             await a_case(retailer, f"case {number}")
         found = await self.table(await sign_in("sam.ortega"))
@@ -132,7 +132,7 @@ class TestTable:
             await go_on.wait()
             return await list_cases(*asked, **more)
 
-        monkeypatch.setattr("web.console.views.list_cases", held)
+        monkeypatch.setattr("web.console.queue.list_cases", held)
         first = [asyncio.create_task(self.table(sam)) for _ in range(2)]
         for _ in first:
             await under_way.acquire()
@@ -141,7 +141,7 @@ class TestTable:
         assert "2 tables are on their way to you already" in refused[0].text
         other = asyncio.create_task(self.table(ana))  # others have their turn
         await under_way.acquire()
-        monkeypatch.setattr("web.console.sheets.MOST_AT_ONCE", 3)
+        monkeypatch.setattr("web.console.csv_exports.MOST_AT_ONCE", 3)
         assert "to others just now" in (await (await sign_in("fin.weber")).get("/console/queue.csv")).text
         go_on.set()
         assert [len(found) for found in await asyncio.gather(*first, other)] == [1, 1, 1]

@@ -14,7 +14,7 @@ from tests.web.links import form_of
 from tests.web.people import SignIn, accounts, browse, failed_order, sign_in
 from tests.web.retail import a_case, an_approval
 from web.console.home import HOMES
-from web.console.tiles import SECTIONS
+from web.console.home_sections import SECTIONS
 
 __all__ = ["accounts", "browse", "sign_in"]
 LINK = re.compile(r'<a [^>]*?href="(/console/queue[^"]*)"[^>]*>(.*?)</a>', re.DOTALL)

@@ -14,7 +14,7 @@ from ledger.look.looking import look
 from tests.web.conftest import As
 from tests.web.people import SignIn, accounts, browse, sign_in
 from tests.web.promotions import promotion
-from web.course import BASE, lines
+from web.line_chart import BASE, lines
 
 __all__ = ["accounts", "browse", "sign_in"]
 ABOUT = "promotion:web:P-1"

@@ -11,6 +11,7 @@ from domain.funding import AgreementView, EndAgreement, NewAgreement
 from domain.funding_form import BASES, KINDS, field_of, read, read_count, read_terms
 from domain.people import FUNDING_ROLES, Person
 from domain.promotion_form import Said
+from domain.words import read_local
 from ledger.funding import agreements
 from ledger.reads.claim_list import ClaimFilter, list_claims
 from ledger.reads.funding import agreement_view, by_promotion
@@ -18,7 +19,6 @@ from ledger.reads.places import Place, all_places, zone_of
 from ledger.reads.promotion_choices import choices_of
 from web.console.defining_promotions import caller_of, instant_of
 from web.console.funding import LIST
-from web.console.waiting import read_local
 from web.journeys.claim import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, page, path, see

@@ -15,12 +15,12 @@ from domain.errors import DomainError, Malformed, NotAllowed
 from domain.journey_kinds import journey_page
 from domain.people import Person
 from domain.transfers import NewTransfer
+from domain.words import read_local
 from ledger.people import Caller
 from ledger.reads.places import Place, all_places, zone_of
 from ledger.transfer import intake
 from ledger.transfer.preview import Preview, preview
 from web.console.transfers import KIND
-from web.console.waiting import read_local
 from web.journeys.transfer import may_act
 from web.pages import ConsoleRoute, page, see
 from web.sessions import SignedIn, database_of

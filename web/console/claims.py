@@ -16,7 +16,7 @@ from ledger.reads.claims import ClaimFilter, ClaimRow, claim_row, list_claims, o
 from ledger.reads.paging import Page
 from ledger.reads.places import all_places, visible_among, zone_of
 from ledger.transfer import claims
-from web.console.spreadsheet import spreadsheet
+from web.console.csv_exports import csv_export
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY
@@ -78,7 +78,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimRow]:
         return await list_claims(conn, person, ClaimFilter(**given), cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, "claims", COLUMNS, read)
+    return csv_export(request, person, "claims", COLUMNS, read)
 
 
 async def _one(

@@ -30,6 +30,7 @@ from domain.promotion_form import (
     write_offer,
 )
 from domain.promotions import ChangedPromotion, Definition, NewPromotion, PromotionView
+from domain.words import read_local
 from ledger.people import Caller
 from ledger.promotion import intake
 from ledger.promotion.defining import SOLD_AT
@@ -37,7 +38,6 @@ from ledger.promotion.preview import NOBODY, Preview, check_reach, preview
 from ledger.reads.places import Place, all_places, zone_of
 from ledger.reads.promotion_choices import Choices, choices_of
 from ledger.reads.promotions import promotion_view
-from web.console.waiting import read_local
 from web.pages import ConsoleRoute, page, path, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from domain.people import Person
 from ledger.reads import first_page, overview
 from ledger.reads.places import all_places, zone_of
-from web.console.tiles import SECTIONS, Moment
+from web.console.home_sections import SECTIONS, Moment
 from web.pages import ConsoleRoute, page, start_of_day
 from web.sessions import SignedIn, database_of
 

@@ -27,9 +27,9 @@ from ledger.reads.promotions import (
     promotion_view,
 )
 from ledger.reads.wrong_prices import WrongPrice, wrong_prices
+from web.console.csv_exports import csv_export
 from web.console.defining_promotions import check_promotes, instant_of, promotes_somewhere
 from web.console.journeys import show_one
-from web.console.spreadsheet import spreadsheet
 from web.console.transfers import Address, read_address
 from web.journeys.promotion import DUES
 from web.kept import typed_again
@@ -128,7 +128,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[PromotionSummary]:
         return await list_promotions(conn, person, filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, "promotions", COLUMNS, read)
+    return csv_export(request, person, "promotions", COLUMNS, read)
 
 
 @router.get("/console/promotions/{promotion_id}/prices.csv")
@@ -141,7 +141,7 @@ async def wrong_as_table(request: Request, person: SignedIn, promotion_id: str) 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[WrongPrice]:
         return await wrong_prices(conn, found.journey_id, cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
+    return csv_export(request, person, f"prices-{found.promotion_id}", list(WrongPrice.model_fields), read)
 
 
 @router.get("/console/promotions/{promotion_id}/lines.csv")
@@ -150,7 +150,7 @@ async def lines_as_table(request: Request, person: SignedIn, promotion_id: str) 
     database = database_of(request)
     async with database.read() as conn:
         found = await promotion_view(conn, person, promotion_id)
-    return spreadsheet(
+    return csv_export(
         request, person, f"lines-{found.promotion_id}", list(PromotedLineView.model_fields), _known(found.lines)
     )
 
@@ -161,7 +161,7 @@ async def places_as_table(request: Request, person: SignedIn, promotion_id: str)
     database = database_of(request)
     async with database.read() as conn:
         found = await promotion_view(conn, person, promotion_id)
-    return spreadsheet(
+    return csv_export(
         request, person, f"places-{found.promotion_id}", list(PlaceView.model_fields), _known(found.places)
     )
 

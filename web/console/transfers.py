@@ -26,8 +26,8 @@ from ledger.reads.transfer_list import (
 from ledger.reads.transfers import transfer_view
 from ledger.transaction import Transaction
 from ledger.transfer import requests
+from web.console.csv_exports import csv_export
 from web.console.journeys import show_one
-from web.console.spreadsheet import spreadsheet
 from web.journeys.transfer import may_act
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
@@ -151,7 +151,7 @@ async def list_as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[TransferSummary]:
         return await list_transfers(conn, person, asked.filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, "transfers", COLUMNS, read)
+    return csv_export(request, person, "transfers", COLUMNS, read)
 
 
 # ---------------------------------------------------------------------- on the way
@@ -181,7 +181,7 @@ async def moving_as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, _cursor: str | None, _limit: int) -> Page[OnTheWay]:
         return Page(items=await on_the_way(conn, person, asked.filters, limit=50_000, band=_band(asked)))
 
-    return spreadsheet(request, person, "on-the-way", MOVING_COLUMNS, read)
+    return csv_export(request, person, "on-the-way", MOVING_COLUMNS, read)
 
 
 def _band(asked: Address) -> int | None:

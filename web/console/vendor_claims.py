@@ -12,7 +12,7 @@ from domain.journey_kinds import JOURNEY_KINDS
 from ledger.reads.claim_list import TABS, ClaimFilter, ClaimSummary, list_claims, of_tabs, owed
 from ledger.reads.paging import Page
 from ledger.reads.places import zone_of
-from web.console.spreadsheet import spreadsheet
+from web.console.csv_exports import csv_export
 from web.console.transfers import Address, read_address
 from web.journeys.claim import DUES
 from web.pages import ConsoleRoute, address, page
@@ -91,4 +91,4 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimSummary]:
         return await list_claims(conn, person, _filters(asked), cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, "vendor-claims", COLUMNS, read)
+    return csv_export(request, person, "vendor-claims", COLUMNS, read)

@@ -29,8 +29,8 @@ from ledger.reads.vendor_return_list import (
     owing,
 )
 from ledger.reads.vendor_returns import postings_of_document, told_of, vendor_return_view
+from web.console.csv_exports import csv_export
 from web.console.journeys import entries
-from web.console.spreadsheet import spreadsheet
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY
@@ -115,7 +115,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[VendorReturnRow]:
         return await list_vendor_returns(conn, person, filters, cursor=cursor, limit=limit)
 
-    return spreadsheet(request, person, "vendor-returns", COLUMNS, read)
+    return csv_export(request, person, "vendor-returns", COLUMNS, read)
 
 
 # ---------------------------------------------------------------------- one

@@ -1,13 +1,13 @@
 """A case is put aside: for what, and for how long or until when."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from domain.errors import Malformed
+from domain.words import read_local
 from ledger import case as cases
 from web.console.cases import SPANS, act, context_of
 from web.pages import ConsoleRoute
@@ -47,12 +47,3 @@ def ending(span: str, until: str, zone: str, now: datetime) -> datetime:
     if span not in SPANS:
         raise Malformed("Choose for how long from the list, or say until when.")
     return now + timedelta(hours=SPANS[span])
-
-
-def read_local(text: str, zone: str) -> datetime:
-    """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
-    try:
-        there = datetime.fromisoformat(text)
-        return (there if there.tzinfo else there.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Malformed("Say until when, as a date and a time.") from error

@@ -16,7 +16,7 @@ from ledger.reads.places import Place, all_places, item_names
 from ledger.reads.promotions import promotion_view
 from ledger.reads.store import StorePlace
 from ledger.reads.wrong_prices import wrong_prices
-from web import course
+from web import line_chart
 from web.journeys.parts import Beside, Due, JourneyParts, NextTask, Tile
 
 SHOWN = 50  # lines, and places of a channel, on the page; all of them are in files
@@ -47,7 +47,7 @@ async def details(conn: AsyncConnection, person: Person, journey: JourneyDetail)
     looked = await latest_look(conn, person, journey.id)
     return {
         "looked": looked,
-        "look_chart": course.lines("Units sold, and forecast", looked.course) if looked else None,
+        "look_chart": line_chart.lines("Units sold, and forecast", looked.course) if looked else None,
         "promotion": found,
         "offer": in_words(found.offer),
         "channels": channels,
