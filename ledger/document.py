@@ -20,7 +20,7 @@ from domain.policy import Policy
 from ledger import approval, case, found, mails, policies, reference
 from ledger.changes import Changes, Row
 from ledger.doubt import Taken, doubt
-from ledger.prepared import Ask, Prepared
+from ledger.prepared import Ask, Prepared, as_dict
 from ledger.shelf import Cause
 from ledger.tables import journey
 from ledger.transaction import Transaction
@@ -98,7 +98,7 @@ class Document(ABC):
 
         `by` is the column that holds the journey's id.
         """
-        rows = [dict(row) for row in await rows_asked(table, self.id, by=by).rows(self.tx.conn)]
+        rows = [as_dict(row) for row in await rows_asked(table, self.id, by=by).rows(self.tx.conn)]
         self.remember(table, rows)
         return rows
 

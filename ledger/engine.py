@@ -20,7 +20,7 @@ from ledger.clock import Clock
 from ledger.closing import flush
 from ledger.marked import MARKED, Kept
 from ledger.outages import FAILURES, sqlstate
-from ledger.prepared import ALONE, KNOWN, Hearer, failed
+from ledger.prepared import ALONE, KNOWN, Hearer, Known, failed
 from ledger.sealing import Seal
 from ledger.storage import Storage
 from ledger.transaction import Transaction
@@ -154,15 +154,12 @@ class Database:
         conn = await self._begun(begin)
         info = conn.info
         driver = info["driver"]
-        info[KNOWN] = {}
+        info[KNOWN] = Known()
         try:
             yield conn
         finally:
             del info[KNOWN]
-            try:
-                await _leave(driver)
-            finally:
-                await self._warm.leave(conn)
+            self._warm.leave_after(conn, lambda: _leave(driver))  # whoever has read has what they wanted
 
     async def _connected(self) -> AsyncConnection:
         return await self._reading.connect()
@@ -277,7 +274,7 @@ class Database:
         if self._telling is not None:
             await self._telling
         await self.clock.close()
-        await self._warm.release()
+        await self._warm.close()
         await self.engine.dispose()
 
 

@@ -8,6 +8,7 @@ named (`bindparam`); lists come as arrays (`any_`), so that its words never chan
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, override
 
 import asyncpg
@@ -26,7 +27,7 @@ type Hearer = Callable[[str, Sequence[Any]], None]
 _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
 ALONE = "alone"  # in a connection's `info`: see `Database.alone`
-KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once
+KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once, as `Known`
 _VALUE = re.compile(r"\$(\d+)")
 
 
@@ -49,13 +50,13 @@ class Prepared:
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         binds = {compiled.bind_names[bind]: bind for bind in compiled.bind_names}
         self._given = {name: binds[name].value for name in self._names if not binds[name].required}
+        self._in_order = _in_order(self._names)
         columns = getattr(query, "selected_columns", ())
         self.places = {column.key: at for at, column in enumerate(columns)}  # none for the words of a `text` alone
 
     def of(self, values: Mapping[str, Any] = {}, /, **more: Any) -> "Ask":
         """The query with its values."""
-        given = {**self._given, **values, **more}
-        return Ask(self, [given[name] for name in self._names])
+        return Ask(self, self._in_order({**self._given, **values, **more}))
 
     def numbered_from(self, before: int) -> tuple[str, int]:
         """Its words where so many values stand before its own, and how many these are."""
@@ -76,11 +77,18 @@ class Prepared:
         return None if found is None else found[0]
 
 
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Takes the values of those names out of a mapping."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: tuple(given[name] for name in names)  # an itemgetter of one gives the value itself
+
+
 class Ask(NamedTuple):
     """A prepared query with its values, in their order."""
 
     query: Prepared
-    args: list[Any]
+    args: tuple[Any, ...]
 
     @property
     def key(self) -> Hashable:
@@ -89,7 +97,7 @@ class Ask(NamedTuple):
 
     async def rows(self, conn: AsyncConnection) -> list[Record]:
         """Every row, in the transaction of `conn`."""
-        known: dict[Hashable, list[Record]] | None = conn.info.get(KNOWN) if self.query.once else None
+        known: Known | None = conn.info.get(KNOWN) if self.query.once else None
         if known is None:
             return await _fetch(conn, self.query.sql, self.args)
         key = self.key
@@ -148,6 +156,31 @@ class AskedAhead(tuple[Any, ...]):
     def keys(self) -> Iterable[str]:
         return self.places.keys()
 
+    def as_dict(self) -> dict[str, Any]:
+        return dict(zip(self.places, self, strict=True))
+
+
+def as_dict(row: Record | AskedAhead) -> dict[str, Any]:
+    """A row by the names of its columns, to be changed."""
+    return row.as_dict() if isinstance(row, AskedAhead) else dict(row)
+
+
+class Known(dict[Hashable, list[Any]]):
+    """The rows that a read has of what it asked once, by the key of the question; `along` waits to be asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.along: list[Ask] = []
+
+
+def along(conn: AsyncConnection, *asks: Ask) -> None:
+    """Have these asked together with what a read asks `ahead` next, whoever does: it will want them later, and the way
+    to the server is made once. `ahead` without a question asks for those that nobody has taken along.
+    """
+    known: Known | None = conn.info.get(KNOWN)
+    if known is not None:
+        known.along += asks
+
 
 async def ahead(conn: AsyncConnection, *asks: Ask) -> None:
     """Ask by one statement what a read is about to ask one after the other. Each of them finds its rows there when it
@@ -156,9 +189,10 @@ async def ahead(conn: AsyncConnection, *asks: Ask) -> None:
     Nothing depends on it but time: what is asked with other values than here is asked as ever. A transaction that
     writes asks for itself every time.
     """
-    known: dict[Hashable, Any] | None = conn.info.get(KNOWN)
+    known: Known | None = conn.info.get(KNOWN)
     if known is None:
         return
+    asks, known.along = (*asks, *known.along), []
     for ask in asks:
         if not (ask.query.once and ask.query.places):
             raise ValueError(f"it is not asked `once`, or its columns have no names: {ask.query.sql}")

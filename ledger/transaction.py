@@ -17,7 +17,7 @@ from domain.errors import NotFound
 from domain.messages import Message, Situation
 from ledger import journal, outbox, parents, rows
 from ledger.funding.change import Funded
-from ledger.prepared import Ask, Prepared
+from ledger.prepared import Ask, Prepared, as_dict
 from ledger.sealing import Seal
 from ledger.shelf import Shelf
 from ledger.tables import approval, audit, case_file, hold, journey
@@ -35,7 +35,7 @@ def journey_asked(journey_id: str) -> Ask:
 async def journey_as_it_is(conn: AsyncConnection, journey_id: str | None) -> dict[str, Any] | None:
     """A journey's row without a lock, and the database's time as `began_at`; nothing for None."""
     row = None if journey_id is None else await journey_asked(journey_id).row(conn)
-    return None if row is None else dict(row)
+    return None if row is None else as_dict(row)
 
 
 class Rank(IntEnum):

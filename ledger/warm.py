@@ -5,12 +5,15 @@ So a few stay taken between reads. One that nobody has used for a while goes bac
 stands.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.alive import TRUSTED_S
+
+MOMENT_S = 0.01  # in which a server that is there has ended a transaction many times over
 
 
 class Warm:
@@ -20,15 +23,34 @@ class Warm:
         self._connect = connect
         self._most = most
         self._resting: list[tuple[AsyncConnection, float]] = []  # since when, by the monotonic clock
+        self._coming: set[asyncio.Task[None]] = set()
+        self._released = 0  # how often
 
     async def take(self) -> AsyncConnection:
         """One that was used a moment ago, or else one of the pool. Raises what the pool raises."""
+        if self._coming and not self._resting:
+            await asyncio.wait(self._coming, timeout=MOMENT_S, return_when=asyncio.FIRST_COMPLETED)
         while self._resting:
             conn, since = self._resting.pop()
             if monotonic() - since < TRUSTED_S and not conn.info["driver"].is_closed():
                 return conn
             await conn.close()
         return await self._connect()
+
+    def leave_after(self, conn: AsyncConnection, end: Callable[[], Awaitable[None]]) -> None:
+        """Have the next read use it as soon as `end` is through. Nobody waits for that but who needs a connection."""
+
+        released = self._released
+
+        async def come() -> None:
+            try:
+                await end()
+            finally:
+                await (self.leave(conn) if released == self._released else conn.close())
+
+        coming = asyncio.create_task(come())
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)
 
     async def leave(self, conn: AsyncConnection) -> None:
         """Have the next read use it; one too many, or one that is closed, goes back to the pool."""
@@ -40,6 +62,17 @@ class Warm:
             await conn.close()
 
     async def release(self) -> None:
-        """Give all that rest back to the pool: where one was lost, the others may be lost as well."""
+        """Give all back to the pool, those on their way as they come: where one was lost, the others may be as well."""
+        self._released += 1
         while self._resting:
             await self._resting.pop()[0].close()
+
+    async def close(self) -> None:
+        """Give all back to the pool, and wait until they are there."""
+        await self.release()
+        await self.arrived()
+
+    async def arrived(self) -> None:
+        """Wait until none is on its way."""
+        if self._coming:
+            await asyncio.wait(self._coming)

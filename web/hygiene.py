@@ -5,7 +5,7 @@ It refuses before any route runs, says what to do about it, and changes nothing 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from starlette.requests import Request
@@ -16,6 +16,9 @@ from web.errors import WebError, problem, respond
 from web.strict_json import checked_json, settled_text
 
 MAX_URL_BYTES = 8_000
+# By one of these a request says that it has a body (RFC 9112, 6). Without either, what only reads is not asked for one.
+_ANNOUNCES = frozenset({b"content-length", b"transfer-encoding"})
+_READS = frozenset({"GET", "HEAD"})
 FORM = b"application/x-www-form-urlencoded"
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 BEYOND_ASCII = re.compile(rb"[\x80-\xff]|%[89A-Fa-f][0-9A-Fa-f]")
@@ -51,21 +54,26 @@ class Hygiene:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            _check_address(scope)
+        except WebError as error:
+            await _refused(scope, receive, send, error)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if scope["method"] in _READS and _ANNOUNCES.isdisjoint(headers):
+            await self._app(scope, receive, send)
+            return
         with self._bodies.one() as held:
             try:
-                _check_address(scope)
-                body = await self._body(scope, receive, held)
+                body = await self._body(scope, headers, receive, held)
             except WebError as error:
-                found = problem(error.status, error.code, error.detail, _shown(scope["path"]), error.errors)
-                response = await respond(Request(scope, receive), found, error.headers)
-                await response(scope, receive, send)
+                await _refused(scope, receive, send, error)
                 return
             if body is not None:
                 await self._app(scope, _replay(body, receive), send)
 
-    async def _body(self, scope: Scope, receive: Receive, held: Body) -> bytes | None:
+    async def _body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, held: Body) -> bytes | None:
         """The whole body, checked; None when the client went away. Raises `WebError`."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         length, most = headers.get(b"content-length", b"0"), self._most_bytes(scope["path"])
         if not length.isdigit() or int(length) > most:
             raise _too_large(most)
@@ -86,6 +94,12 @@ class Hygiene:
         if kind != b"application/json" and not kind.endswith(b"+json"):
             raise WebError(415, "unsupported_media_type", "Send the body as JSON with Content-Type: application/json.")
         return checked_json(bytes(body))
+
+
+async def _refused(scope: Scope, receive: Receive, send: Send, error: WebError) -> None:
+    found = problem(error.status, error.code, error.detail, _shown(scope["path"]), error.errors)
+    response = await respond(Request(scope, receive), found, error.headers)
+    await response(scope, receive, send)
 
 
 def _too_large(most: int) -> WebError:

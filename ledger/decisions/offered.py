@@ -47,15 +47,21 @@ async def options_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[Cas
 
 async def offered_now(conn: AsyncConnection, row: Mapping[Any, Any]) -> Offered:
     """The same, with the places that are passed over now; none for a case that nobody is choosing in."""
-    stored = as_stored(row)
     if row["state"] not in STILL_CHOOSING:
-        return Offered(stored, [])
+        return Offered(as_stored(row), [])
     causes = await _root_causes(conn, row)
     work_out = WORKED_OUT.get(row["kind"])
     if work_out is None or row["journey_id"] is None:
-        return Offered(asking_why(stored, causes), [])
+        return Offered(asking_why(as_stored(row), causes), [])
     found = await work_out(conn, row)
-    return Offered(asking_why(refused_stay_refused(stored, found.options) or stored, causes), found.passed_over)
+    return Offered(asking_why(_as_refused(row, found.options), causes), found.passed_over)
+
+
+def _as_refused(row: Mapping[Any, Any], now: list[CaseOption]) -> list[CaseOption]:
+    """What is offered now, less what was refused; what was written down where there is nothing else."""
+    is_needed = not now or not all(option["allowed"] for option in row["options"])
+    stored = as_stored(row) if is_needed else []  # to read them takes as long as to work out another
+    return refused_stay_refused(stored, now) or stored
 
 
 def offered_asked(row: Mapping[Any, Any]) -> list[Ask]:

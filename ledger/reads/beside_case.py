@@ -1,11 +1,11 @@
 """What stands beside a case on its page: its conversation, other cases of its cause, the item here and near by.
 
-One question to the database for all of it, and one for the policies by which stock is promised there.
+One question to the database for all of it; the policies by which stock is promised there are asked along with another.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,7 @@ from domain.people import Person
 from domain.stock import PHYSICAL_BUCKETS, atp
 from ledger import replies
 from ledger.distance import distance_km
-from ledger.prepared import Ask, Several, ahead
+from ledger.prepared import Ask, Several, along
 from ledger.reads import comments
 from ledger.reads.access import Reach, location_within, reach_of, within
 from ledger.reads.comments import Colleague, Comment
@@ -25,17 +25,6 @@ from ledger.tables import case_file, location, stock
 
 MOST_SHELVES = 7
 MOST_ALIKE = 100
-
-
-class OnPage(Protocol):
-    """A case that is shown."""
-
-    id: int
-    kind: str
-    sku: str
-    location: str
-    region: str
-    entity: str
 
 
 class Shelf(NamedTuple):
@@ -53,8 +42,8 @@ class Shelf(NamedTuple):
 
 class BesideCase(NamedTuple):
     """`told` is by the number of the comment's event; `unanswered` are comments that mention the viewer; `same_cause`
-    the open cases of the same kind about the same item at the same place; `shelves` where the item is, the case's own
-    place first, then the nearest.
+    the open cases of the same kind about the same item at the same place; `stock` the rows of where the item is, the
+    case's own place first, then the nearest, out of which `shelves_of` makes shelves.
     """
 
     told: dict[int, list[Colleague]]
@@ -62,39 +51,49 @@ class BesideCase(NamedTuple):
     colleagues: list[Colleague]
     replies: list[Reply]
     same_cause: list[int]
-    shelves: list[Shelf]
+    stock: list[dict[str, Any]]
 
 
 _OF_THE_CASE = ("kind", "sku", "location", "region", "entity")
 
 
 def beside_asked(viewer: Person, case: Mapping[str, Any]) -> Ask:
-    """What `beside_case` asks at first, for the row of a case."""
+    """What `beside_case` asks, for the row of a case."""
     reach, words = reach_of(viewer)
-    about = {name: case[name] for name in _OF_THE_CASE}
-    return _beside(reach).of({**words, **about}, case_id=case["id"], viewer=viewer.id)
+    return _beside(reach).of(_about(viewer, case, words))
 
 
-async def beside_case(conn: AsyncConnection, viewer: Person, case: OnPage, *along: Ask) -> BesideCase:
-    """What the viewer sees beside a case that they see. `along` is what its caller asks next, asked with it."""
+def _about(viewer: Person, case: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    return {**words, **{name: case[name] for name in _OF_THE_CASE}, "case_id": case["id"], "viewer": viewer.id}
+
+
+async def beside_case(conn: AsyncConnection, viewer: Person, case: Mapping[str, Any]) -> BesideCase:
+    """What the viewer sees beside a case (its row) that they see. What `shelves_of` asks will go along with the next
+    question.
+    """
     reach, words = reach_of(viewer)
-    about = {name: getattr(case, name) for name in _OF_THE_CASE}
-    found = await _beside(reach).lists(conn, {**words, **about}, case_id=case.id, viewer=viewer.id)
-    where = [Scope(row["location"], row["region"], row["entity"]) for row in found["shelves"]]
-    await ahead(conn, *along, *([policies_asked(where)] if where else ()))
+    found = await _beside(reach).lists(conn, _about(viewer, case, words))
+    if found["shelves"]:
+        along(conn, policies_asked(_where(found["shelves"])))
     return BesideCase(
         told=comments.by_event(found["told"]),
         unanswered=[Comment(*row.values()) for row in found["unanswered"]],
         colleagues=comments.by_person(found["colleagues"]),
         replies=[Reply(**row) for row in found["replies"]],
         same_cause=[row["id"] for row in found["same_cause"]],
-        shelves=await _shelves_of(conn, found["shelves"], where) if where else [],
+        stock=found["shelves"],
     )
 
 
-async def _shelves_of(conn: AsyncConnection, rows: Iterable[Mapping[str, Any]], where: Sequence[Scope]) -> list[Shelf]:
-    """Rows of `_shelves`, by the policies in force at each place."""
-    policies = await policies_at(conn, where)
+def _where(rows: Iterable[Mapping[str, Any]]) -> list[Scope]:
+    return [Scope(row["location"], row["region"], row["entity"]) for row in rows]
+
+
+async def shelves_of(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> list[Shelf]:
+    """The shelves of `BesideCase.stock`, by the policies in force at each place."""
+    if not rows:
+        return []
+    policies = await policies_at(conn, _where(rows))
 
     def shelf(row: Mapping[str, Any]) -> Shelf:
         promise = atp(

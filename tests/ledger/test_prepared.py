@@ -11,7 +11,7 @@ from domain.errors import UnknownLocation
 from ledger import reference
 from ledger.engine import Database
 from ledger.outages import is_outage, sqlstate
-from ledger.prepared import Prepared, Several, ahead
+from ledger.prepared import Prepared, Several, ahead, along, as_dict
 from ledger.tables import item, policy_document
 from tests.shop import TEA, Shop
 
@@ -227,9 +227,49 @@ async def test_what_is_asked_ahead_is_one_statement_and_found_where_it_is_asked_
     assert len(sent) == 2
     assert [[tuple(row) for row in rows] for rows in found] == [[tuple(row) for row in rows] for rows in alone]
     assert [[dict(row) for row in rows] for rows in found] == [[dict(row) for row in rows] for rows in alone]
+    assert [[as_dict(row) for row in rows] for rows in found] == [[as_dict(row) for row in rows] for rows in alone]
     assert (found[0][0]["name"], found[0][0][1]) == (alone[0][0]["name"], alone[0][0][1])
     with pytest.raises(KeyError, match="no_such"):
         found[0][0]["no_such"]
+
+
+async def test_what_goes_along_is_asked_with_the_next_question_whoever_asks_it(shop: Shop) -> None:
+    sent: list[str] = []
+    with shop.database.heard(lambda statement, _: sent.append(statement)):
+        async with shop.database.read() as conn:
+            along(conn, NAMES.of(skus=[TEA]), PRICE_ONCE.of(sku="none"))
+            assert sent == []
+            await ahead(conn, PRICE_ONCE.of(sku=TEA))
+            assert await NAMES.value(conn, skus=[TEA]) == TEA
+            assert await PRICE_ONCE.row(conn, sku="none") is None
+            assert await PRICE_ONCE.value(conn, sku=TEA) > 0
+            await ahead(conn)
+    assert len(sent) == 1
+
+
+async def test_what_nobody_has_taken_along_is_asked_when_it_is_wanted_or_by_the_last(shop: Shop) -> None:
+    sent: list[str] = []
+    with shop.database.heard(lambda statement, _: sent.append(statement)):
+        async with shop.database.read() as conn:
+            along(conn, NAMES.of(skus=[TEA]))
+            assert await NAMES.value(conn, skus=[TEA]) == TEA
+            await ahead(conn)  # it is known by now
+            assert len(sent) == 1
+            along(conn, PRICE_ONCE.of(sku=TEA), PRICE_ONCE.of(sku="none"))
+            await ahead(conn)
+            assert await PRICE_ONCE.row(conn, sku="none") is None
+        assert len(sent) == 2
+        async with shop.database.read() as conn:
+            along(conn, NAMES.of(skus=[TEA]))
+        async with shop.database.read() as conn:
+            await ahead(conn)  # of the read before nothing is left
+    assert len(sent) == 2
+
+
+async def test_a_transaction_that_writes_takes_nothing_along(shop: Shop) -> None:
+    async with shop.database.engine.connect() as conn:
+        along(conn, PRICE_ONCE.of(sku=TEA))
+        assert await PRICE_ONCE.value(conn, sku=TEA) > 0
 
 
 async def test_what_is_said_of_a_place_is_the_same_ahead_and_alone(shop: Shop) -> None:

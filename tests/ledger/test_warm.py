@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import warm
+from ledger import engine, warm
 from ledger.alive import TRUSTED_S
 from ledger.engine import Database
 from ledger.prepared import Prepared
@@ -33,8 +33,9 @@ async def read(database: Database) -> Any:
         return await PID.value(conn)
 
 
-def taken(database: Database) -> int:
-    """Connections that the pool does not have."""
+async def taken(database: Database) -> int:
+    """Connections that the pool does not have, once those that were left are where they go."""
+    await database._warm.arrived()
     return int(database.engine.sync_engine.pool.checkedout())  # type: ignore[attr-defined]
 
 
@@ -54,17 +55,17 @@ async def hold(database: Database, number: int) -> list[Any]:
 class TestHandedOn:
     async def test_a_read_uses_what_the_one_before_has_left_without_asking_the_pool(self, reading: Database) -> None:
         first = await reading.alone(PID.value)
-        assert taken(reading) == 1
+        assert await taken(reading) == 1
         assert [await read(reading), await reading.alone(PID.value), await read(reading)] == [first] * 3
-        assert taken(reading) == 1
+        assert await taken(reading) == 1
 
     async def test_each_of_two_reads_at_a_time_has_its_own(self, reading: Database) -> None:
         assert len(set(await hold(reading, MOST))) == MOST
-        assert taken(reading) == MOST
+        assert await taken(reading) == MOST
 
     async def test_more_than_are_kept_go_back_to_the_pool(self, reading: Database) -> None:
         assert len(set(await hold(reading, MOST + 2))) == MOST + 2
-        assert taken(reading) == MOST
+        assert await taken(reading) == MOST
 
     async def test_one_that_has_rested_goes_back_to_the_pool_which_asks_whether_it_stands(
         self, reading: Database, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +73,7 @@ class TestHandedOn:
         now = [100.0]
         monkeypatch.setattr(warm, "monotonic", lambda: now[0])
         first = await read(reading)
+        assert await taken(reading) == 1
         back: list[AsyncConnection] = []
         close = AsyncConnection.close
 
@@ -82,9 +84,65 @@ class TestHandedOn:
         monkeypatch.setattr(AsyncConnection, "close", seen)
         now[0] += TRUSTED_S / 2
         assert (await read(reading), back) == (first, [])
+        assert await taken(reading) == 1
         now[0] += TRUSTED_S
         assert await read(reading) == first
         assert len(back) == 1
+
+
+class TestLeaving:
+    async def test_whoever_has_read_does_not_wait_for_the_end_of_it(
+        self, reading: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        may_end = hold_ends_back(monkeypatch)
+        first = await read(reading)
+        second = await read(reading)  # which waits a moment for the first, and then takes another
+        assert second != first
+        may_end.set()
+        assert await taken(reading) == MOST
+        assert {await read(reading), await read(reading)} <= {first, second}
+
+    async def test_one_that_comes_after_all_were_given_back_is_given_back_too(
+        self, reading: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        may_end = hold_ends_back(monkeypatch)
+        await read(reading)
+        await reading.let_one_go()
+        may_end.set()
+        assert await taken(reading) == 0
+
+    async def test_a_database_is_closed_when_the_last_has_come(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = Database(shop.database.url, pool_size=2 * MOST)
+        may_end = hold_ends_back(monkeypatch)
+        await read(made)
+        closing = asyncio.create_task(made.dispose())
+        done, _ = await asyncio.wait([closing], timeout=0.05)
+        assert not done
+        may_end.set()
+        await closing
+        assert await taken(made) == 0
+
+    async def test_one_whose_end_fails_is_closed_and_the_next_reader_has_another(
+        self, reading: Database, shop: Shop
+    ) -> None:
+        async with reading.read() as conn:
+            pid = await PID.value(conn)
+            await shop.change(ENDED, pid=pid)
+        assert await read(reading) != pid
+
+
+def hold_ends_back(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """No transaction of a read ends before the event is set."""
+    may_end, leave = asyncio.Event(), engine._leave
+
+    async def late(driver: Any) -> None:
+        await may_end.wait()
+        await leave(driver)
+
+    monkeypatch.setattr(engine, "_leave", late)
+    return may_end
 
 
 class TestLost:
@@ -95,7 +153,7 @@ class TestLost:
             await shop.change(ENDED, pid=pid)
         assert await read(reading) > 0
         assert await reading.alone(PID.value) > 0
-        assert taken(reading) == 1
+        assert await taken(reading) == 1
 
     async def test_a_statement_that_fails_costs_nobody_the_connection(self, reading: Database) -> None:
         first = await read(reading)
@@ -142,13 +200,13 @@ class TestOthers:
         async with reading.engine.begin() as conn:
             assert (await conn.execute(text("SELECT pg_backend_pid()"))).scalar_one() not in pids
         assert await reading.let_one_go()
-        assert taken(reading) == 0
+        assert await taken(reading) == 0
 
     async def test_none_is_kept_where_there_are_few(self, shop: Shop) -> None:
         small = Database(shop.database.url, pool_size=1)
         try:
             assert await read(small) > 0
-            assert taken(small) == 0
+            assert await taken(small) == 0
         finally:
             await small.dispose()
 
@@ -156,4 +214,4 @@ class TestOthers:
         made = Database(shop.database.url, pool_size=2 * MOST, application="warm-and-gone")
         await hold(made, MOST)
         await made.dispose()
-        assert taken(made) == 0
+        assert await taken(made) == 0

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from web.errors import WebError
 from web.hygiene import Hygiene
@@ -28,6 +28,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
     app = Hygiene(echo, most_bytes=lambda _path: MAX_BODY_BYTES)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://endcap.test") as made:
         yield made
+
+
+async def never(message: Message) -> None:
+    raise AssertionError(f"it was answered: {message}")
 
 
 def refusal(body: bytes) -> WebError:
@@ -157,6 +161,30 @@ class TestBodies:
     async def test_a_compressed_body_is_415(self, client: httpx2.AsyncClient) -> None:
         response = await self.post(client, b"{}", content_encoding="gzip")
         assert (response.status_code, response.json()["code"]) == (415, "unsupported_encoding")
+
+    async def test_a_page_is_not_asked_for_a_body_that_it_does_not_announce(self) -> None:
+        def scope(method: str, **headers: str) -> Scope:
+            sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+            return {"type": "http", "method": method, "path": "/", "query_string": b"", "headers": sent}
+
+        async def asked() -> dict[str, Any]:
+            raise AssertionError("it was asked for its body")
+
+        async def says(scope: Scope, _receive: Receive, _send: Send) -> None:
+            seen.append(scope["method"])
+
+        seen: list[str] = []
+        app = Hygiene(says, most_bytes=lambda _path: MAX_BODY_BYTES)
+        for method in ("GET", "HEAD"):
+            await app(scope(method), asked, never)
+        assert seen == ["GET", "HEAD"]
+        for one in (scope("POST"), scope("GET", content_length="3"), scope("GET", transfer_encoding="chunked")):
+            with pytest.raises(AssertionError, match="asked for its body"):
+                await app(one, asked, never)
+
+    async def test_a_page_that_announces_too_large_a_body_is_413(self, client: httpx2.AsyncClient) -> None:
+        answer = await client.request("GET", "/", content=b"x" * (MAX_BODY_BYTES + 1))
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
     async def test_a_form_outside_of_the_api_is_not_read_as_json(self, client: httpx2.AsyncClient) -> None:
         response = await client.post("/sign-in", data={"email": "a@b.c"})

@@ -22,9 +22,9 @@ from domain.words import words
 from ledger import case as cases
 from ledger import decisions
 from ledger.decisions.undoing import at_once, window_shown
-from ledger.prepared import ahead
+from ledger.prepared import ahead, along
 from ledger.reads.approvals import ApprovalDetail, approval_detail
-from ledger.reads.beside_case import beside_asked, beside_case
+from ledger.reads.beside_case import beside_asked, beside_case, shelves_of
 from ledger.reads.cases import CaseDetail, case_detail, case_row, detail_asked, detail_of
 from ledger.reads.places import all_asked, all_places, item_names, names_asked
 from web.console.conversation import comments_of
@@ -50,12 +50,15 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
     row = await case_row(conn, person, case_id)
     asks = (*detail_asked(person, row), beside_asked(person, row), *journey_beside_asked(person, row))
     await ahead(conn, *asks, all_asked())
+    found = await beside_case(conn, person, row)
+    shown = await beside(conn, person, row["journey_id"])
+    skus = {row["sku"], *(shown.skus if shown else ())} - {""}
+    along(conn, *([names_asked(skus)] if skus else []))
     case = await detail_of(conn, person, row)
-    shown = await beside(conn, person, case.journey_id)
+    await ahead(conn)
     told = facts_of(case.kind, case.facts)
     changes = [change for option in case.options for change in option.consequence.stock]
-    skus = {case.sku, *(shown.skus if shown else ()), *(change.sku for change in changes)} - {""}
-    found = await beside_case(conn, person, case, names_asked(skus))
+    skus |= {change.sku for change in changes} - {""}
     places = await all_places(conn)
     zone = places[case.location].time_zone if case.location in places else "UTC"
     now = datetime.now(UTC)
@@ -69,7 +72,7 @@ async def context_of(conn: AsyncConnection, person: Person, case_id: int) -> dic
         "told": told,
         "beside": shown.values if shown else None,
         "kind_of_journey": parse_journey_id(case.journey_id).kind if case.journey_id else None,
-        "shelves": found.shelves,
+        "shelves": await shelves_of(conn, found.stock),
         "names": await item_names(conn, skus),
         "places": places,
         "zone": zone,
