@@ -92,3 +92,17 @@ async def test_where_it_refreshes_itself_nothing_is_to_be_pressed(site: Site, op
     await ana.get_by_role("button", name="Claim").first.click()
     await expect(sam.locator(f"#case-{case_id}")).to_contain_text("Ana Ruiz")
     await expect(sam.get_by_role("link", name=CHANGED)).to_have_count(0)
+
+
+async def test_what_was_asked_for_is_not_asked_for_again_by_the_way_back(site: Site, new_context: NewContext) -> None:
+    page = await behind_it(site, new_context, "sam.ortega")
+    await page.goto("/console/transfers/new")
+    await page.locator("select[name=from]").select_option("S1")
+    await page.locator("select[name=to]").select_option("S2")
+    await page.get_by_label("What goes").fill("APPLE 2")
+    await page.get_by_role("button", name="Ask for it").click()
+    await page.wait_for_url(re.compile("/console/journeys/transfer:"))
+    await page.go_back()
+    await expect(page.get_by_role("button", name="Ask for it")).to_be_visible()
+    await expect(page.get_by_label("What goes")).to_have_value("")
+    await expect(page.locator("select[name=from]")).to_have_value("")

@@ -1,5 +1,6 @@
 """How pages are written: instants, choices of places, and templates that stay as they were read."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -7,8 +8,12 @@ from zoneinfo import ZoneInfo
 from jinja2 import FileSystemLoader
 
 from ledger.reads.places import Place, Visible
+from web import pages
 from web.console.place_options import place_options
 from web.pages import environment, when
+
+FORM = re.compile(r"<form\b(.*?)</form>", re.DOTALL)
+NUMBERED = re.compile(r'type="hidden" name="(?:form|adjustment|transfer|count)_id"')
 
 
 def test_the_two_instants_of_a_repeated_hour_are_told_apart() -> None:
@@ -42,3 +47,15 @@ def test_a_template_put_in_place_anew_waits_for_the_code_that_knows_it(tmp_path:
     assert env.get_template("one.html").render(known="now") == "now"
     (tmp_path / "one.html").write_text("{{ not_known_yet }}, and longer")
     assert env.get_template("one.html").render(known="now") == "now"
+
+
+def test_a_form_with_a_number_of_its_own_is_not_filled_in_again_by_the_way_back() -> None:
+    """The page behind *Back* has a new number: with the old figures in it, one press would record them once more."""
+    forms = [
+        (file.name, form)
+        for file in sorted((Path(pages.__file__).parent / "templates").rglob("*.html"))
+        for form in FORM.findall(file.read_text())
+        if NUMBERED.search(form)
+    ]
+    assert len(forms) >= 15
+    assert [name for name, form in forms if 'autocomplete="off"' not in form.partition("\n")[0]] == []
