@@ -185,7 +185,8 @@ async def _validation(request: Request, error: Exception) -> Response:
         return await respond(request, found, words=NO_PAGE)
     fields = ", ".join(dict.fromkeys(one.pointer.rpartition("/")[2] for one in found.errors))
     words = f"Something in the form or the address cannot be read: {fields}. Nothing was done. Go back and look at it."
-    return await respond(request, found, words=words)
+    sent = await kept_of(request) if wants_page(request) else None
+    return await respond(request, found, words=words, sent=sent)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -278,7 +279,8 @@ _UNEXPECTED = "Something unexpected failed; it is in the log of the server. The 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected failure at %s %s", request.method, request.url.path, exc_info=error)
-    return await respond(request, problem(500, "internal_error", _UNEXPECTED, request.url.path))
+    sent: Kept | None = getattr(request.state, "sent", None)
+    return await respond(request, problem(500, "internal_error", _UNEXPECTED, request.url.path), sent=sent)
 
 
 def install(app: FastAPI) -> None:

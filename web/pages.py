@@ -4,6 +4,7 @@ A fragment is a block of the page's own template, so a page and its refresh can 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -255,6 +256,11 @@ class ConsoleRoute(APIRoute):
                 return await to_sign_in(request)
             except DomainError as error:
                 return await refusal(request, error)
+            except Exception:
+                # Nobody outside of here can read the form any more: what was written in it must not be lost.
+                with suppress(Exception):
+                    request.state.sent = await kept_of(request)
+                raise
             return response
 
         return handle

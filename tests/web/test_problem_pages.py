@@ -14,7 +14,7 @@ from ledger import tables
 from ledger.transaction import Transaction
 from tests.web.conftest import MAX_BODY_BYTES, As
 from tests.web.people import PASSWORD, SignIn, accounts, browse, email_of, sign_in
-from tests.web.retail import a_case, rows
+from tests.web.retail import a_case, an_approval, rows
 
 __all__ = ["accounts", "browse", "sign_in"]
 Browse = Callable[[], httpx2.AsyncClient]
@@ -103,6 +103,43 @@ class TestNotForThem:
         assert (answer.status_code, "Aurelia" in answer.text) == (500, False)
         assert said(answer).startswith("Something failed here that should not have.")
         assert 'href="/console/queue"' in answer.text
+
+    async def test_what_was_written_outlives_what_failed_inside_and_is_not_offered_to_be_sent_again(
+        self, sign_in: SignIn, retailer: ledger.engine.Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fails(*asked: object, **more: object) -> None:
+            raise RuntimeError("the secret is Aurelia")
+
+        case_id = await a_case(retailer, "S1/APPLE")
+        sam = await sign_in("sam.ortega")
+        monkeypatch.setattr("web.console.comments.cases.comment", fails)
+        answer = await sam.post(f"/console/cases/{case_id}/comment", data={"text": NOTE})
+        assert (answer.status_code, "Aurelia" in answer.text) == (500, False)
+        assert "look at its page: it shows what was recorded" in said(answer)
+        assert "This is what you had written" in answer.text
+        assert "Twelve &lt;b&gt;were&lt;/b&gt; &#34;counted&#34; &amp; found" in answer.text
+        assert "Send it again" not in answer.text  # some of it may be recorded
+
+    async def test_of_a_password_nothing_stands_on_any_page(
+        self, browse: Browse, accounts: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fails(*asked: object, **more: object) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr("web.console.sign_in.sign_in", fails)
+        form = {"email": email_of("sam.ortega"), "password": "a phrase of several words"}
+        answer = await browse().post("/sign-in", data=form)
+        assert (answer.status_code, "several words" in answer.text) == (500, False)
+
+    async def test_what_was_written_beside_a_field_that_cannot_be_read_is_there_to_be_copied(
+        self, sign_in: SignIn, retailer: ledger.engine.Database
+    ) -> None:
+        sam = await sign_in("sam.ortega")
+        form = {"note": NOTE, "verdict": "reject", "version": "three"}
+        answer = await sam.post(f"/console/approvals/{await an_approval(retailer)}/verdict", data=form)
+        assert answer.status_code == 422
+        assert said(answer).startswith("Something in the form or the address cannot be read: version.")
+        assert "Twelve &lt;b&gt;were&lt;/b&gt;" in answer.text
 
     async def test_a_form_of_another_site_is_refused_and_not_offered_to_be_sent_from_here(
         self, sign_in: SignIn
