@@ -65,7 +65,7 @@ class Scope(NamedTuple):
 def unknown_location(code: str, pointer: str | None) -> UnknownLocation:
     """The refusal of a location that is not in the master data."""
     return UnknownLocation(
-        f"Location {code} is not in the master data; load it with `endcap load`, or correct the code.", pointer=pointer
+        f"Location {code} is not in the master data. Correct the code, or have it loaded first.", pointer=pointer
     )
 
 
@@ -73,7 +73,7 @@ def unknown_skus(skus: Sequence[str], pointer: str) -> UnknownSku:
     """The refusal of items that are not in the master data; `pointer` leads to the first of them."""
     named = ", ".join(skus[:5]) + (" …" if len(skus) > 5 else "")
     return UnknownSku(
-        f"SKU {named} is not in the master data; load it with `endcap load`, or correct the line.", pointer=pointer
+        f"SKU {named} is not in the master data. Correct the line, or have it loaded first.", pointer=pointer
     )
 
 

@@ -163,7 +163,7 @@ async def _items(conn: AsyncConnection, basket: Sequence[Wanted]) -> dict[str, b
     if unknown:
         named = ", ".join(basket[number].sku for number in unknown[:5]) + (" …" if len(unknown) > 5 else "")
         raise UnknownSku(
-            f"SKU {named} is not in the master data; load it with `endcap load`, or correct the basket.",
+            f"SKU {named} is not in the master data. Correct the basket, or have it loaded first.",
             pointer=f"/sku/{unknown[0]}",
         )
     return items

@@ -176,7 +176,7 @@ async def _opening(
     unknown = [number for number, line in enumerate(one.lines) if line.sku not in items]
     if unknown:
         raise UnknownSku(
-            f"SKU {one.lines[unknown[0]].sku} is not in the master data; load it with `endcap load`, or correct it.",
+            f"SKU {one.lines[unknown[0]].sku} is not in the master data. Correct it, or have it loaded first.",
             pointer=f"/lines/{unknown[0]}/sku",
         )
     if place.currency != target.currency:
