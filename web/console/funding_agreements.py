@@ -1,4 +1,6 @@
-"""Funding agreements one by one: a page with what each has come to, the form by which one is recorded, and its end."""
+"""Funding agreements: their list with what they have accrued, the form by which one is recorded, and the page of each,
+where its claim is made ahead of time and the agreement is ended.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,20 +14,22 @@ from domain.funding_form import BASES, KINDS, field_of, read, read_count, read_t
 from domain.people import FUNDING_ROLES, Person
 from domain.promotion_form import Said
 from domain.words import read_local
+from ledger.claim import preparing
 from ledger.funding import agreements
 from ledger.reads.claim_list import ClaimFilter, list_claims
-from ledger.reads.funding import agreement_view, by_promotion
+from ledger.reads.funding import agreement_view, by_promotion, list_agreements
 from ledger.reads.places import Place, all_places, zone_of
 from ledger.reads.promotion_choices import choices_of
 from web.console.defining_promotions import caller_of, instant_of
-from web.console.funding import LIST
 from web.journeys.claim import DUES
 from web.kept import typed_again
-from web.pages import ConsoleRoute, page, path, see
+from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
+LIST = "/console/funding"
+FIELDS = ("vendor", "entity")
 WORDS = (
     "number", "entity", "office", "vendor", "vendor_name", "claims_email", "signed_on", "document", "starts_at",
     "ends_at", "zone", "kind", "rate", "base", "tiers", "cap", "expected_units", "promotions", "skus",
@@ -44,6 +48,50 @@ def _check_may(person: Person, entity: str, office: Place | None) -> None:
     region, code = (office.region, office.code) if office else ("", "")
     if not person.roles_at(entity, region, code) & FUNDING_ROLES:
         raise NotAllowed("Your role may look at agreements, not record or end them there; that is for vendor managers.")
+
+
+# ---------------------------------------------------------------------------------------------------- all of them
+@router.get(LIST)
+async def show_list(request: Request, person: SignedIn) -> Response:
+    """Agreements whose office the person sees."""
+    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
+    unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor"}]
+    cursor = request.query_params.get("cursor") or None
+    return await _list(request, person, given, unknown, cursor)
+
+
+async def _list(
+    request: Request,
+    person: Person,
+    given: dict[str, str],
+    unknown: list[str],
+    cursor: str | None,
+    refused: DomainError | None = None,
+) -> Response:
+    async with database_of(request).read() as conn:
+        found = await list_agreements(
+            conn, person, vendor=given.get("vendor"), entity=given.get("entity"), cursor=cursor
+        )
+        places = await all_places(conn)
+        zone = await zone_of(conn, person)
+    context: dict[str, Any] = {
+        "person": person,
+        "section": "more",
+        "agreements": found.items,
+        "may_ask": {
+            one.id for one in found.items
+            if one.office in places and person.may_decide(one.entity, places[one.office].region, one.office)
+        },
+        "may_record": funds_somewhere(person),
+        "zone": zone,
+        "given": given,
+        "unknown": unknown,
+        "cursor": cursor,
+        "refusal": refused,
+        "first_page": address(LIST, given),
+        "next_page": address(LIST, {**given, "cursor": found.next}) if found.next else None,
+    }  # fmt: skip
+    return page(request, "funding/list.html", context, status=409 if refused else 200)
 
 
 # ---------------------------------------------------------------------------------------------------- recording one
@@ -197,3 +245,18 @@ async def end(
     except DomainError as refused:
         return await typed_again(request, await _shown(request, person, agreement, refused))
     return see(request, f"{LIST}/{path(agreement.id)}")
+
+
+@router.post(f"{LIST}/{{agreement_id}}/claim")
+async def claim_now(request: Request, person: SignedIn, agreement_id: str) -> Response:
+    """What has accrued and is in no claim is claimed now."""
+    database = database_of(request)
+    async with database.read() as conn:
+        agreement = await agreement_view(conn, person, agreement_id)
+    try:
+        made = await preparing.prepare_now(
+            database, agreement.id, caller_of(person), at=await database.now(), via="console"
+        )
+    except DomainError as refused:
+        return await _list(request, person, {}, [], None, refused)
+    return see(request, f"/console/journeys/{path(made)}")

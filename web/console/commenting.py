@@ -1,4 +1,4 @@
-"""Comments of a case: writing one, telling colleagues, beginning with a canned reply; and the page of the replies."""
+"""Commenting on a case: writing, telling colleagues, beginning with a canned reply, and having read a mention."""
 
 from typing import Annotated
 
@@ -6,19 +6,16 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.case_kinds import KINDS
-from domain.comments import PLACEHOLDERS, fill
-from domain.errors import DomainError, Malformed, NotFound
-from domain.people import Person
+from domain.comments import fill
+from domain.errors import Malformed
 from domain.words import local, subject_words
 from ledger import case as cases
 from ledger import replies
 from ledger.reads.cases import CaseDetail, case_detail
 from ledger.reads.places import all_places, item_names
 from web.console.cases import act, show_case
-from web.pages import MAX_FORM, ConsoleRoute, page, see, written
+from web.pages import MAX_FORM, ConsoleRoute, written
 from web.sessions import SignedIn, database_of
-from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 Text = Annotated[str, Form(max_length=MAX_FORM)]
@@ -78,54 +75,3 @@ async def _values(conn: AsyncConnection, case: CaseDetail) -> dict[str, str]:
         "place": place.name if place else case.location,
         "promised": local(case.promised_at, zone) if case.promised_at else "",
     }
-
-
-async def _page(
-    request: Request, person: Person, *, refused: DomainError | None = None, draft: dict[str, str] | None = None
-) -> Response:
-    async with database_of(request).read() as conn:
-        found = await replies.replies(conn)
-    context = {
-        "person": person,
-        "section": "more",
-        "replies": found,
-        "kinds": KINDS,
-        "placeholders": PLACEHOLDERS,
-        "may_edit": replies.may_edit(person),
-        "refusal": refused,
-        "draft": draft or {},
-    }
-    return page(request, "replies.html", context, status=STATUS_OF_FAMILY[refused.family] if refused else 200)
-
-
-@router.get("/console/replies")
-async def show_replies(request: Request, person: SignedIn) -> Response:
-    """Canned replies, kind by kind; regional operations and administrators change them here."""
-    return await _page(request, person)
-
-
-@router.post("/console/replies")
-async def save(
-    request: Request, person: SignedIn, kind: Word = "", title: Word = "", text: Text = "", reply: Word = ""
-) -> Response:
-    """Keep a new reply, or another wording of one; a refusal keeps what was typed."""
-    if reply and not (reply.isascii() and reply.isdigit() and len(reply) < 19):
-        raise NotFound("There is no such reply.")
-    try:
-        await replies.save_reply(
-            database_of(request), person, kind=kind, title=title, text=text, reply_id=int(reply) if reply else None
-        )
-    except DomainError as refused:
-        draft = {"kind": kind, "title": title, "text": text, "reply": reply}
-        return await _page(request, person, refused=refused, draft=draft)
-    return see(request, "/console/replies")
-
-
-@router.post("/console/replies/{reply_id}/retire")
-async def retire(request: Request, person: SignedIn, reply_id: int) -> Response:
-    """Offer a reply no more; comments that were written with it stay."""
-    try:
-        await replies.retire_reply(database_of(request), person, reply_id)
-    except DomainError as refused:
-        return await _page(request, person, refused=refused)
-    return see(request, "/console/replies")
