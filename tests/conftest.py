@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import secrets
@@ -22,6 +23,8 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -38,6 +41,12 @@ from tests.shop import Shop, open_shop, reopen_shop
 
 pytest_plugins = ["tests.browser"]
 compiled.share()
+# The same examples in every run, however slow the machine is; `--hypothesis-seed` draws others.
+examples.register_profile("endcap", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("endcap")
+# Thousands of tests stay from being collected to the end: with Python's own 700 they are looked through for garbage
+# again and again, which is a quarter of the time that collecting takes.
+gc.set_threshold(200_000, 50, 100)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

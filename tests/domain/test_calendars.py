@@ -59,12 +59,17 @@ class TestOpenTime:
     @given(
         minute=st.integers(0, 525_600),
         first=st.integers(0, 3_000),
-        second=st.integers(0, 3_000),
+        second=st.integers(1, 3_000),
     )
     def test_two_spans_after_each_other_are_one(self, minute: int, first: int, second: int) -> None:
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
         one, two = timedelta(minutes=first), timedelta(minutes=second)
         assert add_open_time(add_open_time(start, one, STORE), two, STORE) == add_open_time(start, one + two, STORE)
+
+    def test_a_span_that_ends_at_closing_ends_there_and_none_at_all_leads_to_the_next_opening(self) -> None:
+        closing = there(2026, 3, 7, 21)
+        assert add_open_time(there(2026, 3, 7, 20), timedelta(hours=1), STORE) == closing
+        assert add_open_time(closing, timedelta(0), STORE) == there(2026, 3, 9, 9)
 
 
 class TestOddDays:

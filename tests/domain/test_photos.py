@@ -4,7 +4,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Malformed
@@ -95,13 +95,11 @@ class TestWhatIsRefused:
         with pytest.raises(Malformed, match="80 million pixels"):
             kept(JPEG[:frame] + size + JPEG[frame + 4 :])
 
-    @settings(deadline=None)
     @given(st.binary(max_size=200), st.sampled_from([b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe1"]))
     def test_whatever_bytes_come_it_is_a_refusal_by_name(self, body: bytes, begins: bytes) -> None:
         with pytest.raises(Malformed):
             kept(begins + body)
 
-    @settings(deadline=None)
     @given(st.data())
     def test_a_picture_with_a_wrong_byte_is_kept_or_refused_and_never_breaks(self, data: st.DataObject) -> None:
         whole = data.draw(st.sampled_from([jpeg(exif(6)), png()]))

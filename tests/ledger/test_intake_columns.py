@@ -30,7 +30,7 @@ QUERY = f"SELECT * FROM {columns.given(SHAPE, 1)}"  # noqa: S608  names of our o
 
 
 @given(rows=ROWS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_rows_come_out_as_they_went_in(conn: asyncpg.Connection, rows: list[columns.Row]) -> None:
     assert [tuple(row) for row in await conn.fetch(QUERY, *columns.packed(SHAPE, rows))] == rows
 

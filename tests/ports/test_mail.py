@@ -80,7 +80,7 @@ class TestHeaderInjection:
 
     @given(address=st.text(max_size=40) | st.from_regex(r"[!-~]{1,12}@[!-~]{1,12}", fullmatch=True))
     @example(address="a@[")
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_any_address_is_written_or_refused(self, address: str) -> None:
         try:
             raw = build(letter(to_email=address), sender=SENDER, now=NOW).as_bytes()
