@@ -53,6 +53,20 @@
     restore();
     bringBack();
   });
+  // A form that no answer came to: it is still there as it was, and somebody who waits for the next page would wait long.
+  const UNANSWERED = "No answer came; the network may be gone. What you entered is still here: send it again in a moment.";
+  const formOf = (event) => event.detail.ctx?.sourceElement?.closest("form");
+  const clear = () => document.getElementById("unanswered")?.remove();
+  document.addEventListener("htmx:error", (event) => {
+    if (!formOf(event) || event.detail.ctx.response) return;
+    clear();
+    const said = Object.assign(document.createElement("div"), { id: "unanswered", className: "notice bad", tabIndex: -1 });
+    said.setAttribute("role", "alert");
+    said.textContent = UNANSWERED;
+    document.getElementById("flash").append(said);
+    said.focus();
+  });
+  document.addEventListener("htmx:before:request", (event) => formOf(event) && clear());
   let answered = false;
   document.addEventListener("htmx:after:request", (event) => {
     const { sourceElement, response } = event.detail.ctx;
