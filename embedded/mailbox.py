@@ -131,18 +131,18 @@ def make_pages(folder: Path) -> Starlette:
         return file.stem.split("-", 2)[2]
 
     def index(request: Request) -> Response:
-        wanted = request.query_params.get("to")
+        wanted = request.query_params.get("to") or None
         found = files()
         people = sorted({addressee_of(file) for file in found})
-        choices = "".join(
+        choices = '<option value="">everybody</option>' + "".join(
             f"<option{' selected' if who == wanted else ''}>{html.escape(who)}</option>" for who in people
         )
         shown = [file for file in found if wanted in {None, addressee_of(file)}][:SHOWN]
         rows = "".join(_row(file) for file in shown) or "<li>No mail yet.</li>"
         return page(
             f"Mails to {wanted}" if wanted else "Demo mailbox",
-            f'<form><label>Mails to <select name="to">{choices}</select></label> <button>Show</button>'
-            f' <a href="/">all</a></form><ul>{rows}</ul>',
+            f'<form><label>Mails to <select name="to">{choices}</select></label> <button>Show</button></form>'
+            f"<ul>{rows}</ul>",
         )
 
     def _row(file: Path) -> str:

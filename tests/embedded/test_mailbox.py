@@ -111,6 +111,16 @@ class TestReading:
         index = (await box.pages.get("/?to=li%40example.test")).text
         assert "For Li" in index
         assert "For Ana" not in index
+        assert "<option selected>li@example.test" in index
+
+    async def test_until_somebody_is_chosen_nobody_is_shown_as_chosen(self, box: Box) -> None:
+        await box.send(mail("ana@example.test", "For Ana", "x"))
+        await box.send(mail("li@example.test", "For Li", "x"))
+        for path in ("/", "/?to="):
+            index = (await box.pages.get(path)).text
+            assert ("For Ana" in index, "For Li" in index) == (True, True)
+            assert '<select name="to"><option value="">everybody</option>' in index
+            assert " selected" not in index
 
     async def test_a_mail_cannot_bring_script_or_markup(self, box: Box) -> None:
         await box.send(
