@@ -125,7 +125,7 @@ async def _promise(tx: Transaction, source: str, wanted: HoldIn) -> Held:
 
 def _refuse_what_is_too_little(lines: Sequence[HeldLine], *, whole: bool) -> None:
     short = [number for number, line in enumerate(lines) if line.short]
-    if short and (whole or (len(short) == len(lines) and not any(line.reserved for line in lines))):
+    if short and (whole or not any(line.reserved for line in lines)):
         line = lines[short[0]]
         raise NotEnoughStock(
             f"Line {line.line_id}: {line.reserved} of {line.quantity} of {line.sku} can be promised at {line.location};"

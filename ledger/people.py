@@ -22,6 +22,11 @@ class Caller(NamedTuple):
     person: Person | None
     act_as: frozenset[str]
 
+    @classmethod
+    def on_page(cls, person: Person, source: str, sources: frozenset[str] = frozenset()) -> "Caller":
+        """Somebody who acts on a page of `source`: by their own roles, and by the scopes of no key."""
+        return cls(person.id, source, frozenset(), sources, person, frozenset())
+
 
 def key_hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()

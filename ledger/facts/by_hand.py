@@ -66,7 +66,7 @@ async def report(
     async def work(tx: Transaction) -> EventOutcome:
         rows = await tx.conn.execute(select(journey.c.source).where(journey.c.id == journey_id))
         about = frozenset(rows.scalars())
-        caller = Caller(person.id, SOURCE, frozenset(), about, person, frozenset())
+        caller = Caller.on_page(person, SOURCE, about)
         return await take(tx, caller, arrived, check=check)
 
     with refusals.of_the_database():

@@ -139,7 +139,7 @@ async def ask(request: Request, person: SignedIn) -> Response:
             places = await all_places(conn)
             zone = await _zone(conn, person, typed, places)
         wanted = _wanted(person, typed, places, zone)
-        caller = Caller(person.id, SOURCE, frozenset(), frozenset(), person, frozenset())
+        caller = Caller.on_page(person, SOURCE)
         [result] = await intake.request(database, caller, [wanted], via="console", requested_by=person.id)
         if isinstance(result, DomainError):
             raise result

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.errors import DomainError, Malformed, NotAllowed, NotFound
+from domain.errors import DomainError, NotAllowed, NotFound
 from domain.people import Person
 from domain.transfer import CLAIM_STATES
 from domain.words import read_money
@@ -17,6 +17,7 @@ from ledger.reads.paging import Page
 from ledger.reads.places import all_places, visible_among, zone_of
 from ledger.transfer import claims
 from web.console.csv_exports import csv_export
+from web.console.list_address import read_address
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY
@@ -25,7 +26,7 @@ router = APIRouter(route_class=ConsoleRoute)
 LIST = "/console/claims"
 PAGE_ROWS = 50
 STATES = ("open", *CLAIM_STATES)
-FIELDS = ("state", "carrier", "location")
+SAYS: dict[str, Callable[[str], bool]] = {"state": lambda value: value in STATES, "carrier": bool, "location": bool}
 COLUMNS = (
     *("id", "journey_id", "state", "sku", "quantity", "location", "entity", "carrier", "tracking", "currency"),
     *("amount_minor", "accepted_minor", "reference", "root_cause", "opened_at", "sent_at", "answered_at", "paid_at"),
@@ -33,19 +34,10 @@ COLUMNS = (
 Word = Annotated[str, Form(max_length=200)]
 
 
-def _asked(request: Request) -> tuple[dict[str, str], list[str]]:
-    """What the address says, and what of it means nothing."""
-    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
-    unknown = [name for name in request.query_params if name not in (*FIELDS, "cursor")]
-    if given.get("state") not in (None, *STATES):
-        unknown.append(f"state={given.pop('state')}")
-    return given, unknown
-
-
 @router.get(LIST)
 async def show_list(request: Request, person: SignedIn) -> Response:
     """Claims of the transfers that the person sees, newest first."""
-    given, unknown = _asked(request)
+    given, unknown = read_address(request.query_params, SAYS)
     cursor = request.query_params.get("cursor") or None
     async with database_of(request).read() as conn:
         found = await list_claims(conn, person, ClaimFilter(**given), cursor=cursor, limit=PAGE_ROWS)
@@ -71,9 +63,8 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 
 @router.get(f"{LIST}.csv")
 async def as_table(request: Request, person: SignedIn) -> Response:
-    given, unknown = _asked(request)
-    if unknown:
-        raise Malformed(f"Not understood: {', '.join(unknown)}. Correct the address or leave it out.")
+    """Raises `Malformed` for what an address says that means nothing: in a file nobody would see it left out."""
+    given = read_address(request.query_params, SAYS).whole().given
 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimRow]:
         return await list_claims(conn, person, ClaimFilter(**given), cursor=cursor, limit=limit)
@@ -126,7 +117,7 @@ async def _act(
     try:
         if not may_act(person, claim):
             raise NotAllowed("Your role may look at this claim, not say what became of it.")
-        await act(claim, Caller(person.id, "console", frozenset(), frozenset(), person, frozenset()))
+        await act(claim, Caller.on_page(person, "console"))
     except NotFound:
         raise
     except DomainError as refused:

@@ -86,7 +86,7 @@ def check_promotes(person: Person, found: PromotionView, places: Mapping[str, Pl
 
 
 def caller_of(person: Person) -> Caller:
-    return Caller(person.id, SOURCE, frozenset(), frozenset(), person, frozenset())
+    return Caller.on_page(person, SOURCE)
 
 
 def new_code() -> str:

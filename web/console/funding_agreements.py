@@ -21,6 +21,7 @@ from ledger.reads.funding import agreement_view, by_promotion, list_agreements
 from ledger.reads.places import Place, all_places, zone_of
 from ledger.reads.promotion_choices import choices_of
 from web.console.defining_promotions import caller_of, instant_of
+from web.console.list_address import read_address
 from web.journeys.claim import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, path, see
@@ -29,7 +30,7 @@ from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 LIST = "/console/funding"
-FIELDS = ("vendor", "entity")
+SAYS = {"vendor": bool, "entity": bool}
 WORDS = (
     "number", "entity", "office", "vendor", "vendor_name", "claims_email", "signed_on", "document", "starts_at",
     "ends_at", "zone", "kind", "rate", "base", "tiers", "cap", "expected_units", "promotions", "skus",
@@ -54,8 +55,7 @@ def _check_may(person: Person, entity: str, office: Place | None) -> None:
 @router.get(LIST)
 async def show_list(request: Request, person: SignedIn) -> Response:
     """Agreements whose office the person sees."""
-    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
-    unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor"}]
+    given, unknown = read_address(request.query_params, SAYS)
     cursor = request.query_params.get("cursor") or None
     return await _list(request, person, given, unknown, cursor)
 

@@ -95,7 +95,7 @@ async def gather(request: Request, person: SignedIn) -> Response:
     typed = {name: value.strip() for name, value in form.multi_items() if isinstance(value, str)}
     try:
         wanted = _wanted(typed)
-        caller = Caller(person.id, SOURCE, frozenset(), frozenset(), person, frozenset())
+        caller = Caller.on_page(person, SOURCE)
         _, made = await vendor_return.open_document(database_of(request), caller, wanted, via="console")
     except IdempotencyMismatch:
         typed.pop("form_id")

@@ -30,7 +30,7 @@ from ledger.reads.wrong_prices import WrongPrice, wrong_prices
 from web.console.csv_exports import csv_export
 from web.console.defining_promotions import check_promotes, instant_of, promotes_somewhere
 from web.console.journeys import show_one
-from web.console.transfers import Address, read_address
+from web.console.list_address import Address, read_address
 from web.journeys.promotion import DUES
 from web.kept import typed_again
 from web.pages import ConsoleRoute, address, page, see
@@ -120,9 +120,7 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 @router.get("/console/promotions.csv")
 async def as_table(request: Request, person: SignedIn) -> Response:
     """Raises `Malformed` for what an address says that means nothing: in a file nobody would see it left out."""
-    asked = read_address(request.query_params, SAYS)
-    if asked.unknown:
-        raise Malformed(f"Not understood: {', '.join(asked.unknown)}. Correct the address or leave it out.")
+    asked = read_address(request.query_params, SAYS).whole()
     filters = _filters(asked)
 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[PromotionSummary]:

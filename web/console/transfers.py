@@ -1,6 +1,6 @@
 """Transfers: the list, what is on its way by age and value, and calling one off. Its page is one of all journeys'."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Request
@@ -28,6 +28,7 @@ from ledger.transaction import Transaction
 from ledger.transfer import requests
 from web.console.csv_exports import csv_export
 from web.console.journeys import show_one
+from web.console.list_address import Address, read_address
 from web.journeys.transfer import may_act
 from web.pages import ConsoleRoute, address, page, see
 from web.sessions import SignedIn, database_of
@@ -75,37 +76,11 @@ SAYS_MOVING = {name: fits for name, fits in SAYS.items() if name not in ("state"
 }
 
 
-class Address(NamedTuple):
-    """What an address asks for; `unknown` is what of it means nothing, and is left out."""
-
-    given: dict[str, str]
-    unknown: list[str]
-
-    @property
-    def filters(self) -> TransferFilter:
-        return TransferFilter.model_validate(
-            {name: value == "on" if name in ("late", "asked") else value for name, value in self.given.items()
-             if name != "age"}
-        )  # fmt: skip
-
-
-def read_address(query: Mapping[str, str], says: Mapping[str, Callable[[str], bool]]) -> Address:
-    given, unknown = {}, []
-    for name, value in query.items():
-        if name == "cursor" or not value.strip():
-            continue
-        if name in says and says[name](value.strip()):
-            given[name] = value.strip()[:200]
-        else:
-            unknown.append(f"{name}={value}"[:80])
-    return Address(given, unknown)
-
-
-def _of_a_file(asked: Address) -> Address:
-    """Raises `Malformed` for what means nothing: in a file nobody would see that it was left out."""
-    if asked.unknown:
-        raise Malformed(f"Not understood: {', '.join(asked.unknown)}. Correct the address or leave it out.")
-    return asked
+def _filters(asked: Address) -> TransferFilter:
+    return TransferFilter.model_validate(
+        {name: value == "on" if name in ("late", "asked") else value for name, value in asked.given.items()
+         if name != "age"}
+    )  # fmt: skip
 
 
 async def _frame(conn: AsyncConnection, person: Person, asked: Address) -> dict[str, Any]:
@@ -130,7 +105,7 @@ async def show_list(request: Request, person: SignedIn) -> Response:
     cursor = request.query_params.get("cursor") or None
     async with database_of(request).read() as conn:
         context = await _frame(conn, person, asked)
-        found = await list_transfers(conn, person, asked.filters, cursor=cursor, limit=PAGE_ROWS)
+        found = await list_transfers(conn, person, _filters(asked), cursor=cursor, limit=PAGE_ROWS)
     context |= {
         "kind": KIND,
         "transfers": found.items,
@@ -146,10 +121,10 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 
 @router.get(f"{LIST}.csv")
 async def list_as_table(request: Request, person: SignedIn) -> Response:
-    asked = _of_a_file(read_address(request.query_params, SAYS))
+    asked = read_address(request.query_params, SAYS).whole()
 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[TransferSummary]:
-        return await list_transfers(conn, person, asked.filters, cursor=cursor, limit=limit)
+        return await list_transfers(conn, person, _filters(asked), cursor=cursor, limit=limit)
 
     return csv_export(request, person, "transfers", COLUMNS, read)
 
@@ -161,8 +136,8 @@ async def show_moving(request: Request, person: SignedIn) -> Response:
     asked = read_address(request.query_params, SAYS_MOVING)
     async with database_of(request).read() as conn:
         context = await _frame(conn, person, asked)
-        of_all = await heaps(conn, person, asked.filters)
-        found = await on_the_way(conn, person, asked.filters, limit=MOST_MOVING + 1, band=_band(asked))
+        of_all = await heaps(conn, person, _filters(asked))
+        found = await on_the_way(conn, person, _filters(asked), limit=MOST_MOVING + 1, band=_band(asked))
     context |= {
         "moving": found[:MOST_MOVING],
         "more": len(found) > MOST_MOVING,
@@ -176,10 +151,10 @@ async def show_moving(request: Request, person: SignedIn) -> Response:
 
 @router.get(f"{MOVING}.csv")
 async def moving_as_table(request: Request, person: SignedIn) -> Response:
-    asked = _of_a_file(read_address(request.query_params, SAYS_MOVING))
+    asked = read_address(request.query_params, SAYS_MOVING).whole()
 
     async def read(conn: AsyncConnection, _cursor: str | None, _limit: int) -> Page[OnTheWay]:
-        return Page(items=await on_the_way(conn, person, asked.filters, limit=50_000, band=_band(asked)))
+        return Page(items=await on_the_way(conn, person, _filters(asked), limit=50_000, band=_band(asked)))
 
     return csv_export(request, person, "on-the-way", MOVING_COLUMNS, read)
 

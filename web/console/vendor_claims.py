@@ -27,8 +27,8 @@ from ledger.reads.vendor_claims import Papers, claim_view, frozen_from, papers
 from ports import claim_paper
 from web.console.csv_exports import csv_export
 from web.console.journeys import show_one
+from web.console.list_address import Address, read_address
 from web.console.promotion_files import uploaded_text
-from web.console.transfers import Address, read_address
 from web.downloads import saved_as
 from web.journeys.claim import DUES
 from web.kept import typed_again
@@ -103,9 +103,7 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 @router.get(f"{LIST}.csv")
 async def as_table(request: Request, person: SignedIn) -> Response:
     """Raises `Malformed` for what an address says that means nothing: in a file nobody would see it left out."""
-    asked = read_address(request.query_params, SAYS)
-    if asked.unknown:
-        raise Malformed(f"Not understood: {', '.join(asked.unknown)}. Correct the address or leave it out.")
+    asked = read_address(request.query_params, SAYS).whole()
 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[ClaimSummary]:
         return await list_claims(conn, person, _filters(asked), cursor=cursor, limit=limit)
@@ -114,7 +112,7 @@ async def as_table(request: Request, person: SignedIn) -> Response:
 
 
 def _caller(person: Person) -> Caller:
-    return Caller(person.id, "console", frozenset(), frozenset(), person, frozenset())
+    return Caller.on_page(person, "console")
 
 
 async def _refused(request: Request, person: Person, claim: ClaimView, refused: DomainError) -> Response:

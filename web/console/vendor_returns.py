@@ -31,6 +31,7 @@ from ledger.reads.vendor_return_list import (
 from ledger.reads.vendor_returns import postings_of_document, told_of, vendor_return_view
 from web.console.csv_exports import csv_export
 from web.console.journeys import entries
+from web.console.list_address import read_address
 from web.pages import ConsoleRoute, address, page, path, see
 from web.sessions import SignedIn, database_of
 from web.status import STATUS_OF_FAMILY
@@ -47,7 +48,7 @@ COLUMNS = (
 )
 Word = Annotated[str, Form(max_length=200)]
 CODE = TypeAdapter[str](Code)
-FITS: dict[str, Callable[[str], bool]] = {
+SAYS: dict[str, Callable[[str], bool]] = {
     "state": lambda value: value in CHOICES,
     "vendor": bool,
     "location": bool,
@@ -57,23 +58,10 @@ FITS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def _asked(request: Request) -> tuple[dict[str, str], list[str]]:
-    """What the address says, and what of it means nothing."""
-    given, unknown = {}, []
-    for name, value in request.query_params.items():
-        if name == "cursor" or not value.strip():
-            continue
-        if name in FITS and FITS[name](value.strip()):
-            given[name] = value.strip()[:200]
-        else:
-            unknown.append(f"{name}={value}"[:80])
-    return given, unknown
-
-
 @router.get(LIST)
 async def show_list(request: Request, person: SignedIn) -> Response:
     """Those of the places that the person sees, with what vendors owe of them by age."""
-    given, unknown = _asked(request)
+    given, unknown = read_address(request.query_params, SAYS)
     filters = VendorReturnFilter.model_validate(given)
     cursor = request.query_params.get("cursor") or None
     async with database_of(request).read() as conn:
@@ -107,10 +95,8 @@ async def show_list(request: Request, person: SignedIn) -> Response:
 
 @router.get(f"{LIST}.csv")
 async def as_table(request: Request, person: SignedIn) -> Response:
-    given, unknown = _asked(request)
-    if unknown:
-        raise Malformed(f"Not understood: {', '.join(unknown)}. Correct the address or leave it out.")
-    filters = VendorReturnFilter.model_validate(given)
+    """Raises `Malformed` for what an address says that means nothing: in a file nobody would see it left out."""
+    filters = VendorReturnFilter.model_validate(read_address(request.query_params, SAYS).whole().given)
 
     async def read(conn: AsyncConnection, cursor: str | None, limit: int) -> Page[VendorReturnRow]:
         return await list_vendor_returns(conn, person, filters, cursor=cursor, limit=limit)
@@ -174,7 +160,7 @@ async def _act(request: Request, person: Person, named: str, act: Act, draft: di
     try:
         if not may_act(person, places, found):
             raise NotAllowed("Your role may look at this vendor return, not say what became of it.")
-        await act(found, Caller(person.id, "console", frozenset(), frozenset(), person, frozenset()))
+        await act(found, Caller.on_page(person, "console"))
     except NotFound:
         raise
     except DomainError as refused:

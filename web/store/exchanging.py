@@ -210,7 +210,7 @@ async def _place(
         wanted = quoted.wanted(_order_id(floor.place, sent), pickup_location=floor.place.code, payments=tuple(payments))
     except ValidationError as error:
         raise Malformed(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
-    caller = Caller(floor.person.id, source, frozenset(), frozenset({source}), floor.person, frozenset())
+    caller = Caller.on_page(floor.person, source, frozenset({source}))
     try:
         await exchanging.start(
             database_of(floor.request), caller, found.journey_id, wanted, actor=floor.person.id, via="console"

@@ -121,7 +121,7 @@ async def _begin(floor: Floor, sent: Sent, about: Mapping[str, Any], sale: str, 
         asked = NewReturn.model_validate(wanted)
     except ValidationError as error:
         raise Malformed(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
-    caller = Caller(floor.person.id, source, frozenset(), frozenset({source}), floor.person, frozenset())
+    caller = Caller.on_page(floor.person, source, frozenset({source}))
     try:
         _, answer = await requests.start(
             database_of(floor.request), caller, asked, actor=floor.person.id, via="console", is_here=True
