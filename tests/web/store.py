@@ -81,7 +81,7 @@ async def code_of(database: ledger.engine.Database, journey_id: str) -> str:
 
 def form_of(page: str) -> dict[str, str]:
     """The fields of a page's form as a browser would send them untouched, less the button."""
-    html = page.split('<form method="post" action="/store/', 1)[1].split("</form>", 1)[0]
+    html = re.split(r'<form method="post"[^>]* action="/store/', page, maxsplit=1)[1].split("</form>", 1)[0]
     fields = dict.fromkeys(re.findall(r'<select name="([^"]+)"', html), "")
     for tag in re.findall(r"<input [^>]*>", html):
         name = re.search(r' name="([^"]*)"', tag)

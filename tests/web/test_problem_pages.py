@@ -112,7 +112,7 @@ class TestNotForThem:
 
         case_id = await a_case(retailer, "S1/APPLE")
         sam = await sign_in("sam.ortega")
-        monkeypatch.setattr("web.console.comments.cases.comment", fails)
+        monkeypatch.setattr("web.console.commenting.cases.comment", fails)
         answer = await sam.post(f"/console/cases/{case_id}/comment", data={"text": NOTE})
         assert (answer.status_code, "Aurelia" in answer.text) == (500, False)
         assert "look at its page: it shows what was recorded" in said(answer)
@@ -182,7 +182,7 @@ class TestTheDatabaseIsAway:
             answer = await sam.post(where, data={"text": NOTE, "seen": "1"})
             assert answer.status_code == 503
             assert "nothing was recorded" in said(answer)
-        [form] = re.findall(rf'<form method="post" action="{where}"[^>]*>(.*?)</form>', answer.text, re.DOTALL)
+        [form] = re.findall(rf'<form method="post"[^>]* action="{where}"[^>]*>(.*?)</form>', answer.text, re.DOTALL)
         fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
         assert fields == {"text": NOTE, "seen": "1"}
         assert (await sam.post(where, data=fields)).status_code == 303
