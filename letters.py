@@ -16,7 +16,7 @@ from domain.approval_words import FILTERS as APPROVAL_WORDS
 from domain.bopis import FINAL, ON_THE_HOLD_SHELF, BopisState
 from domain.claims import Proof
 from domain.offer import OfferState
-from domain.words import kind_title, local, money, more, span, subject_words, until, words
+from domain.words import closing, kind_title, local, money, more, span, subject_words, until, words
 from ledger import links, reference
 from ledger.approval import create_link
 from ledger.engine import Database
@@ -58,6 +58,7 @@ def _environment(*, markup: bool) -> Environment:
         {
             "money": money,
             "local": local,
+            "closing": closing,
             "span": span,
             "until": until,
             "more": more,

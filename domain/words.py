@@ -54,6 +54,15 @@ def local(instant: datetime, zone: str = "UTC") -> str:
     return f"{there:%a} {there.day} {there:%b, %H:%M %Z}"
 
 
+def closing(instant: datetime, zone: str = "UTC") -> str:
+    """When a time ends, for customers: midnight is `the end of Fri 27 Nov, EST`, so that nobody comes the day after."""
+    there = instant.astimezone(ZoneInfo(zone))
+    if there.hour or there.minute:
+        return local(instant, zone)
+    day = there - timedelta(seconds=there.second + 1)
+    return f"the end of {day:%a} {day.day} {day:%b}, {there:%Z}"
+
+
 def read_local(text: str, zone: str) -> datetime:
     """`2026-11-21T16:30` in `zone` as UTC. Raises `Malformed`."""
     try:

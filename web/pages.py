@@ -26,7 +26,20 @@ from domain.journey_kinds import JOURNEY_KINDS, journey_page, journey_words
 from domain.people import Person
 from domain.statements import before, statement
 from domain.texts import settled
-from domain.words import capital, kind_title, local, moment, money, more, nth, span, subject_words, until, words
+from domain.words import (
+    capital,
+    closing,
+    kind_title,
+    local,
+    moment,
+    money,
+    more,
+    nth,
+    span,
+    subject_words,
+    until,
+    words,
+)
 from web.kept import Kept, kept_of, texts_of
 from web.sessions import SignInFirstError, way_back, way_to_sign_in
 from web.status import STATUS_OF_FAMILY
@@ -54,9 +67,17 @@ def when(instant: datetime | None, zone: str = "UTC") -> Markup:
 @lru_cache(maxsize=20_000)
 def _written(instant: datetime, zone: str) -> Markup:
     """Kept by instant, in UTC, and zone: a list that refreshes itself writes the same two hundred each time."""
-    there = instant.astimezone(ZoneInfo(zone))
-    in_full = f"{there:%Y-%m-%d %H:%M:%S %Z (UTC%z)}"
-    return _TIME % (instant.isoformat(timespec="seconds"), in_full, local(instant, zone))
+    return _element(instant, zone, local(instant, zone))
+
+
+def kept_until(instant: datetime, zone: str) -> Markup:
+    """The end of a time that customers are given, as `domain.words.closing` says it."""
+    return _element(instant.astimezone(UTC), zone, closing(instant, zone))
+
+
+def _element(instant: datetime, zone: str, said: str) -> Markup:
+    in_full = f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z (UTC%z)}"
+    return _TIME % (instant.isoformat(timespec="seconds"), in_full, said)
 
 
 def instant(value: object, zone: str = "UTC") -> object:
@@ -157,6 +178,7 @@ def environment() -> Environment:
         "money": money,
         "local": local,
         "when": when,
+        "kept_until": kept_until,
         "words": words,
         "statement": statement,
         "before": before,

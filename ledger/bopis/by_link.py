@@ -6,7 +6,7 @@ from domain.bopis import ON_THE_HOLD_SHELF, BopisState
 from domain.calendars import end_of_open_day
 from domain.errors import Malformed, NotFound, StateConflict
 from domain.events import BopisCancelled, BopisExtended
-from domain.words import local
+from domain.words import closing
 from ledger.bopis import requests
 from ledger.bopis.order import Order
 from ledger.engine import Database
@@ -53,10 +53,10 @@ def _extended(order: Order, window_seen: str) -> datetime:
     ends = datetime.fromisoformat(window)
     zone = order.place.hours.time_zone
     if window != window_seen:
-        raise StateConflict(f"We keep it until {local(ends, zone)} already.")
+        raise StateConflict(f"We keep it until {closing(ends, zone)} already.")
     policy, times = order.policy.offers, order.row["detail"].get("extended_by_customer", 0)
     if times >= policy.extensions or not policy.extension_open_days:
-        raise StateConflict(f"It cannot be kept longer than until {local(ends, zone)}; please ask the store.")
+        raise StateConflict(f"It cannot be kept longer than until {closing(ends, zone)}; please ask the store.")
     order.row["detail"]["extended_by_customer"] = times + 1
     # A second before its end it is still the window's last day, also where a day ends at midnight.
     return end_of_open_day(ends - timedelta(seconds=1), policy.extension_open_days, order.place.hours)

@@ -5,7 +5,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import Malformed
-from domain.words import local, moment, money, nth, read_local, read_money, span, subject_words, units, until, words
+from domain.words import (
+    closing,
+    local,
+    moment,
+    money,
+    nth,
+    read_local,
+    read_money,
+    span,
+    subject_words,
+    units,
+    until,
+    words,
+)
 
 
 class TestAbout:
@@ -42,6 +55,19 @@ class TestInstants:
     def test_the_zone_is_always_written(self) -> None:
         noon = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
         assert (local(noon), local(noon, "America/New_York")) == ("Sat 21 Nov, 12:00 UTC", "Sat 21 Nov, 07:00 EST")
+
+    @pytest.mark.parametrize(
+        ("at", "said"),
+        [
+            ("2026-11-28T05:00:00+00:00", "the end of Fri 27 Nov, EST"),
+            ("2026-11-28T05:00:01+00:00", "the end of Fri 27 Nov, EST"),
+            ("2026-11-28T05:01:00+00:00", "Sat 28 Nov, 00:01 EST"),
+            ("2026-11-28T02:00:00+00:00", "Fri 27 Nov, 21:00 EST"),
+            ("2026-11-02T05:00:00+00:00", "the end of Sun 1 Nov, EST"),
+        ],
+    )
+    def test_a_time_that_ends_at_midnight_ends_with_the_day_before(self, at: str, said: str) -> None:
+        assert closing(datetime.fromisoformat(at), "America/New_York") == said
 
     def test_what_is_left_and_what_is_over(self) -> None:
         noon = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

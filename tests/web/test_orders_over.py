@@ -1,5 +1,6 @@
 """What a customer's link says of an order that has ended, or goes on by itself: who ended it, when, what goes back."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -101,6 +102,16 @@ class TestCancelled:
 
 
 class TestNotCollected:
+    async def test_a_window_that_ends_at_midnight_ends_with_its_last_day(self, shop: Shop, browse: Browse) -> None:
+        order = await ready(shop)
+        await shop.change(
+            'UPDATE journey SET dues = dues || \'{"window": "2030-03-09T00:00:00+00:00"}\' WHERE id = :id',
+            id=order.journey,
+        )
+        page = await read(browse, order)
+        assert re.search("We keep it until <b><time [^>]*>the end of Fri 8 Mar, UTC</time>", page)
+        assert "00:00 UTC<" not in page.partition("<footer")[0]
+
     async def test_it_says_until_when_it_was_kept(self, shop: Shop, browse: Browse) -> None:
         order = await ready(shop)
         window = await shop.value("SELECT dues->>'window' FROM journey WHERE id = :id", id=order.journey)
