@@ -114,7 +114,7 @@ class Ask(NamedTuple):
 class Several:
     """Several lists by one statement: queries by name, their values by name as those of `Prepared`.
 
-    Each costs PostgreSQL what it costs alone, and the round trip is made once. Rows come as dicts.
+    Each costs PostgreSQL what it costs alone, and the round trip is made once. Rows come as dicts, or as tuples.
     """
 
     def __init__(self, queries: Mapping[str, Select[Any]], *, once: bool = False) -> None:
@@ -133,11 +133,19 @@ class Several:
         self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any
     ) -> dict[str, list[dict[str, Any]]]:
         """Every list by its name, in the transaction of `conn`; each in the order of its query."""
+        found = await self.tuples(conn, values, **more)
+        return {
+            name: [dict(zip(columns, one, strict=True)) for one in found[name]]
+            for name, columns in self._columns.items()
+        }
+
+    async def tuples(
+        self, conn: AsyncConnection, values: Mapping[str, Any] = {}, /, **more: Any
+    ) -> Mapping[str, list[tuple[Any, ...]]]:
+        """The same as the driver has them: the values of a row in the order of its query's columns."""
         row = await self._query.row(conn, values, **more)
         assert row is not None  # it asks for lists
-        return {
-            name: [dict(zip(columns, one, strict=True)) for one in row[name]] for name, columns in self._columns.items()
-        }
+        return as_dict(row)
 
 
 class AskedAhead(tuple[Any, ...]):

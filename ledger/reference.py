@@ -125,25 +125,25 @@ def _placed(row: Record) -> Place:
 
 
 def calendars_asked(codes: Select[Any]) -> dict[str, Select[Any]]:
-    """The lists out of which `calendars` makes those of some locations, which `codes` selects."""
+    """The lists out of which `calendars` makes those of some locations, which `codes` selects; rows as tuples."""
     hours = (opening_hours.c[name] for name in ("weekday", "opens", "closes"))
     return {
         "hours": select(opening_hours.c.location, *(func.array_agg(one).label(one.name) for one in hours))
         .where(opening_hours.c.location.in_(codes))
         .group_by(opening_hours.c.location),
-        "closed": select(closed_day).where(closed_day.c.location.in_(codes)),
+        "closed": select(closed_day.c.location, closed_day.c.day).where(closed_day.c.location.in_(codes)),
     }
 
 
-def calendars(said: Mapping[str, Sequence[Mapping[str, Any]]], zones: Mapping[str, str]) -> dict[str, OpeningHours]:
+def calendars(said: Mapping[str, Sequence[tuple[Any, ...]]], zones: Mapping[str, str]) -> dict[str, OpeningHours]:
     """The calendars of locations, given the time zone of each; one without opening hours never closes."""
     weekdays: dict[str, dict[int, tuple[time, time]]] = {
-        row["location"]: dict(zip(row["weekday"], zip(row["opens"], row["closes"], strict=True), strict=True))
-        for row in said["hours"]
+        code: dict(zip(days, zip(opens, closes, strict=True), strict=True))
+        for code, days, opens, closes in said["hours"]
     }
     closed: dict[str, set[date]] = {}
-    for row in said["closed"]:
-        closed.setdefault(row["location"], set()).add(row["day"])
+    for code, day in said["closed"]:
+        closed.setdefault(code, set()).add(day)
     return {
         code: OpeningHours(zone, weekdays.get(code) or ALWAYS_OPEN.weekdays, frozenset(closed.get(code, ())))
         for code, zone in zones.items()

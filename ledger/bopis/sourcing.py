@@ -33,7 +33,7 @@ async def other_stores(order: Order) -> tuple[list[tuple[float, CaseOption]], li
     if not wanted:
         return [], []
     need = sourcing.Need(entity=order.row["entity"], promised_at=order.row["promised_at"])
-    about = await _ABOUT.lists(order.tx.conn, _of(order, wanted))
+    about = await _ABOUT.tuples(order.tx.conn, _of(order, wanted))
     ready = await _ready(order, about)
     found = sourcing.source(need, await _candidates(order, about, wanted), order.policy.sourcing, ready)
     options: list[tuple[float, CaseOption]] = []
@@ -97,13 +97,13 @@ def _move_to(order: Order, one: sourcing.Ranked, wanted: Mapping[str, int]) -> C
     )
 
 
-type About = dict[str, list[dict[str, Any]]]  # the lists of `_ABOUT`
+type About = Mapping[str, list[tuple[Any, ...]]]  # the lists of `_ABOUT`
 
 
 async def _candidates(order: Order, about: About, wanted: Mapping[str, int]) -> list[Candidate]:
     """The places about it with what they have of each item."""
     places = [*about["stocked"], *about["empty"]]
-    busy = await _open_orders(order, [place["code"] for place in places])
+    busy = await _open_orders(order, [code for code, *_ in places])
     nothing, shelves = await _shelves(order, about["shelves"], wanted)
     region = order.row["region"]
     return [
@@ -119,7 +119,7 @@ async def _candidates(order: Order, about: About, wanted: Mapping[str, int]) -> 
             pickup=pickup,
             open_orders=busy.get(code, 0),
         )
-        for code, name, kind, its_region, entity, _, status, pickup, km_away in (place.values() for place in places)
+        for code, name, kind, its_region, entity, _, status, pickup, km_away in places
     ]
 
 
@@ -171,7 +171,7 @@ def _of(order: Order, wanted: Iterable[str]) -> dict[str, Any]:
 
 
 async def _shelves(
-    order: Order, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, int]
+    order: Order, rows: Iterable[tuple[Any, ...]], wanted: Mapping[str, int]
 ) -> tuple[tuple[Shelf, ...], dict[str, tuple[Shelf, ...]]]:
     """What a place that has nothing has of each item; and what each of the others has and could promise."""
     items = await reference.items(order.tx.conn, wanted)
@@ -189,8 +189,7 @@ async def _shelves(
 
     nothing = {sku: shelf(sku) for sku in sorted(wanted)}
     found: dict[str, dict[str, Shelf]] = {}
-    for row in rows:
-        code, sku, *has = row.values()
+    for code, sku, *has in rows:
         found.setdefault(code, dict(nothing))[sku] = shelf(sku, *has)
     return tuple(nothing.values()), {code: tuple(each.values()) for code, each in found.items()}
 
@@ -201,7 +200,7 @@ async def _ready(order: Order, about: About) -> Callable[[Candidate], datetime |
     """
     now = await order.tx.now(order.row["clock_offset_s"])
     promised_at = order.row["promised_at"]
-    hours = reference.calendars(about, {place["code"]: place["time_zone"] for place in about["stocked"]})
+    hours = reference.calendars(about, {code: zone for code, _, _, _, _, zone, *_ in about["stocked"]})
 
     def ready(one: Candidate) -> datetime | None:
         open_at = hours.get(one.code)
