@@ -21,6 +21,7 @@ from ledger.engine import Database
 CALLERS = 256
 BATCH = 200
 RUNS = 3
+SCRIPTS = 16  # batches that are recorded for pgbench: each client sends its own
 FEWEST = 2  # however slow the machine: of one wait there are no percentiles
 WRITTEN = (
     "customer", "hold", "idempotency", "journal", "journal_line", "journey", "journey_line", "journey_step", "movement",
@@ -136,15 +137,15 @@ async def _one_order(database: Database, *, hot: bool) -> str | None:
     return await _script(database, [place.order(key, SKU)], sku=f"'{place.sku(0)}'" if hot else _ANY_SKU)
 
 
-async def batches(database: Database, *, scripts: int = 16, lines: int = 1) -> list[str]:
+async def batches(database: Database, *, lines: int = 1) -> list[str]:
     """Several batches of orders, each a script of its own; empty where there can be none.
 
     Each draws from SKUs of its own, as the lanes of one process never want the same row: with rows in common, clients
     of pgbench would wait for each other where the product does not.
     """
     made = []
-    share = place.SKUS // scripts
-    for number in range(scripts):
+    share = place.SKUS // SCRIPTS
+    for number in range(SCRIPTS):
         dice = Random(f"batch{number}")  # noqa: S311  which SKU is asked for
         wanted = [
             place.order(

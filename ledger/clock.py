@@ -16,9 +16,9 @@ LOOK_EVERY_S = 10.0
 
 
 class Clock:
-    """One for each process and database; `ask` is what PostgreSQL says that it is now."""
+    """One for each process and database; `ask` is what time it is for PostgreSQL, and when that was by `monotonic`."""
 
-    def __init__(self, ask: Callable[[], Awaitable[datetime]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[tuple[datetime, float]]]) -> None:
         self._ask = ask
         self._zero: datetime | None = None  # what it was there when this process's own clock began
         self._looked_at = 0.0
@@ -39,10 +39,9 @@ class Clock:
             await self._looking
 
     async def _look(self) -> None:
-        asked_at = monotonic()
-        there = await self._ask()
+        there, at = await self._ask()
         self._looked_at = monotonic()
-        self._zero = there - timedelta(seconds=(asked_at + self._looked_at) / 2)
+        self._zero = there - timedelta(seconds=at)
 
     async def _look_again(self) -> None:
         try:

@@ -145,9 +145,10 @@ async def colleagues(conn: AsyncConnection, viewer: Person) -> list[Person]:
 
 
 async def give(
-    database: Database, by: Person, *, giver: str, taker: str, starts_at: datetime, ends_at: datetime, via: str
+    database: Database, by: Person, *, giver: str, taker: str, starts_at: datetime | None, ends_at: datetime, via: str
 ) -> int:
-    """Have somebody stand in for `giver`: people give their own, admins that of those whom they look after.
+    """Have somebody stand in for `giver` from `starts_at`, None for now: people give their own, admins that of those
+    whom they look after.
 
     `giver` and `taker` are mail addresses. Both are told by mail, also whoever did it: a token or an open session may
     have been somebody else's. Whoever is to stand in is told on the first day what waits. An admin gives nobody's word
@@ -171,11 +172,12 @@ async def give(
                 delegation.c.from_person, delegation.c.to_person, delegation.c.starts_at, delegation.c.ends_at
             ).where(delegation.c.ends_at > now)
         )
-        new = Delegation(theirs.id, to.id, starts_at, ends_at)
+        begins = starts_at or now
+        new = Delegation(theirs.id, to.id, begins, ends_at)
         check(new, [Delegation(*row) for row in rows], now)
         made = await tx.conn.execute(
             insert(delegation)
-            .values(from_person=theirs.id, to_person=to.id, starts_at=starts_at, ends_at=ends_at, made_by=by.id)
+            .values(from_person=theirs.id, to_person=to.id, starts_at=begins, ends_at=ends_at, made_by=by.id)
             .returning(delegation.c.id)
         )
         number = int(made.scalar_one())
@@ -192,11 +194,11 @@ async def give(
             tx,
             template="approval_digest",
             dedupe_key=f"approval-digest:delegation:{number}",
-            not_before=max(starts_at, now),
+            not_before=max(begins, now),
             person_id=to.id,
             context={"delegation_id": number},
         )
-        after = {"from": theirs.id, "to": to.id, "starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        after = {"from": theirs.id, "to": to.id, "starts_at": begins.isoformat(), "ends_at": ends_at.isoformat()}
         tx.record("delegation.made", f"delegation:{number}", now, after=after)
         return number
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import event, text
@@ -231,14 +232,16 @@ class Database:
         """What time it is by PostgreSQL's clock, whatever this machine's says; within a transaction ask that."""
         return await self.clock.now()
 
-    async def _time_there(self) -> datetime:
+    async def _time_there(self) -> tuple[datetime, float]:
+        """What time it is there, half-way between question and answer; a wait for a connection is before both."""
         async with self.read(by_key=True) as conn:
             driver = conn.info["driver"]
+            asked_at = monotonic()
             try:
                 there: datetime = await driver.fetchval(_TIME)
             except FAILURES as error:
                 raise failed(driver, _TIME, error) from error
-            return there
+            return there, (asked_at + monotonic()) / 2
 
     async def let_one_go(self) -> bool:
         """Close one of the pool's, where the server has none left and somebody needs one apart. False: it has none."""

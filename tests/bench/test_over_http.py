@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from bench import accrual, availability, events, load, over_http, place, served, transfers
+from bench import accrual, availability, events, intake, load, over_http, place, served, transfers
 from ledger.engine import Database
 from ledger.reads import availability as reading
 
@@ -18,7 +18,15 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
         yield made
 
 
-async def test_orders_one_by_one_stand_beside_the_bare_endpoint_and_the_statements(postgres_url: str) -> None:
+@pytest.fixture
+def few_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many recorded batches as the most clients of pgbench need."""
+    monkeypatch.setattr(intake, "SCRIPTS", 4)
+
+
+async def test_orders_one_by_one_stand_beside_the_bare_endpoint_and_the_statements(
+    postgres_url: str, few_scripts: None
+) -> None:
     (row,) = await over_http.one_by_one(postgres_url, seconds=0.4)
     assert row.id == "S4"
     assert len(row.runs) == 3
@@ -28,7 +36,7 @@ async def test_orders_one_by_one_stand_beside_the_bare_endpoint_and_the_statemen
     assert "µs a request" in row.note
 
 
-async def test_orders_in_batches_count_their_lines(postgres_url: str) -> None:
+async def test_orders_in_batches_count_their_lines(postgres_url: str, few_scripts: None) -> None:
     (row,) = await over_http.in_batches(postgres_url, seconds=0.3, request_orders=10)
     assert (row.id, row.unit) == ("S5", "lines/s")
     assert row.limit is not None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import time_machine
 
 from domain.holds import HoldIn
-from ledger import clock, erasing, holds, negative
+from ledger import clock, engine, erasing, holds, negative
 from ledger.clock import Clock
 from ledger.engine import Database
 from ports.photos import FolderPhotos
@@ -39,6 +41,21 @@ class TestTheClock:
             after = await shop.database.now()
         assert before <= after < before + NEAR
 
+    async def test_a_long_wait_for_a_connection_is_no_part_of_the_way_there(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited_s = 0.0
+        for module in (clock, engine):
+            monkeypatch.setattr(module, "monotonic", lambda: monotonic() + waited_s)
+        database = Database(shop.database.url, pool_size=1)
+        async with database.engine.connect(), database.engine.connect():  # all that it may have
+            asking = asyncio.create_task(database.now())
+            await asyncio.sleep(0)  # it runs until it waits
+            waited_s = 3_600.0
+        there = await asking
+        await database.dispose()
+        assert abs(there - datetime.now(UTC)) < NEAR
+
     async def test_it_is_looked_at_again_and_an_outage_leaves_what_is_known(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -46,11 +63,11 @@ class TestTheClock:
         start = datetime(2026, 3, 8, 1, 59, tzinfo=UTC)
         answers: list[datetime | OSError] = [start, OSError("away"), start + timedelta(hours=2)]
 
-        async def ask() -> datetime:
+        async def ask() -> tuple[datetime, float]:
             answer = answers.pop(0)
             if isinstance(answer, OSError):
                 raise answer
-            return answer
+            return answer, monotonic()
 
         made = Clock(ask)
         for expected in (start, start, start, start + timedelta(hours=2)):

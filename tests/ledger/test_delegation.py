@@ -96,14 +96,13 @@ class TestDelegate:
 
 async def give(shop: Shop, giver: Person, taker: Person, *, by: Person | None = None, days: float = 7) -> int:
     """As the pages do it: from now on, for so many days."""
-    now = datetime.now(UTC)
     return await delegations.give(
         shop.database,
         by or giver,
         giver=giver.email,
         taker=taker.email,
-        starts_at=now,
-        ends_at=now + timedelta(days=days),
+        starts_at=None,
+        ends_at=datetime.now(UTC) + timedelta(days=days),
         via="test",
     )
 
@@ -123,6 +122,8 @@ class TestGive:
         await a_refund(shop)
         assert await mails_to(shop, FIN) == ["approval_digest", "approval_request", "delegation_made"]
         assert await shop.value("SELECT who FROM audit WHERE what = 'delegation.made'") == "max"
+        begun = "SELECT starts_at = at FROM delegation, audit WHERE what = 'delegation.made'"
+        assert await shop.value(begun)  # now is when it is recorded, never a moment later
 
     async def test_an_admin_does_it_for_others_and_both_are_told(self, shop: Shop) -> None:
         number = await give(shop, MAX, FIN, by=ADA)

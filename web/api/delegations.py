@@ -105,7 +105,7 @@ async def post_delegation(
         person,
         giver=await _address(request, wanted.giver, "/for") if wanted.giver else person.email,
         taker=await _address(request, wanted.to, "/to"),
-        starts_at=wanted.starts_at or await database.now(),
+        starts_at=wanted.starts_at,
         ends_at=wanted.ends_at,
         via="api",
     )

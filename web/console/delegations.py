@@ -71,9 +71,7 @@ async def give(
             person,
             giver=for_ if everybody else person.email,
             taker=to,
-            starts_at=max(_midnight(first, zone), now)
-            if first == now.astimezone(zone).date()
-            else _midnight(first, zone),
+            starts_at=None if first == now.astimezone(zone).date() else _midnight(first, zone),
             ends_at=_midnight(last + timedelta(days=1), zone),
             via="console",
         )
