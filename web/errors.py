@@ -23,7 +23,7 @@ from domain.errors import DomainError, StorageFull
 from ledger.outages import FULL, TOOK_TOO_LONG, in_short, is_away, is_full, is_outage, sqlstate
 from web.kept import Kept, kept_of
 from web.pages import problem_page
-from web.problem_words import NO_PAGE, PEOPLE, PROGRAMS
+from web.problem_words import AWAY, NO_PAGE, PEOPLE, PROGRAMS, TOO_LONG
 from web.sessions import visitor
 from web.status import STATUS_OF_FAMILY
 
@@ -230,10 +230,10 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     if sqlstate(error) == TOOK_TOO_LONG:
         log.error("the database took too long: %s", request.url.path)
         found = problem(503, "unavailable", _TOO_LONG, request.url.path)
-        return await respond(request, found, {"Retry-After": "10"}, sent=sent)
+        return await respond(request, found, {"Retry-After": "10"}, words=TOO_LONG, sent=sent)
     log.error("the database cannot be reached: %s: %s", request.url.path, type(error).__name__)
     found = problem(503, "unavailable", _AWAY, request.url.path)
-    return await respond(request, found, {"Retry-After": str(RETRY_AFTER_S)}, sent=sent)
+    return await respond(request, found, {"Retry-After": str(RETRY_AFTER_S)}, words=AWAY, sent=sent)
 
 
 async def _stopped(request: Request) -> Response:

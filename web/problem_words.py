@@ -9,6 +9,10 @@ PROGRAMS = {
     413: ("body_too_large", "The body is larger than this address takes. Send less at a time."),
 }
 
+# What people read while PostgreSQL is away: whoever opens a link in a mail knows of no database.
+AWAY = "This page cannot reach its records just now; nothing was recorded. Try the same again in a moment."
+TOO_LONG = "This takes longer than it may; nothing was recorded. Ask for less, or come again later."
+
 # By code: what people read in place of it.
 PEOPLE = {
     "method_not_allowed": (

@@ -89,6 +89,22 @@ async def test_it_says_how_far_the_return_is_and_looking_changes_nothing(
     assert await everything(shop.database) == before
 
 
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("not_received", "If you have brought or sent it, "),
+        ("cancelled", "If you want to bring it back all the same, "),
+    ],
+)
+@pytest.mark.parametrize(("days", "how"), [(2, "tell us below."), (-1, "call the store.")])
+async def test_a_return_that_came_to_nothing_says_what_is_left_to_do(
+    shop: Shop, back: Back, browse: Browse, state: str, says: str, days: float, how: str
+) -> None:
+    await shop.change("UPDATE journey SET state = :state WHERE id = :id", state=state, id=back.id)
+    page = (await browse().get(await mailed(back, days=days))).text
+    assert says + how in page
+
+
 async def test_words_and_photos_reach_somebody_and_stand_on_the_page(shop: Shop, back: Back, browse: Browse) -> None:
     path, client = await mailed(back), browse()
     answer = await say(client, path, "It was <b>broken</b>\nwhen it came", jpeg(exif(1)), png())

@@ -21,7 +21,7 @@ from web.status import STATUS_OF_FAMILY
 router = APIRouter(route_class=ConsoleRoute)
 VIEWS = {
     "mine": ("Wait for you", {"state": "pending", "mine": True}),
-    "answers": ("Questions for you", {"state": "pending", "questions": True}),
+    "answers": ("Questions", {"state": "pending", "questions": True}),
     "pending": ("All pending", {"state": "pending"}),
     "decided": ("Decided", {"state": "approved,rejected,expired,superseded"}),
 }
