@@ -39,6 +39,8 @@ class Asked:
     level: Level = Level.MANAGER
 
 
+_RESUMING = CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended")
+
 type FallsDue[T: Document] = Callable[[T, str, str, datetime], Awaitable[str]]
 
 
@@ -133,8 +135,10 @@ class JourneySteps[T: Document](ABC):
         """Nobody agreed to the decision."""
 
     @abstractmethod
-    async def stuck(self, it: T, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        """Open the case `journey_stuck`. `state` is the one in which the journey stopped."""
+    def abandoning(self, it: T) -> CaseOption:
+        """Ending a journey that has stopped, for whoever will not resume it; `ABANDON` of `ledger.decisions.effects`
+        does it.
+        """
 
     # ------------------------------------------------------------------ the steps
     async def open_approval(self, database: Database, step: Step) -> Situation:
@@ -236,7 +240,14 @@ class JourneySteps[T: Document](ABC):
                 return ""
             it = await self.load(tx, row)
             it.row["suspended_from"] = row["state"]
-            ref = await self.stuck(it, row["state"], step.reason, step.at)
+            ref = await it.open_case(
+                "journey_stuck",
+                step.at,
+                place=it.place,
+                facts={self.word: it.row["key"], "state": row["state"], "reason": step.reason},
+                options=(_RESUMING, self.abandoning(it)),
+                text=f"The journey stopped: {step.reason}",
+            )
             await it.save(step.at)
             return f"Suspended after an unexpected failure; case {ref.id}."
 

@@ -144,25 +144,6 @@ async def age_not_checked(order: Order, names: Sequence[str], cause: str, at: da
     )
 
 
-async def journey_stuck(order: Order, reason: str | None, at: datetime) -> case.CaseRef:
-    """An unexpected failure has suspended the journey."""
-    return await order.open_case(
-        "journey_stuck",
-        at,
-        text=f"The journey stopped: {reason}",
-        options=(
-            CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-            CaseOption(
-                id="abandon",
-                label="End the order, undo everything",
-                rank=2,
-                consequence=Consequence(customer="Gets no goods and the whole amount back."),
-            ),
-        ),
-        facts={"state": order.row["state"], "reason": reason},
-    )
-
-
 async def fact_after_close(order: Order, detail: str, cause: str, at: datetime) -> case.CaseRef:
     """Goods moved on an order that had ended."""
     value = sum(

@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping
 
 from domain.bopis import BopisState
 from domain.calendars import add_open_time
-from domain.case import CaseOption
+from domain.case import CaseOption, Consequence
 from domain.messages import Situation, Step
 from domain.words import local, units
 from ledger import case
@@ -70,8 +70,13 @@ class OrderSteps(JourneySteps[Order]):
         await _give_back(it, decision, because, refused_stay_refused([rejected], await ways_out(it)), at)
 
     @override
-    async def stuck(self, it: Order, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        return await cases.journey_stuck(it, reason, at)
+    def abandoning(self, it: Order) -> CaseOption:
+        return CaseOption(
+            id="abandon",
+            label="End the order, undo everything",
+            rank=2,
+            consequence=Consequence(customer="Gets no goods and the whole amount back."),
+        )
 
 
 async def _give_back(order: Order, decision: RowMapping, because: str, options: list[CaseOption], at: datetime) -> None:

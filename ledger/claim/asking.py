@@ -190,21 +190,6 @@ def options_now(it: Claim) -> list[CaseOption]:
     return _late(it, waits_for) if it.figures().open_minor else []
 
 
-def for_stuck(it: Claim) -> tuple[CaseOption, ...]:
-    """Resume; or end it, where it has not gone out."""
-    gone = bool(it.head["is_billed"])
-    return (
-        CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-        CaseOption(
-            id="abandon",
-            label="End the claim; what it claims belongs to the next one",
-            rank=2,
-            allowed=not gone,
-            why_not=f"{it.vendor} has it already" if gone else None,
-        ),
-    )
-
-
 async def read_options(conn: AsyncConnection, row: Mapping[Any, Any]) -> list[CaseOption]:
     """The options of a claim's case as they are now, for reading alone."""
     looking = Transaction(conn, actor="reader", via="read")

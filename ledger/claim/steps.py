@@ -75,13 +75,14 @@ class ClaimSteps(JourneySteps[Claim]):
         it.row["asks"] = {"case_id": decision["case_id"], **kept}
 
     @override
-    async def stuck(self, it: Claim, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        return await it.open_case(
-            "journey_stuck",
-            at,
-            facts={"state": state, "reason": reason},
-            options=asking.for_stuck(it),
-            text=f"The journey stopped: {reason}",
+    def abandoning(self, it: Claim) -> CaseOption:
+        gone = bool(it.head["is_billed"])
+        return CaseOption(
+            id="abandon",
+            label="End the claim; what it claims belongs to the next one",
+            rank=2,
+            allowed=not gone,
+            why_not=f"{it.vendor} has it already" if gone else None,
         )
 
 

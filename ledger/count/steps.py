@@ -98,17 +98,8 @@ class CountSteps(JourneySteps[Sheet]):
         it.go(CountState.REJECTED)
 
     @override
-    async def stuck(self, it: Sheet, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        return await it.open_case(
-            "journey_stuck",
-            at,
-            facts={"count": it.row["key"], "state": state, "reason": reason},
-            options=(
-                CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-                CaseOption(id="abandon", label="End the count, post nothing", rank=2),
-            ),
-            text=f"The journey stopped: {reason}",
-        )
+    def abandoning(self, it: Sheet) -> CaseOption:
+        return CaseOption(id="abandon", label="End the count, post nothing", rank=2)
 
 
 async def _apply(sheet: Sheet, decision: RowMapping, at: datetime) -> str:

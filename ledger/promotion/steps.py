@@ -9,7 +9,6 @@ from domain.case import CaseOption
 from domain.errors import StateConflict
 from domain.messages import Message, Situation, Step
 from domain.promotion import PRICES_DUE, PromotionState
-from ledger import case
 from ledger.engine import Database
 from ledger.journey_steps import Asked, JourneySteps, nothing_to_attend, take_step
 from ledger.promotion import agreeing, cases, dues, publishing
@@ -98,23 +97,14 @@ class PromotionSteps(JourneySteps[Promotion]):
         _waits_for_none()
 
     @override
-    async def stuck(self, it: Promotion, state: str, reason: str | None, at: datetime) -> case.CaseRef:
+    def abandoning(self, it: Promotion) -> CaseOption:
         taking_back = it.state is S.REVERTING
-        return await it.open_case(
-            "journey_stuck",
-            at,
-            facts={"state": state, "reason": reason},
-            options=(
-                CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-                CaseOption(
-                    id="abandon",
-                    label="End the promotion; its prices are taken back",
-                    rank=2,
-                    allowed=not taking_back,
-                    why_not="its prices are being taken back already" if taking_back else None,
-                ),
-            ),
-            text=f"The journey stopped: {reason}",
+        return CaseOption(
+            id="abandon",
+            label="End the promotion; its prices are taken back",
+            rank=2,
+            allowed=not taking_back,
+            why_not="its prices are being taken back already" if taking_back else None,
         )
 
 

@@ -12,7 +12,16 @@ from domain.errors import NotFound
 from domain.people import Person
 from ledger.reads.access import of_sources, visible
 from ledger.reads.case_filter import SHORTEST_PART
-from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.paging import (
+    DEFAULT_LIMIT,
+    Page,
+    check_limit,
+    contains,
+    fingerprint,
+    in_states,
+    read_cursor,
+    write_cursor,
+)
 from ledger.reads.promotions import visible_promotion
 from ledger.reads.records import (
     MovementRow,
@@ -149,13 +158,7 @@ def _where(filters: JourneyFilter) -> list[ColumnElement[bool]]:
         if wanted is not None:
             clauses.append(journey.c[name] == wanted)
     if filters.state is not None:
-        states = [word for word in filters.state.split(",") if word]
-        ways: list[ColumnElement[bool]] = [journey.c.state.in_(states)]
-        if "open" in states:
-            ways.append(journey.c.closed_at.is_(None))
-        if "closed" in states:
-            ways.append(journey.c.closed_at.is_not(None))
-        clauses.append(or_(*ways))
+        clauses.append(in_states(filters.state, journey.c.state, journey.c.closed_at))
     if filters.sku is not None:
         clauses.append(
             exists().where(and_(journey_line.c.journey_id == journey.c.id, journey_line.c.sku == filters.sku))

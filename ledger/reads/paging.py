@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
+from sqlalchemy import ColumnElement, or_
 
 from domain.errors import Malformed
 
@@ -82,3 +83,16 @@ def contains(text: str) -> str:
     """A LIKE pattern (escape character `\\`) for rows that contain `text` literally."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def in_states(words: str, state: ColumnElement[str], closed_at: ColumnElement[datetime | None]) -> ColumnElement[bool]:
+    """Rows in one of the states named, with commas between; `open` and `closed` stand for all that are not over, or
+    are.
+    """
+    named = [word for word in words.split(",") if word]
+    ways = [state.in_(named)]
+    if "open" in named:
+        ways.append(closed_at.is_(None))
+    if "closed" in named:
+        ways.append(closed_at.is_not(None))
+    return or_(*ways)

@@ -14,7 +14,16 @@ from domain.people import Person
 from domain.promotion import PRICES_DUE, Offer, in_words, offer_of
 from domain.promotions import PlaceView, PromotedLineView, PromotionView, PublicationView
 from ledger.reads.access import of_sources, visible, visible_location
-from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.paging import (
+    DEFAULT_LIMIT,
+    Page,
+    check_limit,
+    contains,
+    fingerprint,
+    in_states,
+    read_cursor,
+    write_cursor,
+)
 from ledger.tables import (
     case_file,
     journey,
@@ -89,13 +98,7 @@ class PromotionSummary(BaseModel):
 def _where(filters: PromotionFilter) -> list[ColumnElement[bool]]:
     clauses: list[ColumnElement[bool]] = []
     if filters.state is not None:
-        states = [word for word in filters.state.split(",") if word]
-        ways: list[ColumnElement[bool]] = [promotion.c.state.in_(states)]
-        if "open" in states:
-            ways.append(journey.c.closed_at.is_(None))
-        if "closed" in states:
-            ways.append(journey.c.closed_at.is_not(None))
-        clauses.append(or_(*ways))
+        clauses.append(in_states(filters.state, promotion.c.state, journey.c.closed_at))
     for table, column, wanted in (
         (promotion_place, "channel", filters.channel),
         (promotion_place, "location", filters.location),

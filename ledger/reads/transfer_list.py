@@ -9,7 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.people import Person
 from domain.transfer import ON_THE_WAY, TO_BE_SHIPPED
-from ledger.reads.paging import DEFAULT_LIMIT, Page, check_limit, contains, fingerprint, read_cursor, write_cursor
+from ledger.reads.paging import (
+    DEFAULT_LIMIT,
+    Page,
+    check_limit,
+    contains,
+    fingerprint,
+    in_states,
+    read_cursor,
+    write_cursor,
+)
 from ledger.reads.transfers import visible_transfer
 from ledger.tables import journey, location, transfer, transfer_line, transfer_parcel
 
@@ -126,13 +135,7 @@ def _where(filters: TransferFilter) -> list[ColumnElement[bool]]:
         if (wanted := getattr(filters, name)) is not None:
             clauses.append(column == wanted)
     if filters.state is not None:
-        states = [word for word in filters.state.split(",") if word]
-        ways: list[ColumnElement[bool]] = [journey.c.state.in_(states)]
-        if "open" in states:
-            ways.append(journey.c.closed_at.is_(None))
-        if "closed" in states:
-            ways.append(journey.c.closed_at.is_not(None))
-        clauses.append(or_(*ways))
+        clauses.append(in_states(filters.state, journey.c.state, journey.c.closed_at))
     if filters.place is not None:
         clauses.append(or_(transfer.c.from_location == filters.place, transfer.c.to_location == filters.place))
     if filters.region is not None:

@@ -78,17 +78,8 @@ class ReturnSteps(JourneySteps[Return]):
         it.row["asks"] = {"case_id": decision["case_id"]}
 
     @override
-    async def stuck(self, it: Return, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        return await it.open_case(
-            "journey_stuck",
-            at,
-            facts={"state": state, "reason": reason},
-            options=(
-                CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended"),
-                CaseOption(id="abandon", label="End the return; nothing more is refunded", rank=2),
-            ),
-            text=f"The journey stopped: {reason}",
-        )
+    def abandoning(self, it: Return) -> CaseOption:
+        return CaseOption(id="abandon", label="End the return; nothing more is refunded", rank=2)
 
 
 async def _dispose(it: Return, option: str, cause: str, at: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.case import CaseOption, Consequence, MoneyEffect, StockEffect
-from domain.transfer import ON_THE_WAY, ROOT_CAUSES, TO_BE_SHIPPED, TransferState
+from domain.transfer import ON_THE_WAY, ROOT_CAUSES, TransferState
 from domain.words import money, units
 from ledger.transaction import Transaction
 from ledger.transfer.comparing import discrepancies, next_kind, options_of
@@ -77,20 +77,6 @@ def options_now(it: Transfer) -> list[CaseOption]:
         return _late_receipt(it) if about == "receipt" else _called_off(it)
     left = discrepancies(it)
     return options_of(it, next_kind(left)[1]) if left and it.state is TransferState.DISCREPANCY_REVIEW else []
-
-
-def for_stuck(it: Transfer) -> tuple[CaseOption, ...]:
-    """Resume; or end it, where no goods are on their way."""
-    resume = CaseOption(id="resume", label="Resume", rank=1, because="the cause is mended")
-    out = it.quantities().in_transit
-    abandon = CaseOption(
-        id="abandon",
-        label="End the transfer, nothing is sent",
-        rank=2,
-        allowed=it.state in TO_BE_SHIPPED or it.state is TransferState.PENDING_APPROVAL,
-        why_not=f"{units(out)} are on their way" if out else "goods have moved already",
-    )
-    return (resume, abandon)
 
 
 def _told(at: datetime | None) -> str | None:

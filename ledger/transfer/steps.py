@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, select
 from domain.bands import Level
 from domain.case import CaseOption
 from domain.messages import Situation, Step
-from domain.transfer import TransferState
+from domain.transfer import TO_BE_SHIPPED, TransferState
 from domain.words import units
 from ledger import case
 from ledger.case.offers import refused_stay_refused
@@ -158,14 +158,14 @@ class TransferSteps(JourneySteps[Transfer]):
         it.row["asks"] = {"case_id": decision["case_id"]}
 
     @override
-    async def stuck(self, it: Transfer, state: str, reason: str | None, at: datetime) -> case.CaseRef:
-        return await it.open_case(
-            "journey_stuck",
-            at,
-            place=it.place,
-            facts={"state": state, "reason": reason},
-            options=asking.for_stuck(it),
-            text=f"The journey stopped: {reason}",
+    def abandoning(self, it: Transfer) -> CaseOption:
+        out = it.quantities().in_transit
+        return CaseOption(
+            id="abandon",
+            label="End the transfer, nothing is sent",
+            rank=2,
+            allowed=it.state in TO_BE_SHIPPED or it.state is TransferState.PENDING_APPROVAL,
+            why_not=f"{units(out)} are on their way" if out else "goods have moved already",
         )
 
 
