@@ -1,6 +1,6 @@
 """Journeys: the list of a kind, and one with its way, lines, timeline, movements and postings; the demo's time skip."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from ledger import journeys
 from ledger.reads.journeys import JourneyDetail, JourneyFilter, journey_detail, list_journeys
 from ledger.reads.places import all_places, item_names, visible_places, zone_of
 from ledger.reads.records import PostingRow
+from web.console.list_address import read_address
 from web.console.workflow import workflow_link
 from web.journeys import due_of, parts_of
 from web.pages import ConsoleRoute, address, page, see
@@ -24,7 +25,10 @@ from web.status import STATUS_OF_FAMILY
 
 router = APIRouter(route_class=ConsoleRoute)
 SKIP = timedelta(hours=3)
-FIELDS = ("kind", "state", "location", "region", "key", "sku", "text")
+SAYS: dict[str, Callable[[str], bool]] = {
+    **dict.fromkeys(("kind", "state", "location", "region", "key", "sku", "text"), bool),
+    "kind": JOURNEY_KINDS.__contains__,
+}
 
 
 class Entry(NamedTuple):
@@ -50,10 +54,7 @@ def entries(postings: Sequence[PostingRow]) -> list[Entry]:
 @router.get("/console/journeys")
 async def show_list(request: Request, person: SignedIn) -> Response:
     """Journeys of one kind (orders, unless the address names another), newest first, narrowed by what it says."""
-    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
-    unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor"}]
-    if given.get("kind") not in (None, *JOURNEY_KINDS):
-        unknown.append(f"kind={given.pop('kind')}")
+    given, unknown = read_address(request.query_params, SAYS)
     kind = JOURNEY_KINDS[given.get("kind", "bopis")]
     if not kind.list_page.startswith("/console/journeys"):
         return see(request, kind.list_page)

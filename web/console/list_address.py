@@ -8,6 +8,8 @@ from typing import NamedTuple, Self
 
 from domain.errors import Malformed
 
+MOST_CHARACTERS = 200
+
 
 class Address(NamedTuple):
     """The filters that an address gives; `unknown` is what of it means nothing, and is left out."""
@@ -26,10 +28,11 @@ def read_address(query: Mapping[str, str], says: Mapping[str, Callable[[str], bo
     """`says` has a list's filters by their names, each with whether it takes a value."""
     given, unknown = {}, []
     for name, value in query.items():
-        if name == "cursor" or not value.strip():
+        wanted = value.strip()
+        if name == "cursor" or not wanted:
             continue
-        if name in says and says[name](value.strip()):
-            given[name] = value.strip()[:200]
+        if name in says and len(wanted) <= MOST_CHARACTERS and says[name](wanted):
+            given[name] = wanted
         else:
             unknown.append(f"{name}={value}"[:80])
     return Address(given, unknown)

@@ -1,7 +1,7 @@
 """Stock: search by place and item; one item at one place with its buckets, its promise worked out, who waits."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,11 +14,15 @@ from domain.stock import BUCKETS
 from ledger.reads.adjustments import open_adjustments
 from ledger.reads.places import all_places, visible_places
 from ledger.reads.stock import StockFilter, list_stock, nearby_stock, stock_detail
+from web.console.list_address import read_address
 from web.pages import ConsoleRoute, address, page
 from web.sessions import SignedIn, database_of
 
 router = APIRouter(route_class=ConsoleRoute)
-FIELDS = ("location", "sku", "region", "category", "text")
+SAYS: dict[str, Callable[[str], bool]] = {
+    **dict.fromkeys(("location", "sku", "region", "category", "text"), bool),
+    "negative": lambda value: value == "on",
+}
 
 
 async def detail_context(
@@ -48,9 +52,8 @@ async def detail_context(
 @router.get("/console/stock")
 async def show(request: Request, person: SignedIn) -> Response:
     """The list; with both a location and a SKU, that one record in full. Raises `NotFound` for a record not seen."""
-    given = {name: value for name in FIELDS if (value := request.query_params.get(name, "").strip())}
-    negative = request.query_params.get("negative") == "on"
-    unknown = [name for name in request.query_params if name not in {*FIELDS, "cursor", "negative"}]
+    given, unknown = read_address(request.query_params, SAYS)
+    negative = given.pop("negative", "") == "on"
     async with database_of(request).read() as conn:
         context: dict[str, Any] = {
             "person": person,
