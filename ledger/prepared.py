@@ -6,13 +6,13 @@ named (`bindparam`); lists come as arrays (`any_`), so that its words never chan
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple, override
 
 import asyncpg
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import ARRAY, Select, func, select, text
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,12 +51,14 @@ class Prepared:
         binds = {compiled.bind_names[bind]: bind for bind in compiled.bind_names}
         self._given = {name: binds[name].value for name in self._names if not binds[name].required}
         self._in_order = _in_order(self._names)
+        self._has_lists = any(isinstance(binds[name].type, ARRAY) for name in self._names)
         columns = getattr(query, "selected_columns", ())
         self.places = {column.key: at for at, column in enumerate(columns)}  # none for the words of a `text` alone
 
     def of(self, values: Mapping[str, Any] = {}, /, **more: Any) -> "Ask":
         """The query with its values."""
-        return Ask(self, self._in_order({**self._given, **values, **more}))
+        args = self._in_order({**self._given, **values, **more})
+        return Ask(self, tuple(map(_as_key, args)) if self._has_lists else args)
 
     def numbered_from(self, before: int) -> tuple[str, int]:
         """Its words where so many values stand before its own, and how many these are."""
@@ -84,26 +86,24 @@ def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, 
     return lambda given: tuple(given[name] for name in names)  # an itemgetter of one gives the value itself
 
 
+def _as_key(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Ask(NamedTuple):
-    """A prepared query with its values, in their order."""
+    """A prepared query with its values, in their order. By these it is told from every other question of a read."""
 
     query: Prepared
     args: tuple[Any, ...]
-
-    @property
-    def key(self) -> Hashable:
-        """What tells it from every other question of one read."""
-        return (self.query.sql, *(tuple(one) if isinstance(one, list) else one for one in self.args))
 
     async def rows(self, conn: AsyncConnection) -> list[Record]:
         """Every row, in the transaction of `conn`."""
         known: Known | None = conn.info.get(KNOWN) if self.query.once else None
         if known is None:
             return await _fetch(conn, self.query.sql, self.args)
-        key = self.key
-        if key not in known:
-            known[key] = await _fetch(conn, self.query.sql, self.args)
-        return list(known[key])
+        if self not in known:
+            known[self] = await _fetch(conn, self.query.sql, self.args)
+        return list(known[self])
 
     async def row(self, conn: AsyncConnection) -> Record | None:
         """The first row, if there is one."""
@@ -173,8 +173,8 @@ def as_dict(row: Record | AskedAhead) -> dict[str, Any]:
     return row.as_dict() if isinstance(row, AskedAhead) else dict(row)
 
 
-class Known(dict[Hashable, list[Any]]):
-    """The rows that a read has of what it asked once, by the key of the question; `along` waits to be asked."""
+class Known(dict[Ask, list[Any]]):
+    """The rows that a read has of what it asked once, by the question; `along` waits to be asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,13 +204,13 @@ async def ahead(conn: AsyncConnection, *asks: Ask) -> None:
     for ask in asks:
         if not (ask.query.once and ask.query.places):
             raise ValueError(f"it is not asked `once`, or its columns have no names: {ask.query.sql}")
-    new = {key: ask for ask in asks if (key := ask.key) not in known}
+    new = {ask: None for ask in asks if ask not in known}  # each once, in their order
     if not new:
         return
-    sql, kinds = _as_one(tuple(ask.query for ask in new.values()))
-    (found,) = await _fetch(conn, sql, [arg for ask in new.values() for arg in ask.args])
-    for key, kind, rows in zip(new, kinds, found, strict=True):
-        known[key] = [kind(row) for row in rows]
+    sql, kinds = _as_one(tuple(ask.query for ask in new))
+    (found,) = await _fetch(conn, sql, [arg for ask in new for arg in ask.args])
+    for ask, kind, rows in zip(new, kinds, found, strict=True):
+        known[ask] = [kind(row) for row in rows]
 
 
 @lru_cache(maxsize=256)

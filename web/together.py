@@ -28,6 +28,8 @@ class Together[Asked: Hashable, Answer]:
         self._most = most
         self._asked: dict[Asked, asyncio.Future[Answer]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self.being_read = 0  # questions of the reading under way
 
     @property
@@ -37,17 +39,36 @@ class Together[Asked: Hashable, Answer]:
 
     async def ask(self, asked: Asked) -> Answer:
         """Its answer. Whoever gives up waiting takes it from nobody else."""
+        if self._at_rest.is_set() and not self._wait_s:
+            return await self._alone(asked)
         if asked not in self._asked:
             self._asked[asked] = asyncio.get_running_loop().create_future()
         answer = self._asked[asked]
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._until_answered())
+        if self._at_rest.is_set():
+            self._go_on()
         return await asyncio.shield(answer)
 
     async def close(self) -> None:
         """Wait until everybody is answered."""
-        if self._reading is not None:
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await self._at_rest.wait()
+
+    async def _alone(self, asked: Asked) -> Answer:
+        """Nobody else asks just now: whoever does reads, and no other task is woken for it."""
+        self._at_rest.clear()
+        self.being_read = 1
+        try:
+            return (await self._read([asked]))[asked]
+        finally:
+            self.being_read = 0
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Have those who wait by now answered."""
+        if self._asked:
+            self._at_rest.clear()
+            self._reading = asyncio.create_task(self._until_answered())
+        else:
+            self._at_rest.set()
 
     async def _until_answered(self) -> None:
         try:
@@ -60,6 +81,7 @@ class Together[Asked: Hashable, Answer]:
             for left in self._asked.values():  # nobody reads any more: the loop ends
                 left.cancel()
             self._asked.clear()
+            self._at_rest.set()
 
     async def _answer(self, taken: Mapping[Asked, asyncio.Future[Answer]]) -> None:
         self.being_read = len(taken)

@@ -82,7 +82,7 @@ class TestList:
         assert 'rel="next"' not in second
         for page in (first, second, (await sam.get("/console/queue?text=case%205")).text):  # 5, 50, 51, 52
             number = 4 if page is not first and page is not second else 53
-            assert f"{number} cases · refreshes" in re.sub(r"\s+", " ", page)
+            assert f"{number} cases<span data-refreshes" in page
 
 
 class TestFilters:

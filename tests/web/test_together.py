@@ -99,7 +99,7 @@ async def test_an_answer_that_is_missing_is_an_error_and_nobody_waits_for_ever()
     async def read(asked: Sequence[str]) -> dict[str, int]:
         return dict.fromkeys(asked[:1], 1)
 
-    together = Together(read)
+    together = Together(read, wait_s=0.01)
     found = await asyncio.gather(together.ask("a"), together.ask("b"), return_exceptions=True)
     assert found[0] == 1
     assert isinstance(found[1], KeyError)
@@ -133,7 +133,7 @@ async def test_closing_waits_until_everybody_is_answered() -> None:
 
 async def test_a_reading_that_is_cancelled_leaves_nobody_waiting() -> None:
     source = Source()
-    together = Together(source.read)
+    together = Together(source.read, wait_s=0.001)
     first = await source.hold(together)
     rest = await _asked(together, "a")
     assert together._reading is not None
@@ -144,3 +144,33 @@ async def test_a_reading_that_is_cancelled_leaves_nobody_waiting() -> None:
         await rest[0]
     source.goes_on.set()
     assert await together.ask("a") == ("a", 1)
+
+
+async def test_who_gives_up_a_reading_of_their_own_holds_up_nobody_who_has_asked_since() -> None:
+    source = Source()
+    together = Together(source.read)
+    first = await source.hold(together)
+    rest = await _asked(together, "a", "b")
+    first.cancel()
+    source.goes_on.set()
+    assert await asyncio.gather(*rest) == [("a", 1), ("b", 1)]
+    assert source.readings == [["first"], ["a", "b"]]
+    await together.close()
+
+
+async def test_a_reading_of_ones_own_that_fails_fails_nobody_else() -> None:
+    source = Source()
+
+    async def read(asked: Sequence[str]) -> dict[str, tuple[str, int]]:
+        found = await source.read(asked)
+        if "first" in asked:
+            raise ValueError("no")
+        return found
+
+    together = Together(read)
+    first = await source.hold(together)
+    rest = await _asked(together, "a")
+    source.goes_on.set()
+    with pytest.raises(ValueError, match="no"):
+        await first
+    assert await rest[0] == ("a", 1)
