@@ -5,7 +5,6 @@ It checks what it is sent (client, PKCE, address of return, each code once) as a
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -16,7 +15,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
-import uvicorn
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jws, jwt
 from joserfc.jwk import RSAKey
@@ -24,6 +22,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from tests.serving import serving
 
 LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 CLIENT, SECRET = "endcap at home", "a secret: of/ours"  # both need to be encoded before they are joined
@@ -147,33 +147,11 @@ class Provider:
         return JSONResponse({"access_token": self.access_token, "token_type": "Bearer", "id_token": token})
 
 
-class _Server(uvicorn.Server):
-    """Ends when it is told to; the library's looks ten times a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.told = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self.told.wait()
-
-
 @asynccontextmanager
 async def provided() -> AsyncIterator[Provider]:
     """A provider behind a real server."""
     listening = socket.create_server(("127.0.0.1", 0))
     provider = Provider(listening.getsockname()[1])
     app = Starlette(routes=[Route("/{path:path}", provider.say, methods=["GET", "POST"])])
-    server = _Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    server.config.install_signal_handlers = False  # type: ignore[attr-defined]
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        if running.done():
-            await running
-        await asyncio.sleep(0.02)  # between two looks whether it listens
-    try:
+    async with serving(app, listening):
         yield provider
-    finally:
-        server.told.set()
-        await running

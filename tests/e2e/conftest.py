@@ -1,6 +1,5 @@
 """The console as a browser meets it: the real application behind a real server; the test plays the worker."""
 
-import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 import ledger.engine
@@ -20,6 +18,7 @@ from ledger import tables
 from ledger.bopis import steps
 from settings import Settings
 from tests.browser import NewContext
+from tests.serving import serving
 from tests.web.conftest import retailer, retailer_template, retailer_url, settings
 from tests.web.people import PASSWORD, accounts, email_of
 from tests.web.retail import key_text, order, rows
@@ -83,17 +82,11 @@ async def served(settings: Settings) -> AsyncIterator[str]:
     listening = socket.create_server(("127.0.0.1", 0))  # held from now on: nobody else can get the port meanwhile
     port = listening.getsockname()[1]
     app = create_app(settings.model_copy(update={"port": port}))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
-    server.config.install_signal_handlers = False  # type: ignore[attr-defined]
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        if running.done():
-            await running
-        await asyncio.sleep(0.02)  # between two looks whether it listens
-    yield f"http://127.0.0.1:{port}"
-    app.state.live.close()  # no signal comes to a server within a test
-    server.should_exit = True
-    await running
+    async with serving(app, listening, lifespan="on"):
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            app.state.live.close()  # no signal comes to a server within a test
 
 
 @pytest.fixture

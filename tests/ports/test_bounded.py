@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -22,6 +20,7 @@ from ports import bounded
 from ports.payment import HttpPaymentProvider, PaymentRequest
 from ports.price import ChannelAway, CsvPriceChannel, HttpPriceChannel, PriceAt, PriceToShow
 from ports.tracking import HttpTracking, TrackingAwayError
+from tests.serving import serving
 
 CALLED: list[str] = []
 SAYS: dict[str, str] = {}  # by the last part of the path
@@ -61,20 +60,9 @@ async def answer(request: Request) -> Response:
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     CALLED.clear()
-    listening = socket.create_server(("127.0.0.1", 0))
     app = Starlette(routes=[Route("/{how}/{rest:path}", answer, methods=["GET", "POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
-    server.config.install_signal_handlers = False  # type: ignore[attr-defined]
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started:
-        if running.done():
-            await running
-        await asyncio.sleep(0.02)  # between two looks whether it listens
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await running
+    async with serving(app, log_level="critical", timeout_graceful_shutdown=1) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 import ledger.engine
 from ledger.transaction import Transaction
+from tests.serving import serving
 from tests.web.retail import key_text
-from tests.web.test_network import listening
 from web.openapi import PUBLISHED
 
 CHECKS = (
@@ -45,7 +45,7 @@ async def test_every_answer_is_one_that_the_document_knows(
             await tx.conn.execute(text(statement))
 
     await retailer.write(seed, actor="test", via="test")
-    async with listening(app) as port:
+    async with serving(app) as port:
         arguments = [
             "run", str(PUBLISHED), f"--url=http://127.0.0.1:{port}",
             f"--header=Authorization: Bearer {key_text('web')}",

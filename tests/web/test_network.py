@@ -5,19 +5,18 @@ hole. What was taken is taken once, and all is well when the network is.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text
 
 import ledger.engine
 from tests.faults.proxy import Proxy, proxy_to
+from tests.serving import serving
 from tests.web.conftest import As, open_app, open_clients, settings_for
 from tests.web.retail import key_text, order
 from tests.web.test_api_orders import ORDERS
@@ -51,36 +50,11 @@ async def through_a_proxy(url: str, **settings: object) -> AsyncIterator[tuple[P
             yield proxy, made, app
 
 
-class Listening(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-
-@asynccontextmanager
-async def listening(app: FastAPI) -> AsyncIterator[int]:
-    """The application behind a real socket; its port."""
-    server = Listening(app)
-    running = asyncio.create_task(server.serve())
-    try:
-        await server.listens.wait()
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await running
-
-
 class TestAnswersAreLost:
     async def test_the_same_order_again_is_answered_and_taken_once(
         self, app: FastAPI, retailer: ledger.engine.Database
     ) -> None:
-        async with listening(app) as port, proxy_to("127.0.0.1", port) as proxy:
+        async with serving(app) as port, proxy_to("127.0.0.1", port) as proxy:
             host, there = proxy.address
             headers = {"Authorization": f"Bearer {key_text('web')}"}
             answers = []

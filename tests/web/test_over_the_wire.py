@@ -1,18 +1,15 @@
 """What only a real connection shows: a refusal reaches a client that is still sending."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from embedded.ports import free_port
+from tests.serving import serving
 from web.hygiene import Hygiene
 
 MEGABYTE = 1_000_000
@@ -24,20 +21,13 @@ async def length(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def client(eventually: Callable[..., Any]) -> AsyncIterator[httpx2.AsyncClient]:
-    port = free_port()
-    config = uvicorn.Config(
-        Hygiene(length, most_bytes=lambda _path: MEGABYTE), port=port, lifespan="off", log_level="error", ws="none"
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await eventually(lambda: server.started)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as made:
-            yield made
-    finally:
-        server.should_exit = True
-        await serving
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    app = Hygiene(length, most_bytes=lambda _path: MEGABYTE)
+    async with (
+        serving(app, log_level="error", ws="none") as port,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as made,
+    ):
+        yield made
 
 
 async def pieces(count: int) -> AsyncIterator[bytes]:
