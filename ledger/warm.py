@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.alive import TRUSTED_S
 
 MOMENT_S = 0.01  # in which a server that is there has ended a transaction many times over
+LAST_S = 5.0  # of a process that ends: behind a network that has gone nothing comes back
 
 
 class Warm:
@@ -68,11 +69,11 @@ class Warm:
             await self._resting.pop()[0].close()
 
     async def close(self) -> None:
-        """Give all back to the pool, and wait until they are there."""
+        """Give all back to the pool, and wait until they are there, though not for ever."""
         await self.release()
         await self.arrived()
 
     async def arrived(self) -> None:
         """Wait until none is on its way."""
         if self._coming:
-            await asyncio.wait(self._coming)
+            await asyncio.wait(self._coming, timeout=LAST_S)

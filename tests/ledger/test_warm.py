@@ -124,6 +124,17 @@ class TestLeaving:
         await closing
         assert await taken(made) == 0
 
+    async def test_one_that_never_comes_does_not_keep_a_process_from_ending(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(warm, "LAST_S", 0.05)
+        made = Database(shop.database.url, pool_size=2 * MOST)
+        may_end = hold_ends_back(monkeypatch)
+        await read(made)
+        await made.dispose()
+        may_end.set()
+        await made._warm.arrived()
+
     async def test_one_whose_end_fails_is_closed_and_the_next_reader_has_another(
         self, reading: Database, shop: Shop
     ) -> None:
