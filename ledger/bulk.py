@@ -166,7 +166,7 @@ async def on_due(database: Database, step: Step) -> Situation:
 async def _take(database: Database, row: RowMapping, item: RowMapping, decider: Person | None, note: str) -> None:
     """Decide one case, or write down why not. The row of the case here and the decision are one transaction."""
     if decider is None:
-        await _write_down(database, item, "refused", "Whoever decided this has no account any more.")
+        await _write_refusal(database, item, "Whoever decided this has no account any more.")
         return
     person = decider
 
@@ -182,7 +182,7 @@ async def _take(database: Database, row: RowMapping, item: RowMapping, decider: 
     try:
         await database.write(work, actor=person.id, via="bulk")
     except DomainError as refused:
-        await _write_down(database, item, "refused", refused.detail)
+        await _write_refusal(database, item, refused.detail)
 
 
 async def _still_pending(tx: Transaction, item: RowMapping) -> bool:
@@ -201,9 +201,9 @@ def _of(item: RowMapping) -> Update:
     )
 
 
-async def _write_down(database: Database, item: RowMapping, state: str, reason: str) -> None:
+async def _write_refusal(database: Database, item: RowMapping, reason: str) -> None:
     async def work(tx: Transaction) -> None:
-        await tx.conn.execute(_of(item).values(state=state, reason=reason))
+        await tx.conn.execute(_of(item).values(state="refused", reason=reason))
 
     await database.write(work, actor="endcap", via="bulk")
 
