@@ -26,6 +26,7 @@ class Warm:
         self._resting: list[tuple[AsyncConnection, float]] = []  # since when, by the monotonic clock
         self._coming: set[asyncio.Task[None]] = set()
         self._released = 0  # how often
+        self._wanted = 0  # of the pool, which may have none
 
     async def take(self) -> AsyncConnection:
         """One that was used a moment ago, or else one of the pool. Raises what the pool raises."""
@@ -36,7 +37,11 @@ class Warm:
             if monotonic() - since < TRUSTED_S and not conn.info["driver"].is_closed():
                 return conn
             await conn.close()
-        return await self._connect()
+        self._wanted += 1
+        try:
+            return await self._connect()
+        finally:
+            self._wanted -= 1
 
     def leave_after(self, conn: AsyncConnection, end: Callable[[], Awaitable[None]]) -> None:
         """Have the next read use it as soon as `end` is through. Nobody waits for that but who needs a connection."""
@@ -54,10 +59,10 @@ class Warm:
         coming.add_done_callback(self._coming.discard)
 
     async def leave(self, conn: AsyncConnection) -> None:
-        """Have the next read use it; one too many, or one that is closed, goes back to the pool."""
+        """Have the next read use it; one too many or closed goes back to the pool, and one that is waited for there."""
         if conn.in_transaction():  # SQLAlchemy's own, of which the server knows nothing
             await conn.rollback()
-        if len(self._resting) < self._most and not conn.info["driver"].is_closed():
+        if len(self._resting) < self._most and not self._wanted and not conn.info["driver"].is_closed():
             self._resting.append((conn, monotonic()))
         else:
             await conn.close()

@@ -102,6 +102,26 @@ class TestLeaving:
         assert await taken(reading) == MOST
         assert {await read(reading), await read(reading)} <= {first, second}
 
+    async def test_none_rests_while_somebody_waits_for_one_of_the_pool(self, reading: Database) -> None:
+        everybody = 4 * MOST  # as many as there are connections
+        all_here, may_go = asyncio.Barrier(everybody + 1), [asyncio.Event() for _ in range(everybody)]
+
+        async def one(goes: asyncio.Event) -> None:
+            async with reading.read():
+                await all_here.wait()
+                await goes.wait()
+
+        holding = [asyncio.create_task(one(goes)) for goes in may_go]
+        await all_here.wait()
+        waiting = asyncio.create_task(read(reading))
+        await asyncio.sleep(0)  # it runs until it waits
+        may_go[0].set()
+        assert await waiting > 0
+        for goes in may_go:
+            goes.set()
+        await asyncio.gather(*holding)
+        assert await taken(reading) == MOST
+
     async def test_one_that_comes_after_all_were_given_back_is_given_back_too(
         self, reading: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
