@@ -52,6 +52,13 @@ async def hold(database: Database, number: int) -> list[Any]:
     return await asyncio.gather(*(one() for _ in range(number)))
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read waits for the end of the one before it, however long a busy machine takes for that."""
+    monkeypatch.setattr(warm, "MOMENT_S", 60.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 class TestHandedOn:
     async def test_a_read_uses_what_the_one_before_has_left_without_asking_the_pool(self, reading: Database) -> None:
         first = await reading.alone(PID.value)
@@ -176,6 +183,7 @@ def hold_ends_back(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return may_end
 
 
+@pytest.mark.usefixtures("unhurried")
 class TestLost:
     async def test_what_the_server_has_ended_is_nobodys_and_the_others_are_not_trusted(
         self, reading: Database, shop: Shop
