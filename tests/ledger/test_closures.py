@@ -42,7 +42,7 @@ class TestClosed:
         journey = await shop.order(2)
         await pick(shop, journey, 2)
         before = await due(shop, journey, "window")
-        midnight = (now() + DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = (now() + 2 * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
         await say(shop, "no_pickup", **{"from": midnight}, until=midnight + 2 * DAY)
         assert await due(shop, journey, "window") == before + 2 * DAY
 
