@@ -29,7 +29,8 @@ from web.console import queue as queue_page
 
 FEW = 10_000
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-ROUNDS = 12
+ROUNDS, TURNS = 3, 4  # of pages, and of all that is compared
+MORE = 8  # rounds of a page that says nothing, since it is so short
 REAL_CASES = 16
 VIEWERS = {"six regions": "six", "one small region": "rare", "everywhere": "every"}
 # What people ask of the queue: every tab, every filter, alone and some together.
@@ -143,19 +144,43 @@ def flatness(few: Sequence[Cost], many: Sequence[Cost]) -> tuple[float, int]:
 async def costs(
     database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, plans: floor.Plans
 ) -> list[Cost]:
-    """Every page over HTTP, and its limit with plans as the page gets them."""
-    runs = await rounds(port, pages, ROUNDS)
+    """Every page over HTTP, and its limit with plans as the page gets them; in turns, so that a machine that is slow for
+    some seconds is slow for both.
+    """
     found = await shown(port, pages)
-    least = await floor.floors(database, pages, module, seconds, plans)
-    return [Cost(one, taken, floor, *said) for one, taken, floor, said in zip(pages, runs, least, found, strict=True)]
+    needs = await floor.needs_of(database, pages, module)
+    logged = await floor.by_pgbench(database, needs, seconds, plans)
+    runs: list[list[float]] = [[] for _ in pages]
+    least: list[list[tuple[float, float]]] = [[] for _ in pages]
+    bare: list[float] = []
+    async with served.bare() as bare_port:
+        nothing = Page(f"/page?length={int(statistics.median(length for _, length in found))}", "")
+        for _ in range(TURNS):
+            _add(runs, await rounds(port, pages, ROUNDS))
+            _add(least, await floor.without_ours(database.url, needs, plans, ROUNDS))
+            bare += (await rounds(bare_port, [nothing], MORE * ROUNDS))[0]
+    bare_ms = statistics.median(bare)
+    return [
+        Cost(one, taken, Floor(sql, *_medians(some), bare_ms), *said)
+        for one, taken, sql, some, said in zip(pages, runs, logged, least, found, strict=True)
+    ]
 
 
-async def least_of(found: Sequence[Cost]) -> tuple[float, str]:
+def _medians(taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    driver_ms, template_ms = zip(*taken, strict=True)
+    return statistics.median(driver_ms), statistics.median(template_ms)
+
+
+def _add[Taken](to: Sequence[list[Taken]], more: Sequence[list[Taken]]) -> None:
+    for all_of_it, some in zip(to, more, strict=True):
+        all_of_it.extend(some)
+
+
+def least_of(found: Sequence[Cost]) -> tuple[float, str]:
     """The limit of such pages in milliseconds, and the parts of it in words."""
-    bare = await floor.bare_ms(rounds, int(statistics.median(one.length for one in found)))
-    limit = statistics.median(one.floor.driver_ms + one.floor.template_ms for one in found) + bare
+    sql, driven, template, bare = (statistics.median(each) for each in zip(*(one.floor for one in found), strict=True))
+    limit = statistics.median(one.floor.driver_ms + one.floor.template_ms + one.floor.bare_ms for one in found)
     lower = statistics.median(one.floor.pgbench_ms + one.floor.template_ms for one in found)
-    sql, driven, template = (statistics.median(each) for each in zip(*(one.floor for one in found), strict=True))
     p50 = statistics.median(one.p50_ms for one in found)
     return limit, (
         f"p99 {_p99(found):.0f} ms; rows by the driver {driven:.1f} ms, template {template:.1f} ms, a page that says"
@@ -182,7 +207,7 @@ async def queues(server_url: str, *, seconds: float, size: tuple[int, int] | Non
             async with served.application(database) as port:
                 found[name] = await costs(database, port, pages, queue_page, seconds=seconds, plans=floor.OWN)
     many = found["many"]
-    limit, least = await least_of(many)
+    limit, least = least_of(many)
     times, alike = flatness(found["few"], many)
     worst = max(many, key=lambda one: one.p50_ms)
     note = (
@@ -224,7 +249,7 @@ async def one_case(server_url: str, *, seconds: float, size: tuple[int, int] | N
         pages = [Page(f"/console/cases/{number}", cookie) for number in await real_cases(database, REAL_CASES)]
         async with served.application(database) as port:
             found = await costs(database, port, pages, case_page, seconds=seconds, plans=floor.KEPT)
-    limit, least = await least_of(found)
+    limit, least = least_of(found)
     note = f"{least}; {REAL_CASES} orders without stock"
     work = f"GET /console/cases/…, among {cases:,} cases, p50"
     return [row("S10", work, [one.p50_ms for one in found], "ms", limit, note)]

@@ -27,8 +27,6 @@ from web.app import create_app
 from web.pages import page as make_page
 from web.pages import templates
 
-ROUNDS = 15  # in which each page's statements are sent and its template is filled; the median counts
-
 
 class Page(NamedTuple):
     """One request: who asks, and for which address."""
@@ -57,11 +55,14 @@ OWN, KEPT = Plans("custom"), Plans("generic")
 
 
 class Floor(NamedTuple):
-    """Of one page, in milliseconds: its statements by pgbench, the same by the driver with their rows, its template."""
+    """Of one page, in milliseconds: its statements by pgbench, the same by the driver with their rows, its template, a
+    page of its length that says nothing.
+    """
 
     pgbench_ms: float
     driver_ms: float
     template_ms: float
+    bare_ms: float
 
 
 class Needs(NamedTuple):
@@ -72,10 +73,8 @@ class Needs(NamedTuple):
     given: dict[str, Any]
 
 
-async def floors(
-    database: Database, pages: Sequence[Page], module: ModuleType, seconds: float, plans: Plans
-) -> list[Floor]:
-    """What each page takes at least: what it sends and fills is recorded while the application answers it here."""
+async def needs_of(database: Database, pages: Sequence[Page], module: ModuleType) -> list[Needs]:
+    """What each page sends and fills, recorded while the application answers it here."""
     app = create_app(served.settings_for(database, Path("/nonexistent")))
     needs: list[Needs] = []
     async with app.router.lifespan_context(app):
@@ -87,15 +86,19 @@ async def floors(
                 sent = await Recording().of_database(app.state.database, ask)
                 with mock.patch.object(module, "page", wraps=module.page) as made:
                     await ask()
-                needs.append(Needs(sent, *_filled(made.call_args)))
+                needs.append(Needs(sent.reading(), *_filled(made.call_args)))
+    return needs
+
+
+async def by_pgbench(database: Database, needs: Sequence[Needs], seconds: float, plans: Plans) -> list[float]:
+    """Milliseconds of each page's statements, without their rows."""
     conn = await asyncpg.connect(database.plain_url)
     try:
         scripts = [await one.sent.script(conn, "\\set n 1") for one in needs]
     finally:
         await conn.close()
     logged = await pgbench.latencies(database.url, scripts, seconds=max(int(seconds * 4), 4), planner=plans.option)
-    bare = await asyncio.to_thread(uvloop.run, _without_ours(database.url, needs, plans))
-    return [Floor(statistics.median(taken), *both) for taken, both in zip(logged, bare, strict=True)]
+    return [statistics.median(taken) for taken in logged]
 
 
 def _asking(client: httpx2.AsyncClient, one: Page) -> Callable[[], Awaitable[object]]:
@@ -107,25 +110,26 @@ def _asking(client: httpx2.AsyncClient, one: Page) -> Callable[[], Awaitable[obj
     return ask
 
 
-async def _without_ours(url: str, pages: Sequence[Needs], plans: Plans) -> list[tuple[float, float]]:
-    """Milliseconds of each page's statements until their rows are there, and of its template: on one connection of the
-    ledger's and the event loop that serves pages, one page after the other as they are asked for.
+async def without_ours(url: str, pages: Sequence[Needs], plans: Plans, rounds: int) -> list[list[tuple[float, float]]]:
+    """Milliseconds of each page's statements until their rows are there, and of its template, so many times: on one
+    connection of the ledger's and the event loop that serves pages, one page after the other as they are asked for.
     """
+    return await asyncio.to_thread(uvloop.run, _without_ours(url, pages, plans, rounds))
+
+
+async def _without_ours(url: str, pages: Sequence[Needs], plans: Plans, rounds: int) -> list[list[tuple[float, float]]]:
     taken: list[list[tuple[float, float]]] = [[] for _ in pages]
     database = Database(url, pool_size=1)
     try:
         async with database.engine.connect() as conn:
-            for turn in range(ROUNDS + 1):  # the first warms up
+            for turn in range(rounds + 1):  # the first warms up
                 for at, one in enumerate(pages):
                     found = await _one_page(conn.info["driver"], one, plans)
                     if turn:
                         taken[at].append(found)
     finally:
         await database.dispose()
-    return [
-        (statistics.median(driven for driven, _ in some), statistics.median(filled for _, filled in some))
-        for some in taken
-    ]
+    return taken
 
 
 async def _one_page(driver: Any, page: Needs, plans: Plans) -> tuple[float, float]:
@@ -152,10 +156,3 @@ def _filled(call: Any) -> tuple[Template, dict[str, Any]]:
     with mock.patch.object(type(template), "render", taking):
         make_page(request, name, context)
     return template, given
-
-
-async def bare_ms(rounds: Callable[[int, Sequence[Page], int], Awaitable[list[list[float]]]], length: int) -> float:
-    """Milliseconds of a page of so many bytes that says nothing, by the same framework and asked for as pages are."""
-    async with served.bare() as port:
-        (taken,) = await rounds(port, [Page(f"/page?length={length}", "")], 100)
-        return statistics.median(taken)

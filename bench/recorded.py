@@ -15,6 +15,7 @@ KEY, SKU, UID = "ZKEYZ", "ZSKUZ", "ZUIDZ"
 _CUSTOMER = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?=[0-9a-f]{24}(?![0-9a-f]))")
 _PARAMETER = re.compile(r"\$(\d+)")
 _SETTING = re.compile(r"^\s*(BEGIN|COMMIT|SET|NOTIFY)\b")
+_READS = re.compile(r"^\s*(BEGIN|COMMIT|SELECT|WITH)\b")
 _COLON = "\\x3a"  # pgbench takes every colon before a word for a variable, in strings too
 
 
@@ -68,6 +69,12 @@ class Recording:
                 statement = f"WITH made AS ({statement}) SELECT array_agg(id ORDER BY id)::text AS ids FROM made \\gset"
             lines.append(statement if statement.endswith("gset") else statement + ";")
         return "\n".join(lines) + "\n"
+
+    def reading(self) -> "Recording":
+        """The same without what writes: that a session is in use is noted now and then, and is part of no page."""
+        made = Recording()
+        made.sent = [(query, args) for query, args in self.sent if _READS.match(query)]
+        return made
 
     @property
     def statements(self) -> list[tuple[str, tuple[Any, ...]]]:

@@ -1,11 +1,16 @@
 """Rows about pages of the console in a tiny size: a company of a few hundred cases, real pages, real streams."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
 from bench import browsing, company, floor, opened, place, served
 from bench.floor import Floor, Page
+from bench.recorded import Recording
 from domain.case_kinds import KINDS
+from web.console import queue as queue_page
 
 
 async def test_the_company_has_a_case_for_each_order(postgres_url: str) -> None:
@@ -39,7 +44,7 @@ async def test_the_company_has_a_case_for_each_order(postgres_url: str) -> None:
 async def test_the_queue_stands_beside_its_statements_and_its_template(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browsing, "ROUNDS", 2)
+    monkeypatch.setattr(browsing, "TURNS", 1)
     monkeypatch.setattr(browsing, "QUEUES", ("", "text=Keller"))
     (row,) = await browsing.queues(postgres_url, seconds=0.3, size=(300, 300))
     assert (row.id, row.unit, len(row.runs)) == ("S9", "ms", 6)
@@ -54,23 +59,52 @@ async def test_a_page_that_is_no_page_has_no_time(postgres_url: str) -> None:
             await browsing.rounds(port, [Page("/console/queue", "endcap_session=nobodys")], 1)
 
 
-async def test_the_limit_is_rows_template_and_a_page_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths: list[int] = []
-
-    async def bare(_rounds: object, length: int) -> float:
-        lengths.append(length)
-        return 0.5
-
-    monkeypatch.setattr(floor, "bare_ms", bare)
-    found = [browsing.Cost(Page("/", ""), [8.0, 9.0, 10.0], Floor(1.0, 2.0, 3.0), 50, 700) for _ in range(3)]
-    limit, parts = await browsing.least_of(found)
-    assert (limit, lengths) == (5.5, [700])
+def test_the_limit_is_rows_template_and_a_page_that_says_nothing() -> None:
+    found = [browsing.Cost(Page("/", ""), [8.0, 9.0, 10.0], Floor(1.0, 2.0, 3.0, 0.5), 50) for _ in range(3)]
+    limit, parts = browsing.least_of(found)
+    assert limit == 5.5
     assert "statements by pgbench 1.0 ms, with the template 4.0 ms: 2.25 ×" in parts
+
+
+async def test_a_page_and_its_limit_are_measured_in_turns(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+    by_http, without_ours = browsing.rounds, floor.without_ours
+
+    async def pages(port: int, some: Sequence[Page], number: int) -> list[list[float]]:
+        turns.append("nothing" if some[0].path.startswith("/page?length=") else "page")
+        return await by_http(port, some, number)
+
+    async def least(*given: Any) -> list[list[tuple[float, float]]]:
+        turns.append("limit")
+        return await without_ours(*given)
+
+    monkeypatch.setattr(browsing, "rounds", pages)
+    monkeypatch.setattr(floor, "without_ours", least)
+    monkeypatch.setattr(browsing, "TURNS", 2)
+    monkeypatch.setattr(browsing, "ROUNDS", 1)
+    async with browsing.peopled(postgres_url, "turns", cases=20, orders=20) as (database, _):
+        asked = [Page("/console/queue", await browsing.signed_in(database, "every"))]
+        async with served.application(database) as port:
+            (found,) = await browsing.costs(database, port, asked, queue_page, seconds=0.3, plans=floor.OWN)
+    assert turns == ["page", "limit", "nothing"] * 2
+    assert len(found.runs) == 2
+    assert min(found.floor) > 0
+
+
+def test_what_is_written_meanwhile_is_no_part_of_a_page() -> None:
+    sent = Recording()
+    sent.sent = [
+        ("BEGIN", ()),
+        ("\nSELECT 1", (1,)),
+        ("UPDATE session SET x = 1", ()),
+        ("WITH a AS (SELECT 1) SELECT", ()),
+    ]
+    assert [query.split()[0] for query, _ in sent.reading().sent] == ["BEGIN", "SELECT", "WITH"]
 
 
 def test_pages_are_compared_that_list_as_many_rows() -> None:
     def cost(ms: float, rows: int) -> browsing.Cost:
-        return browsing.Cost(Page("/", ""), [ms], Floor(0.0, 0.0, 0.0), rows)
+        return browsing.Cost(Page("/", ""), [ms], Floor(0.0, 0.0, 0.0, 0.0), rows)
 
     few = [cost(10, 50), cost(2, 0), cost(4, 0), cost(8, 7)]
     many = [cost(11, 50), cost(2, 0), cost(40, 50), cost(12, 7)]
@@ -81,7 +115,7 @@ def test_pages_are_compared_that_list_as_many_rows() -> None:
 async def test_a_case_page_is_of_cases_that_the_product_has_made(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browsing, "ROUNDS", 2)
+    monkeypatch.setattr(browsing, "TURNS", 1)
     monkeypatch.setattr(browsing, "REAL_CASES", 2)
     (row,) = await browsing.one_case(postgres_url, seconds=0.3, size=(100, 100))
     assert (row.id, len(row.runs)) == ("S10", 2)
