@@ -144,8 +144,8 @@ def flatness(few: Sequence[Cost], many: Sequence[Cost]) -> tuple[float, int]:
 async def costs(
     database: Database, port: int, pages: Sequence[Page], module: ModuleType, *, seconds: float, plans: floor.Plans
 ) -> list[Cost]:
-    """Every page over HTTP, and its limit with plans as the page gets them; in turns, so that a machine that is slow for
-    some seconds is slow for both.
+    """Every page over HTTP, and its limit with plans as the page gets them; in turns, so that a machine that is slow
+    for some seconds is slow for both.
     """
     found = await shown(port, pages)
     needs = await floor.needs_of(database, pages, module)
