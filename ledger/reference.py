@@ -126,21 +126,18 @@ def _placed(row: Record) -> Place:
 
 def calendars_asked(codes: Select[Any]) -> dict[str, Select[Any]]:
     """The lists out of which `calendars` makes those of some locations, which `codes` selects; rows as tuples."""
-    hours = (opening_hours.c[name] for name in ("weekday", "opens", "closes"))
+    hours = (opening_hours.c[name] for name in ("location", "weekday", "opens", "closes"))
     return {
-        "hours": select(opening_hours.c.location, *(func.array_agg(one).label(one.name) for one in hours))
-        .where(opening_hours.c.location.in_(codes))
-        .group_by(opening_hours.c.location),
+        "hours": select(*hours).where(opening_hours.c.location.in_(codes)),
         "closed": select(closed_day.c.location, closed_day.c.day).where(closed_day.c.location.in_(codes)),
     }
 
 
 def calendars(said: Mapping[str, Sequence[tuple[Any, ...]]], zones: Mapping[str, str]) -> dict[str, OpeningHours]:
     """The calendars of locations, given the time zone of each; one without opening hours never closes."""
-    weekdays: dict[str, dict[int, tuple[time, time]]] = {
-        code: dict(zip(days, zip(opens, closes, strict=True), strict=True))
-        for code, days, opens, closes in said["hours"]
-    }
+    weekdays: dict[str, dict[int, tuple[time, time]]] = {}
+    for code, weekday, opens, closes in said["hours"]:
+        weekdays.setdefault(code, {})[weekday] = opens, closes
     closed: dict[str, set[date]] = {}
     for code, day in said["closed"]:
         closed.setdefault(code, set()).add(day)

@@ -79,6 +79,29 @@ class TestOtherStores:
         assert "sooner than Store S3" in offered["S4"].because
         assert "misses the promise by" in offered["S3"].because
 
+    async def test_the_hours_of_a_store_are_known_to_its_page_as_to_its_steps(self, shop: Shop) -> None:
+        await more_stores(shop, {"code": "S3", "latitude": 50.04})
+        await shop.put("S2", 20)
+        await shop.put("S3", 20)
+        for weekday in range(7):
+            await shop.change("INSERT INTO opening_hours VALUES ('S2', :day, '00:00', '23:59')", day=weekday)
+        await shop.change("INSERT INTO opening_hours VALUES ('S3', 0, '08:00', '20:00')")
+        for days in range(20):
+            day_off = (datetime.now(UTC) + timedelta(days=days)).date()
+            await shop.change("INSERT INTO closed_day (location, day) VALUES ('S3', :day)", day=day_off)
+        journey, case_id = await failed_order(shop, promised_at=datetime.now(UTC) + timedelta(days=2))
+        stored = await shop.value("SELECT options FROM case_file")
+        offered, _ = await looked(shop, journey)
+        async with shop.database.read(by_key=True) as conn:
+            shown = (await case_detail(conn, ANA, case_id)).options
+        found = {one.id: one.because for one in shown if one.id.startswith("other_store")}
+        assert list(found) == ["other_store:S2", "other_store:S3"]
+        assert found["other_store:S2"].startswith("keeps the promise")
+        assert not found["other_store:S3"].startswith("keeps the promise")
+        assert found == {one.id: one.because for one in offered.values()}
+        written = {one["id"]: one["because"] for one in stored if one["id"].startswith("other_store")}
+        assert written.keys() == found.keys()
+
     async def test_an_item_that_is_stopped_from_sale_is_offered_nowhere(self, shop: Shop) -> None:
         await shop.put("S2", 20)
         journey, _ = await failed_order(shop)
