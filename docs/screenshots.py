@@ -21,6 +21,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).parent / "screenshots"
 SIZES = {"desk": ViewportSize(width=1280, height=860), "phone": ViewportSize(width=390, height=844)}
+# As `make browser` looks for one; the first is Debian's Chromium without windows.
+PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LINK = re.compile(r"/c/[\w~.-]+")
 
 
@@ -200,7 +202,7 @@ def take(page: Page, picture: Picture) -> None:
 def main() -> None:
     home = Path(sys.argv[1] if len(sys.argv) > 1 else ".endcap")
     access = json.loads((home / "access.json").read_text())
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
         sys.exit("Chromium is missing (Debian: apt-get install chromium)")
     FOLDER.mkdir(exist_ok=True)
