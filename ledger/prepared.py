@@ -28,6 +28,9 @@ _DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 _BEGIN = text("SELECT 1")
 ALONE = "alone"  # in a connection's `info`: see `Database.alone`
 KNOWN = "known"  # in a connection's `info`, while it reads: what was asked once, as `Known`
+# What is asked with others comes as rows within a row. In these the driver reads an array only where it has met its
+# kind before on the same connection.
+_NOT_READ = "an array within a row is not read, so ask for a row for each"
 _VALUE = re.compile(r"\$(\d+)")
 
 
@@ -53,6 +56,7 @@ class Prepared:
         self._in_order = _in_order(self._names)
         self._has_lists = any(isinstance(binds[name].type, ARRAY) for name in self._names)
         columns = getattr(query, "selected_columns", ())
+        self.arrays = _arrays(columns)
         self.places = {column.key: at for at, column in enumerate(columns)}  # none for the words of a `text` alone
 
     def of(self, values: Mapping[str, Any] = {}, /, **more: Any) -> "Ask":
@@ -84,6 +88,10 @@ def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, 
     if len(names) > 1:
         return itemgetter(*names)
     return lambda given: tuple(given[name] for name in names)  # an itemgetter of one gives the value itself
+
+
+def _arrays(columns: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(column.key for column in columns if isinstance(column.type, ARRAY))
 
 
 def _as_key(value: Any) -> Any:
@@ -121,6 +129,8 @@ class Several:
         self._columns = {name: tuple(query.selected_columns.keys()) for name, query in queries.items()}
         listed = []
         for name, query in queries.items():
+            if arrays := _arrays(query.selected_columns):
+                raise ValueError(f"{_NOT_READ}: {', '.join(arrays)}")
             rows = query.subquery(f"{name}_rows")
             listed.append(func.array(select(rows.table_valued()).scalar_subquery()).label(name))
         self._query = Prepared(select(*listed), once=once)
@@ -204,6 +214,8 @@ async def ahead(conn: AsyncConnection, *asks: Ask) -> None:
     for ask in asks:
         if not (ask.query.once and ask.query.places):
             raise ValueError(f"it is not asked `once`, or its columns have no names: {ask.query.sql}")
+        if ask.query.arrays:
+            raise ValueError(f"{_NOT_READ}: {', '.join(ask.query.arrays)}")
     new = {ask: None for ask in asks if ask not in known}  # each once, in their order
     if not new:
         return

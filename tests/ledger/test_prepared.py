@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, select, text
+from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import UnknownLocation
@@ -48,6 +48,17 @@ async def test_a_value_that_is_missing_is_named(shop: Shop) -> None:
 def test_a_query_whose_words_change_with_its_lists_is_refused() -> None:
     with pytest.raises(ValueError, match="any_"):
         Prepared(select(item.c.sku).where(item.c.sku.in_(["one", "two"])))
+
+
+async def test_an_array_within_a_row_is_refused_and_alone_it_is_read(shop: Shop) -> None:
+    prices = select(func.array_agg(item.c.price_minor).label("prices"))
+    with pytest.raises(ValueError, match="prices"):
+        Several({"all": prices})
+    made = Prepared(prices, once=True)
+    async with shop.database.read() as conn:
+        with pytest.raises(ValueError, match="prices"):
+            await ahead(conn, made.of())
+        assert len(await made.value(conn)) > 0
 
 
 async def test_it_sees_what_its_own_transaction_has_written_and_is_rolled_back_with_it(shop: Shop) -> None:
